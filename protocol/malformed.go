@@ -1,0 +1,84 @@
+package protocol
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// Malformed is a lock request that breaks the grammar. Text is what stands
+// after "MALFORMED record=N: " and is for people: one line, valid UTF-8, of
+// bounded length whatever the header held.
+type Malformed struct{ Text string }
+
+// Error is the text with a word of what it is about.
+func (m *Malformed) Error() string { return "malformed lock request: " + m.Text }
+
+func malformed(format string, args ...any) error {
+	return &Malformed{Text: fmt.Sprintf(format, args...)}
+}
+
+// quotedBytesMax bounds how much of somebody's bytes a text repeats.
+const quotedBytesMax = 64
+
+// quote shows the beginning of somebody's bytes, safe for a log line.
+func quote(b []byte) string {
+	if len(b) <= quotedBytesMax {
+		return strconv.Quote(string(b))
+	}
+	end := quotedBytesMax
+	for end > quotedBytesMax-utf8.UTFMax && !utf8.RuneStart(b[end]) {
+		end--
+	}
+	return strconv.Quote(string(b[:end]) + "…")
+}
+
+var lockHeaders = [...]string{HeaderLockWrite, HeaderLockRead, HeaderLockAppend, HeaderLockBasis, HeaderLockID}
+
+const lockHeaderList = "(lock-write, lock-read, lock-append, lock-basis, lock-id)"
+
+func unknownHeader(key []byte) error {
+	if near := nearestHeader(key); near != "" {
+		return malformed("header %s is unknown; did you mean %s? %s", quote(key), near, lockHeaderList)
+	}
+	return malformed("header %s is unknown %s", quote(key), lockHeaderList)
+}
+
+// typosMax is the edit distance up to which a header is taken for a misspelt one.
+const typosMax = 2
+
+// nearestHeader is the lock header that key most likely misspells, or "".
+func nearestHeader(key []byte) string {
+	near, best := "", typosMax+1
+	for _, h := range lockHeaders {
+		if len(key) > len(h)+typosMax || len(key) < len(h)-typosMax {
+			continue
+		}
+		if d := editDistance(string(key), h); d < best {
+			near, best = h, d
+		}
+	}
+	return near
+}
+
+// editDistance is Levenshtein's: insertions, deletions and replacements.
+// Both texts are short: nearestHeader has looked.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

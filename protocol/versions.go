@@ -1,0 +1,91 @@
+package protocol
+
+import (
+	"math"
+	"slices"
+)
+
+// The API keys that are served.
+const (
+	KeyProduce                 int16 = 0
+	KeyFetch                   int16 = 1
+	KeyListOffsets             int16 = 2
+	KeyMetadata                int16 = 3
+	KeyFindCoordinator         int16 = 10
+	KeyApiVersions             int16 = 18
+	KeyCreateTopics            int16 = 19
+	KeyDeleteTopics            int16 = 20
+	KeyDeleteRecords           int16 = 21
+	KeyInitProducerId          int16 = 22
+	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeConfigs         int16 = 32
+	KeyAlterConfigs            int16 = 33
+	KeyDescribeLogDirs         int16 = 35
+	KeyCreatePartitions        int16 = 37
+	KeyIncrementalAlterConfigs int16 = 44
+	KeyDescribeCluster         int16 = 60
+	KeyDescribeProducers       int16 = 61
+	KeyDescribeTopicPartitions int16 = 75
+)
+
+// API is one row of the versions table.
+type API struct {
+	Key          int16
+	Name         string // Kafka's own
+	Min, Max     int16  // as advertised
+	ServeMin     int16  // Min <= ServeMin <= Max: below it a version is listed but refused
+	FlexibleFrom int16  // the first version with compact fields and tags (KIP-482)
+	BodyBytesMax int32  // of the request, header not counted
+}
+
+// Serves reports whether requests of version v are answered in earnest.
+func (a API) Serves(v int16) bool { return a.ServeMin <= v && v <= a.Max }
+
+// Flexible reports whether version v has compact fields and tags.
+func (a API) Flexible(v int16) bool { return v >= a.FlexibleFrom }
+
+const (
+	// smallBody suffices for all requests that carry no records.
+	smallBody = 1 << 20
+	// frameBody leaves the body to the limit of its frame.
+	frameBody = math.MaxInt32
+)
+
+// apis is the versions block of one Kafka release, 4.0, as a whole: clients
+// draw conclusions from the mix, and odd mixes have broken several. Produce
+// stays at 11 until transaction.version=2 (KIP-890) is real. It is listed from
+// 0 because librdkafka otherwise writes compressed batches in a format of long
+// ago (KAFKA-18659). Sorted by key.
+var apis = [...]API{
+	{KeyProduce, "Produce", 0, 11, 3, 9, frameBody},
+	{KeyFetch, "Fetch", 4, 17, 4, 12, smallBody},
+	{KeyListOffsets, "ListOffsets", 1, 10, 1, 6, smallBody},
+	{KeyMetadata, "Metadata", 0, 13, 0, 9, smallBody},
+	{KeyFindCoordinator, "FindCoordinator", 0, 6, 0, 3, smallBody},
+	{KeyApiVersions, "ApiVersions", 0, 4, 0, 3, smallBody},
+	{KeyCreateTopics, "CreateTopics", 2, 7, 2, 5, smallBody},
+	{KeyDeleteTopics, "DeleteTopics", 1, 6, 1, 4, smallBody},
+	{KeyDeleteRecords, "DeleteRecords", 0, 2, 0, 2, smallBody},
+	{KeyInitProducerId, "InitProducerId", 0, 5, 0, 2, smallBody},
+	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4, smallBody},
+	{KeyDescribeConfigs, "DescribeConfigs", 1, 4, 1, 4, smallBody},
+	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2, smallBody},
+	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2, smallBody},
+	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2, smallBody},
+	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 0, 1, smallBody},
+	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0, smallBody},
+	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
+	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},
+}
+
+// APIs is the table, sorted by key. The slice is the caller's own.
+func APIs() []API { return slices.Clone(apis[:]) }
+
+// Lookup finds the row of an API key.
+func Lookup(key int16) (API, bool) {
+	i, ok := slices.BinarySearchFunc(apis[:], key, func(a API, key int16) int { return int(a.Key) - int(key) })
+	if !ok {
+		return API{}, false
+	}
+	return apis[i], true
+}

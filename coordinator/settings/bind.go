@@ -1,0 +1,148 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The binders: each parses a value as its type, checks it against its limits
+// and stores it where it belongs in Topic.
+
+func intAt[N int32 | int64](lowest, highest N, at func(*Topic) *N) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
+		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+		if err != nil {
+			return errors.New("must be a whole number")
+		}
+		if n < int64(lowest) {
+			return fmt.Errorf("must be at least %d", lowest)
+		}
+		if n > int64(highest) {
+			return fmt.Errorf("must be at most %d", highest)
+		}
+		*at(t) = N(n)
+		return nil
+	}
+}
+
+func ratioAt(at func(*Topic) *float64) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
+		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+		// The comparison is written so that it refuses NaN.
+		if err != nil || !(f >= 0 && f <= 1) {
+			return errors.New("must be a number from 0 to 1")
+		}
+		*at(t) = f
+		return nil
+	}
+}
+
+func boolAt(at func(*Topic) *bool) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
+		b, err := parseBool(s)
+		if err != nil {
+			return err
+		}
+		*at(t) = b
+		return nil
+	}
+}
+
+func parseBool(s string) (bool, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, errors.New("must be true or false")
+}
+
+// wordAt takes one word of a closed list.
+func wordAt[S ~string](at func(*Topic) *S, words ...S) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
+		if !slices.Contains(words, S(s)) {
+			return fmt.Errorf("must be one of %s", joined(words))
+		}
+		*at(t) = S(s)
+		return nil
+	}
+}
+
+func joined[S ~string](words []S) string {
+	all := make([]string, len(words))
+	for i, w := range words {
+		all[i] = string(w)
+	}
+	return strings.Join(all, ", ")
+}
+
+// onlyDefault takes nothing but the default, for what Kafka has and we do not.
+func onlyDefault(value, reason string) func(*Topic, string) error {
+	return func(_ *Topic, s string) error {
+		if !strings.EqualFold(strings.TrimSpace(s), value) {
+			return fmt.Errorf("must be %s: %s", value, reason)
+		}
+		return nil
+	}
+}
+
+func bindCleanupPolicy(t *Topic, s string) error {
+	t.Delete, t.Compact = false, false
+	for _, word := range Items(s) {
+		switch word {
+		case "delete":
+			t.Delete = true
+		case "compact":
+			t.Compact = true
+		default:
+			return errors.New("must be delete, compact or both, separated by a comma")
+		}
+	}
+	if !t.Delete && !t.Compact {
+		return errors.New("must be delete, compact or both, separated by a comma")
+	}
+	return nil
+}
+
+func bindTimestampType(t *Topic, s string) error {
+	switch s {
+	case "CreateTime":
+		t.TimestampType = CreateTime
+	case "LogAppendTime":
+		t.TimestampType = LogAppendTime
+	default:
+		return errors.New("must be CreateTime or LogAppendTime")
+	}
+	return nil
+}
+
+// bindThrottled checks a list of PARTITION:BROKER pairs, or "*" for all.
+func bindThrottled(at func(*Topic) *[]string) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
+		items := Items(s)
+		if !slices.Equal(items, []string{"*"}) && !allPairs(items) {
+			return errors.New("must be * or a list of PARTITION:BROKER pairs")
+		}
+		*at(t) = items
+		return nil
+	}
+}
+
+func allPairs(items []string) bool {
+	for _, item := range items {
+		partition, broker, ok := strings.Cut(item, ":")
+		if !ok || !isNumber(partition) || !isNumber(broker) {
+			return false
+		}
+	}
+	return true
+}
+
+func isNumber(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 31)
+	return err == nil
+}

@@ -1,0 +1,103 @@
+package settings
+
+import "fmt"
+
+// brokerOnly is what DescribeConfigs shows of a broker beyond the broker-level
+// names of topic settings. All are set by flags or the file, at start.
+var brokerOnly = []Definition{
+	{Name: "advertised.listeners", Type: String, NoDefault: true, Importance: High, Doc: "The addresses that clients are told to connect to."},
+	{Name: "auto.create.topics.enable", Type: Bool, Default: "true", Importance: High, Doc: "Whether a topic is created when a client first asks for it."},
+	{Name: "broker.id", Type: Int, NoDefault: true, Importance: High, Doc: "This broker's id; the same as node.id."},
+	{Name: "broker.rack", Type: String, NoDefault: true, Importance: Medium, Doc: "The rack or region of this broker; replicas are spread over them."},
+	{Name: "default.replication.factor", Type: Int, Default: "1", Importance: Medium, Doc: "The replication factor of a topic that is created without one."},
+	{Name: "delete.topic.enable", Type: Bool, Default: "true", Importance: High, Doc: "Whether topics can be deleted."},
+	{Name: "listeners", Type: String, NoDefault: true, Importance: High, Doc: "The addresses that this broker listens on."},
+	{Name: "log.dirs", Type: String, NoDefault: true, Importance: High, Doc: "The data directory."},
+	{Name: "node.id", Type: Int, NoDefault: true, Importance: High, Doc: "This broker's id."},
+	{Name: "num.partitions", Type: Int, Default: "1", Importance: Medium, Doc: "The number of partitions of a topic that is created without one."},
+}
+
+// brokerTable is every broker setting: the above, read-only, and the
+// broker-level names of topic settings, which can be altered while running.
+var brokerTable = makeBrokerTable()
+
+func makeBrokerTable() []Definition {
+	var table []Definition
+	for _, d := range brokerOnly {
+		d.ReadOnly = true
+		table = append(table, d)
+	}
+	for i := range topicTable {
+		table = append(table, brokerNamesOf(&topicTable[i])...)
+	}
+	return sortedByName(table)
+}
+
+// brokerNamesOf makes a definition for each broker-level name of a topic setting.
+func brokerNamesOf(d *Definition) []Definition {
+	var defs []Definition
+	for _, s := range d.Synonyms {
+		def := Definition{
+			Name:       s.Name,
+			Type:       d.Type,
+			NoDefault:  true,
+			Importance: d.Importance,
+			Doc:        fmt.Sprintf("The default of the topic setting %s. %s", d.Name, d.Doc),
+			bind:       func(t *Topic, v string) error { return d.bind(t, s.convert(v)) },
+		}
+		if name, value, ok := d.brokerDefault(); ok && name == s.Name {
+			def.Default, def.NoDefault = value, false
+		}
+		if s.Unit != 1 {
+			def.Doc = fmt.Sprintf("The default of the topic setting %s, in units of %d ms.", d.Name, s.Unit)
+		}
+		defs = append(defs, def)
+	}
+	return defs
+}
+
+// ValidateBroker refuses broker settings that are unknown, not valid, or not to be altered while running.
+func ValidateBroker(values map[string]string) error {
+	if err := known(brokerTable, values); err != nil {
+		return err
+	}
+	for i := range brokerTable {
+		d := &brokerTable[i]
+		v, ok := values[d.Name]
+		if !ok {
+			continue
+		}
+		if d.ReadOnly {
+			return &Error{Name: d.Name, Value: v, Reason: "it cannot be altered while running"}
+		}
+		if err := d.bind(new(Topic), v); err != nil {
+			return &Error{Name: d.Name, Value: v, Reason: err.Error()}
+		}
+	}
+	return nil
+}
+
+// ResolveBroker gives every broker setting's value from these layers, strongest first.
+func ResolveBroker(layers ...Layer) []Value {
+	all := make([]Value, 0, len(brokerTable))
+	for i := range brokerTable {
+		all = append(all, resolveBroker(&brokerTable[i], layers))
+	}
+	return all
+}
+
+func resolveBroker(d *Definition, layers []Layer) Value {
+	v := Value{Definition: d, Value: d.Default, Unset: d.NoDefault, Source: FromDefault}
+	for _, l := range layers {
+		if value, ok := l.Values[d.Name]; ok {
+			if len(v.Synonyms) == 0 {
+				v.Value, v.Unset, v.Source = value, false, l.Source
+			}
+			v.Synonyms = append(v.Synonyms, Synonym{Name: d.Name, Value: value, Source: l.Source})
+		}
+	}
+	if !d.NoDefault {
+		v.Synonyms = append(v.Synonyms, Synonym{Name: d.Name, Value: d.Default, Source: FromDefault})
+	}
+	return v
+}

@@ -1,0 +1,26 @@
+package record
+
+import (
+	"encoding/binary"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Place writes the offset and the epoch that the leader gives the batch. Both
+// fields lie before the CRC's range, so the checksum stays right.
+func (b Batch) Place(base protocol.Offset, epoch protocol.LeaderEpoch) {
+	binary.BigEndian.PutUint64(b.b[atBaseOffset:], uint64(base))
+	binary.BigEndian.PutUint32(b.b[atLeaderEpoch:], uint32(epoch))
+}
+
+// StampLogAppendTime makes ms the time of every record, for topics with
+// message.timestamp.type=LogAppendTime, and writes the CRC anew.
+func (b Batch) StampLogAppendTime(ms int64) {
+	attributes := b.Attributes() | attrLogAppendTime
+	binary.BigEndian.PutUint16(b.b[atAttributes:], uint16(attributes))
+	binary.BigEndian.PutUint64(b.b[atMaxTimestamp:], uint64(ms))
+	b.seal()
+}
+
+// seal writes the CRC of the bytes as they stand.
+func (b Batch) seal() { binary.BigEndian.PutUint32(b.b[atCRC:], checksum(b.b)) }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const defaultBrokers = "127.0.0.1:9092"
+
+// cluster is how a client command reaches the brokers.
+type cluster struct {
+	brokers string
+	timeout time.Duration
+}
+
+func (c *cluster) flags(cmd *cobra.Command, s *streams) {
+	def := defaultBrokers
+	if v := environment(s.environ)["LOCKSTEP_BROKERS"]; v != "" {
+		def = v
+	}
+	cmd.Flags().StringVarP(&c.brokers, "brokers", "b", def, "`HOST:PORT,...`: brokers to ask first; also LOCKSTEP_BROKERS")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to try")
+}
+
+// connect returns a client that has talked to a broker once, so that a wrong
+// address is told as such and not as a timeout of something else.
+func (c *cluster) connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	seeds := splitList(c.brokers)
+	if len(seeds) == 0 {
+		return nil, errors.New("no broker named; give --brokers HOST:PORT")
+	}
+	base := []kgo.Opt{
+		kgo.SeedBrokers(seeds...),
+		kgo.ClientID("lockstep"),
+		kgo.RetryTimeout(c.timeout),
+		kgo.DialTimeout(min(c.timeout, 5*time.Second)),
+		kgo.RecordDeliveryTimeout(max(c.timeout, time.Second)),
+		kgo.MetadataMinAge(50 * time.Millisecond),
+	}
+	client, err := kgo.NewClient(append(base, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if err := client.Ping(ctx); err != nil {
+		client.Close()
+		return nil, unreachable(strings.Join(seeds, ","), err)
+	}
+	return client, nil
+}
+
+// admin is connect for the commands that only ask and order.
+func (c *cluster) admin(ctx context.Context) (*kadm.Client, error) {
+	client, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	adm := kadm.NewClient(client)
+	adm.SetTimeoutMillis(int32(min(c.timeout, time.Hour) / time.Millisecond))
+	return adm, nil
+}
+
+// unreachable says which address did not answer and what to do about it.
+func unreachable(addr string, err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf(`cannot reach a broker at %s: connection refused; start one with "lockstep serve", or name another with --brokers`, addr)
+	case errors.As(err, &dns):
+		return fmt.Errorf("cannot reach a broker at %s: the name %s is not known", addr, dns.Name)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("cannot reach a broker at %s: no answer in time", addr)
+	}
+	return fmt.Errorf("cannot reach a broker at %s: %w; is it a Kafka listener?", addr, err)
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// featureName is what a broker lists in ApiVersions when it judges lock
+// headers. Any other broker would store them and admit everything.
+const featureName = "conflict.version"
+
+// conditional sends records one by one, each in a request of its own, and
+// brings back the broker's words. The ordinary produce path of the client
+// library keeps only the code.
+type conditional struct {
+	client  *kgo.Client
+	timeout time.Duration
+}
+
+// newConditional makes sure that the cluster judges lock headers.
+func newConditional(ctx context.Context, client *kgo.Client, timeout time.Duration) (*conditional, error) {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "lockstep", "cli"
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range resp.SupportedFeatures {
+		if f.Name == featureName && f.MaxVersion >= 1 {
+			return &conditional{client, timeout}, nil
+		}
+	}
+	return nil, fmt.Errorf("this broker does not list %s: it would ignore lock headers and admit everything; nothing was sent", featureName)
+}
+
+// errUnknownResult is an append of which nobody can say whether it is in the
+// log.
+var errUnknownResult = errors.New("the append may or may not be in the log")
+
+// append writes r to its partition and returns its offset. It tries again while
+// that is safe: when the broker has certainly written nothing, or when a
+// lock-id makes the second try find the first.
+func (c *conditional) append(ctx context.Context, topic string, partition int32, r *kgo.Record) (place, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	raw, once := encodeBatch(r), hasHeader(r, protocol.HeaderLockID)
+	var unknown bool
+	for {
+		at, err := locate(ctx, c.client, topic, partition)
+		if err != nil {
+			return at, 0, settle(unknown, err)
+		}
+		offset, err := c.send(ctx, at, raw)
+		if err == nil || !errors.As(err, new(*retryable)) {
+			return at, offset, err
+		}
+		unknown = unknown || err.(*retryable).unknown
+		if unknown && !once {
+			return at, 0, fmt.Errorf("%w: %w; give it a name with --id and it can be sent again safely", errUnknownResult, err)
+		}
+		if pause(ctx, 50*time.Millisecond) != nil {
+			return at, 0, settle(unknown, err)
+		}
+	}
+}
+
+// settle words the end of trying.
+func settle(unknown bool, err error) error {
+	if unknown {
+		return fmt.Errorf("%w: %w; run the same command again", errUnknownResult, err)
+	}
+	return err
+}
+
+// retryable is a failure after which the same append may be sent again.
+// unknown means that it may be in the log already.
+type retryable struct {
+	err     error
+	unknown bool
+}
+
+func (e *retryable) Error() string { return e.err.Error() }
+func (e *retryable) Unwrap() error { return e.err }
+
+func (c *conditional) send(ctx context.Context, at place, raw []byte) (int64, error) {
+	if at.leader < 0 {
+		return 0, &retryable{err: fmt.Errorf("%s/%d has no leader", at.topic, at.partition)}
+	}
+	resp, err := c.client.Broker(int(at.leader)).Request(ctx, produceRequest(at, raw, c.timeout))
+	if err != nil {
+		return 0, &retryable{err: err, unknown: !neverSent(err)}
+	}
+	topics := resp.(*kmsg.ProduceResponse).Topics
+	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
+		return 0, fmt.Errorf("the broker's answer is not about %s/%d", at.topic, at.partition)
+	}
+	p := &topics[0].Partitions[0]
+	return p.BaseOffset, verdict(p)
+}
+
+// neverSent reports whether the request did not even find a connection.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+func produceRequest(at place, raw []byte, timeout time.Duration) *kmsg.ProduceRequest {
+	p := kmsg.NewProduceRequestTopicPartition()
+	p.Partition, p.Records = at.partition, raw
+	t := kmsg.NewProduceRequestTopic()
+	t.Topic, t.TopicID, t.Partitions = at.topic, at.topicID, append(t.Partitions, p)
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks = -1
+	req.TimeoutMillis = int32(timeout / time.Millisecond)
+	req.Topics = append(req.Topics, t)
+	return req
+}
+
+// verdict reads a partition's answer: admitted, refused with the broker's
+// reason, or an error that is no judgement.
+func verdict(p *kmsg.ProduceResponseTopicPartition) error {
+	err := kerr.ErrorForCode(p.ErrorCode)
+	text := refusalText(p)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kerr.PolicyViolation):
+		if text == "" {
+			text = "refused: POLICY_VIOLATION"
+		}
+		return &refusedError{text}
+	case errors.Is(err, kerr.NotLeaderForPartition), errors.Is(err, kerr.LeaderNotAvailable),
+		errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch),
+		errors.Is(err, kerr.NotEnoughReplicas):
+		return &retryable{err: reason(err, text)}
+	case errors.Is(err, kerr.RequestTimedOut), errors.Is(err, kerr.NotEnoughReplicasAfterAppend):
+		return &retryable{err: reason(err, text), unknown: true}
+	case strings.HasPrefix(text, "MALFORMED "):
+		return errors.New(text)
+	}
+	return reason(err, text)
+}
+
+// refusalText is the reason as the partition gives it, or else its record.
+func refusalText(p *kmsg.ProduceResponseTopicPartition) string {
+	if p.ErrorMessage != nil && *p.ErrorMessage != "" {
+		return *p.ErrorMessage
+	}
+	for _, r := range p.ErrorRecords {
+		if r.ErrorMessage != nil {
+			return *r.ErrorMessage
+		}
+	}
+	return ""
+}
+
+func hasHeader(r *kgo.Record, key string) bool {
+	for _, h := range r.Headers {
+		if h.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// pause waits between two tries.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newConflicts(s *streams) *cobra.Command {
+	return group("conflicts", "Follow refusals", newConflictsTail(s))
+}
+
+// refusal is one entry of the broker's ring of refusals. Seq counts the
+// refusals of its partition on that broker, from 1, and never goes back while
+// the broker runs.
+type refusal struct {
+	Seq       uint64    `json:"seq"`
+	Time      time.Time `json:"time"`
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	ID        string    `json:"id"`   // lock-id of the refused append, or empty
+	Text      string    `json:"text"` // as the producer got it
+}
+
+// tailCommand follows the rings of refusals.
+type tailCommand struct {
+	s         *streams
+	http      httpAPI
+	format    format
+	topic     string
+	partition int32
+	id        string
+	lines     int
+	follow    bool
+	every     time.Duration
+}
+
+func newConflictsTail(s *streams) *cobra.Command {
+	t := &tailCommand{s: s}
+	cmd := &cobra.Command{
+		Use:     "tail",
+		Short:   "Print one line for each refusal, live",
+		Example: "  lockstep conflicts tail --topic accounts",
+		Args:    arguments(0, 0, ""),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVar(&t.topic, "topic", "", "`TOPIC`: only refusals in it")
+	f.Int32VarP(&t.partition, "partition", "p", -1, "`N`: only refusals in this partition")
+	f.StringVar(&t.id, "id", "", "`NAME`: only refusals of appends with this lock-id")
+	f.IntVarP(&t.lines, "lines", "n", 10, "`COUNT` of past refusals to print first")
+	f.BoolVar(&t.follow, "follow", true, "wait for more")
+	f.DurationVar(&t.every, "every", 500*time.Millisecond, "how often to ask")
+	t.http.flags(cmd, s)
+	t.format.flag(cmd)
+	return cmd
+}
+
+func (t *tailCommand) run(ctx context.Context) error {
+	seen := newSeen()
+	past := true
+	for {
+		fresh, err := t.poll(ctx, seen)
+		if ctx.Err() != nil {
+			return nil // a tail ends when it is interrupted
+		}
+		if err != nil {
+			return err
+		}
+		if past && len(fresh) > t.lines {
+			fresh = fresh[len(fresh)-max(t.lines, 0):]
+		}
+		past = false
+		if err := t.print(fresh); err != nil {
+			return err
+		}
+		if !t.follow || pause(ctx, t.every) != nil {
+			return nil
+		}
+	}
+}
+
+// poll returns the refusals that were not there at the last poll.
+func (t *tailCommand) poll(ctx context.Context, seen *seenRefusals) ([]json.RawMessage, error) {
+	query := url.Values{}
+	if t.topic != "" {
+		query.Set("topic", t.topic)
+	}
+	if t.partition >= 0 {
+		query.Set("partition", strconv.Itoa(int(t.partition)))
+	}
+	if t.id != "" {
+		query.Set("id", t.id)
+	}
+	var ring []json.RawMessage
+	if err := t.http.getInto(ctx, &ring, query, "v1", "conflicts"); err != nil {
+		return nil, err
+	}
+	return seen.fresh(ring)
+}
+
+func (t *tailCommand) print(ring []json.RawMessage) error {
+	for _, raw := range ring {
+		if err := t.printOne(raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tailCommand) printOne(raw json.RawMessage) error {
+	if t.format != formatText {
+		var all map[string]any
+		if err := json.Unmarshal(raw, &all); err != nil {
+			return err
+		}
+		return t.format.encode(t.s.out, all)
+	}
+	var r refusal
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(t.s.out, "%s %s/%d %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.Topic, r.Partition, r.Text)
+	return err
+}
+
+// seenRefusals remembers how far each partition's ring has been printed.
+type seenRefusals struct{ last map[string]uint64 }
+
+func newSeen() *seenRefusals { return &seenRefusals{last: map[string]uint64{}} }
+
+// fresh keeps what is new in an answer. A broker that was restarted counts
+// from 1 again: a ring that ends below what was seen is a new one.
+func (s *seenRefusals) fresh(ring []json.RawMessage) ([]json.RawMessage, error) {
+	entries := make([]refusal, len(ring))
+	ends := map[string]uint64{}
+	for i, raw := range ring {
+		if err := json.Unmarshal(raw, &entries[i]); err != nil {
+			return nil, fmt.Errorf("a refusal that cannot be read: %w", err)
+		}
+		if entries[i].Seq == 0 {
+			return nil, errors.New("a refusal without a seq: is the broker of another version?")
+		}
+		key := entries[i].place()
+		ends[key] = max(ends[key], entries[i].Seq)
+	}
+	for key, end := range ends {
+		if end < s.last[key] {
+			s.last[key] = 0
+		}
+	}
+	var fresh []json.RawMessage
+	for i, raw := range ring {
+		if entries[i].Seq > s.last[entries[i].place()] {
+			fresh = append(fresh, raw)
+		}
+	}
+	for key, end := range ends {
+		s.last[key] = end
+	}
+	return fresh, nil
+}
+
+func (r refusal) place() string { return r.Topic + "/" + strconv.Itoa(int(r.Partition)) }

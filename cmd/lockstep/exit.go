@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes that scripts rely on.
+const (
+	exitDone    = 0
+	exitError   = 1
+	exitUsage   = 2
+	exitRefused = 3
+)
+
+// usageError is a command that was typed wrongly.
+type usageError struct {
+	cmd *cobra.Command
+	err error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd, fmt.Errorf(format, args...)}
+}
+
+// refusedError is an append that the broker judged and refused. Its text is
+// the broker's own, to the letter, because programs parse it.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+// errNegative is a result that is itself the message, such as an unhealthy
+// cluster: it ends with exit code 1 and nothing more is printed.
+var errNegative = errors.New("negative result")
+
+// report prints err for a person and returns the exit code that stands for it.
+func report(w io.Writer, err error) int {
+	var refused *refusedError
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &refused):
+		fmt.Fprintln(w, refused.text)
+		return exitRefused
+	case errors.As(err, &usage):
+		fmt.Fprintf(w, "%s: %v\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), err, usage.cmd.CommandPath())
+		return exitUsage
+	case errors.Is(err, errNegative):
+		return exitError
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(w, "lockstep: interrupted")
+		return exitError
+	default:
+		fmt.Fprintln(w, "lockstep:", err)
+		return exitError
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+)
+
+// format is the shape in which a command prints its result. It is a flag value.
+type format string
+
+const (
+	formatText format = "text"
+	formatJSON format = "json"
+	formatYAML format = "yaml"
+)
+
+func (f *format) flag(cmd *cobra.Command) {
+	*f = formatText
+	cmd.Flags().Var(f, "format", "print the result as text, json or yaml")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
+		[]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *format) String() string { return string(*f) }
+func (f *format) Type() string   { return "FORMAT" }
+
+func (f *format) Set(s string) error {
+	switch format(s) {
+	case formatText, formatJSON, formatYAML:
+		*f = format(s)
+		return nil
+	}
+	return fmt.Errorf("want text, json or yaml")
+}
+
+// render prints v, or for people what text writes through aligned columns.
+func (f format) render(out io.Writer, v any, text func(io.Writer)) error {
+	if f == formatText {
+		tw := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+		text(tw)
+		return tw.Flush()
+	}
+	return f.encode(out, v)
+}
+
+// encode prints one value of a stream: a line of JSON, or a YAML document.
+func (f format) encode(out io.Writer, v any) error {
+	if f == formatJSON {
+		enc := json.NewEncoder(out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	}
+	b, err := yaml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "---\n%s", b)
+	return err
+}
+
+// row writes one line of a table.
+func row(w io.Writer, cells ...any) {
+	line := make([]string, len(cells))
+	for i, c := range cells {
+		line[i] = fmt.Sprint(c)
+	}
+	fmt.Fprintln(w, strings.Join(line, "\t"))
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// given is a setting's value and the place it came from, in words.
+type given struct {
+	value string
+	from  string
+}
+
+// layers holds what each layer says, before the strongest is taken:
+// flags, then LOCKSTEP_ variables, then Kafka's container variables, then the
+// file, then defaults.
+type layers struct {
+	flags map[string]string // settings whose flag was typed
+	env   map[string]string
+	file  map[string]given
+	path  string // of the file, for messages
+}
+
+// loadConfig merges the layers into a checked configuration. flags holds the
+// flags that were typed, by setting; path names a YAML file or is empty.
+func loadConfig(flags map[string]string, environ []string, path string) (serveConfig, error) {
+	l := layers{flags: flags, env: environment(environ), path: path}
+	if path == "" {
+		l.path = l.env["LOCKSTEP_CONFIG"]
+	}
+	if l.path != "" {
+		var err error
+		if l.file, err = readFile(l.path); err != nil {
+			return serveConfig{}, err
+		}
+	}
+	return l.merge()
+}
+
+func (l *layers) merge() (serveConfig, error) {
+	c := serveConfig{TopicDefaults: map[string]string{}}
+	for i := range settings {
+		s := &settings[i]
+		g := l.strongest(s)
+		if g.value == "" && s.def == "" {
+			continue
+		}
+		if err := s.set(&c, g.value); err != nil {
+			return c, fmt.Errorf("%s: %w", describe(s.name, g), err)
+		}
+	}
+	if err := l.applyKafkaTopicDefaults(&c); err != nil {
+		return c, err
+	}
+	if err := l.applyKafkaListeners(&c); err != nil {
+		return c, err
+	}
+	c.Ignored = l.ignored()
+	return c, c.check(func(name string) string {
+		s := settingNamed(name)
+		return describe(name, l.strongest(s))
+	})
+}
+
+// strongest finds the layer that decides a setting.
+func (l *layers) strongest(s *setting) given {
+	if v, ok := l.flags[s.name]; ok {
+		return given{v, "flag --" + s.name}
+	}
+	if v, ok := l.env[s.env()]; ok {
+		return given{v, "environment variable " + s.env()}
+	}
+	for _, name := range s.kafka {
+		if v, ok := l.env[name]; ok {
+			return given{v, "environment variable " + name}
+		}
+	}
+	if g, ok := l.file[s.name]; ok {
+		return g
+	}
+	return given{s.def, "default"}
+}
+
+func describe(name string, g given) string {
+	return fmt.Sprintf("setting %s = %q (%s)", name, g.value, g.from)
+}
+
+func settingNamed(name string) *setting {
+	for i := range settings {
+		if settings[i].name == name {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// environment keeps the variables that are set to something: an empty one is
+// how a compose file leaves a setting alone.
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && v != "" {
+			env[k] = v
+		}
+	}
+	return env
+}
+
+// ignored lists the variables with our prefix or Kafka's that set nothing.
+// They are told and not refused: Kubernetes makes LOCKSTEP_PORT and its like
+// of a service's name, and images carry many KAFKA_ variables.
+func (l *layers) ignored() []string {
+	known := map[string]bool{"LOCKSTEP_CONFIG": true, "LOCKSTEP_BROKERS": true}
+	for i := range settings {
+		known[settings[i].env()] = true
+		for _, name := range settings[i].kafka {
+			known[name] = true
+		}
+	}
+	for _, name := range kafkaOnly {
+		known[name] = true
+	}
+	var names []string
+	for name := range l.env {
+		if (strings.HasPrefix(name, "KAFKA_") || strings.HasPrefix(name, "LOCKSTEP_")) && !known[name] {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// readFile reads a YAML file of settings, each with the line it stands on.
+func readFile(path string) (map[string]given, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("setting config: %w", err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return nil, fmt.Errorf("setting config = %q: %w", path, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("setting config = %q: want settings as name: value", path)
+	}
+	file := map[string]given{}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, node := top.Content[i], top.Content[i+1]
+		from := fmt.Sprintf("%s line %d", path, key.Line)
+		if settingNamed(key.Value) == nil {
+			return nil, fmt.Errorf("setting %s (%s) is unknown%s", key.Value, from, didYouMean(nearestSettings(key.Value)))
+		}
+		value, err := flatten(key.Value, node)
+		if err != nil {
+			return nil, fmt.Errorf("setting %s (%s): %w", key.Value, from, err)
+		}
+		file[key.Value] = given{value, from}
+	}
+	return file, nil
+}
+
+// flatten writes a YAML value as the flag would have it: lists by commas, and
+// maps as pairs with the sign that the setting uses.
+func flatten(name string, node *yaml.Node) (string, error) {
+	switch node.Kind {
+	case yaml.ScalarNode:
+		if node.Tag == "!!null" {
+			return "", nil
+		}
+		return node.Value, nil
+	case yaml.AliasNode:
+		return flatten(name, node.Alias)
+	case yaml.SequenceNode:
+		return flattenItems(node.Content)
+	case yaml.MappingNode:
+		return flattenPairs(node.Content, pairSign(name))
+	}
+	return "", fmt.Errorf("want a value, a list or a map")
+}
+
+// pairSign is what stands between the name and the value of an item.
+func pairSign(name string) string {
+	switch name {
+	case "topics":
+		return ":"
+	case "listen", "advertise":
+		return "://"
+	}
+	return "="
+}
+
+func flattenItems(nodes []*yaml.Node) (string, error) {
+	items := make([]string, len(nodes))
+	for i, n := range nodes {
+		if n.Kind != yaml.ScalarNode {
+			return "", fmt.Errorf("want plain values in the list at line %d", n.Line)
+		}
+		items[i] = n.Value
+	}
+	return strings.Join(items, ","), nil
+}
+
+func flattenPairs(nodes []*yaml.Node, sign string) (string, error) {
+	var pairs []string
+	for i := 0; i+1 < len(nodes); i += 2 {
+		if nodes[i+1].Kind != yaml.ScalarNode {
+			return "", fmt.Errorf("want plain values in the map at line %d", nodes[i+1].Line)
+		}
+		pairs = append(pairs, nodes[i].Value+sign+nodes[i+1].Value)
+	}
+	return strings.Join(pairs, ","), nil
+}
+
+// nearestSettings finds the names that a mistyped one may have meant: those
+// that share the most of their beginning.
+func nearestSettings(typed string) []string {
+	typed = strings.ReplaceAll(strings.ToLower(typed), "_", "-")
+	best := slices.MaxFunc(settings, func(a, b setting) int {
+		return cmp.Compare(commonPrefix(a.name, typed), commonPrefix(b.name, typed))
+	})
+	if commonPrefix(best.name, typed) < 3 {
+		return nil
+	}
+	return []string{best.name}
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}

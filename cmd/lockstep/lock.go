@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/spf13/cobra"
+)
+
+func newLock(s *streams) *cobra.Command {
+	return group("lock", "Ask about locks", newLockShow(s), newLockCheck(s))
+}
+
+// lockCommand is what the commands on locks share.
+type lockCommand struct {
+	s         *streams
+	http      httpAPI
+	cluster   cluster
+	format    format
+	partition int32
+}
+
+func (l *lockCommand) flags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Int32VarP(&l.partition, "partition", "p", 0, "`N`: partition")
+	l.http.flags(cmd, l.s)
+	l.cluster.flags(cmd, l.s)
+	l.format.flag(cmd)
+	return cmd
+}
+
+// lockState is what a broker knows of one lock.
+type lockState struct {
+	Lock    string           `json:"lock" yaml:"lock"`
+	Last    *protocol.Offset `json:"last" yaml:"last"` // nil: never written
+	By      string           `json:"by" yaml:"by"`
+	Refused int64            `json:"refused" yaml:"refused"`
+}
+
+func (s lockState) lastOffset() protocol.Offset {
+	if s.Last == nil {
+		return protocol.None
+	}
+	return *s.Last
+}
+
+// state asks for a lock. A lock that was never written answers like one of a
+// topic that does not exist, so the cluster is asked which it is: to call a
+// mistyped topic free of conflicts would be wrong.
+func (l *lockCommand) state(ctx context.Context, topic, lock string) (lockState, error) {
+	st := lockState{Lock: lock, By: "-"}
+	err := l.http.getInto(ctx, &st, nil, "v1", "locks", topic, strconv.Itoa(int(l.partition)), lock)
+	if !isNotFound(err) {
+		return st, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.cluster.timeout)
+	defer cancel()
+	client, cerr := l.cluster.connect(ctx)
+	if cerr != nil {
+		return st, errors.Join(err, cerr)
+	}
+	defer client.Close()
+	_, err = locate(ctx, client, topic, l.partition)
+	return st, err
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+type describedTopic struct {
+	Topic      string               `json:"topic" yaml:"topic"`
+	ID         string               `json:"id" yaml:"id"`
+	Partitions []describedPartition `json:"partitions" yaml:"partitions"`
+	Configs    []describedConfig    `json:"configs" yaml:"configs"`
+}
+
+type describedPartition struct {
+	Partition     int32   `json:"partition" yaml:"partition"`
+	Leader        int32   `json:"leader" yaml:"leader"`
+	LeaderEpoch   int32   `json:"leader_epoch" yaml:"leader_epoch"`
+	Replicas      []int32 `json:"replicas" yaml:"replicas"`
+	ISR           []int32 `json:"isr" yaml:"isr"`
+	LogStart      int64   `json:"log_start_offset" yaml:"log_start_offset"`
+	HighWatermark int64   `json:"high_watermark" yaml:"high_watermark"`
+}
+
+type describedConfig struct {
+	Key    string `json:"key" yaml:"key"`
+	Value  string `json:"value" yaml:"value"`
+	Source string `json:"source" yaml:"source"`
+}
+
+func newTopicDescribe(s *streams) *cobra.Command {
+	t := &topicCommand{s: s}
+	return t.flags(&cobra.Command{
+		Use:   "describe NAME...",
+		Short: "Show the partitions and settings of topics",
+		Args:  arguments(1, -1, "topic names"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
+				return t.describe(ctx, adm, names)
+			})
+		},
+	})
+}
+
+func (t *topicCommand) describe(ctx context.Context, adm *kadm.Client, names []string) error {
+	details, err := adm.ListTopicsWithInternal(ctx, names...)
+	if err != nil {
+		return err
+	}
+	described := []describedTopic{}
+	for _, d := range details.Sorted() {
+		one, err := describeTopic(ctx, adm, d)
+		if err != nil {
+			return err
+		}
+		described = append(described, one)
+	}
+	return t.format.render(t.s.out, described, func(w io.Writer) {
+		for i, d := range described {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			d.print(w)
+		}
+	})
+}
+
+func describeTopic(ctx context.Context, adm *kadm.Client, d kadm.TopicDetail) (describedTopic, error) {
+	if d.Err != nil {
+		return describedTopic{}, topicError(d.Topic, d.Err)
+	}
+	starts, err := adm.ListStartOffsets(ctx, d.Topic)
+	if err != nil {
+		return describedTopic{}, err
+	}
+	ends, err := adm.ListEndOffsets(ctx, d.Topic)
+	if err != nil {
+		return describedTopic{}, err
+	}
+	configs, err := topicConfigs(ctx, adm, d.Topic)
+	if err != nil {
+		return describedTopic{}, err
+	}
+	one := describedTopic{Topic: d.Topic, ID: d.ID.String(), Partitions: []describedPartition{}, Configs: configs}
+	for _, p := range d.Partitions.Sorted() {
+		one.Partitions = append(one.Partitions, describedPartition{
+			p.Partition, p.Leader, p.LeaderEpoch, p.Replicas, p.ISR,
+			offsetOf(starts, d.Topic, p.Partition), offsetOf(ends, d.Topic, p.Partition),
+		})
+	}
+	return one, nil
+}
+
+// offsetOf is -1 where the leader did not answer.
+func offsetOf(l kadm.ListedOffsets, topic string, partition int32) int64 {
+	o, ok := l.Lookup(topic, partition)
+	if !ok || o.Err != nil {
+		return -1
+	}
+	return o.Offset
+}
+
+func topicConfigs(ctx context.Context, adm *kadm.Client, topic string) ([]describedConfig, error) {
+	resources, err := adm.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	configs := []describedConfig{}
+	for _, r := range resources {
+		if r.Err != nil {
+			return nil, reason(r.Err, r.ErrMessage)
+		}
+		for _, c := range r.Configs {
+			configs = append(configs, describedConfig{c.Key, c.MaybeValue(), configSource(c.Source)})
+		}
+	}
+	slices.SortFunc(configs, func(a, b describedConfig) int { return cmp.Compare(a.Key, b.Key) })
+	return configs, nil
+}
+
+// configSource says in a word who set a value: the topic itself, or a default.
+func configSource(s kmsg.ConfigSource) string {
+	switch s {
+	case kmsg.ConfigSourceDynamicTopicConfig:
+		return "topic"
+	case kmsg.ConfigSourceDefaultConfig:
+		return "default"
+	}
+	return "broker"
+}
+
+func (d describedTopic) print(w io.Writer) {
+	fmt.Fprintf(w, "TOPIC %s  ID %s\n\n", d.Topic, d.ID)
+	row(w, "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LOG-START", "HIGH-WATERMARK")
+	for _, p := range d.Partitions {
+		row(w, p.Partition, p.Leader, p.LeaderEpoch, ids(p.Replicas), ids(p.ISR), p.LogStart, p.HighWatermark)
+	}
+	fmt.Fprintln(w)
+	row(w, "SETTING", "VALUE", "SOURCE")
+	for _, c := range d.Configs {
+		row(w, c.Key, c.Value, c.Source)
+	}
+}
+
+func ids(list []int32) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(list), " ", ","), "[]")
+}
+
+// topicError names the topic that a code is about.
+func topicError(topic string, err error) error {
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("topic %q does not exist", topic)
+	}
+	return fmt.Errorf("topic %q: %w", topic, err)
+}

@@ -102,26 +102,26 @@ func (b *Builder) Add(r Record) *Builder {
 // it in a number of variable size.
 func (b *Builder) encode(r *Record, timestampDelta int64, offsetDelta int32) {
 	body := append(b.scratch[:0], 0) // attributes
-	body = appendVarlong(body, timestampDelta)
-	body = appendVarlong(body, int64(offsetDelta))
+	body = appendVarint(body, timestampDelta)
+	body = appendVarint(body, int64(offsetDelta))
 	body = appendNullable(body, r.Key)
 	body = appendNullable(body, r.Value)
-	body = appendVarlong(body, int64(len(r.Headers)))
+	body = appendVarint(body, int64(len(r.Headers)))
 	for _, h := range r.Headers {
-		body = appendVarlong(body, int64(len(h.Key)))
+		body = appendVarint(body, int64(len(h.Key)))
 		body = append(body, h.Key...)
 		body = appendNullable(body, h.Value)
 	}
 	b.scratch = body
-	b.records = appendVarlong(b.records, int64(len(body)))
+	b.records = appendVarint(b.records, int64(len(body)))
 	b.records = append(b.records, body...)
 }
 
 func appendNullable(dst, b []byte) []byte {
 	if b == nil {
-		return appendVarlong(dst, -1)
+		return appendVarint(dst, -1)
 	}
-	return append(appendVarlong(dst, int64(len(b))), b...)
+	return append(appendVarint(dst, int64(len(b))), b...)
 }
 
 // Build is the whole batch, in bytes of its own, the CRC right. It fails when

@@ -17,7 +17,8 @@ func (b Batch) Keep(keep func(index int32) bool, lim Limits) (Batch, error) {
 
 	h, left := b.header(), make([]byte, 0, records.Size())
 	h.count = 0
-	for w := records.Walk(); w.Next(); {
+	w := records.Walk()
+	for w.Next() {
 		if keep(w.Index) {
 			left = append(left, w.Raw...)
 			h.count++

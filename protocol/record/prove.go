@@ -2,30 +2,27 @@ package record
 
 import "math"
 
-// prove walks the payload once and checks the structure of every record, so
-// that Walkers need not check anything again.
+// prove walks the records once and checks each of them, so that behind Open no
+// walk can fail.
 func (r *Records) prove(lastOffsetDelta int32) error {
-	rest, lastDelta := r.payload, int32(-1)
+	lastDelta := int32(-1)
 	least, greatest := int64(math.MaxInt64), int64(math.MinInt64)
-	for index := range r.count {
-		size, at := varint(rest, 0)
-		end := at + size
-		if at < 0 || size < recordSizeMin-1 || end > len(rest) {
-			return refuse(Invalid, "record %d of %d: length %d does not fit the %d bytes left", index, r.count, size, len(rest))
+	w := r.Walk()
+	for w.Next() {
+		if w.OffsetDelta <= lastDelta || w.OffsetDelta > lastOffsetDelta {
+			return refuse(Invalid, "record %d of %d: offset delta %d after %d in a batch that ends with %d", w.Index, r.count, w.OffsetDelta, lastDelta, lastOffsetDelta)
 		}
-		timestampDelta, offsetDelta, ok := proveRecord(rest[:end], at)
-		if !ok {
-			return refuse(Invalid, "record %d of %d: its fields do not fit its length %d", index, r.count, size)
+		if !w.proveHeaders() {
+			return refuse(Invalid, "record %d of %d: its %d headers do not fit its length", w.Index, r.count, w.HeaderCount)
 		}
-		if offsetDelta <= int(lastDelta) || offsetDelta > int(lastOffsetDelta) {
-			return refuse(Invalid, "record %d of %d: offset delta %d after %d, last is to be %d", index, r.count, offsetDelta, lastDelta, lastOffsetDelta)
-		}
-		lastDelta = int32(offsetDelta)
-		least, greatest = min(least, timestampDelta), max(greatest, timestampDelta)
-		rest = rest[end:]
+		lastDelta = w.OffsetDelta
+		least, greatest = min(least, w.TimestampDelta), max(greatest, w.TimestampDelta)
 	}
-	if len(rest) > 0 {
-		return refuse(Invalid, "%d bytes behind the last of %d records", len(rest), r.count)
+	switch {
+	case w.left > 0 || w.broken:
+		return refuse(Invalid, "the record at byte %d, of %d in all, does not fit its lengths", w.at, r.count)
+	case w.at < len(w.payload):
+		return refuse(Invalid, "%d bytes behind the last of %d records", len(w.payload)-w.at, r.count)
 	}
 	if r.count > 0 {
 		r.minTimestampDelta, r.maxTimestampDelta = least, greatest
@@ -33,48 +30,14 @@ func (r *Records) prove(lastOffsetDelta int32) error {
 	return nil
 }
 
-// proveRecord checks one record of which rec is the whole and i the place
-// behind its length.
-func proveRecord(rec []byte, i int) (timestampDelta int64, offsetDelta int, ok bool) {
-	timestampDelta, i = varlong(rec, i+1)
-	offsetDelta, i = varint(rec, i)
-	i = proveBytes(rec, i)
-	i = proveBytes(rec, i)
-	count, i := varint(rec, i)
-	if i < 0 || count < 0 || count*headerSizeMin > len(rec)-i {
-		return 0, 0, false
-	}
-	for range count {
-		i = proveKey(rec, i)
-		i = proveBytes(rec, i)
-	}
-	return timestampDelta, offsetDelta, i == len(rec)
-}
-
-// proveBytes steps over bytes that may be null.
-func proveBytes(rec []byte, i int) int {
-	n, i := varint(rec, i)
-	if n < 0 {
-		if n == -1 {
-			return i
+// proveHeaders checks that there are as many headers as the record says, and
+// nothing behind them.
+func (w *Walker) proveHeaders() bool {
+	h := w.Headers()
+	for range w.HeaderCount {
+		if _, _, ok := h.Next(); !ok {
+			return false
 		}
-		return failed
 	}
-	return skip(rec, i, n)
-}
-
-// proveKey steps over a header's key, which is never null.
-func proveKey(rec []byte, i int) int {
-	n, i := varint(rec, i)
-	if n < 0 {
-		return failed
-	}
-	return skip(rec, i, n)
-}
-
-func skip(rec []byte, i, n int) int {
-	if n > len(rec)-i {
-		return failed
-	}
-	return i + n
+	return len(h.rest) == 0
 }

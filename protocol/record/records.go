@@ -57,7 +57,7 @@ func (r *Records) TimestampDeltas() (least, greatest int64) {
 }
 
 // Walk starts at the first record.
-func (r *Records) Walk() Walker { return Walker{rest: r.payload, left: r.count} }
+func (r *Records) Walk() Walker { return Walker{Index: -1, payload: r.payload, left: r.count} }
 
 // Release gives pooled memory back. Nothing got from the Records may be used
 // after it; to call it twice does no harm.

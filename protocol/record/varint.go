@@ -1,82 +1,65 @@
 package record
 
-// Varints are read with a position that a failure makes negative and that
-// stays negative from then on, so that a walk checks once per record and not
-// once per number.
+// Numbers in records are zigzag varints. They may be longer than they need to
+// be, as every Kafka client allows, but must fit their type.
 //
-// Numbers may be longer than they need to be, as every Kafka client allows; a
-// number that does not fit its type is a failure.
-const failed = -1 << 62
+// Reading one is split in two, because Go inlines no function that calls
+// another of any size. short is inlined and reads up to two bytes, which is
+// nearly every number there is; where it says tooLong, uvarint does the rest:
+//
+//	u, j := short(b, i)
+//	if u >= tooLong {
+//		u, j = uvarint(b, i, bits)
+//	}
+//
+// A failure makes the position negative, where it stays: short of a negative
+// position is tooLong and uvarint of one fails again. So a walk checks once for
+// several numbers.
+const (
+	tooLong = 1 << 14
+	failed  = -1 << 62
+)
 
-// varint reads a zigzag number of at most 32 bits at b[i:].
-func varint(b []byte, i int) (n, next int) {
+// short reads an unsigned number of one or two bytes at b[i:]. A second byte
+// with its top bit set, more to come, makes the number tooLong by itself.
+func short(b []byte, i int) (u uint64, next int) {
+	u, next = tooLong, i+2
 	if uint(i) < uint(len(b)) {
-		if c := b[i]; c < 0x80 {
-			return int(c>>1) ^ -int(c&1), i + 1
+		if u = uint64(b[i]); u < 0x80 {
+			return u, i + 1
+		}
+		u |= tooLong
+		if uint(i+1) < uint(len(b)) {
+			u = u&0x7f | uint64(b[i+1])<<7
 		}
 	}
-	return varintLong(b, i)
+	return u, next
 }
 
-// varintLong is varint where more than one byte is needed. It is apart so that
-// varint can be inlined.
-func varintLong(b []byte, i int) (n, next int) {
-	if i < 0 {
+// uvarint reads an unsigned number of at most so many bits at b[i:].
+func uvarint(b []byte, i, bits int) (u uint64, next int) {
+	if i < 0 || i >= len(b) {
 		return 0, failed
 	}
-	var u uint32
-	for shift := 0; shift < 35; shift += 7 {
-		if i >= len(b) {
-			return 0, failed
+	for k, c := range b[i:] {
+		room := bits - 7*k
+		if room < 7 && c>>max(room, 0) != 0 {
+			break
 		}
-		c := b[i]
-		i++
-		if shift == 28 && c > 0x0f {
-			return 0, failed
-		}
-		u |= uint32(c&0x7f) << shift
+		u |= uint64(c&0x7f) << (7 * k)
 		if c < 0x80 {
-			return int(int32(u>>1) ^ -int32(u&1)), i
+			return u, i + k + 1
 		}
 	}
 	return 0, failed
 }
 
-// varlong reads a zigzag number of at most 64 bits at b[i:].
-func varlong(b []byte, i int) (n int64, next int) {
-	if uint(i) < uint(len(b)) {
-		if c := b[i]; c < 0x80 {
-			return int64(c>>1) ^ -int64(c&1), i + 1
-		}
-	}
-	return varlongLong(b, i)
-}
+// unzigzag maps 0, 1, 2, 3… to 0, -1, 1, -2….
+func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
-func varlongLong(b []byte, i int) (n int64, next int) {
-	if i < 0 {
-		return 0, failed
-	}
-	var u uint64
-	for shift := 0; shift < 70; shift += 7 {
-		if i >= len(b) {
-			return 0, failed
-		}
-		c := b[i]
-		i++
-		if shift == 63 && c > 0x01 {
-			return 0, failed
-		}
-		u |= uint64(c&0x7f) << shift
-		if c < 0x80 {
-			return int64(u>>1) ^ -int64(u&1), i
-		}
-	}
-	return 0, failed
-}
-
-// appendVarlong appends n as varint and varlong read it: the two encodings are
-// one where the number fits both.
-func appendVarlong(dst []byte, n int64) []byte {
+// appendVarint appends n in as few bytes as it takes. The encodings of 32 and
+// of 64 bits are one where the number fits both.
+func appendVarint(dst []byte, n int64) []byte {
 	u := uint64(n)<<1 ^ uint64(n>>63)
 	for u >= 0x80 {
 		dst = append(dst, byte(u)|0x80)
@@ -84,4 +67,3 @@ func appendVarlong(dst []byte, n int64) []byte {
 	}
 	return append(dst, byte(u))
 }
-

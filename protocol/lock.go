@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 )
 
@@ -162,7 +161,7 @@ func (q *LockRequest) see(bit headerSet, key string, value []byte) error {
 	}
 	switch {
 	case q.seen&bit != 0:
-		return malformed("header %q is repeated; name all locks in one header", key)
+		return malformed("header %q is repeated; a record has one of a kind", key)
 	case value == nil:
 		return malformed("header %q is null", key)
 	case len(value) == 0:
@@ -203,7 +202,7 @@ func (q *LockRequest) item(kind LockKind, text []byte) error {
 	if at := bytes.IndexByte(text, '@'); at >= 0 {
 		basis, err := parseBasis(text[at+1:])
 		if err != nil {
-			return err.of("lock", text[:at:at])
+			return malformed("basis %s of lock %s %s", quote(err.text), quote(text[:at]), err.why)
 		}
 		item.Raw, item.Own, item.Basis = text[:at:at], true, basis
 	}
@@ -222,7 +221,7 @@ func (q *LockRequest) basis(value []byte) error {
 	}
 	basis, err := parseBasis(value)
 	if err != nil {
-		return err.of("header", []byte(HeaderLockBasis))
+		return malformed("lock-basis %s %s", quote(err.text), err.why)
 	}
 	q.Basis, q.HasBasis = basis, true
 	return nil
@@ -236,35 +235,34 @@ func (q *LockRequest) id(value []byte) error {
 	return checkID(value)
 }
 
-// badBasis is why a text is no basis. It becomes a *Malformed when it is
-// known whose basis it is.
+// badBasis is why a text is no basis; whose it was to be, its callers know.
 type badBasis struct {
 	text []byte
 	why  string
 }
 
-func (b *badBasis) of(what string, name []byte) error {
-	return malformed("basis %s of %s %s %s", quote(b.text), what, quote(name), b.why)
-}
-
-const basisDigitsMax = 19
+const (
+	basisDigitsMax = 19
+	noBasis        = "is neither an offset of 1 to 19 digits nor none"
+	highBasis      = "is above the highest offset, 9223372036854775807"
+)
 
 func parseBasis(text []byte) (Offset, *badBasis) {
 	if string(text) == "none" {
 		return None, nil
 	}
 	if len(text) == 0 || len(text) > basisDigitsMax {
-		return None, &badBasis{text, "is neither an offset of 1 to 19 digits nor none"}
+		return None, &badBasis{text, noBasis}
 	}
 	var n uint64 // 19 digits fit
 	for _, c := range text {
 		if c < '0' || c > '9' {
-			return None, &badBasis{text, "is neither an offset of 1 to 19 digits nor none"}
+			return None, &badBasis{text, noBasis}
 		}
 		n = n*10 + uint64(c-'0')
 	}
 	if n > math.MaxInt64 {
-		return None, &badBasis{text, fmt.Sprintf("is above the highest offset, %d", int64(math.MaxInt64))}
+		return None, &badBasis{text, highBasis}
 	}
 	return Offset(n), nil
 }

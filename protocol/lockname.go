@@ -9,7 +9,7 @@ import (
 // together, so that a plain name, nearly every one, costs one short loop.
 const (
 	classControl = 1 << iota // C0, DEL and the space: never raw
-	classAt                  // ends a name
+	classAt                  // never raw in a name; welcome in an id
 	classPercent             // may begin %XX
 	classHigh                // UTF-8 beyond ASCII: to be checked
 )
@@ -37,8 +37,8 @@ func classes(raw []byte) (seen uint8) {
 	return seen
 }
 
-// name checks a raw name and decodes it. The answer is raw itself unless raw
-// holds an escape.
+// name checks a raw name, which item has cut at spaces and at "@", and decodes
+// it. The answer is raw itself unless raw holds an escape.
 func (q *LockRequest) name(raw []byte) ([]byte, error) {
 	if len(raw) == 0 {
 		return nil, malformed("a lock has no name")
@@ -61,8 +61,8 @@ func (q *LockRequest) oddName(raw []byte, seen uint8) ([]byte, error) {
 	switch {
 	case seen&classHigh != 0 && !utf8.Valid(raw):
 		return nil, malformed("lock %s is not UTF-8", quote(raw))
-	case seen&(classControl|classAt) != 0, seen&classHigh != 0 && hasC1(raw):
-		return nil, malformed("lock %s holds a space, a control character or an @; write it as %%XX", quote(raw))
+	case seen&classControl != 0, seen&classHigh != 0 && hasC1(raw):
+		return nil, malformed("lock %s holds a control character; write it as %%XX", quote(raw))
 	}
 	name := raw
 	if seen&classPercent != 0 {

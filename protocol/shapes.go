@@ -1,0 +1,210 @@
+package protocol
+
+import "github.com/twmb/franz-go/pkg/kmsg"
+
+// shapes holds the shape of every request that the versions table serves, in
+// Kafka's order and by Kafka's names (clients/src/main/resources/common/message
+// of its sources). Versions below the served ones are left out. kmsg has the
+// same fields: a test encodes each request at each version and compares. Where
+// kmsg reads a tag in more versions than Kafka writes it, kmsg is followed.
+var shapes = map[int16]*shape{
+	KeyProduce: of[kmsg.ProduceRequest](
+		str("transactional_id").nullable(),
+		i16("acks"),
+		i32("timeout_ms"),
+		array("topics", of[kmsg.ProduceRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.ProduceRequestTopicPartition](
+				i32("index"),
+				blob("records").nullable(),
+			)),
+		)),
+	),
+	KeyFetch: of[kmsg.FetchRequest](
+		i32("replica_id").to(14),
+		i32("max_wait_ms"),
+		i32("min_bytes"),
+		i32("max_bytes"),
+		i8("isolation_level"),
+		i32("session_id").from(7),
+		i32("session_epoch").from(7),
+		array("topics", of[kmsg.FetchRequestTopic](
+			str("topic").to(12),
+			uuid("topic_id").from(13),
+			array("partitions", of[kmsg.FetchRequestTopicPartition](
+				i32("partition"),
+				i32("current_leader_epoch").from(9),
+				i64("fetch_offset"),
+				i32("last_fetched_epoch").from(12),
+				i64("log_start_offset").from(5),
+				i32("partition_max_bytes"),
+				uuid("replica_directory_id").tagAs(0),
+				i64("high_watermark").tagAs(1),
+			)),
+		)),
+		array("forgotten_topics_data", of[kmsg.FetchRequestForgottenTopic](
+			str("topic").to(12),
+			uuid("topic_id").from(13),
+			i32s("partitions"),
+		)).from(7),
+		str("rack_id").from(11),
+		str("cluster_id").nullable().tagAs(0),
+		inline("replica_state", of[kmsg.FetchRequestReplicaState](
+			i32("replica_id"),
+			i64("replica_epoch"),
+		)).tagAs(1),
+	),
+	KeyListOffsets: of[kmsg.ListOffsetsRequest](
+		i32("replica_id"),
+		i8("isolation_level").from(2),
+		array("topics", of[kmsg.ListOffsetsRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.ListOffsetsRequestTopicPartition](
+				i32("partition_index"),
+				i32("current_leader_epoch").from(4),
+				i64("timestamp"),
+			)),
+		)),
+		i32("timeout_ms").from(10),
+	),
+	KeyMetadata: of[kmsg.MetadataRequest](
+		array("topics", of[kmsg.MetadataRequestTopic](
+			uuid("topic_id").from(10),
+			str("name").nullableFrom(10),
+		)).nullableFrom(1),
+		i8("allow_auto_topic_creation").from(4),
+		i8("include_cluster_authorized_operations").from(8).to(10),
+		i8("include_topic_authorized_operations").from(8),
+	),
+	KeyFindCoordinator: of[kmsg.FindCoordinatorRequest](
+		str("key").to(3),
+		i8("key_type").from(1),
+		strs("coordinator_keys").from(4),
+	),
+	KeyApiVersions: of[kmsg.ApiVersionsRequest](
+		str("client_software_name").from(3),
+		str("client_software_version").from(3),
+	),
+	KeyCreateTopics: of[kmsg.CreateTopicsRequest](
+		array("topics", of[kmsg.CreateTopicsRequestTopic](
+			str("name"),
+			i32("num_partitions"),
+			i16("replication_factor"),
+			array("assignments", of[kmsg.CreateTopicsRequestTopicReplicaAssignment](
+				i32("partition_index"),
+				i32s("broker_ids"),
+			)),
+			array("configs", of[kmsg.CreateTopicsRequestTopicConfig](
+				str("name"),
+				str("value").nullable(),
+			)),
+		)),
+		i32("timeout_ms"),
+		i8("validate_only"),
+	),
+	KeyDeleteTopics: of[kmsg.DeleteTopicsRequest](
+		strs("topic_names").to(5),
+		array("topics", of[kmsg.DeleteTopicsRequestTopic](
+			str("name").nullable(),
+			uuid("topic_id"),
+		)).from(6),
+		i32("timeout_ms"),
+	),
+	KeyDeleteRecords: of[kmsg.DeleteRecordsRequest](
+		array("topics", of[kmsg.DeleteRecordsRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.DeleteRecordsRequestTopicPartition](
+				i32("partition_index"),
+				i64("offset"),
+			)),
+		)),
+		i32("timeout_ms"),
+	),
+	KeyInitProducerId: of[kmsg.InitProducerIDRequest](
+		str("transactional_id").nullable(),
+		i32("transaction_timeout_ms"),
+		i64("producer_id").from(3),
+		i16("producer_epoch").from(3),
+	),
+	KeyOffsetForLeaderEpoch: of[kmsg.OffsetForLeaderEpochRequest](
+		i32("replica_id").from(3),
+		array("topics", of[kmsg.OffsetForLeaderEpochRequestTopic](
+			str("topic"),
+			array("partitions", of[kmsg.OffsetForLeaderEpochRequestTopicPartition](
+				i32("partition"),
+				i32("current_leader_epoch"),
+				i32("leader_epoch"),
+			)),
+		)),
+	),
+	KeyDescribeConfigs: of[kmsg.DescribeConfigsRequest](
+		array("resources", of[kmsg.DescribeConfigsRequestResource](
+			i8("resource_type"),
+			str("resource_name"),
+			strs("configuration_keys").nullable(),
+		)),
+		i8("include_synonyms"),
+		i8("include_documentation").from(3),
+	),
+	KeyAlterConfigs: of[kmsg.AlterConfigsRequest](
+		array("resources", of[kmsg.AlterConfigsRequestResource](
+			i8("resource_type"),
+			str("resource_name"),
+			array("configs", of[kmsg.AlterConfigsRequestResourceConfig](
+				str("name"),
+				str("value").nullable(),
+			)),
+		)),
+		i8("validate_only"),
+	),
+	KeyDescribeLogDirs: of[kmsg.DescribeLogDirsRequest](
+		array("topics", of[kmsg.DescribeLogDirsRequestTopic](
+			str("topic"),
+			i32s("partitions"),
+		)).nullable(),
+	),
+	KeyCreatePartitions: of[kmsg.CreatePartitionsRequest](
+		array("topics", of[kmsg.CreatePartitionsRequestTopic](
+			str("name"),
+			i32("count"),
+			array("assignments", of[kmsg.CreatePartitionsRequestTopicAssignment](
+				i32s("broker_ids"),
+			)).nullable(),
+		)),
+		i32("timeout_ms"),
+		i8("validate_only"),
+	),
+	KeyIncrementalAlterConfigs: of[kmsg.IncrementalAlterConfigsRequest](
+		array("resources", of[kmsg.IncrementalAlterConfigsRequestResource](
+			i8("resource_type"),
+			str("resource_name"),
+			array("configs", of[kmsg.IncrementalAlterConfigsRequestResourceConfig](
+				str("name"),
+				i8("config_operation"),
+				str("value").nullable(),
+			)),
+		)),
+		i8("validate_only"),
+	),
+	KeyDescribeCluster: of[kmsg.DescribeClusterRequest](
+		i8("include_cluster_authorized_operations"),
+		i8("endpoint_type").from(1),
+		i8("include_fenced_brokers").from(2),
+	),
+	KeyDescribeProducers: of[kmsg.DescribeProducersRequest](
+		array("topics", of[kmsg.DescribeProducersRequestTopic](
+			str("name"),
+			i32s("partition_indexes"),
+		)),
+	),
+	KeyDescribeTopicPartitions: of[kmsg.DescribeTopicPartitionsRequest](
+		array("topics", of[kmsg.DescribeTopicPartitionsRequestTopic](
+			str("name"),
+		)),
+		i32("response_partition_limit"),
+		single("cursor", of[kmsg.DescribeTopicPartitionsRequestCursor](
+			str("topic_name"),
+			i32("partition_index"),
+		)),
+	),
+}

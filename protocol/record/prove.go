@@ -19,7 +19,7 @@ func (r *Records) prove(lastOffsetDelta int32) error {
 		least, greatest = min(least, w.TimestampDelta), max(greatest, w.TimestampDelta)
 	}
 	switch {
-	case w.left > 0 || w.broken:
+	case w.broken:
 		return refuse(Invalid, "the record at byte %d, of %d in all, does not fit its lengths", w.at, r.count)
 	case w.at < len(w.payload):
 		return refuse(Invalid, "%d bytes behind the last of %d records", len(w.payload)-w.at, r.count)

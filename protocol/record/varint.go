@@ -21,19 +21,16 @@ const (
 )
 
 // short reads an unsigned number of one or two bytes at b[i:]. A second byte
-// with its top bit set, more to come, makes the number tooLong by itself.
+// with its top bit set, more to come, makes the number tooLong by itself; so
+// does a place so near the end of b that two bytes cannot be looked at.
 func short(b []byte, i int) (u uint64, next int) {
-	u, next = tooLong, i+2
-	if uint(i) < uint(len(b)) {
-		if u = uint64(b[i]); u < 0x80 {
-			return u, i + 1
-		}
-		u |= tooLong
-		if uint(i+1) < uint(len(b)) {
-			u = u&0x7f | uint64(b[i+1])<<7
-		}
+	if uint(i+1) >= uint(len(b)) {
+		return tooLong, i
 	}
-	return u, next
+	if u = uint64(b[i]); u < 0x80 {
+		return u, i + 1
+	}
+	return u&0x7f | uint64(b[i+1])<<7, i + 2
 }
 
 // uvarint reads an unsigned number of at most so many bits at b[i:].

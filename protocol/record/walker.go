@@ -25,90 +25,92 @@ type Walker struct {
 	Raw            []byte // the whole record, its length included
 	HeaderCount    int
 
-	headersAt int    // where in Raw its headers begin
-	payload   []byte // all records
-	at        int    // where in payload the next record begins
-	left      int32  // how many records begin there or behind
-	broken    bool   // the record at hand does not fit its own lengths
+	headers []byte // the end of Raw: its headers
+	payload []byte // all records
+	at      int    // where in payload the next record begins
+	left    int32  // how many records begin there or behind
+	broken  bool   // the record at hand does not fit its own lengths
 }
 
 // Next steps to the next record, and reports whether there is one.
+//
+// It is one long function, and stores what it found at its very end, for speed:
+// the slices together, as each store of a pointer asks anew whether the
+// collector is at work.
 func (w *Walker) Next() bool {
 	if w.left == 0 || w.broken {
 		return false
 	}
-	b, i := w.payload, w.at
+	w.broken = true // until the record is found whole
+	b, at := w.payload, w.at
+	u, i := short(b, at)
+	if u >= tooLong {
+		u, i = uvarint(b, at, 32)
+	}
+	size := int(unzigzag(u))
+	if i < 0 || size < recordSizeMin-1 || size > len(b)-i {
+		return false
+	}
+	end := i + size
+
+	i++ // attributes
 	u, j := short(b, i)
+	if u >= tooLong {
+		u, j = uvarint(b, i, 64)
+	}
+	timestampDelta := unzigzag(u)
+
+	u, i = short(b, j)
+	if u >= tooLong {
+		u, i = uvarint(b, j, 32)
+	}
+	offsetDelta := int32(unzigzag(u))
+
+	u, j = short(b, i)
 	if u >= tooLong {
 		u, j = uvarint(b, i, 32)
 	}
-	size := int(unzigzag(u))
-	if j < 0 || size < recordSizeMin-1 || size > len(b)-j {
-		w.broken = true
+	n := int(unzigzag(u))
+	if j < 0 || n < -1 || n > end-j {
 		return false
 	}
-	rec := b[i : j+size : j+size]
-	w.Raw, w.at = rec, j+size
-	w.left--
+	var key []byte
+	if n >= 0 {
+		key = b[j : j+n : j+n]
+		j += n
+	}
+
+	u, i = short(b, j)
+	if u >= tooLong {
+		u, i = uvarint(b, j, 32)
+	}
+	n = int(unzigzag(u))
+	if i < 0 || n < -1 || n > end-i {
+		return false
+	}
+	var value []byte
+	if n >= 0 {
+		value = b[i : i+n : i+n]
+		i += n
+	}
+
+	u, j = short(b, i)
+	if u >= tooLong {
+		u, j = uvarint(b, i, 32)
+	}
+	n = int(unzigzag(u))
+	if j < 0 || j > end || n < 0 || n > (end-j)/headerSizeMin {
+		return false
+	}
 	w.Index++
-	if !w.decode(rec, j-i+1) {
-		w.broken = true
-		return false
-	}
+	w.left--
+	w.at = end
+	w.OffsetDelta, w.TimestampDelta = offsetDelta, timestampDelta
+	w.HeaderCount, w.headers = n, b[j:end:end]
+	w.Key, w.Value, w.Raw = key, value, b[at:end:end]
+	w.broken = false
 	return true
 }
 
-// decode takes rec apart from i, which is behind its length and attributes.
-func (w *Walker) decode(rec []byte, i int) bool {
-	u, j := short(rec, i)
-	if u >= tooLong {
-		u, j = uvarint(rec, i, 64)
-	}
-	w.TimestampDelta = unzigzag(u)
-
-	u, i = short(rec, j)
-	if u >= tooLong {
-		u, i = uvarint(rec, j, 32)
-	}
-	w.OffsetDelta = int32(unzigzag(u))
-
-	u, j = short(rec, i)
-	if u >= tooLong {
-		u, j = uvarint(rec, i, 32)
-	}
-	w.Key = nil
-	if n := int(unzigzag(u)); n >= 0 {
-		if j < 0 || n > len(rec)-j {
-			return false
-		}
-		w.Key = rec[j : j+n : j+n]
-		j += n
-	} else if n != -1 {
-		return false
-	}
-
-	u, i = short(rec, j)
-	if u >= tooLong {
-		u, i = uvarint(rec, j, 32)
-	}
-	w.Value = nil
-	if n := int(unzigzag(u)); n >= 0 {
-		if i < 0 || n > len(rec)-i {
-			return false
-		}
-		w.Value = rec[i : i+n : i+n]
-		i += n
-	} else if n != -1 {
-		return false
-	}
-
-	u, j = short(rec, i)
-	if u >= tooLong {
-		u, j = uvarint(rec, i, 32)
-	}
-	w.HeaderCount, w.headersAt = int(unzigzag(u)), j
-	return j >= 0 && w.HeaderCount >= 0 && w.HeaderCount*headerSizeMin <= len(rec)-j
-}
-
 // Headers are the current record's headers, from the first.
-func (w *Walker) Headers() Headers { return Headers{rest: w.Raw[w.headersAt:]} }
+func (w *Walker) Headers() Headers { return Headers{rest: w.headers} }

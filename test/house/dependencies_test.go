@@ -1,0 +1,103 @@
+package house
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestEveryDependencyIsArguedFor wants each module that our code imports to be
+// a direct dependency with a line in docs/dependencies.md.
+func TestEveryDependencyIsArguedFor(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(root(t), "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := directModules(t)
+	for _, m := range usedModules(t, direct) {
+		if !strings.Contains(string(doc), "`"+m+"`") {
+			t.Errorf("docs/dependencies.md does not name `%s`", m)
+		}
+	}
+}
+
+// TestNoDocumentedDependencyIsGone wants the first column of the document to
+// name only what go.mod requires.
+func TestNoDocumentedDependencyIsGone(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join(root(t), "docs", "dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := directModules(t)
+	for line := range strings.Lines(string(doc)) {
+		rest, isRow := strings.CutPrefix(line, "| `")
+		name, _, closed := strings.Cut(rest, "`")
+		if isRow && closed && !slices.Contains(direct, name) {
+			t.Errorf("docs/dependencies.md names %s, which go.mod does not require directly", name)
+		}
+	}
+}
+
+// directModules are those that go.mod requires for our own sake.
+func directModules(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.Command("go", "mod", "edit", "-json")
+	cmd.Dir = root(t)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	return direct
+}
+
+// usedModules are the direct ones that a package of ours or its tests import.
+func usedModules(t *testing.T, direct []string) []string {
+	t.Helper()
+	used := map[string]bool{}
+	for _, p := range packages(t) {
+		if p.room() == "internal/deps" {
+			continue
+		}
+		for _, imp := range slices.Concat(p.Imports, p.testsImport()) {
+			if m := moduleOf(imp, direct); m != "" {
+				used[m] = true
+			}
+		}
+	}
+	var names []string
+	for m := range used {
+		names = append(names, m)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// moduleOf finds the module with the longest path that holds an import.
+func moduleOf(imp string, modules []string) string {
+	var best string
+	for _, m := range modules {
+		if (imp == m || strings.HasPrefix(imp, m+"/")) && len(m) > len(best) {
+			best = m
+		}
+	}
+	return best
+}

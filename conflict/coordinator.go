@@ -1,0 +1,154 @@
+package conflict
+
+import (
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Coordinator is the lock table of one partition.
+//
+// It is a plain value with one owner: no goroutine, lock or clock. The owner
+// calls Judge and Mark for what it appends with lock headers, Observe for what
+// it appends without, Fold for what it reads back from a log or a leader, all
+// in the order of the log; and Flush from time to time.
+//
+// An idle one holds no memory but its own few hundred bytes.
+type Coordinator struct {
+	base    *Part // nil: everything stays in memory
+	budget  *Budget
+	options Options
+
+	frozen []*generation // oldest first; each ends where the next one starts
+	young  generation
+	newest newest
+	start  protocol.Offset // history start while there is no base
+
+	writing *writer       // at work on frozen's oldest, on another goroutine
+	stale   []*generation // to be freed when it is done
+
+	refusals refusals
+	hot      hotLocks
+}
+
+// Options are what a Coordinator is opened with.
+type Options struct {
+	// Base is the partition's place in the broker's Base. Without one nothing
+	// ever leaves memory: that is for replays and tests.
+	Base *Part
+	// Budget is shared by all partitions; nil is one of its own.
+	Budget *Budget
+	// LogStart and LogEnd bound what the log holds: offsets from LogStart up
+	// to, but not including, LogEnd.
+	LogStart, LogEnd protocol.Offset
+	// LockRetentionMs is lock.retention.ms: for how long a lock is remembered
+	// after its last write, at least. 0 and below: for ever.
+	LockRetentionMs int64
+	// IDRetentionMs is lock.id.retention.ms, the same for a lock-id. 0: one
+	// day; below: for ever.
+	IDRetentionMs int64
+}
+
+const idRetentionMsDefault = 24 * 60 * 60 * 1000
+
+func (o Options) withDefaults() Options {
+	if o.Budget == nil {
+		o.Budget = NewBudget(0)
+	}
+	if o.IDRetentionMs == 0 {
+		o.IDRetentionMs = idRetentionMsDefault
+	}
+	return o
+}
+
+// Open returns the table as the Base has it. The caller then folds the log
+// from Applied()+1, or from its start where that is later.
+//
+// A Base that cannot have been folded from this log is emptied. One that is
+// ahead of the log knows what the log lost; one that is so far behind that the
+// log no longer reaches back to it may have missed writes: then the lock
+// history starts with the log.
+func Open(o Options) (*Coordinator, error) {
+	c := &Coordinator{base: o.Base, options: o.withDefaults()}
+	c.budget = c.options.Budget
+	if err := c.base.reconcile(o.LogStart, o.LogEnd); err != nil {
+		return nil, fmt.Errorf("open lock table: %w", err)
+	}
+	c.start = o.LogStart
+	c.restart()
+	return c, nil
+}
+
+// restart makes the table what the Base has.
+func (c *Coordinator) restart() {
+	c.newest = newest{offset: protocol.None}
+	applied := c.start - 1
+	if c.base != nil {
+		applied, c.newest = c.base.meta.applied, c.base.meta.newest
+	}
+	c.young = generation{start: applied + 1, end: applied}
+}
+
+// Reset forgets all that is not in the Base: the owner has truncated the log
+// and folds again from Applied()+1.
+func (c *Coordinator) Reset() {
+	for _, g := range c.frozen {
+		c.discard(g)
+	}
+	c.frozen = nil
+	c.young.release(c.budget)
+	c.restart()
+}
+
+// discard frees a generation, at once or when nobody reads it any more.
+func (c *Coordinator) discard(g *generation) {
+	if c.writing != nil && g == c.writing.g {
+		c.stale = append(c.stale, g)
+		return
+	}
+	g.release(c.budget)
+}
+
+// Applied is the offset up to which the Base has folded the log; None if it
+// has nothing. The log must keep what lies behind it.
+func (c *Coordinator) Applied() protocol.Offset {
+	if c.base == nil {
+		return c.start - 1
+	}
+	return c.base.meta.applied
+}
+
+// End is the offset of the newest batch folded; Applied() if there was none.
+func (c *Coordinator) End() protocol.Offset { return c.young.end }
+
+// HistoryStart is the offset from which on every write of every lock is known.
+func (c *Coordinator) HistoryStart() protocol.Offset { return c.historyStart() }
+
+func (c *Coordinator) historyStart() protocol.Offset {
+	if c.base == nil {
+		return c.start
+	}
+	return c.base.historyStart()
+}
+
+// Last is the newest write of a lock, by its decoded name, and the lock-id of
+// the writer. known is false when no write is known.
+func (c *Coordinator) Last(name []byte) (last protocol.Offset, by string, known bool, err error) {
+	h := hashOf(name)
+	for i := len(c.frozen); i >= 0; i-- {
+		g := &c.young
+		if i < len(c.frozen) {
+			g = c.frozen[i]
+		}
+		if last := g.last(h); last != protocol.None {
+			return last, string(g.writerOf(last)), true, nil
+		}
+	}
+	last, writer, err := c.base.lock(name)
+	return last, string(writer), last != protocol.None, err
+}
+
+// LastRecord is Last for the whole partition: the newest data record.
+func (c *Coordinator) LastRecord() (last protocol.Offset, by string, known bool) {
+	return c.newest.offset, string(c.newest.by.text()), c.newest.offset != protocol.None
+}

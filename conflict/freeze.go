@@ -1,0 +1,123 @@
+package conflict
+
+import "github.com/lockstep-log/lockstep/protocol"
+
+// A generation, drawn:
+//
+//	young ──freeze──► frozen ──Flush──► writing ──Flushed──► flushed ──► dropped
+//	                     ▲                  │ failed
+//	                     └──────────────────┘
+//
+// Generations are frozen, written and dropped from the oldest on.
+
+// Limits of a young generation beyond those of the Budget.
+const (
+	// foldBytesMax bounds what a restart has to read again.
+	foldBytesMax = 1 << 30
+	// generationBytesMax keeps refs within 32 bits.
+	generationBytesMax = arenaBytesMax / 4
+	// frozenMax bounds the tables that a lookup searches while the high
+	// watermark stands still.
+	frozenMax = 4
+)
+
+func (c *Coordinator) freezeIfDue() {
+	g := &c.young
+	if g.end-g.start >= generationOffsetsMax || g.bytes() >= generationBytesMax {
+		c.freeze()
+	}
+	if c.base == nil || len(c.frozen) >= frozenMax {
+		return
+	}
+	if g.logBytes >= foldBytesMax || c.budget.wantsFrozen(g.bytes()) {
+		c.freeze()
+	}
+}
+
+func (c *Coordinator) freeze() {
+	if c.young.empty() {
+		return
+	}
+	g := new(generation)
+	*g = c.young
+	g.asOfEnd = c.newest
+	c.frozen = append(c.frozen, g)
+	c.young = generation{start: g.end + 1, end: g.end}
+}
+
+// Flush returns the work of writing the oldest frozen generation to the Base,
+// or nil when there is none that is wholly below the high watermark, or one is
+// being written already. The owner runs the work, on any goroutine, and then
+// calls Flushed with its result. It is cheap to call when there is nothing to do.
+//
+// What lies below the high watermark must be synced in the log before the work
+// runs: a Base that is ahead of its log is worth nothing.
+func (c *Coordinator) Flush(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+	if c.base == nil {
+		return nil
+	}
+	c.freezeIfDue()
+	c.dropFlushed()
+	return c.write(highWatermark, nowMs)
+}
+
+// Checkpoint is Flush, but freezes the young generation whatever its size:
+// before the log is closed or trimmed. The owner repeats it until it returns
+// nil; when Applied() then is below the offset to trim to, the high watermark
+// is not there yet. Base.Sync makes the result durable.
+func (c *Coordinator) Checkpoint(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+	if c.base == nil {
+		return nil
+	}
+	if c.young.end < highWatermark {
+		c.freeze()
+	}
+	return c.write(highWatermark, nowMs)
+}
+
+func (c *Coordinator) write(highWatermark protocol.Offset, nowMs int64) func() error {
+	g := c.oldestUnflushed()
+	if g == nil || c.writing != nil || g.end >= highWatermark {
+		return nil
+	}
+	c.writing = c.base.writer(g, nowMs, c.options)
+	return c.writing.run
+}
+
+func (c *Coordinator) oldestUnflushed() *generation {
+	for _, g := range c.frozen {
+		if !g.flushed {
+			return g
+		}
+	}
+	return nil
+}
+
+// Flushed ends the work that Flush or Checkpoint returned. After an error the
+// generation is kept and written again.
+func (c *Coordinator) Flushed(err error) {
+	w := c.writing
+	c.writing = nil
+	if err == nil {
+		w.g.flushed = true
+		c.base.meta = w.meta
+	}
+	for _, g := range c.stale {
+		g.release(c.budget)
+	}
+	c.stale = nil
+	c.dropFlushed()
+}
+
+// dropFlushed gives memory back. Until it is wanted, what the Base has stays
+// in the window, where it is found without a read.
+func (c *Coordinator) dropFlushed() {
+	for len(c.frozen) > 0 && c.frozen[0].flushed && (len(c.frozen) > 1 || c.budget.wantsDropped()) {
+		c.frozen[0].release(c.budget)
+		c.frozen[0] = nil
+		c.frozen = c.frozen[1:]
+	}
+	if len(c.frozen) == 0 {
+		c.frozen = nil
+	}
+}

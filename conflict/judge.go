@@ -1,0 +1,208 @@
+package conflict
+
+import (
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Judge is Repeats and then Locks. A caller that has a check of its own
+// between the two, as the one for a gap in a producer's sequence, calls them
+// one by one.
+func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
+	v := c.Repeats(r)
+	if v.Admitted() {
+		c.Locks(r, highWatermark, &v)
+	}
+	return v
+}
+
+// Locks judges the locks of what Repeats has left of the request, against
+// everything appended so far, committed or not. It changes nothing.
+//
+//	last(L) is in this batch         CONFLICT last=?
+//	last(L) > basis                  CONFLICT
+//	last(L) <= basis                 admitted
+//	L not known, basis+1 >= history  admitted
+//	L not known, basis+1 <  history  UNKNOWN
+func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
+	c.touch(r)
+	if r.maxBasis >= highWatermark {
+		c.locksOfRecords(r, highWatermark, v)
+		return
+	}
+	c.judgeLocks(r, r.locks, v)
+}
+
+// locksOfRecords is Locks for a request that claims a basis that cannot be:
+// it finds out which comes first, the claim or a conflict.
+func (c *Coordinator) locksOfRecords(r *Request, highWatermark protocol.Offset, v *Verdict) {
+	for i := range r.records {
+		rec := &r.records[i]
+		if r.appends[rec.append].repeat {
+			continue
+		}
+		if rec.maxBasis >= highWatermark {
+			v.Refusal = futureBasis(rec, highWatermark)
+			return
+		}
+		if c.judgeLocks(r, r.locksOf(i), v); !v.Admitted() {
+			return
+		}
+	}
+}
+
+func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refusal {
+	return &protocol.Refusal{
+		Kind:   protocol.RefusalMalformed,
+		Record: rec.index,
+		Text: fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; give the offset of the last record you have read, or none",
+			rec.maxBasis, highWatermark),
+	}
+}
+
+// touch reads the slots of all locks, so that the processor fetches them side
+// by side. One by one each lock would wait for memory alone.
+func (c *Coordinator) touch(r *Request) {
+	if len(r.locks) < 2 {
+		return
+	}
+	sum := uint64(0)
+	for i := range r.locks {
+		sum ^= c.young.locks.touch(r.locks[i].hash)
+	}
+	r.touched = sum
+}
+
+func (c *Coordinator) judgeLocks(r *Request, locks []lock, v *Verdict) {
+	for i := range locks {
+		l := &locks[i]
+		switch {
+		case !l.judged || r.appends[l.append].repeat:
+			continue
+		case l.all:
+			c.judgeAll(r, l, v)
+		default:
+			c.judgeLock(r, l, v)
+		}
+		if !v.Admitted() {
+			return
+		}
+	}
+}
+
+func (c *Coordinator) judgeLock(r *Request, l *lock, v *Verdict) {
+	if l.earlier >= 0 {
+		if e := r.earlierMark(l); e != nil {
+			v.Refusal = r.inBatch(l, e.record, e.append)
+			return
+		}
+	}
+	last, g, more := c.lastAfter(l.hash, l.basis)
+	if last > l.basis {
+		c.conflict(r, l, last, g.writerOf(last), v)
+		return
+	}
+	if more {
+		c.judgeOld(r, l, v)
+	}
+}
+
+// lastAfter searches the window for a mark after the basis. more says that
+// the window does not reach back to the basis and knows no mark at all.
+func (c *Coordinator) lastAfter(h hash, basis protocol.Offset) (last protocol.Offset, g *generation, more bool) {
+	g = &c.young
+	for i := len(c.frozen); ; g = c.frozen[i] {
+		if last = g.last(h); last != protocol.None || g.start <= basis+1 {
+			return last, g, false
+		}
+		if i--; i < 0 {
+			return protocol.None, nil, true
+		}
+	}
+}
+
+// judgeOld is judgeLock for a basis below the window and a lock that is not
+// in it.
+func (c *Coordinator) judgeOld(r *Request, l *lock, v *Verdict) {
+	last, by, err := c.base.lock(r.text(l.name))
+	switch {
+	case err != nil:
+		v.Err = err
+	case last > l.basis:
+		c.conflict(r, l, last, by, v)
+	case last == protocol.None && l.basis+1 < c.historyStart():
+		v.Refusal = c.unknown(r, l)
+	}
+}
+
+// judgeAll judges "*": any data record after the basis is a conflict.
+func (c *Coordinator) judgeAll(r *Request, l *lock, v *Verdict) {
+	first := r.appends[l.append].first
+	if index, a, ok := r.keptBefore(l.append, first); ok {
+		v.Refusal = r.inBatch(l, index, a)
+		return
+	}
+	switch {
+	case c.newest.offset > l.basis:
+		c.conflict(r, l, c.newest.offset, c.newest.by.text(), v)
+	case c.newest.offset == protocol.None && l.basis+1 < c.historyStart():
+		v.Refusal = c.unknown(r, l)
+	}
+}
+
+func (c *Coordinator) conflict(r *Request, l *lock, last protocol.Offset, by []byte, v *Verdict) {
+	v.Await = last
+	v.Refusal = &protocol.Refusal{
+		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.text(l.raw)),
+		Last: last, Basis: l.basis, By: string(by),
+	}
+}
+
+func (c *Coordinator) unknown(r *Request, l *lock) *protocol.Refusal {
+	return &protocol.Refusal{
+		Kind: protocol.RefusalUnknown, Record: l.record, Lock: string(r.text(l.raw)),
+		Last: protocol.None, Basis: l.basis, HistoryStart: c.historyStart(),
+	}
+}
+
+// inBatch is the conflict with a record of the same batch, which is in append
+// a, or in none when a is -1.
+func (r *Request) inBatch(l *lock, earlier, a int32) *protocol.Refusal {
+	refusal := &protocol.Refusal{
+		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.text(l.raw)),
+		Last: protocol.None, LastInBatch: true, EarlierRecord: earlier, Basis: l.basis,
+	}
+	if a >= 0 {
+		refusal.By = string(r.text(r.appends[a].id))
+	}
+	return refusal
+}
+
+// earlierMark is the latest mark of the same lock by an append before l's that
+// is to be written; nil for none.
+func (r *Request) earlierMark(l *lock) *lock {
+	for place := l.earlier; place >= 0; {
+		e := &r.locks[place]
+		if !r.appends[e.append].repeat {
+			return e
+		}
+		place = e.earlier
+	}
+	return nil
+}
+
+// keptBefore is the last record before index that is to be written, and its
+// append, or -1 when it has no lock headers. a is the append that begins at index.
+func (r *Request) keptBefore(a, index int32) (int32, int32, bool) {
+	for index--; index >= 0; {
+		if a == 0 || r.appends[a-1].last < index {
+			return index, -1, true
+		}
+		if a--; !r.appends[a].repeat {
+			return index, a, true
+		}
+		index = r.appends[a].first - 1
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,113 @@
+package conflict
+
+import (
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// Mark notes that the request's batch was appended at base, less what the
+// verdict drops. It must be called before anything else is judged.
+func (c *Coordinator) Mark(r *Request, base protocol.Offset, v Verdict) {
+	if !v.Admitted() {
+		panic("conflict: a batch is marked that was not admitted")
+	}
+	end := base + protocol.Offset(r.lastOf)
+	c.begin(base)
+	c.mark(r, base)
+	c.advance(end, r.size)
+}
+
+// Observe notes that a batch without lock headers was appended. Control
+// batches hold no data records: they only move the end.
+func (c *Coordinator) Observe(b record.Batch) {
+	c.begin(b.BaseOffset())
+	if !b.Control() && b.Count() > 0 {
+		c.newest.offset = b.LastOffset()
+		c.newest.by.n = 0
+	}
+	c.advance(b.LastOffset(), b.Size())
+}
+
+// Fold notes a batch as the log has it: it does what Mark or Observe did when
+// the batch was appended. Batches that the table holds already are ignored.
+// recs are b's records, and may be nil when NeedsRecords says so.
+//
+// Lock headers that break the grammar mark nothing: no leader admits them, so
+// they can only come from a log that somebody else wrote.
+func (c *Coordinator) Fold(b record.Batch, recs *record.Records) {
+	if b.LastOffset() <= c.young.end {
+		return
+	}
+	if recs == nil || b.Control() || b.Count() == 0 {
+		c.Observe(b)
+		return
+	}
+	r := requests.Get().(*Request)
+	r.reset(b)
+	r.readLog(recs)
+	c.begin(b.BaseOffset())
+	c.mark(r, b.BaseOffset())
+	c.advance(b.LastOffset(), b.Size())
+	r.Release()
+}
+
+// NeedsRecords reports whether Fold must see the records of a batch: when it
+// may have lock headers, and when records were left out of it, so that its
+// newest record is not at its last offset.
+func NeedsRecords(b record.Batch) bool {
+	return !b.Control() && b.Count() > 0 && (b.MentionsLocks() || b.Count() != b.LastOffsetDelta()+1)
+}
+
+// readLog is read without a policy, and without refusals.
+func (r *Request) readLog(recs *record.Records) {
+	for w := recs.Walk(); w.Next(); {
+		if r.readHeaders(&w) != nil || r.headers.Empty() {
+			r.addPlain(&w)
+			continue
+		}
+		r.addRecord(&w)
+	}
+	r.endAppend()
+}
+
+// begin makes room for a batch at that offset, which is behind all others.
+func (c *Coordinator) begin(base protocol.Offset) {
+	if base <= c.young.end {
+		panic(fmt.Sprintf("conflict: offset %d is marked, and %d was before", base, c.young.end))
+	}
+	c.freezeIfDue()
+}
+
+// advance notes that the log is folded up to and including end.
+func (c *Coordinator) advance(end protocol.Offset, bytes int) {
+	c.young.end = end
+	c.young.logBytes += int64(bytes)
+}
+
+func (c *Coordinator) mark(r *Request, base protocol.Offset) {
+	for i := range r.locks {
+		if l := &r.locks[i]; l.marks && !l.all && !r.appends[l.append].repeat {
+			c.young.mark(l.hash, r.text(l.name), base+protocol.Offset(l.record), c.budget)
+		}
+	}
+	for i := range r.appends {
+		if a := &r.appends[i]; a.id.n != 0 && !a.repeat {
+			c.young.remember(a.idHash, r.text(a.id), base+protocol.Offset(a.first), uint32(a.last-a.first+1), a.content, c.budget)
+		}
+	}
+	c.markNewest(r, base)
+}
+
+func (c *Coordinator) markNewest(r *Request, base protocol.Offset) {
+	index, a, ok := r.keptBefore(int32(len(r.appends)), r.lastOf+1)
+	if !ok {
+		return
+	}
+	c.newest.offset = base + protocol.Offset(index)
+	c.newest.by.n = 0
+	if a >= 0 {
+		c.newest.by.set(r.text(r.appends[a].id))
+	}
+}

@@ -1,0 +1,159 @@
+package conflict
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// locksPerBatchMax bounds what one batch can make a Request hold: 16 MiB.
+const locksPerBatchMax = 1 << 18
+
+// Prepare reads the lock headers of a client's batch. It needs no partition,
+// so it runs on the connection's goroutine. The request copies what it needs:
+// batch and records may be released after it.
+//
+// Both answers are nil when the batch has no lock headers and needs none. A
+// refusal is always MALFORMED.
+func Prepare(b record.Batch, recs *record.Records, pol Policy) (*Request, *protocol.Refusal) {
+	r := requests.Get().(*Request)
+	r.reset(b)
+	if refusal := r.read(b, recs, pol); refusal != nil {
+		r.Release()
+		return nil, refusal
+	}
+	if len(r.records) == 0 {
+		r.Release()
+		return nil, nil
+	}
+	r.link()
+	return r, nil
+}
+
+func (r *Request) read(b record.Batch, recs *record.Records, pol Policy) *protocol.Refusal {
+	for w := recs.Walk(); w.Next(); {
+		if text := r.readRecord(b, &w, pol); text != "" {
+			return &protocol.Refusal{Kind: protocol.RefusalMalformed, Record: w.Index, Text: text}
+		}
+	}
+	r.endAppend()
+	return nil
+}
+
+// readRecord takes one record, and says what is wrong with it, if anything.
+func (r *Request) readRecord(b record.Batch, w *record.Walker, pol Policy) string {
+	err := r.readHeaders(w)
+	switch {
+	case err != nil:
+		return malformedText(err)
+	case r.headers.Empty() && pol == Required:
+		return "the record has no lock headers, and this topic has conflict.policy=required"
+	case r.headers.Empty():
+		r.addPlain(w)
+		return ""
+	case pol == Off:
+		return "lock headers on a topic with conflict.policy=off"
+	case b.Transactional():
+		return "lock headers inside a Kafka transaction are not supported"
+	case len(r.locks)+len(r.headers.Items) > locksPerBatchMax:
+		return fmt.Sprintf("more than %d locks in one batch", locksPerBatchMax)
+	}
+	r.addRecord(w)
+	return ""
+}
+
+// readHeaders leaves a record's lock headers in r.headers.
+func (r *Request) readHeaders(w *record.Walker) error {
+	r.headers.Reset()
+	if w.HeaderCount == 0 {
+		return nil
+	}
+	for headers := w.Headers(); ; {
+		key, value, ok := headers.Next()
+		if !ok {
+			break
+		}
+		if err := r.headers.Header(key, value); err != nil {
+			return err
+		}
+	}
+	return r.headers.Finish()
+}
+
+func malformedText(err error) string {
+	var m *protocol.Malformed
+	if errors.As(err, &m) {
+		return m.Text
+	}
+	return err.Error()
+}
+
+func (r *Request) addPlain(w *record.Walker) {
+	r.endAppend()
+	r.plain++
+	r.lastOf = w.OffsetDelta
+}
+
+func (r *Request) addRecord(w *record.Walker) {
+	q := &r.headers
+	basis := q.MaxBasis()
+	r.maxBasis = max(r.maxBasis, basis)
+	r.toAppend(w)
+	r.lastOf = w.OffsetDelta
+	r.records = append(r.records, lockRecord{
+		index: w.OffsetDelta, append: int32(len(r.appends) - 1), locks: int32(len(r.locks)), maxBasis: basis,
+	})
+	for i := range q.Items {
+		r.addLock(&q.Items[i], w.OffsetDelta)
+	}
+	if q.ID != nil {
+		r.content.record(w, q)
+	}
+}
+
+// toAppend makes the record the last one of r.appends: of the append before
+// it when it is that one's neighbour and has the same lock-id.
+func (r *Request) toAppend(w *record.Walker) {
+	id := r.headers.ID
+	if r.hashing && r.lastOf+1 == w.OffsetDelta {
+		a := &r.appends[len(r.appends)-1]
+		if bytes.Equal(r.text(a.id), id) {
+			a.last = w.OffsetDelta
+			return
+		}
+	}
+	r.endAppend()
+	a := lockAppend{first: w.OffsetDelta, last: w.OffsetDelta, twin: -1}
+	if id != nil {
+		a.id, a.idHash = r.keep(id), hashOf(id)
+		r.content.begin(id)
+		r.hashing = true
+	}
+	r.appends = append(r.appends, a)
+}
+
+// endAppend completes the last append: no record joins it any more.
+func (r *Request) endAppend() {
+	if r.hashing {
+		r.appends[len(r.appends)-1].content = r.content.end()
+		r.hashing = false
+	}
+}
+
+func (r *Request) addLock(item *protocol.LockItem, index int32) {
+	l := lock{
+		basis: item.Basis, raw: r.keep(item.Raw), record: index, append: int32(len(r.appends) - 1), earlier: -1,
+		judged: item.Kind.Judged(), marks: item.Kind.Marks(), all: item.All,
+	}
+	l.name = l.raw
+	if !item.All {
+		l.hash = hashOf(item.Name)
+		if len(item.Name) != len(item.Raw) { // it held %XX
+			l.name = r.keep(item.Name)
+		}
+	}
+	r.locks = append(r.locks, l)
+}

@@ -1,0 +1,117 @@
+package conflict
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// sweep forgets what is older than its retention. It reads the whole Part, so
+// it runs at most sweepsPerRetention times a retention, behind a write.
+func (w *writer) sweep() error {
+	if err := w.sweepIDs(); err != nil {
+		return fmt.Errorf("sweep lock-ids: %w", err)
+	}
+	if err := w.sweepLocks(); err != nil {
+		return fmt.Errorf("sweep locks: %w", err)
+	}
+	return nil
+}
+
+const sweepsPerRetention = 4
+
+// due reports whether a sweep that last ran at *lastMs is to run now.
+func due(lastMs *int64, retentionMs, nowMs int64) bool {
+	if retentionMs <= 0 || nowMs-*lastMs < retentionMs/sweepsPerRetention {
+		return false
+	}
+	*lastMs = nowMs
+	return true
+}
+
+func (w *writer) sweepIDs() error {
+	p := w.part
+	if !w.meta.hasIDs || !due(&p.idsSweptMs, w.options.IDRetentionMs, w.nowMs) {
+		return nil
+	}
+	oldest := w.nowMs - w.options.IDRetentionMs
+	return p.forget(kindID, func(value []byte) bool {
+		_, seenMs, ok := readID(value)
+		return ok && seenMs < oldest
+	}, nil)
+}
+
+// sweepLocks raises the history start over all that it forgets, and does so
+// before: who does not find a lock finds the history start that explains it.
+func (w *writer) sweepLocks() error {
+	p := w.part
+	if !w.meta.hasLocks || !due(&p.locksSweptMs, w.options.LockRetentionMs, w.nowMs) {
+		return nil
+	}
+	oldest, history := w.nowMs-w.options.LockRetentionMs, w.meta.history
+	return p.forget(kindLock, func(value []byte) bool {
+		last, seenMs, _, ok := readLock(value)
+		if !ok || seenMs >= oldest {
+			return false
+		}
+		history = max(history, last+1)
+		return true
+	}, func(batch *pebble.Batch) error {
+		w.meta.history = history
+		p.raiseHistory(history)
+		return batch.Set(p.at.appendKey(nil, kindMeta, nil), w.meta.append(nil), nil)
+	})
+}
+
+// raiseHistory is called by the one that writes.
+func (p *Part) raiseHistory(to protocol.Offset) {
+	p.history.Store(max(int64(to), p.history.Load()))
+}
+
+// forgetEntriesMax bounds one batch of deletions.
+const forgetEntriesMax = 4096
+
+// forget deletes the entries of a kind that are old. Each batch of deletions
+// ends with what before adds to it.
+func (p *Part) forget(kind byte, old func(value []byte) bool, before func(*pebble.Batch) error) error {
+	start, end := p.at.span(kind)
+	iter, err := p.base.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return err
+	}
+	defer iter.Close()
+	batch := p.base.db.NewBatch()
+	defer func() { batch.Close() }()
+	commit := func() error {
+		if batch.Empty() {
+			return nil
+		}
+		if before != nil {
+			if err := before(batch); err != nil {
+				return err
+			}
+		}
+		err := batch.Commit(pebble.NoSync)
+		batch.Reset()
+		return err
+	}
+	for valid := iter.First(); valid; valid = iter.Next() {
+		if !old(iter.Value()) {
+			continue
+		}
+		if err := batch.Delete(iter.Key(), nil); err != nil {
+			return err
+		}
+		if batch.Count() >= forgetEntriesMax {
+			if err := commit(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := iter.Error(); err != nil {
+		return err
+	}
+	return commit()
+}

@@ -1,0 +1,156 @@
+package conflict
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// writer brings a partition's Base from one generation's start to its end. It
+// reads the generation, which is frozen, and may run on any goroutine; the
+// owner sees to it that there is one at a time.
+type writer struct {
+	part    *Part
+	g       *generation
+	meta    meta // as it will be
+	nowMs   int64
+	options Options
+}
+
+func (p *Part) writer(g *generation, nowMs int64, o Options) *writer {
+	w := &writer{part: p, g: g, meta: p.meta, nowMs: nowMs, options: o}
+	w.meta.applied, w.meta.newest = g.end, g.asOfEnd
+	w.meta.hasLocks = w.meta.hasLocks || g.locks.n > 0
+	w.meta.hasIDs = w.meta.hasIDs || g.ids.n > 0
+	w.meta.history = p.historyStart()
+	return w
+}
+
+func (w *writer) run() error {
+	write := w.batch
+	if w.g.locks.n+w.g.ids.n >= ingestEntriesMin {
+		write = w.ingest
+	}
+	if err := write(); err != nil {
+		return fmt.Errorf("write lock base up to offset %d: %w", w.g.end, err)
+	}
+	return w.sweep()
+}
+
+// From so many entries on, a table of our own that Pebble takes in whole costs
+// less than a fifth of putting them one by one.
+const ingestEntriesMin = 1000
+
+// batch puts the entries as one batch.
+func (w *writer) batch() error {
+	batch := w.part.base.db.NewBatch()
+	defer batch.Close()
+	err := w.entries(func(key, value []byte) error { return batch.Set(key, value, nil) })
+	if err != nil {
+		return err
+	}
+	return batch.Commit(pebble.NoSync)
+}
+
+// ingest makes a sorted table of the entries and gives it to Pebble.
+func (w *writer) ingest() error {
+	b := w.part.base
+	path := b.fs.PathJoin(b.dir, fmt.Sprintf("%d.sst", b.next.Add(1)))
+	defer b.fs.Remove(path) // Pebble links it, or failed
+	file, err := b.fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	table := sstable.NewWriter(objstorageprovider.NewFileWritable(file), b.table)
+	if err := w.entries(table.Set); err != nil {
+		table.Close()
+		return err
+	}
+	if err := table.Close(); err != nil { // syncs
+		return err
+	}
+	return b.db.Ingest(context.Background(), []string{path})
+}
+
+// entries calls put with the meta, the ids and the locks: in the order of keys.
+func (w *writer) entries(put func(key, value []byte) error) error {
+	var key [keyBytesMax]byte
+	var value [valueBytesMax]byte
+	if err := put(w.part.at.appendKey(key[:0], kindMeta, nil), w.meta.append(value[:0])); err != nil {
+		return err
+	}
+	g := w.g
+	ids := g.sortedIDs()
+	for i, e := range ids {
+		if i+1 < len(ids) && g.sameName(e, ids[i+1]) {
+			continue // used again after its retention: the newest counts
+		}
+		k := w.part.at.appendKey(key[:0], kindID, g.names.at(e.name))
+		if err := put(k, appendID(value[:0], g.idEntry(int(e.value)), w.nowMs)); err != nil {
+			return err
+		}
+	}
+	for _, e := range g.sortedLocks() {
+		last := g.offset(e.value)
+		k := w.part.at.appendKey(key[:0], kindLock, g.names.at(e.name))
+		if err := put(k, appendLock(value[:0], last, w.nowMs, g.writerOf(last))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry is a name of a generation and what belongs to it, made for sorting:
+// head is the name's first bytes, so that most comparisons look no further.
+type entry struct {
+	head  uint64
+	name  ref
+	value uint32 // of a lock its offset from the start, of an id its place
+}
+
+func (g *generation) entry(name ref, value uint32) entry {
+	var head [8]byte
+	copy(head[:], g.names.at(name))
+	return entry{binary.BigEndian.Uint64(head[:]), name, value}
+}
+
+func (g *generation) sortedLocks() []entry {
+	all := make([]entry, 0, g.locks.n)
+	g.locks.each(func(value uint64) { all = append(all, g.entry(ref(value), uint32(value>>32)-1)) })
+	g.sort(all)
+	return all
+}
+
+func (g *generation) sortedIDs() []entry {
+	all := make([]entry, g.ids.n)
+	for i := range all {
+		all[i] = g.entry(g.ids.at(i).id, uint32(i))
+	}
+	g.sort(all)
+	return all
+}
+
+// sort orders entries by name, then by value.
+func (g *generation) sort(all []entry) {
+	slices.SortFunc(all, func(a, b entry) int {
+		if a.head != b.head {
+			return cmp.Compare(a.head, b.head)
+		}
+		if c := bytes.Compare(g.names.at(a.name), g.names.at(b.name)); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.value, b.value)
+	})
+}
+
+func (g *generation) sameName(a, b entry) bool {
+	return a.head == b.head && bytes.Equal(g.names.at(a.name), g.names.at(b.name))
+}

@@ -54,7 +54,7 @@ func TestParseHeaderOfAnUnknownRequestStillSaysWhomToAnswer(t *testing.T) {
 
 func TestParseHeaderRefusesBadLengthsAndTags(t *testing.T) {
 	for name, rest := range map[string]string{
-		"client id of -2":           "\xff\xfe",
+		"client id of -2":           "\xff\xfe\x00",
 		"client id beyond the end":  "\x00\x02c",
 		"tag count beyond the end":  "\x00\x01c\xff\xff\xff\xff\x0f",
 		"tag beyond the end":        "\x00\x01c\x01\x00\x05abc",

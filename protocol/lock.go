@@ -67,15 +67,15 @@ type LockItem struct {
 }
 
 // LockRequest is what the lock headers of one record ask. It is filled by one
-// call of Header a header and then one of Finish, and used again after Reset.
-// One goroutine owns it. Raw, Name and ID alias the header bytes, or the
+// call of Header a header and then one of Finish, and used again after Reset;
+// the zero value is ready. One goroutine owns it. Raw, Name and ID alias the header bytes, or the
 // request's own scratch, and are good until either is used again.
 //
 // After an error the request is worth nothing until Reset.
 type LockRequest struct {
 	ID       []byte // lock-id; nil when there is none
 	Items    []LockItem
-	Basis    Offset // lock-basis; None when HasBasis is false
+	Basis    Offset // lock-basis; without a meaning unless HasBasis
 	HasBasis bool
 
 	seen    headerSet
@@ -95,7 +95,7 @@ const (
 
 // Reset empties the request and keeps its memory.
 func (q *LockRequest) Reset() {
-	*q = LockRequest{Items: q.Items[:0], Basis: None, scratch: q.scratch[:0]}
+	*q = LockRequest{Items: q.Items[:0], scratch: q.scratch[:0]}
 }
 
 // Empty reports whether no lock header was seen.
@@ -133,7 +133,9 @@ func (q *LockRequest) Finish() error {
 		if !q.HasBasis && item.Kind.Judged() {
 			return malformed("lock %s has no basis; add lock-basis with the offset of the last record you have read, or none", quote(item.Raw))
 		}
-		item.Basis = q.Basis
+		if q.HasBasis {
+			item.Basis = q.Basis
+		}
 	}
 	return nil
 }
@@ -156,9 +158,6 @@ func (q *LockRequest) MaxBasis() Offset {
 // see notes a header and refuses its repetition, a null and an empty value:
 // no lock header has a meaning for them.
 func (q *LockRequest) see(bit headerSet, key string, value []byte) error {
-	if q.seen == 0 {
-		q.Basis = None // so that the zero LockRequest works as well
-	}
 	switch {
 	case q.seen&bit != 0:
 		return malformed("header %q is repeated; a record has one of a kind", key)

@@ -152,6 +152,8 @@ func TestLockRequestsReuseTheirMemory(t *testing.T) {
 	}
 	parse()
 	equal(t, 0, testing.AllocsPerRun(100, parse))
+	percent := q.Items[4]
+	equal(t, &percent.Raw[0], &percent.Name[0]) // no escape: the header's own bytes
 }
 
 // FuzzLockHeaders holds the parser against the grammar as the contract writes it.

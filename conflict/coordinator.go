@@ -52,9 +52,6 @@ type Options struct {
 const idRetentionMsDefault = 24 * 60 * 60 * 1000
 
 func (o Options) withDefaults() Options {
-	if o.Budget == nil {
-		o.Budget = NewBudget(0)
-	}
 	if o.IDRetentionMs == 0 {
 		o.IDRetentionMs = idRetentionMsDefault
 	}
@@ -70,13 +67,21 @@ func (o Options) withDefaults() Options {
 // history starts with the log.
 func Open(o Options) (*Coordinator, error) {
 	c := &Coordinator{base: o.Base, options: o.withDefaults()}
-	c.budget = c.options.Budget
+	if c.budget = o.Budget; c.budget == nil {
+		c.budget = NewBudget(0)
+	}
 	if err := c.base.reconcile(o.LogStart, o.LogEnd); err != nil {
 		return nil, fmt.Errorf("open lock table: %w", err)
 	}
 	c.start = o.LogStart
 	c.restart()
 	return c, nil
+}
+
+// SetRetention changes both retentions; values are as in Options.
+func (c *Coordinator) SetRetention(lockMs, idMs int64) {
+	o := Options{LockRetentionMs: lockMs, IDRetentionMs: idMs}.withDefaults()
+	c.options.LockRetentionMs, c.options.IDRetentionMs = o.LockRetentionMs, o.IDRetentionMs
 }
 
 // restart makes the table what the Base has.
@@ -151,4 +156,12 @@ func (c *Coordinator) Last(name []byte) (last protocol.Offset, by string, known 
 // LastRecord is Last for the whole partition: the newest data record.
 func (c *Coordinator) LastRecord() (last protocol.Offset, by string, known bool) {
 	return c.newest.offset, string(c.newest.by.text()), c.newest.offset != protocol.None
+}
+
+// windowStart is W: the offset from which on every mark is in memory.
+func (c *Coordinator) windowStart() protocol.Offset {
+	if len(c.frozen) > 0 {
+		return c.frozen[0].start
+	}
+	return c.young.start
 }

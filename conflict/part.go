@@ -49,7 +49,7 @@ func (p *Part) reconcile(logStart, logEnd protocol.Offset) error {
 	switch {
 	case p == nil:
 		return nil
-	case p.meta.applied >= logEnd && p.meta.applied >= logStart:
+	case p.meta.applied >= logEnd:
 		// It knows what the log has lost.
 		return p.clear(p.whole, startingAt(logStart))
 	case p.meta.applied+1 < logStart:

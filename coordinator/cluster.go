@@ -2,105 +2,182 @@ package coordinator
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
-	"time"
+	"sync"
+	"sync/atomic"
 
-	"github.com/lockstep-log/lockstep/protocol"
+	"golang.org/x/sync/errgroup"
 )
 
-// Options of a Cluster.
-type Options struct {
-	// Store holds the metadata. It stays the caller's: Close does not close it.
-	Store Store
-	// Self is this broker as others shall see it. Incarnation is given by Register.
-	Self Broker
-	// Logger is told of changes of state. Default: slog.Default().
-	Logger *slog.Logger
-	// ExpectClusterID refuses a store that holds another cluster, or none yet. "" = any.
-	ExpectClusterID string
-	// Prefix stands before every key. Default: "/lockstep/".
-	Prefix string
-	// SessionTimeout is how long a silent broker counts as alive. Default: 3 s.
-	SessionTimeout time.Duration
-	// RequestTimeout bounds a change that comes without a deadline. Default: 30 s.
-	RequestTimeout time.Duration
-	// DefaultPartitions and DefaultReplicationFactor stand for -1 in NewTopic. Default: 1.
-	DefaultPartitions        int32
-	DefaultReplicationFactor int16
-	// MaxPartitionsPerTopic bounds one topic. Default: 10,000.
-	MaxPartitionsPerTopic int
-	// MaxPartitions bounds the cluster. Default: 200,000.
-	MaxPartitions int
-	// Rand makes topic ids and the cluster id. Default: crypto/rand.
-	Rand io.Reader
-}
-
-// NewTopic asks for a topic. Either Assignment is nil, or Partitions and
-// ReplicationFactor are -1.
-type NewTopic struct {
-	Name              string
-	Partitions        int32 // -1 = the default
-	ReplicationFactor int16 // -1 = the default
-	// Assignment gives each partition's replicas, the preferred leader first.
-	Assignment map[int32][]protocol.BrokerID
-	Configs    map[string]string
-}
-
 // Cluster keeps the newest Image and changes the store.
-type Cluster struct{}
+//
+// Its life: Open, then Run in a goroutine of the caller, then Register when the
+// listeners stand, and Close at the end. Changes wait for Run to see them, so
+// none returns before Run runs. All methods are safe for concurrent use.
+//
+// Run's watcher is the only writer of the image. Run's session keeps this
+// broker's registration alive.
+type Cluster struct {
+	o      Options
+	keys   layout
+	log    *slog.Logger
+	image  atomic.Pointer[Image]
+	stop   context.CancelFunc // ends Run and whoever waits for it
+	ending context.Context    // ended by stop
 
-// Open loads the image.
-func Open(ctx context.Context, o Options) (*Cluster, error) { return nil, ErrClosed }
+	session session
 
-// Run follows the store until ctx ends.
-func (c *Cluster) Run(ctx context.Context) error { return ErrClosed }
+	mu struct {
+		sync.Mutex
+		changed chan struct{} // closed and replaced with each image
+		running chan struct{} // closed when Run has returned; nil: it never ran
+	}
+}
+
+// Open reads the store and makes the cluster in it if it is empty.
+func Open(ctx context.Context, o Options) (*Cluster, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{o: o, keys: layout{prefix: o.Prefix}, log: o.Logger}
+	c.ending, c.stop = context.WithCancel(context.Background())
+	c.session.wake = make(chan struct{}, 1)
+	c.session.requests = make(chan chan<- registration)
+	c.mu.changed = make(chan struct{})
+
+	im, err := c.open(ctx)
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("open cluster metadata: %w", err)
+	}
+	c.image.Store(im)
+	return c, nil
+}
+
+func (c *Cluster) open(ctx context.Context) (*Image, error) {
+	im, err := c.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if im.ClusterID == "" {
+		if im, err = c.found(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if want := c.o.ExpectClusterID; want != "" && im.ClusterID != want {
+		return nil, fmt.Errorf("%w: it holds %s, and this broker belongs to %s", ErrClusterMismatch, im.ClusterID, want)
+	}
+	return im, nil
+}
+
+// found makes a new cluster in an empty store. Of brokers that do so at once, one wins.
+func (c *Cluster) found(ctx context.Context) (*Image, error) {
+	if want := c.o.ExpectClusterID; want != "" {
+		return nil, fmt.Errorf("%w: it is empty, and this broker belongs to %s", ErrClusterMismatch, want)
+	}
+	id, err := newID(c.o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	key := c.keys.format()
+	value := encode(formatValue{Version: FormatVersion, ClusterID: id.String()})
+	if _, _, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{Put(key, value)}); err != nil {
+		return nil, err
+	}
+	return c.list(ctx)
+}
+
+// list reads the whole image. With values that cannot be read there is an image and an error.
+func (c *Cluster) list(ctx context.Context) (*Image, error) {
+	all, rev, err := c.o.Store.List(ctx, c.o.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	return load(c.keys, all, rev)
+}
 
 // Image returns the newest image, without a lock.
-func (c *Cluster) Image() *Image { return nil }
+func (c *Cluster) Image() *Image { return c.image.Load() }
 
-// Changed returns a channel that is closed at the next image.
-func (c *Cluster) Changed() <-chan struct{} { return nil }
-
-// Register makes this broker known to all.
-func (c *Cluster) Register(ctx context.Context) error { return ErrClosed }
-
-// Close takes this broker's registration back and ends Run.
-func (c *Cluster) Close(ctx context.Context) error { return ErrClosed }
-
-// CreateTopic creates a topic.
-func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool) (*Topic, error) {
-	return nil, ErrClosed
+// Changed returns a channel that is closed at the next image. Take it before
+// looking at the image; then no change between the two is missed.
+func (c *Cluster) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.changed
 }
 
-// DeleteTopic deletes a topic by name.
-func (c *Cluster) DeleteTopic(ctx context.Context, name string) error { return ErrClosed }
-
-// DeleteTopicByID deletes a topic by id.
-func (c *Cluster) DeleteTopicByID(ctx context.Context, id protocol.TopicID) error { return ErrClosed }
-
-// CreatePartitions raises a topic's number of partitions to total. The
-// assignment, if not nil, gives the replicas of the new partitions in order.
-func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32, assignment [][]protocol.BrokerID, validateOnly bool) error {
-	return ErrClosed
+// publish makes an image the newest. Only the watcher calls it.
+func (c *Cluster) publish(im *Image) {
+	c.image.Store(im)
+	c.mu.Lock()
+	close(c.mu.changed)
+	c.mu.changed = make(chan struct{})
+	c.mu.Unlock()
+	c.session.look(im, c.o.Self.ID)
 }
 
-// AlterTopicConfigs changes a topic's overrides.
-func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
-	return ErrClosed
+// await returns when the image shows the revision.
+func (c *Cluster) await(ctx context.Context, revision int64) error {
+	return c.awaitImage(ctx, func(im *Image) bool { return im.Revision >= revision })
 }
 
-// AlterClusterConfigs changes the settings of all brokers.
-func (c *Cluster) AlterClusterConfigs(ctx context.Context, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
-	return ErrClosed
+func (c *Cluster) awaitImage(ctx context.Context, good func(*Image) bool) error {
+	for {
+		changed := c.Changed()
+		if good(c.Image()) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-c.ending.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return outOfTime(ctx)
+		}
+	}
 }
 
-// AlterBrokerConfigs changes the settings of one broker.
-func (c *Cluster) AlterBrokerConfigs(ctx context.Context, id protocol.BrokerID, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
-	return ErrClosed
+// Run follows the store and keeps this broker registered until ctx ends or
+// Close is called, which are no errors. It must be called once.
+func (c *Cluster) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	defer close(done)
+	c.mu.Lock()
+	c.mu.running = done
+	c.mu.Unlock()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ending, cancel)()
+	// Whoever waits for an image must not wait for one that nobody will make.
+	defer c.stop()
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.watch(ctx) })
+	g.Go(func() error { return c.keepSession(ctx) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("cluster metadata: %w", err)
+	}
+	return nil
 }
 
-// AllocateProducerIDs takes n producer ids that nobody was given before.
-func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.ProducerID, error) {
-	return 0, ErrClosed
+// Close ends Run and takes this broker's registration back, so that the others
+// need not wait until it lapses. The store stays open.
+func (c *Cluster) Close(ctx context.Context) error {
+	c.stop()
+	c.mu.Lock()
+	running := c.mu.running
+	c.mu.Unlock()
+	if running != nil {
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return c.unregister(ctx)
 }

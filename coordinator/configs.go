@@ -1,0 +1,80 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// AlterTopicConfigs changes a topic's overrides: unset are taken away, set are
+// put. With replaceAll, those in neither go as well.
+func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
+	return c.change(ctx, func(im *Image) decision {
+		t, ok := im.Topic(name)
+		if !ok {
+			return c.unknownTopic(im, name)
+		}
+		v := t.value()
+		d := decision{compares: []Compare{c.unchanged(t)}}
+		if v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, settings.Validate); d.err != nil {
+			d.err = fmt.Errorf("topic %s: %w", name, d.err)
+		}
+		if !validateOnly {
+			d.ops = []Op{Put(c.keys.topic(name), encode(v))}
+		}
+		return d
+	})
+}
+
+// AlterClusterConfigs changes the settings that hold for every broker, by
+// Kafka's broker names.
+func (c *Cluster) AlterClusterConfigs(ctx context.Context, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
+	return c.alterBrokers(ctx, c.keys.clusterConfig(), func(im *Image) configMap { return im.clusterConfig }, set, unset, replaceAll, validateOnly)
+}
+
+// AlterBrokerConfigs changes the settings of one broker, which need not be live.
+func (c *Cluster) AlterBrokerConfigs(ctx context.Context, id protocol.BrokerID, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
+	if id <= protocol.NoBroker {
+		return fmt.Errorf("%w: %d", ErrUnknownBroker, id)
+	}
+	return c.alterBrokers(ctx, c.keys.brokerConfig(id), func(im *Image) configMap { return im.brokerConfigs[id] }, set, unset, replaceAll, validateOnly)
+}
+
+func (c *Cluster) alterBrokers(ctx context.Context, key string, now func(*Image) configMap, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
+	return c.change(ctx, func(im *Image) decision {
+		old := now(im)
+		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
+		values, err := alter(old.values, set, unset, replaceAll, settings.ValidateBroker)
+		d.err = err
+		if !validateOnly {
+			d.ops = []Op{Put(key, encode(values))}
+		}
+		return d
+	})
+}
+
+// alter makes new settings of old ones, and validates the outcome.
+func alter(old, set map[string]string, unset []string, replaceAll bool, validate func(map[string]string) error) (map[string]string, error) {
+	values := make(map[string]string)
+	if !replaceAll {
+		maps.Copy(values, old)
+	}
+	for _, name := range unset {
+		if _, ok := set[name]; ok {
+			return nil, fmt.Errorf("%w: %s is both set and unset", ErrInvalidRequest, name)
+		}
+		delete(values, name)
+	}
+	maps.Copy(values, set)
+	return values, checkConfigs(validate, values)
+}
+
+func checkConfigs(validate func(map[string]string) error, values map[string]string) error {
+	if err := validate(values); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidConfig, err)
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+// EmbeddedOptions of an etcd in this process.
+type EmbeddedOptions struct {
+	// Dir is etcd's own directory, made if it is missing. One process at a time can hold it.
+	Dir string
+	// Name is this member's name: a key of Peers, or any name when there are none. Default: "lockstep".
+	Name string
+	// Peers maps each member's name to its peer URL, http://HOST:PORT, this one's
+	// included. None: this member is alone, and no port is opened at all.
+	Peers map[string]string
+	// Token tells clusters apart that could meet on one network. Default: "lockstep".
+	Token string
+	// Logger gets etcd's warnings and errors. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Embedded is an etcd member in this process.
+type Embedded struct {
+	etcd  *embed.Etcd
+	store *EtcdStore
+	log   *etcdLog
+	lock  *fileutil.LockedFile
+}
+
+// Timing. A member alone has nobody to wait for: it elects itself after at most
+// twice aloneElectionMs. With peers, an election must outlast a slow sync.
+const (
+	aloneTickMs     = 20
+	aloneElectionMs = 100
+	peersTickMs     = 100
+	peersElectionMs = 1000
+)
+
+// Sizes. The metadata of 100,000 partitions takes tens of megabytes, so that
+// these are far above need and far below what would hurt a small machine.
+const (
+	etcdQuotaBytes        = 1 << 30 // beyond it etcd takes no more writes
+	etcdSnapshotEntries   = 2000    // raft entries kept in memory at most, about
+	etcdCatchUpEntries    = 500     // kept after a snapshot for a slow follower
+	etcdWALSegmentBytes   = 4 << 20 // etcd preallocates two; its default is 64 MB each
+	etcdKeptRevisions     = "10000" // history for watches that come back
+	etcdDefragMegabytes   = 64      // worth a defragmentation at start
+	etcdMaxRequestBytes   = 2 << 20 // a topic of 10,000 partitions is 300 kB
+	etcdSlowRequest       = time.Second
+	embeddedCloseDeadline = 10 * time.Second
+)
+
+// The size of WAL segments is a variable of etcd's package, not an option. It is
+// set before any member can run, so no member sees it change.
+func init() { wal.SegmentSizeBytes = etcdWALSegmentBytes }
+
+// ErrDirLocked refuses a directory that another process holds.
+var ErrDirLocked = errors.New("directory is held by another process")
+
+func (o EmbeddedOptions) withDefaults() EmbeddedOptions {
+	if o.Name == "" {
+		o.Name = "lockstep"
+	}
+	if o.Token == "" {
+		o.Token = "lockstep"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// StartEmbedded starts a member and returns once it can write: for a member
+// alone after its election, for one of several when a quorum of them is up.
+func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
+	o = o.withDefaults()
+	log := newEtcdLog(o.Logger)
+	cfg, err := embedConfig(o, log)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedded{log: log, lock: lock}
+	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
+	}
+	e.store = NewEtcdStore(v3client.New(e.etcd.Server))
+	if err := e.await(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
+	}
+	return e, nil
+}
+
+// await returns when the member takes part in a quorum.
+func (e *Embedded) await(ctx context.Context) error {
+	select {
+	case <-e.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-e.etcd.Err():
+		return err
+	case <-e.etcd.Server.StopNotify():
+		return errors.New("it stopped before it was ready")
+	case <-ctx.Done():
+		return fmt.Errorf("no quorum yet: %w", ctx.Err())
+	}
+}
+
+// Store is the in-process client of this member. Close closes it.
+func (e *Embedded) Store() *EtcdStore { return e.store }
+
+// Failed is closed when the member stops by itself, which it does when its disk fails.
+func (e *Embedded) Failed() <-chan struct{} { return e.etcd.Server.StopNotify() }
+
+// Close stops the member. What was written is on disk.
+func (e *Embedded) Close() error {
+	e.log.closing.Store(true)
+	err := e.store.Close()
+	e.etcd.Close()
+	return errors.Join(err, e.lock.Close())
+}
+
+func embedConfig(o EmbeddedOptions, log *etcdLog) (*embed.Config, error) {
+	cfg := embed.NewConfig()
+	cfg.Dir = o.Dir
+	cfg.Name = o.Name
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.zap())
+	cfg.LogLevel = "warn"
+	cfg.InitialClusterToken = o.Token
+
+	cfg.QuotaBackendBytes = etcdQuotaBytes
+	cfg.SnapshotCount = etcdSnapshotEntries
+	cfg.SnapshotCatchUpEntries = etcdCatchUpEntries
+	cfg.MaxTxnOps = MaxTxnOps
+	cfg.MaxRequestBytes = etcdMaxRequestBytes
+	cfg.AutoCompactionMode = embed.CompactorModeRevision
+	cfg.AutoCompactionRetention = etcdKeptRevisions
+	cfg.BootstrapDefragThresholdMegabytes = etcdDefragMegabytes
+	cfg.WarningApplyDuration = etcdSlowRequest
+	cfg.WarningUnaryRequestDuration = etcdSlowRequest
+	cfg.EnableGRPCGateway = false
+
+	// Clients are in this process: there is no client listener.
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, nil
+	if len(o.Peers) == 0 {
+		return cfg, alone(cfg)
+	}
+	return cfg, withPeers(cfg, o.Peers)
+}
+
+// alone configures a member that listens nowhere. etcd wants a peer URL for its
+// member list; it never dials its own.
+func alone(cfg *embed.Config) error {
+	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	cfg.ListenPeerUrls = nil
+	cfg.AdvertisePeerUrls = []url.URL{self}
+	cfg.InitialCluster = cfg.Name + "=" + self.String()
+	cfg.TickMs, cfg.ElectionMs = aloneTickMs, aloneElectionMs
+	return nil
+}
+
+func withPeers(cfg *embed.Config, peers map[string]string) error {
+	self, ok := peers[cfg.Name]
+	if !ok {
+		return fmt.Errorf("etcd peers %v do not name this member, %q", slices.Sorted(maps.Keys(peers)), cfg.Name)
+	}
+	u, err := url.Parse(self)
+	if err != nil || u.Scheme != "http" || u.Port() == "" {
+		return fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT", cfg.Name, self)
+	}
+	var members []string
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		members = append(members, name+"="+peers[name])
+	}
+	cfg.ListenPeerUrls = []url.URL{*u}
+	cfg.AdvertisePeerUrls = []url.URL{*u}
+	cfg.InitialCluster = strings.Join(members, ",")
+	cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
+	return nil
+}
+
+// lockDir takes the directory for this process. etcd's own locks would make a
+// second process wait; this one makes it fail at once. The system lets go of
+// the lock when the process ends, however it ends.
+func lockDir(dir string) (*fileutil.LockedFile, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := fileutil.TryLockFile(filepath.Join(dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrDirLocked)
+	}
+	return lock, err
+}
+
+// Compact forgets the history up to and with rev, as the member does by itself every few minutes.
+func (e *Embedded) Compact(ctx context.Context, rev int64) error {
+	_, err := e.store.client.KV.Compact(ctx, rev)
+	return etcdError(ctx, "compact", err)
+}

@@ -1,0 +1,202 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+)
+
+// EtcdStore is a Store in etcd, outside or in this process. It owns its client.
+//
+// A call is bounded by etcdCallTimeout even when its context is not, because
+// etcd without a quorum would let it wait for ever.
+type EtcdStore struct {
+	client *clientv3.Client
+
+	ctx     context.Context // ended by Close, ends the watches
+	cancel  context.CancelFunc
+	watches sync.WaitGroup
+}
+
+const (
+	etcdCallTimeout = 5 * time.Second
+	etcdDialTimeout = 5 * time.Second
+	// etcdPage is how many keys one range request of List takes.
+	etcdPage = 1000
+	// Dead connections to an outside etcd are found within the sum of these.
+	etcdKeepAliveTime    = 2 * time.Second
+	etcdKeepAliveTimeout = 2 * time.Second
+)
+
+// NewEtcdStore wraps a client, which Close will close.
+func NewEtcdStore(client *clientv3.Client) *EtcdStore {
+	s := &EtcdStore{client: client}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// DialEtcd connects to an outside etcd. It does not wait until one of the
+// endpoints answers: the first call does.
+func DialEtcd(endpoints []string) (*EtcdStore, error) {
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:            endpoints,
+		DialTimeout:          etcdDialTimeout,
+		DialKeepAliveTime:    etcdKeepAliveTime,
+		DialKeepAliveTimeout: etcdKeepAliveTimeout,
+		Logger:               zap.NewNop(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dial etcd %v: %w", endpoints, err)
+	}
+	return NewEtcdStore(client), nil
+}
+
+// Get implements Store.
+func (s *EtcdStore) Get(ctx context.Context, key string) (KeyValue, int64, error) {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	r, err := s.client.KV.Get(call, key)
+	if err != nil {
+		return KeyValue{}, 0, etcdError(ctx, "get "+key, err)
+	}
+	if len(r.Kvs) == 0 {
+		return KeyValue{Key: key}, r.Header.Revision, nil
+	}
+	return keyValue(r.Kvs[0]), r.Header.Revision, nil
+}
+
+// List implements Store. It takes the keys page by page, at the revision of the first page.
+func (s *EtcdStore) List(ctx context.Context, prefix string) ([]KeyValue, int64, error) {
+	var all []KeyValue
+	next, end := prefix, clientv3.GetPrefixRangeEnd(prefix)
+	var rev int64
+	for {
+		r, err := s.page(ctx, next, end, rev)
+		if err != nil {
+			return nil, 0, etcdError(ctx, "list "+prefix, err)
+		}
+		if rev == 0 {
+			rev = r.Header.Revision
+		}
+		for _, kv := range r.Kvs {
+			all = append(all, keyValue(kv))
+		}
+		if !r.More {
+			return all, rev, nil
+		}
+		next = all[len(all)-1].Key + "\x00"
+	}
+}
+
+func (s *EtcdStore) page(ctx context.Context, from, end string, rev int64) (*clientv3.GetResponse, error) {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	return s.client.KV.Get(call, from,
+		clientv3.WithRange(end), clientv3.WithLimit(etcdPage), clientv3.WithRev(rev),
+		clientv3.WithSort(clientv3.SortByKey, clientv3.SortAscend))
+}
+
+// Txn implements Store.
+func (s *EtcdStore) Txn(ctx context.Context, compares []Compare, ops []Op) (bool, int64, error) {
+	if err := checkTxn(compares, ops); err != nil {
+		return false, 0, err
+	}
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	r, err := s.client.KV.Txn(call).If(etcdCompares(compares)...).Then(etcdOps(ops)...).Commit()
+	if err != nil {
+		return false, 0, etcdError(ctx, "transaction", err)
+	}
+	return r.Succeeded, r.Header.Revision, nil
+}
+
+func etcdCompares(compares []Compare) []clientv3.Cmp {
+	all := make([]clientv3.Cmp, len(compares))
+	for i, c := range compares {
+		all[i] = clientv3.Compare(clientv3.ModRevision(c.Key), "=", c.ModRevision)
+	}
+	return all
+}
+
+func etcdOps(ops []Op) []clientv3.Op {
+	all := make([]clientv3.Op, len(ops))
+	for i, op := range ops {
+		switch op.Kind {
+		case OpPut:
+			all[i] = clientv3.OpPut(op.Key, string(op.Value), clientv3.WithLease(clientv3.LeaseID(op.Lease)))
+		case OpDelete:
+			all[i] = clientv3.OpDelete(op.Key)
+		case OpDeletePrefix:
+			all[i] = clientv3.OpDelete(op.Key, clientv3.WithPrefix())
+		default:
+			panic(fmt.Sprintf("coordinator: op kind %d", op.Kind))
+		}
+	}
+	return all
+}
+
+// GrantLease implements Store. etcd counts in seconds and has a least ttl of its own.
+func (s *EtcdStore) GrantLease(ctx context.Context, ttl time.Duration) (LeaseID, error) {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	r, err := s.client.Lease.Grant(call, int64(math.Ceil(ttl.Seconds())))
+	if err != nil {
+		return 0, etcdError(ctx, "grant lease", err)
+	}
+	return LeaseID(r.ID), nil
+}
+
+// KeepAlive implements Store.
+func (s *EtcdStore) KeepAlive(ctx context.Context, id LeaseID) error {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	if _, err := s.client.Lease.KeepAliveOnce(call, clientv3.LeaseID(id)); err != nil {
+		return etcdError(ctx, "keep lease alive", err)
+	}
+	return nil
+}
+
+// RevokeLease implements Store.
+func (s *EtcdStore) RevokeLease(ctx context.Context, id LeaseID) error {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	_, err := s.client.Lease.Revoke(call, clientv3.LeaseID(id))
+	if err = etcdError(ctx, "revoke lease", err); errors.Is(err, ErrLeaseNotFound) {
+		return nil
+	}
+	return err
+}
+
+// Close implements Store.
+func (s *EtcdStore) Close() error {
+	s.cancel()
+	s.watches.Wait()
+	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close etcd client: %w", err)
+	}
+	return nil
+}
+
+// etcdError sorts etcd's errors into the Store's. The caller's own cancellation stays what it is.
+func etcdError(ctx context.Context, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return fmt.Errorf("%s: %w", doing, ErrCompacted)
+	case errors.Is(err, rpctypes.ErrLeaseNotFound):
+		return fmt.Errorf("%s: %w", doing, ErrLeaseNotFound)
+	case errors.Is(err, rpctypes.ErrDuplicateKey), errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
+		return fmt.Errorf("%s: %w: %w", doing, ErrBadTxn, err)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, ErrStoreUnavailable, err)
+}

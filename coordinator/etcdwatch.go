@@ -1,0 +1,73 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Watch implements Store. The client resumes by itself over a lost connection;
+// WithRequireLeader makes a member that is cut off from its quorum say so,
+// instead of staying silent.
+func (s *EtcdStore) Watch(ctx context.Context, prefix string, fromRev int64) <-chan Update {
+	out := make(chan Update)
+	if s.ctx.Err() != nil {
+		close(out)
+		return out
+	}
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	stop := context.AfterFunc(s.ctx, cancel)
+	in := s.client.Watcher.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(fromRev))
+
+	s.watches.Add(1)
+	go func() {
+		defer s.watches.Done()
+		defer close(out)
+		defer cancel()
+		defer stop()
+		forward(ctx, in, out)
+	}()
+	return out
+}
+
+func forward(ctx context.Context, in <-chan clientv3.WatchResponse, out chan<- Update) {
+	for {
+		u := Update{Err: fmt.Errorf("watch: %w: it ended", ErrStoreUnavailable)}
+		if r, ok := <-in; ok {
+			u = update(ctx, r)
+		}
+		if u.Err == nil && len(u.Events) == 0 {
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		select {
+		case out <- u:
+		case <-ctx.Done():
+			return
+		}
+		if u.Err != nil {
+			return
+		}
+	}
+}
+
+func update(ctx context.Context, r clientv3.WatchResponse) Update {
+	if err := r.Err(); err != nil {
+		return Update{Err: etcdError(ctx, "watch", err)}
+	}
+	var u Update
+	for _, e := range r.Events {
+		u.Events = append(u.Events, Event{KV: keyValue(e.Kv), Deleted: e.Type == mvccpb.Event_DELETE})
+		// The response's own revision may be ahead of what it delivers, so the last event's counts.
+		u.Revision = e.Kv.ModRevision
+	}
+	return u
+}
+
+func keyValue(kv *mvccpb.KeyValue) KeyValue {
+	return KeyValue{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision, Lease: LeaseID(kv.Lease)}
+}

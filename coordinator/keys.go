@@ -1,0 +1,133 @@
+package coordinator
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// FormatVersion is the version of the layout below. A store with a newer one is refused.
+const FormatVersion = 1
+
+// The layout of the store, under one prefix. All values are JSON.
+//
+//	format                      {"version":1,"clusterId":"…"}                    written once
+//	brokers/ID                  {"endpoints":[…],"rack":"…","directory":"…"}     leased; live while it stands
+//	controller                  {"broker":1}                                     leased
+//	topics/FOLDED               {"name":"…","id":"…","replicas":[[1,2],[2,1]],"configs":{…}}
+//	partitions/TOPICID/INDEX    {"leader":1,"leaderEpoch":3,"isr":[1],"partitionEpoch":5}
+//	configs/cluster             {"log.retention.ms":"…"}
+//	configs/brokers/ID          {"log.retention.ms":"…"}
+//	producer-ids                {"next":1000}
+//
+// A topic stands under its folded name, '.' made '_', because Kafka refuses two
+// topics whose names differ in that alone: one compare, "the key is absent",
+// then refuses both a second topic of the name and a collision.
+//
+// A topic is one key with all its replicas, so that creating one is one
+// transaction whatever its size. A partition gets a key of its own with its
+// first change of leader or ISR; without one it is as it was made: led by its
+// first replica, all replicas in sync, both epochs 0. State stands under the
+// topic's id, so that what a deleted topic left behind can never be taken for
+// state of a new topic of that name.
+type layout struct{ prefix string }
+
+func (l layout) format() string      { return l.prefix + "format" }
+func (l layout) controller() string  { return l.prefix + "controller" }
+func (l layout) producerIDs() string { return l.prefix + "producer-ids" }
+
+func (l layout) broker(id protocol.BrokerID) string {
+	return l.prefix + "brokers/" + strconv.Itoa(int(id))
+}
+
+func (l layout) topic(name string) string { return l.prefix + "topics/" + foldName(name) }
+
+func (l layout) partitions(id protocol.TopicID) string {
+	return l.prefix + "partitions/" + id.String() + "/"
+}
+
+func (l layout) partition(id protocol.TopicID, index int32) string {
+	return l.partitions(id) + strconv.Itoa(int(index))
+}
+
+func (l layout) clusterConfig() string { return l.prefix + "configs/cluster" }
+
+func (l layout) brokerConfig(id protocol.BrokerID) string {
+	return l.prefix + "configs/brokers/" + strconv.Itoa(int(id))
+}
+
+// keyKind says what a key holds.
+type keyKind uint8
+
+const (
+	keyUnknown keyKind = iota // of a later version, or not ours: left alone
+	keyFormat
+	keyController
+	keyBroker
+	keyTopic
+	keyPartition
+	keyClusterConfig
+	keyBrokerConfig
+	keyProducerIDs
+)
+
+// parsedKey is a key taken apart.
+type parsedKey struct {
+	kind   keyKind
+	broker protocol.BrokerID // of a broker or its config
+	folded string            // of a topic
+	topic  protocol.TopicID  // of a partition
+	index  int32             // of a partition
+}
+
+func (l layout) parse(key string) parsedKey {
+	path, ok := strings.CutPrefix(key, l.prefix)
+	if !ok {
+		return parsedKey{}
+	}
+	head, rest, _ := strings.Cut(path, "/")
+	switch head {
+	case "format":
+		return parsedKey{kind: keyFormat}
+	case "controller":
+		return parsedKey{kind: keyController}
+	case "producer-ids":
+		return parsedKey{kind: keyProducerIDs}
+	case "brokers":
+		return brokerKey(keyBroker, rest)
+	case "topics":
+		return parsedKey{kind: keyTopic, folded: rest}
+	case "partitions":
+		return partitionKey(rest)
+	case "configs":
+		if rest == "cluster" {
+			return parsedKey{kind: keyClusterConfig}
+		}
+		if id, ok := strings.CutPrefix(rest, "brokers/"); ok {
+			return brokerKey(keyBrokerConfig, id)
+		}
+	}
+	return parsedKey{}
+}
+
+func brokerKey(kind keyKind, s string) parsedKey {
+	id, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return parsedKey{}
+	}
+	return parsedKey{kind: kind, broker: protocol.BrokerID(id)}
+}
+
+func partitionKey(s string) parsedKey {
+	idText, indexText, _ := strings.Cut(s, "/")
+	id, err := parseTopicID(idText)
+	if err != nil {
+		return parsedKey{}
+	}
+	index, err := strconv.ParseInt(indexText, 10, 32)
+	if err != nil {
+		return parsedKey{}
+	}
+	return parsedKey{kind: keyPartition, topic: id, index: int32(index)}
+}

@@ -1,0 +1,85 @@
+package coordinator
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Options of a Cluster.
+type Options struct {
+	// Store holds the metadata. It stays the caller's: Close does not close it.
+	Store Store
+	// Self is this broker as others shall see it. Register gives the Incarnation.
+	// A broker with a DirectoryID takes over at once the registration that a
+	// killed predecessor on the same directory left; one without waits until it lapses.
+	Self Broker
+	// Logger is told of changes of state. Default: slog.Default().
+	Logger *slog.Logger
+	// ExpectClusterID refuses a store that holds another cluster, or none. Default: any.
+	ExpectClusterID string
+	// Prefix stands before every key and ends in '/'. Default: "/lockstep/".
+	Prefix string
+	// SessionTimeout is how long a silent broker counts as alive. Default: 3 s.
+	SessionTimeout time.Duration
+	// RequestTimeout bounds a change that comes without a deadline. Default: 30 s.
+	RequestTimeout time.Duration
+	// DefaultPartitions and DefaultReplicationFactor stand for -1 in NewTopic. Default: 1.
+	DefaultPartitions        int32
+	DefaultReplicationFactor int16
+	// MaxPartitionsPerTopic bounds one topic. Default: 10,000.
+	MaxPartitionsPerTopic int
+	// MaxPartitions bounds the cluster. Default: 200,000.
+	MaxPartitions int
+	// Rand makes topic ids and the cluster id. Default: crypto/rand.
+	Rand io.Reader
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Prefix == "" {
+		o.Prefix = "/lockstep/"
+	}
+	if o.SessionTimeout == 0 {
+		o.SessionTimeout = 3 * time.Second
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = 30 * time.Second
+	}
+	if o.DefaultPartitions == 0 {
+		o.DefaultPartitions = 1
+	}
+	if o.DefaultReplicationFactor == 0 {
+		o.DefaultReplicationFactor = 1
+	}
+	if o.MaxPartitionsPerTopic == 0 {
+		o.MaxPartitionsPerTopic = 10_000
+	}
+	if o.MaxPartitions == 0 {
+		o.MaxPartitions = 200_000
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	return o, o.validate()
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Store == nil:
+		return errors.New("coordinator: no store")
+	case o.Self.ID <= protocol.NoBroker:
+		return fmt.Errorf("coordinator: broker id %d is below 0", o.Self.ID)
+	case !strings.HasSuffix(o.Prefix, "/"):
+		return fmt.Errorf("coordinator: prefix %q does not end in '/'", o.Prefix)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Place spreads n new partitions with rf replicas each over the brokers.
+//
+// The brokers stand in a ring in which racks take turns. Partition p is led by
+// place start+p of the ring; its other replicas are the next places that bring
+// in a new rack, and, once all racks are in, the next places at all. With each
+// lap the others are taken one place further on, so that the followers of one
+// leader are not always the same. start is any number that differs from topic
+// to topic, such as the number of partitions there are already.
+//
+// It is a pure function: the same arguments give the same plan.
+func Place(brokers []Broker, n, rf, start int) ([][]protocol.BrokerID, error) {
+	if rf <= 0 {
+		return nil, fmt.Errorf("%w: %d; there must be at least 1", ErrInvalidReplicationFactor, rf)
+	}
+	if rf > len(brokers) {
+		return nil, fmt.Errorf("%w: %d; %d brokers are registered", ErrInvalidReplicationFactor, rf, len(brokers))
+	}
+	ring := rackRing(brokers)
+	plan := make([][]protocol.BrokerID, n)
+	for p := range plan {
+		at := start + p
+		plan[p] = replicasFrom(ring, at%len(ring), at/len(ring), rf)
+	}
+	return plan, nil
+}
+
+// replicasFrom takes rf places of the ring: the leader's, then, from shift
+// places further on, new racks first.
+func replicasFrom(ring []Broker, leader, shift, rf int) []protocol.BrokerID {
+	replicas := make([]protocol.BrokerID, 0, rf)
+	replicas = append(replicas, ring[leader].ID)
+	racks := []string{ring[leader].Rack}
+
+	for _, newRacksOnly := range []bool{true, false} {
+		for i := range len(ring) - 1 {
+			if len(replicas) == rf {
+				return replicas
+			}
+			// Over the ring without the leader, so that each other place comes up once.
+			b := ring[(leader+1+(shift+i)%(len(ring)-1))%len(ring)]
+			if slices.Contains(replicas, b.ID) || newRacksOnly && slices.Contains(racks, b.Rack) {
+				continue
+			}
+			replicas, racks = append(replicas, b.ID), append(racks, b.Rack)
+		}
+	}
+	return replicas
+}
+
+// rackRing orders brokers so that racks take turns. Within a rack they stand by id.
+func rackRing(brokers []Broker) []Broker {
+	byRack := make(map[string][]Broker)
+	var racks []string
+	for _, b := range brokers {
+		if byRack[b.Rack] == nil {
+			racks = append(racks, b.Rack)
+		}
+		byRack[b.Rack] = append(byRack[b.Rack], b)
+	}
+	slices.Sort(racks)
+	ring := make([]Broker, 0, len(brokers))
+	for turn := 0; len(ring) < len(brokers); turn++ {
+		for _, r := range racks {
+			if turn < len(byRack[r]) {
+				ring = append(ring, byRack[r][turn])
+			}
+		}
+	}
+	return ring
+}
+
+// checkAssignment refuses replicas that cannot be: every partition has rf of
+// them, on different brokers that are registered.
+func checkAssignment(im *Image, replicas [][]protocol.BrokerID, rf int) error {
+	for i, r := range replicas {
+		if len(r) == 0 {
+			return fmt.Errorf("%w: partition %d of the assignment has no replica", ErrInvalidReplicaAssignment, i)
+		}
+		if len(r) != rf {
+			return fmt.Errorf("%w: partition %d of the assignment has %d replicas, and the others have %d", ErrInvalidReplicaAssignment, i, len(r), rf)
+		}
+		for j, id := range r {
+			if slices.Contains(r[:j], id) {
+				return fmt.Errorf("%w: partition %d of the assignment names broker %d twice", ErrInvalidReplicaAssignment, i, id)
+			}
+			if _, ok := im.Broker(id); !ok {
+				return fmt.Errorf("%w: partition %d of the assignment names broker %d, which is not registered; there are %s",
+					ErrInvalidReplicaAssignment, i, id, brokerIDs(im.brokers))
+			}
+		}
+	}
+	return nil
+}
+
+func brokerIDs(brokers []Broker) string {
+	ids := make([]string, len(brokers))
+	for i, b := range brokers {
+		ids[i] = fmt.Sprint(b.ID)
+	}
+	return "[" + strings.Join(ids, " ") + "]"
+}

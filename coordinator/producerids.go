@@ -1,0 +1,55 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// maxProducerIDBlock bounds one allocation, so that no caller can use them up.
+const maxProducerIDBlock = 1 << 20
+
+// AllocateProducerIDs takes n producer ids that nobody was given before, and
+// returns the first. If its outcome is not known they are lost, never given again.
+func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.ProducerID, error) {
+	if n <= 0 || n > maxProducerIDBlock {
+		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", ErrInvalidRequest, n, maxProducerIDBlock)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	key := c.keys.producerIDs()
+	for {
+		kv, _, err := c.o.Store.Get(ctx, key)
+		if err != nil {
+			return 0, err
+		}
+		first, err := nextProducerID(kv)
+		if err != nil {
+			return 0, err
+		}
+		if int64(first) > math.MaxInt64-n {
+			return 0, fmt.Errorf("producer ids are used up at %d", first)
+		}
+		next := encode(producerIDsValue{Next: first + protocol.ProducerID(n)})
+		ok, _, err := c.o.Store.Txn(ctx, []Compare{{Key: key, ModRevision: kv.ModRevision}}, []Op{Put(key, next)})
+		if err != nil {
+			return 0, err
+		}
+		if ok {
+			return first, nil
+		}
+	}
+}
+
+func nextProducerID(kv KeyValue) (protocol.ProducerID, error) {
+	if kv.ModRevision == 0 {
+		return 0, nil
+	}
+	v, err := decode[producerIDsValue](kv)
+	if err == nil && v.Next < 0 {
+		err = fmt.Errorf("key %s: next id %d is below 0", kv.Key, v.Next)
+	}
+	return v.Next, err
+}

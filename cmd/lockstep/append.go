@@ -48,7 +48,7 @@ func newAppend(s *streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.Int32VarP(&a.partition, "partition", "p", -1, "`N`: partition; may be left out where there is only one")
+	f.Int32VarP(&a.partition, "partition", "p", -1, "partition `N`; may be left out where there is only one")
 	f.StringVarP(&a.key, "key", "k", "", "`KEY` of the record")
 	f.StringArrayVarP(&a.headers, "header", "H", nil, "`KEY:VALUE` header; may be repeated")
 	f.StringArrayVar(&a.locks.write, "write", nil, "`LOCKS` that must not have been written since, and are now")

@@ -27,8 +27,8 @@ func (c *cluster) flags(cmd *cobra.Command, s *streams) {
 	if v := environment(s.environ)["LOCKSTEP_BROKERS"]; v != "" {
 		def = v
 	}
-	cmd.Flags().StringVarP(&c.brokers, "brokers", "b", def, "`HOST:PORT,...`: brokers to ask first; also LOCKSTEP_BROKERS")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to try")
+	cmd.Flags().StringVarP(&c.brokers, "brokers", "b", def, "brokers to ask first, `HOST:PORT,...`; also LOCKSTEP_BROKERS")
+	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to try, a `DURATION`")
 }
 
 // connect returns a client that has talked to a broker once, so that a wrong

@@ -52,7 +52,11 @@ var errUnknownResult = errors.New("the append may or may not be in the log")
 func (c *conditional) append(ctx context.Context, topic string, partition int32, r *kgo.Record) (place, int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	raw, once := encodeBatch(r), hasHeader(r, protocol.HeaderLockID)
+	raw, err := encodeBatch(r)
+	if err != nil {
+		return place{}, 0, err
+	}
+	once := hasHeader(r, protocol.HeaderLockID)
 	var unknown bool
 	for {
 		at, err := locate(ctx, c.client, topic, partition)

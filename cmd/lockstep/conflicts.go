@@ -52,9 +52,9 @@ func newConflictsTail(s *streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.StringVar(&t.topic, "topic", "", "`TOPIC`: only refusals in it")
-	f.Int32VarP(&t.partition, "partition", "p", -1, "`N`: only refusals in this partition")
-	f.StringVar(&t.id, "id", "", "`NAME`: only refusals of appends with this lock-id")
+	f.StringVar(&t.topic, "topic", "", "only refusals in this `TOPIC`")
+	f.Int32VarP(&t.partition, "partition", "p", -1, "only refusals in partition `N`")
+	f.StringVar(&t.id, "id", "", "only refusals of appends with the lock-id `NAME`")
 	f.IntVarP(&t.lines, "lines", "n", 10, "`COUNT` of past refusals to print first")
 	f.BoolVar(&t.follow, "follow", true, "wait for more")
 	f.DurationVar(&t.every, "every", 500*time.Millisecond, "how often to ask")

@@ -45,7 +45,7 @@ func newConsume(s *streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.Int32SliceVarP(&c.partitions, "partition", "p", nil, "`N,...`: partitions; without it, all")
+	f.Int32SliceVarP(&c.partitions, "partition", "p", nil, "partitions `N,...`; without it, all")
 	f.StringVarP(&c.position, "offset", "o", "start", "`WHERE` to begin")
 	f.IntVarP(&c.count, "num", "n", 0, "`COUNT` of records to print; 0: no limit")
 	f.BoolVarP(&c.exitAtEnd, "exit-at-end", "e", false, "stop at what was the end when the command began")

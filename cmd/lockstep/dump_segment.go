@@ -161,7 +161,8 @@ func openRecords(b record.Batch) ([]dumpedRecord, error) {
 	}
 	defer records.Release()
 	var dumped []dumpedRecord
-	for w := records.Walk(); w.Next(); {
+	w := records.Walk()
+	for w.Next() {
 		r := dumpedRecord{
 			Offset:    b.BaseOffset() + protocol.Offset(w.OffsetDelta),
 			Timestamp: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta).UTC(),

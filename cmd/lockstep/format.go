@@ -22,13 +22,13 @@ const (
 
 func (f *format) flag(cmd *cobra.Command) {
 	*f = formatText
-	cmd.Flags().Var(f, "format", "print the result as text, json or yaml")
+	cmd.Flags().Var(f, "format", "how to print the result")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(
 		[]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func (f *format) String() string { return string(*f) }
-func (f *format) Type() string   { return "FORMAT" }
+func (f *format) Type() string   { return "text|json|yaml" }
 
 func (f *format) Set(s string) error {
 	switch format(s) {

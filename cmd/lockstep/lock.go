@@ -23,7 +23,7 @@ type lockCommand struct {
 }
 
 func (l *lockCommand) flags(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().Int32VarP(&l.partition, "partition", "p", 0, "`N`: partition")
+	cmd.Flags().Int32VarP(&l.partition, "partition", "p", 0, "partition `N`")
 	l.http.flags(cmd, l.s)
 	l.cluster.flags(cmd, l.s)
 	l.format.flag(cmd)

@@ -44,10 +44,10 @@ func newProduce(s *streams) *cobra.Command {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&p.layout, "read-format", "f", `%v\n`, "`LAYOUT` of the input: %k key, %v value, %h headers, ...")
-	f.Int32VarP(&p.partition, "partition", "p", -1, "`N`: partition; -1: by key, or spread")
+	f.Int32VarP(&p.partition, "partition", "p", -1, "partition `N`; -1: by key, or spread")
 	f.StringVarP(&p.key, "key", "k", "", "`KEY` of every record that has none")
 	f.StringArrayVarP(&p.headers, "header", "H", nil, "`KEY:VALUE` header of every record; may be repeated")
-	f.StringVarP(&p.compression, "compression", "z", "none", "`CODEC`: none, gzip, snappy, lz4 or zstd")
+	f.StringVarP(&p.compression, "compression", "z", "none", "compress by `CODEC`: none, gzip, snappy, lz4 or zstd")
 	f.StringVarP(&p.output, "output", "o", `%p %o\n`, "`LAYOUT` of the line printed for each record; empty: none")
 	p.cluster.flags(cmd, s)
 	p.format.flag(cmd)

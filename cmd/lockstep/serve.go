@@ -32,7 +32,7 @@ type runFunc func(context.Context, serveConfig, *slog.Logger) error
 // serveCommand is a command with the flags of every setting that runs a broker.
 func serveCommand(s *streams, use, short string, run runFunc) *cobra.Command {
 	var path string
-	typed := make(map[string]*string, len(settings))
+	typed := make(map[string]*settingFlag, len(settings))
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
@@ -41,34 +41,35 @@ func serveCommand(s *streams, use, short string, run runFunc) *cobra.Command {
 			flags := map[string]string{}
 			for name, value := range typed {
 				if cmd.Flags().Changed(name) {
-					flags[name] = *value
+					flags[name] = value.text
 				}
 			}
 			cfg, err := loadConfig(flags, s.environ, path)
 			if err != nil {
-				return err
+				return usagef(cmd, "%w", err)
 			}
 			return run(cmd.Context(), cfg, newLogger(s, cfg))
 		},
 	}
 	cmd.Flags().SortFlags = false
-	for i := range settings {
-		addSettingFlag(cmd, &settings[i], typed)
+	for _, set := range settings {
+		typed[set.name] = &settingFlag{set.def, set.arg}
+		cmd.Flags().Var(typed[set.name], set.name, set.usage)
+		if set.isOn {
+			cmd.Flags().Lookup(set.name).NoOptDefVal = "true"
+		}
 	}
 	cmd.Flags().StringVar(&path, "config", "", "`FILE` of settings in YAML")
 	return cmd
 }
 
-func addSettingFlag(cmd *cobra.Command, set *setting, typed map[string]*string) {
-	usage := set.usage
-	if set.arg != "" {
-		usage = "`" + set.arg + "`: " + usage
-	}
-	typed[set.name] = cmd.Flags().String(set.name, set.def, usage)
-	if set.isOn {
-		cmd.Flags().Lookup(set.name).NoOptDefVal = "true"
-	}
-}
+// settingFlag keeps a setting's text as typed; the settings table judges it
+// when all layers are known.
+type settingFlag struct{ text, arg string }
+
+func (f *settingFlag) String() string     { return f.text }
+func (f *settingFlag) Set(v string) error { f.text = v; return nil }
+func (f *settingFlag) Type() string       { return f.arg }
 
 // newLogger says things on standard error: as text to a person, as JSON to a
 // machine.

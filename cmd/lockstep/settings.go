@@ -54,7 +54,7 @@ var settings = []setting{
 		set: setEtcdPeers},
 	{name: "topics", arg: "NAME[:PARTITIONS],...", usage: "topics to create at start, before ready",
 		set: setTopics},
-	{name: "auto-create-topics", def: "true", usage: "create a topic when a client first names it", isOn: true,
+	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it", isOn: true,
 		kafka: []string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE"},
 		set:   func(c *serveConfig, v string) error { return parseBool(v, &c.AutoCreateTopics) }},
 	{name: "num-partitions", arg: "N", def: "1", usage: "partitions of a topic created without a count",

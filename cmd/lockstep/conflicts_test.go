@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func ringOf(t *testing.T, seqs ...uint64) []json.RawMessage {
+	t.Helper()
+	var ring []json.RawMessage
+	for _, s := range seqs {
+		raw, err := json.Marshal(refusal{Seq: s, Topic: "accounts", Text: fmt.Sprint("CONFLICT ", s)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring = append(ring, raw)
+	}
+	return ring
+}
+
+func TestATailPrintsEachRefusalOnce(t *testing.T) {
+	seen := newSeen()
+	for _, c := range []struct {
+		ring []uint64
+		want int
+	}{
+		{[]uint64{1, 2, 3}, 3},
+		{[]uint64{1, 2, 3}, 0},
+		{[]uint64{3, 4, 5}, 2}, // the oldest fell out of the ring
+		{nil, 0},
+		{[]uint64{1, 2}, 2}, // the broker was restarted
+		{[]uint64{1, 2, 3}, 1},
+	} {
+		fresh, err := seen.fresh(ringOf(t, c.ring...))
+		if err != nil || len(fresh) != c.want {
+			t.Errorf("%v: %d new ones, %v; want %d", c.ring, len(fresh), err, c.want)
+		}
+	}
+}
+
+// TestATailFollows reads a refusal that is made after the tail has begun, and
+// ends as a person ends it.
+func TestATailFollows(t *testing.T) {
+	var polls atomic.Int32
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		ring := ringOf(t, 1)
+		if polls.Add(1) > 1 {
+			ring = ringOf(t, 1, 2)
+		}
+		_ = json.NewEncoder(w).Encode(ring)
+	}))
+	defer web.Close()
+	out, in := io.Pipe()
+	s := quiet("LOCKSTEP_HTTP=" + strings.TrimPrefix(web.URL, "http://"))
+	s.out = in
+	ctx, interrupt := context.WithCancel(context.Background())
+	code := make(chan int)
+	go func() { code <- execute(ctx, []string{"conflicts", "tail", "--every", "1ms"}, s) }()
+	lines := bufio.NewScanner(out)
+	for _, want := range []string{"CONFLICT 1", "CONFLICT 2"} {
+		if !lines.Scan() || !strings.HasSuffix(lines.Text(), want) {
+			t.Errorf("got %q, want it to end in %q", lines.Text(), want)
+		}
+	}
+	interrupt()
+	if got := <-code; got != exitDone {
+		t.Errorf("exit code %d: %s", got, s.err)
+	}
+}

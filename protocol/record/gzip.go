@@ -3,14 +3,22 @@ package record
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
 
-// gzipRatioMax is how much one byte of deflate can become, at the very most.
-const gzipRatioMax = 1032
+const (
+	// gzipSizeMin is a member's header and trailer.
+	gzipSizeMin = 10 + 8
+
+	// gzipRatioMax is how much one byte of deflate can become, at the very most.
+	gzipRatioMax = 1032
+)
+
+var errGzipClaim = errors.New("gzip member claims more than its bytes can hold")
 
 type gunzipper struct {
 	gzip.Reader
@@ -20,12 +28,19 @@ type gunzipper struct {
 var gunzippers = sync.Pool{New: func() any { return new(gunzipper) }}
 
 func gunzip(buf *buffer, src []byte, limit int) error {
+	if len(src) < gzipSizeMin {
+		return io.ErrUnexpectedEOF
+	}
 	// The last four bytes are the size of the last member, which nearly always
 	// is the only one.
-	if len(src) >= 4 {
-		claim := int(binary.LittleEndian.Uint32(src[len(src)-4:]))
-		buf.reserve(min(claim, gzipRatioMax*len(src), limit))
+	claim := int(binary.LittleEndian.Uint32(src[len(src)-4:]))
+	switch {
+	case claim > gzipRatioMax*len(src):
+		return errGzipClaim
+	case claim > limit:
+		return errOverBound
 	}
+	buf.reserve(claim)
 	z := gunzippers.Get().(*gunzipper)
 	defer z.release()
 	z.src.Reset(src)

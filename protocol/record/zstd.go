@@ -12,21 +12,19 @@ const (
 	// librdkafka and Java, accept without being told to.
 	zstdWindowMax = 128 << 20
 
-	// A block takes at least three bytes of header and one of content, and
-	// decodes to at most 128 KiB.
-	zstdBlockSizeMin = 4
-	zstdBlockMax     = 128 << 10
+	// zstdBlockMax is the greatest size of a decoded block, and zstdSlack what
+	// the decoder likes to have beyond it, to copy in whole words.
+	zstdBlockMax = 128 << 10
+	zstdSlack    = 64
 
-	// zstdGuess times its size is tried first for a frame that does not say its
-	// own, and each next try has zstdRetry times the room.
-	zstdGuess = 8
-	zstdRetry = 4
-
-	// zstdSlack lets the decoder copy in whole words at the end.
-	zstdSlack = 64
+	zstdBlockHeaderSize = 3
+	zstdChecksumSize    = 4
 )
 
-var errZstdClaim = errors.New("zstd frame claims more than its bytes can hold")
+var (
+	errZstdFrame = errors.New("not whole zstd frames")
+	errZstdClaim = errors.New("zstd frame claims more than its blocks can hold")
+)
 
 var unzstders = sync.Pool{New: func() any {
 	// The options are constant and right, so there is no error to return.
@@ -38,50 +36,95 @@ var unzstders = sync.Pool{New: func() any {
 	return z
 }}
 
-// unzstd decodes within the buffer's room and begins again with more if that
-// was too little, up to the limit. Decoding in place needs no window beside
-// the output, and beginning again holds one buffer at a time where growing
-// would hold two.
+// unzstd decodes into the buffer's room, which the decoder may not leave. The
+// library's limit on decoded bytes is not used, since it limits the window as
+// well: a frame of Kafka's highest level has a window of 128 MiB, whatever it
+// holds, and needs no memory for it when decoded in one piece.
+//
+// The room is a block more than the limit, so that each block that starts
+// within the limit can be decoded, and an error with output over the limit is
+// about that and nothing else.
 func unzstd(buf *buffer, src []byte, limit int) error {
+	least, most, err := measureZstd(src)
+	switch {
+	case err != nil:
+		return err
+	case least > limit:
+		return errOverBound
+	}
+	buf.reserve(min(most, limit+zstdBlockMax) + zstdSlack)
 	z := unzstders.Get().(*zstd.Decoder)
 	defer unzstders.Put(z)
-	room, err := measureZstd(src, limit)
-	if err != nil {
-		return err
+	out, err := z.DecodeAll(src, buf.b)
+	switch {
+	case len(out) > limit || errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return errOverBound
+	case err != nil:
+		return unexpected(err)
 	}
-	for {
-		buf.reserve(room + zstdSlack)
-		out, err := z.DecodeAll(src, buf.b)
-		switch {
-		case err == nil && len(out) <= limit:
-			buf.b = out
-			return nil
-		case err == nil:
-			return errOverBound
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded):
-			return unexpected(err)
-		case room >= limit:
-			return errOverBound
-		}
-		room = min(room*zstdRetry, limit)
-	}
+	buf.b = out
+	return nil
 }
 
-// measureZstd says how much room to try first: what the first frame says of
-// itself, or a guess.
-func measureZstd(src []byte, limit int) (int, error) {
-	var h zstd.Header
-	if err := h.Decode(src); err != nil {
-		return 0, unexpected(err)
+// measureZstd proves that src is whole frames of zstd and nothing else, as far
+// as their headers and the sizes of their blocks tell, and says how many bytes
+// they decode to at least and at most.
+func measureZstd(src []byte) (least, most int, err error) {
+	for len(src) > 0 {
+		var h zstd.Header
+		if err := h.Decode(src); err != nil {
+			return 0, 0, unexpected(err)
+		}
+		if h.Skippable || h.DictionaryID != 0 {
+			return 0, 0, errZstdFrame
+		}
+		size, rest, err := measureZstdBlocks(src[h.HeaderSize:])
+		if err != nil {
+			return 0, 0, err
+		}
+		if h.HasFCS {
+			if h.FrameContentSize > uint64(size) {
+				return 0, 0, errZstdClaim
+			}
+			size = int(h.FrameContentSize)
+			least += size
+		}
+		if h.HasCheckSum {
+			if len(rest) < zstdChecksumSize {
+				return 0, 0, errZstdFrame
+			}
+			rest = rest[zstdChecksumSize:]
+		}
+		most, src = most+size, rest
 	}
-	if !h.HasFCS {
-		return min(max(zstdGuess*len(src), bufferBytesMin), limit), nil
+	return least, most, nil
+}
+
+// measureZstdBlocks steps over one frame's blocks: three bytes, little endian,
+// of which bit 0 says that it is the last, bits 1-2 say raw, one byte repeated,
+// or compressed, and the others are the size.
+func measureZstdBlocks(src []byte) (size int, rest []byte, err error) {
+	for last := false; !last; {
+		if len(src) < zstdBlockHeaderSize {
+			return 0, nil, errZstdFrame
+		}
+		header := int(src[0]) | int(src[1])<<8 | int(src[2])<<16
+		last = header&1 != 0
+		stored, decoded := header>>3, header>>3
+		switch header >> 1 & 3 {
+		case 0: // raw
+		case 1: // one byte repeated
+			stored = 1
+		case 2: // compressed
+			decoded = zstdBlockMax
+		default:
+			return 0, nil, errZstdFrame
+		}
+		src = src[zstdBlockHeaderSize:]
+		if stored > len(src) || decoded > zstdBlockMax {
+			return 0, nil, errZstdFrame
+		}
+		size, src = size+decoded, src[stored:]
 	}
-	switch {
-	case h.FrameContentSize > uint64(len(src)/zstdBlockSizeMin+1)*zstdBlockMax:
-		return 0, errZstdClaim
-	case h.FrameContentSize > uint64(limit):
-		return 0, errOverBound
-	}
-	return int(h.FrameContentSize), nil
+	return size, src, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -16,17 +15,17 @@ func newConflicts(s *streams) *cobra.Command {
 	return group("conflicts", "Follow refusals", newConflictsTail(s))
 }
 
-// refusal is one entry of the broker's ring of refusals. Seq counts the
-// refusals of its partition on that broker, from 1, and never goes back while
-// the broker runs.
+// refusal is what a line of text needs of one entry of the broker's rings. Each
+// partition has its own ring of the latest ones, oldest first.
 type refusal struct {
-	Seq       uint64    `json:"seq"`
 	Time      time.Time `json:"time"`
 	Topic     string    `json:"topic"`
 	Partition int32     `json:"partition"`
-	ID        string    `json:"id"`   // lock-id of the refused append, or empty
-	Text      string    `json:"text"` // as the producer got it
+	ID        string    `json:"id,omitempty"` // lock-id of the refused append
+	Message   string    `json:"message"`      // as the producer got it
 }
+
+func (r refusal) place() string { return r.Topic + "/" + strconv.Itoa(int(r.Partition)) }
 
 // tailCommand follows the rings of refusals.
 type tailCommand struct {
@@ -64,7 +63,7 @@ func newConflictsTail(s *streams) *cobra.Command {
 }
 
 func (t *tailCommand) run(ctx context.Context) error {
-	seen := newSeen()
+	seen := seenRefusals{}
 	past := true
 	for {
 		fresh, err := t.poll(ctx, seen)
@@ -88,7 +87,7 @@ func (t *tailCommand) run(ctx context.Context) error {
 }
 
 // poll returns the refusals that were not there at the last poll.
-func (t *tailCommand) poll(ctx context.Context, seen *seenRefusals) ([]json.RawMessage, error) {
+func (t *tailCommand) poll(ctx context.Context, seen seenRefusals) ([]json.RawMessage, error) {
 	query := url.Values{}
 	if t.topic != "" {
 		query.Set("topic", t.topic)
@@ -127,45 +126,6 @@ func (t *tailCommand) printOne(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(t.s.out, "%s %s/%d %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.Topic, r.Partition, r.Text)
+	_, err := fmt.Fprintf(t.s.out, "%s %s %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.place(), r.Message)
 	return err
 }
-
-// seenRefusals remembers how far each partition's ring has been printed.
-type seenRefusals struct{ last map[string]uint64 }
-
-func newSeen() *seenRefusals { return &seenRefusals{last: map[string]uint64{}} }
-
-// fresh keeps what is new in an answer. A broker that was restarted counts
-// from 1 again: a ring that ends below what was seen is a new one.
-func (s *seenRefusals) fresh(ring []json.RawMessage) ([]json.RawMessage, error) {
-	entries := make([]refusal, len(ring))
-	ends := map[string]uint64{}
-	for i, raw := range ring {
-		if err := json.Unmarshal(raw, &entries[i]); err != nil {
-			return nil, fmt.Errorf("a refusal that cannot be read: %w", err)
-		}
-		if entries[i].Seq == 0 {
-			return nil, errors.New("a refusal without a seq: is the broker of another version?")
-		}
-		key := entries[i].place()
-		ends[key] = max(ends[key], entries[i].Seq)
-	}
-	for key, end := range ends {
-		if end < s.last[key] {
-			s.last[key] = 0
-		}
-	}
-	var fresh []json.RawMessage
-	for i, raw := range ring {
-		if entries[i].Seq > s.last[entries[i].place()] {
-			fresh = append(fresh, raw)
-		}
-	}
-	for key, end := range ends {
-		s.last[key] = end
-	}
-	return fresh, nil
-}
-
-func (r refusal) place() string { return r.Topic + "/" + strconv.Itoa(int(r.Partition)) }

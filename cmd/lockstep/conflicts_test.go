@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-func ringOf(t *testing.T, seqs ...uint64) []json.RawMessage {
+func ringOf(t *testing.T, numbers ...uint64) []json.RawMessage {
 	t.Helper()
 	var ring []json.RawMessage
-	for _, s := range seqs {
-		raw, err := json.Marshal(refusal{Seq: s, Topic: "accounts", Text: fmt.Sprint("CONFLICT ", s)})
+	for _, s := range numbers {
+		raw, err := json.Marshal(refusal{Topic: "accounts", Message: fmt.Sprint("CONFLICT ", s)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,7 +27,7 @@ func ringOf(t *testing.T, seqs ...uint64) []json.RawMessage {
 }
 
 func TestATailPrintsEachRefusalOnce(t *testing.T) {
-	seen := newSeen()
+	seen := seenRefusals{}
 	for _, c := range []struct {
 		ring []uint64
 		want int
@@ -36,6 +36,8 @@ func TestATailPrintsEachRefusalOnce(t *testing.T) {
 		{[]uint64{1, 2, 3}, 0},
 		{[]uint64{3, 4, 5}, 2}, // the oldest fell out of the ring
 		{nil, 0},
+		{[]uint64{3, 4, 5, 5, 5}, 2}, // the same again, in the same millisecond
+		{[]uint64{5, 5, 5, 6}, 1},
 		{[]uint64{1, 2}, 2}, // the broker was restarted
 		{[]uint64{1, 2, 3}, 1},
 	} {
@@ -73,5 +75,24 @@ func TestATailFollows(t *testing.T) {
 	interrupt()
 	if got := <-code; got != exitDone {
 		t.Errorf("exit code %d: %s", got, s.err)
+	}
+}
+
+func TestATailTellsPartitionsApart(t *testing.T) {
+	entry := func(partition int32, text string) json.RawMessage {
+		raw, err := json.Marshal(refusal{Topic: "accounts", Partition: partition, Message: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	seen := seenRefusals{}
+	if _, err := seen.fresh([]json.RawMessage{entry(0, "a"), entry(1, "a"), entry(0, "b")}); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := seen.fresh([]json.RawMessage{entry(1, "a"), entry(0, "b"), entry(1, "b"), entry(0, "c")})
+	want := []json.RawMessage{entry(1, "b"), entry(0, "c")}
+	if err != nil || fmt.Sprintf("%s", fresh) != fmt.Sprintf("%s", want) {
+		t.Errorf("got %s, %v, want %s", fresh, err, want)
 	}
 }

@@ -184,8 +184,8 @@ func (s *standin) refused(topic string, partition int32, q *protocol.LockRequest
 	text := fmt.Sprintf("CONFLICT lock=%s last=%d basis=%s by=%s record=0: lock %q was written at offset %d, after your basis %s; read up to offset %d and try again",
 		item.Raw, m.last, item.Basis, m.by, item.Raw, m.last, item.Basis, m.last)
 	s.mu.refusals = append(s.mu.refusals, refusal{
-		Seq: uint64(len(s.mu.refusals) + 1), Time: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC),
-		Topic: topic, Partition: partition, ID: string(q.ID), Text: text})
+		Time:  time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC),
+		Topic: topic, Partition: partition, ID: string(q.ID), Message: text})
 	return text
 }
 
@@ -224,9 +224,13 @@ func (s *standin) lock(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name := r.PathValue("lock")
+	if r.PathValue("topic") != "accounts" {
+		answer(w, http.StatusNotFound, map[string]string{"error": "no such partition on this broker"})
+		return
+	}
 	m, ok := s.mu.last[r.PathValue("topic")+"/"+r.PathValue("partition")+"/"+name]
 	if !ok {
-		answer(w, http.StatusNotFound, map[string]string{"error": "never written"})
+		answer(w, http.StatusNotFound, map[string]string{"error": "lock \"" + name + "\" was never written"})
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{"lock": name, "last": m.last, "by": m.by, "refused": m.refused})

@@ -29,7 +29,7 @@ var doors = []door{
 		"a broker is no client"},
 	{"github.com/twmb/franz-go/pkg/kadm", []string{"client", "cmd", "test"}, everywhere,
 		"a broker is no client"},
-	{"github.com/twmb/franz-go/pkg/kfake", []string{"test"}, []string{"client", "cmd"},
+	{"github.com/twmb/franz-go/pkg/kfake", []string{"test"}, everywhere,
 		"a fake cluster is for tests"},
 	{"go.etcd.io", []string{"coordinator"}, []string{"broker"},
 		"metadata is kept behind coordinator.Store"},

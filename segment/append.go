@@ -1,0 +1,314 @@
+package segment
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+const (
+	// gatherBytes bounds the buffer in which small batches become one write.
+	gatherBytes = 256 << 10
+	// directBytes: a batch of this size is written from where it lies.
+	directBytes = 64 << 10
+	// recoveryBytes is how much is synced at most behind the recovery point
+	// before it is moved: what a crash makes Open read.
+	recoveryBytes = 32 << 20
+)
+
+var gatherBuffers = sync.Pool{New: func() any { b := make([]byte, 0, gatherBytes); return &b }}
+
+// Append writes batches that were placed: each base offset is at or above the
+// end of what is before it, and epochs never fall. They become one write where
+// they fit a buffer, and are shown to readers together, before any Sync.
+// nowMs decides when a segment is old enough to be closed.
+//
+// Batches out of order are refused and nothing is written; any other error is
+// final.
+func (l *Log) Append(nowMs int64, batches ...record.Batch) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if err := l.checkOrder(batches); err != nil || len(batches) == 0 {
+		return err
+	}
+	if err := l.begin(); err != nil {
+		return l.fail("begin to write", err)
+	}
+	if err := l.write(nowMs, batches); err != nil {
+		return l.fail("append", err)
+	}
+	l.publish()
+	return nil
+}
+
+func (l *Log) checkOrder(batches []record.Batch) error {
+	next, epoch := l.w.state.end(), l.w.state.epochs.latest()
+	for i, b := range batches {
+		switch {
+		case b.BaseOffset() < next:
+			return fmt.Errorf("segment: %s: batch %d starts at offset %d, below the end %d", l.dir, i, b.BaseOffset(), next)
+		case b.LeaderEpoch() < epoch:
+			return fmt.Errorf("segment: %s: batch %d is of leader epoch %d, below %d", l.dir, i, b.LeaderEpoch(), epoch)
+		}
+		next, epoch = b.NextOffset(), b.LeaderEpoch()
+	}
+	return nil
+}
+
+// begin opens the active file at the first write, after a manifest is on disk
+// that no longer calls the log clean. The file's name is on disk before that,
+// so that a file that is missing later was taken away.
+func (l *Log) begin() error {
+	w := &l.w
+	if w.file != nil {
+		return nil
+	}
+	f, err := l.fs.OpenReadWrite(l.logPath(w.state.active.segment), diskWrites)
+	if err != nil {
+		return err
+	}
+	w.file = f
+	w.firstTime = firstTime(f, w.state.active.size)
+	if !w.clean {
+		return nil
+	}
+	if err := syncDir(l.fs, l.dir); err != nil {
+		return err
+	}
+	w.clean = false
+	return l.writeManifest()
+}
+
+// firstTime is the max timestamp of a segment's first batch, or -1. Damage is
+// for those to report who read the batch.
+func firstTime(f vfs.File, size int64) int64 {
+	var b [record.HeaderSize]byte
+	if size < int64(len(b)) {
+		return -1
+	}
+	if _, err := f.ReadAt(b[:], 0); err != nil {
+		return -1
+	}
+	h, ok := readHeader(b[:])
+	if !ok {
+		return -1
+	}
+	return h.maxTime
+}
+
+// write writes all of the batches, in as few writes as the buffer allows.
+func (l *Log) write(nowMs int64, batches []record.Batch) error {
+	if err := l.fillAhead(batches); err != nil {
+		return err
+	}
+	buf := gatherBuffers.Get().(*[]byte)
+	defer gatherBuffers.Put(buf)
+	gathered := (*buf)[:0]
+	l.w.state.groupOffset, l.w.state.groupPos = batches[0].BaseOffset(), l.w.state.active.size
+	for _, b := range batches {
+		if l.dueToRoll(nowMs, b) {
+			if err := l.writeBytes(gathered); err != nil {
+				return err
+			}
+			gathered = gathered[:0]
+			if err := l.roll(); err != nil {
+				return err
+			}
+		}
+		if err := l.note(nowMs, headerOf(b)); err != nil {
+			return err
+		}
+		if direct := len(batches) == 1 || b.Size() >= directBytes; direct || len(gathered)+b.Size() > cap(gathered) {
+			if err := l.writeBytes(gathered); err != nil {
+				return err
+			}
+			gathered = gathered[:0]
+			if direct {
+				if err := l.writeBytes(b.Bytes()); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		gathered = append(gathered, b.Bytes()...)
+	}
+	return l.writeBytes(gathered)
+}
+
+// writeBytes writes b behind what was written. WriteAt, unlike Write, leaves
+// its argument alone, so that a caller's batch may be given to it.
+func (l *Log) writeBytes(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	w := &l.w
+	if _, err := w.file.WriteAt(b, w.written); err != nil {
+		return err
+	}
+	w.written += int64(len(b))
+	w.filled = max(w.filled, w.written)
+	w.sinceSync += int64(len(b))
+	return nil
+}
+
+// note takes a batch into the state: sizes, times, epochs and the index.
+func (l *Log) note(nowMs int64, h header) error {
+	w := &l.w
+	x := &w.state.active
+	if x.size == 0 {
+		w.firstTime = h.maxTime
+	}
+	if w.openedMs == 0 {
+		w.openedMs = nowMs
+	}
+	if x.size-w.indexedTo >= w.cfg.IndexIntervalBytes {
+		if err := l.addEntry(entry{offset: h.base, pos: x.size, maxTime: x.maxTime}); err != nil {
+			return err
+		}
+	}
+	if h.maxTime > x.maxTime {
+		x.maxTime, x.maxTimeBase = h.maxTime, h.base
+	}
+	x.size += h.size
+	x.next = h.next()
+	w.state.epochs = w.state.epochs.with(h.epoch, h.base)
+	return nil
+}
+
+// addEntry adds to the index; a full chunk goes to its file.
+func (l *Log) addEntry(e entry) error {
+	w := &l.w
+	w.indexedTo = e.pos
+	w.state.tail = append(w.state.tail, e)
+	w.state.active.entries++
+	if len(w.state.tail) < chunkEntries {
+		return nil
+	}
+	err := l.writeTail()
+	w.state.tail, w.tailWritten = nil, 0
+	return err
+}
+
+// writeTail writes the index's last chunk at its place, be it full or not.
+func (l *Log) writeTail() error {
+	w := &l.w
+	if len(w.state.tail) == w.tailWritten {
+		return nil
+	}
+	if w.index == nil {
+		f, err := l.fs.OpenReadWrite(l.indexPath(w.state.active.segment), diskWrites)
+		if err != nil {
+			return err
+		}
+		w.index = f
+	}
+	n := (w.state.active.entries - int64(len(w.state.tail))) / chunkEntries
+	w.tailWritten = len(w.state.tail)
+	_, err := w.index.WriteAt(encodeChunk(w.state.active.base, n, w.state.tail), n*chunkSize)
+	return err
+}
+
+// Sync makes all that was appended durable. It moves the recovery point when
+// much was written behind it. Any error is final.
+func (l *Log) Sync() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if l.w.synced == l.w.written {
+		return nil
+	}
+	if err := l.syncData(); err != nil {
+		return l.fail("sync", err)
+	}
+	if l.w.synced-l.w.recoveryPoint < recoveryBytes {
+		return nil
+	}
+	return l.Checkpoint()
+}
+
+func (l *Log) syncData() error {
+	w := &l.w
+	if w.file == nil || w.synced == w.written {
+		return nil
+	}
+	if err := w.file.SyncData(); err != nil {
+		return err
+	}
+	w.synced = w.written
+	l.countSync()
+	return nil
+}
+
+// Checkpoint syncs, and moves the recovery point to the end, so that a crash
+// from here on makes Open read nothing. For owners of a log that fell idle.
+func (l *Log) Checkpoint() error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if l.w.recoveryPoint == l.w.written {
+		return l.Sync()
+	}
+	return l.fail("checkpoint", l.persist())
+}
+
+// persist makes data, index and manifest durable, in this order.
+func (l *Log) persist() error {
+	if err := l.syncData(); err != nil {
+		return err
+	}
+	if err := l.writeTail(); err != nil {
+		return err
+	}
+	if l.w.index != nil {
+		if err := l.w.index.SyncData(); err != nil {
+			return err
+		}
+	}
+	return l.writeManifest()
+}
+
+// writeManifest makes the state the manifest. All of it must be durable.
+func (l *Log) writeManifest() error {
+	return l.putManifest(l.manifest())
+}
+
+func (l *Log) manifest() *manifest {
+	s := &l.w.state
+	return &manifest{
+		clean:    l.w.clean,
+		start:    s.start,
+		segments: append(s.sealed[:len(s.sealed):len(s.sealed)], s.active),
+		epochs:   s.epochs,
+	}
+}
+
+func (l *Log) putManifest(m *manifest) error {
+	if err := writeFile(l.fs, l.dir, manifestName, m.encode()); err != nil {
+		return err
+	}
+	l.w.recoveryPoint = m.active().size
+	return nil
+}
+
+// closeFiles closes the writer's descriptors. What was written through them
+// and matters was synced.
+func (w *writer) closeFiles() error {
+	err := closeFile(&w.file)
+	if err2 := closeFile(&w.index); err == nil {
+		err = err2
+	}
+	return err
+}
+
+func closeFile(f *vfs.File) error {
+	if *f == nil {
+		return nil
+	}
+	err := (*f).Close()
+	*f = nil
+	return err
+}

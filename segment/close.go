@@ -1,0 +1,45 @@
+package segment
+
+import "errors"
+
+// Close syncs, and marks the log as closed cleanly, so that the next Open reads
+// none of its batches and takes any damage for what it is. A log that failed is
+// left as it is. Ranges that were read stay good.
+func (l *Log) Close() error {
+	if l.closed.Swap(true) {
+		return ErrClosed
+	}
+	err := l.w.failed
+	if err == nil && !l.w.clean {
+		err = l.fail("close", l.settle())
+	}
+	closeErr := l.w.closeFiles()
+	if l.ownFiles {
+		closeErr = errors.Join(closeErr, l.files.Close())
+	}
+	if err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// settle cuts the zeros off and writes the clean mark.
+func (l *Log) settle() error {
+	w := &l.w
+	if err := l.syncData(); err != nil {
+		return err
+	}
+	if w.filled > w.written {
+		if err := closeFile(&w.file); err != nil {
+			return err
+		}
+		path := l.logPath(w.state.active.segment)
+		l.files.forget(path)
+		if err := shrink(l.fs, path, w.written); err != nil {
+			return err
+		}
+		w.filled = w.written
+	}
+	w.clean = true
+	return l.persist()
+}

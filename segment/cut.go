@@ -1,0 +1,230 @@
+package segment
+
+import (
+	"io"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Truncate cuts the log's end back, durably: every batch that has an offset at
+// or above to is gone, with its epoch and every checkpoint that folded it. If
+// to lies inside a batch or a gap, the end comes to lie before it. A log that
+// has nothing below to begins anew there.
+func (l *Log) Truncate(to protocol.Offset) error {
+	if err := l.usable(); err != nil {
+		return err
+	}
+	if to >= l.w.state.end() {
+		return nil
+	}
+	return l.fail("truncate", l.truncate(to))
+}
+
+func (l *Log) truncate(to protocol.Offset) error {
+	if err := l.syncData(); err != nil {
+		return err
+	}
+	s := l.w.state
+	if to < s.extent(0).base {
+		return l.reset(to)
+	}
+	i := len(s.sealed)
+	for s.extent(i).base > to {
+		i--
+	}
+	x, tail, err := l.cutExtent(&s, s.extent(i), to)
+	if err != nil {
+		return err
+	}
+	return l.cut(min(s.start, x.next), append(slices.Clone(s.sealed[:i]), x), s.epochs.before(x.next), tail)
+}
+
+// cutExtent is x without the batches that have an offset at or above to, and
+// the entries of its index that belong into memory.
+func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []entry, error) {
+	at, err := l.locate(s, x, to)
+	if err != nil {
+		return extent{}, nil, err
+	}
+	out := extent{segment: x.segment, next: max(at.next, x.base), size: at.pos, maxTime: x.maxTime, maxTimeBase: x.maxTimeBase}
+	if out.maxTime >= 0 && out.maxTimeBase >= out.next || out.size == 0 {
+		if err := l.remeasure(s, &out); err != nil {
+			return extent{}, nil, err
+		}
+	}
+	within := func(e entry) bool { return e.pos < at.pos }
+	_, out.entries, err = l.lookup(s, x, within)
+	if err != nil {
+		return extent{}, nil, err
+	}
+	tail, err := l.tailOf(s, x, out.entries)
+	if err != nil { // without its index, reads of the segment take longer
+		out.entries, tail = 0, nil
+	}
+	return out, tail, nil
+}
+
+// remeasure finds the greatest timestamp of x anew.
+func (l *Log) remeasure(s *snapshot, x *extent) error {
+	x.maxTime, x.maxTimeBase = -1, x.base
+	return l.eachHeader(s, x, func(_ int64, h header) error {
+		if h.maxTime > x.maxTime {
+			x.maxTime, x.maxTimeBase = h.maxTime, h.base
+		}
+		return nil
+	})
+}
+
+// tailOf is what of the first n entries of x's index is not in full chunks.
+func (l *Log) tailOf(s *snapshot, x *extent, n int64) ([]entry, error) {
+	inFile := x.entries
+	if s.isActive(x) {
+		inFile -= int64(len(s.tail))
+	}
+	rest := n % chunkEntries
+	if rest == 0 {
+		return nil, nil
+	}
+	if s.isActive(x) && n > inFile {
+		return slices.Clone(s.tail[:n-inFile]), nil
+	}
+	h, err := l.files.acquire(l.indexPath(x.segment))
+	if err != nil {
+		return nil, err
+	}
+	defer l.files.release(h)
+	var c chunk
+	if err := c.read(h, x.base, n/chunkEntries); err != nil {
+		return nil, err
+	}
+	if int64(c.count) < rest {
+		return nil, errIndex
+	}
+	return c.entriesOf(int(rest)), nil
+}
+
+// reset drops everything: the log begins and ends at o.
+func (l *Log) reset(o protocol.Offset) error {
+	return l.cut(o, []extent{newExtent(o)}, nil, nil)
+}
+
+// cut makes the log what is given, in two steps, so that a crash leaves either
+// the old log or the new one: a manifest that says what is to stay and that the
+// rest is to go, and then, by whoever gets to it, the deed.
+func (l *Log) cut(start protocol.Offset, segments []extent, e epochs, tail []entry) error {
+	w := &l.w
+	m := &manifest{cut: true, start: start, segments: segments, epochs: e}
+	if err := w.closeFiles(); err != nil {
+		return err
+	}
+	if err := l.putManifest(m); err != nil {
+		return err
+	}
+	w.clean = false
+	w.state.start, w.state.epochs = start, e
+	w.state.setSealed(segments[:len(segments)-1])
+	w.state.generation++
+	l.setActive(*m.active(), tail)
+	l.publish()
+	return l.applyCut(m)
+}
+
+// applyCut drops what is on disk and not in the manifest, and writes the
+// manifest without the mark.
+func (l *Log) applyCut(m *manifest) error {
+	names, err := l.fs.List(l.dir)
+	if err != nil {
+		return err
+	}
+	x := m.active()
+	for _, name := range names {
+		if !m.keeps(name) {
+			if err := l.remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	if err := l.shrinkActive(x); err != nil {
+		return err
+	}
+	if err := syncDir(l.fs, l.dir); err != nil {
+		return err
+	}
+	m.cut = false
+	return l.putManifest(m)
+}
+
+// keeps reports whether a file stays when what is not in the manifest goes.
+func (m *manifest) keeps(name string) bool {
+	for _, suffix := range []string{logSuffix, indexSuffix} {
+		if base, ok := parseName(name, suffix); ok {
+			return m.has(base)
+		}
+	}
+	if _, at, ok := parseCheckpointName(name); ok {
+		return at <= m.active().next
+	}
+	return true
+}
+
+func (m *manifest) has(base protocol.Offset) bool {
+	return slices.ContainsFunc(m.segments, func(x extent) bool { return x.base == base })
+}
+
+// shrinkActive makes the active file exactly as long as its batches are, and
+// makes it exist.
+func (l *Log) shrinkActive(x *extent) error {
+	path := l.logPath(x.segment)
+	size, err := fileSize(l.fs, path)
+	switch {
+	case gone(err) && x.size == 0:
+		f, err := l.fs.Create(path, diskWrites)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	case gone(err):
+		return corrupt(path, 0, x.base, "the active segment is missing")
+	case err != nil || size <= x.size:
+		return err
+	}
+	l.files.forget(path)
+	return shrink(l.fs, path, x.size)
+}
+
+// remove takes a file away.
+func (l *Log) remove(name string) error {
+	l.files.forget(l.path(name))
+	if err := l.fs.Remove(l.path(name)); !gone(err) {
+		return err
+	}
+	return nil
+}
+
+// eachHeader calls fn for every batch of x, with its position.
+func (l *Log) eachHeader(s *snapshot, x *extent, fn func(pos int64, h header) error) error {
+	if x.size == 0 {
+		return nil
+	}
+	f, err := l.files.acquire(l.logPath(x.segment))
+	if err != nil {
+		return err
+	}
+	defer l.files.release(f)
+	scan := headers{window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, epochs: s.epochs}
+	defer scan.release()
+	for {
+		h, err := scan.peek()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = fn(scan.pos, h)
+		}
+		if err != nil {
+			return err
+		}
+		scan.skip(h)
+	}
+}

@@ -1,0 +1,120 @@
+package segment
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// entry of an index: at pos begins the batch with base offset, and the
+// greatest max timestamp of the segment's batches before it is maxTime. All
+// three rise from entry to entry.
+type entry struct {
+	offset  protocol.Offset
+	pos     int64
+	maxTime int64
+}
+
+// An index is only a hint where to start reading: what is found there proves
+// itself. The segment's first batch has no entry; it is known to be at 0.
+
+// encodeChunk is chunk number n of the segment's index.
+func encodeChunk(base protocol.Offset, n int64, entries []entry) []byte {
+	b := make([]byte, crcSize, chunkSize)
+	b = append(b, indexMagic...)
+	b = binary.BigEndian.AppendUint16(b, formatVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(entries)))
+	b = binary.BigEndian.AppendUint32(b, 0)
+	b = appendInt64(b, int64(base))
+	b = appendInt64(b, n)
+	for _, e := range entries {
+		b = appendInt64(b, int64(e.offset))
+		b = appendInt64(b, e.pos)
+		b = appendInt64(b, e.maxTime)
+	}
+	b = b[:chunkSize]
+	binary.BigEndian.PutUint32(b, checksum(b[crcSize:]))
+	return b
+}
+
+// errIndex means that an index is missing, damaged or of another version. It
+// never leaves the package: the index is built again.
+var errIndex = errors.New("index cannot be used")
+
+// chunk is a proven chunk of an index file.
+type chunk struct {
+	b     [chunkSize]byte
+	count int
+}
+
+// read reads chunk number n.
+func (c *chunk) read(f io.ReaderAt, base protocol.Offset, n int64) error {
+	if _, err := f.ReadAt(c.b[:], n*chunkSize); err != nil {
+		return fmt.Errorf("%w: chunk %d: %w", errIndex, n, err)
+	}
+	b := c.b[:]
+	c.count = int(binary.BigEndian.Uint16(b[10:]))
+	switch {
+	case binary.BigEndian.Uint32(b) != checksum(b[crcSize:]):
+		return fmt.Errorf("%w: chunk %d: CRC does not match", errIndex, n)
+	case string(b[4:8]) != indexMagic, binary.BigEndian.Uint16(b[8:]) != formatVersion,
+		getInt64(b[16:]) != int64(base), getInt64(b[24:]) != n, c.count < 1, c.count > chunkEntries:
+		return fmt.Errorf("%w: chunk %d: is not this segment's", errIndex, n)
+	}
+	return nil
+}
+
+func (c *chunk) entry(i int) entry {
+	b := c.b[chunkHeadSize+i*entrySize:]
+	return entry{offset: protocol.Offset(getInt64(b)), pos: getInt64(b[8:]), maxTime: getInt64(b[16:])}
+}
+
+// entriesOf decodes the first n entries of the chunk.
+func (c *chunk) entriesOf(n int) []entry {
+	out := make([]entry, 0, n)
+	for i := range n {
+		out = append(out, c.entry(i))
+	}
+	return out
+}
+
+// lastInFile finds the last entry for which ok holds among the first total
+// entries of an index file, and how many entries there are up to it. ok must
+// hold for a prefix of the entries.
+func lastInFile(f io.ReaderAt, base protocol.Offset, total int64, ok func(entry) bool) (found entry, n int64, err error) {
+	var c chunk
+	chunks := (total + chunkEntries - 1) / chunkEntries
+	// The first chunk whose first entry is not ok.
+	beyond := sort.Search(int(chunks), func(i int) bool {
+		if err == nil {
+			err = c.read(f, base, int64(i))
+		}
+		return err != nil || !ok(c.entry(0))
+	})
+	if err != nil || beyond == 0 {
+		return entry{}, 0, err
+	}
+	at := int64(beyond - 1)
+	if err := c.read(f, base, at); err != nil {
+		return entry{}, 0, err
+	}
+	in := int(min(total-at*chunkEntries, chunkEntries))
+	if in > c.count {
+		return entry{}, 0, fmt.Errorf("%w: chunk %d has %d entries, should have %d", errIndex, at, c.count, in)
+	}
+	i := sort.Search(in, func(i int) bool { return !ok(c.entry(i)) })
+	return c.entry(i - 1), at*chunkEntries + int64(i), nil
+}
+
+// lastOf is lastInFile for entries in memory.
+func lastOf(entries []entry, ok func(entry) bool) (found entry, n int64) {
+	i := sort.Search(len(entries), func(i int) bool { return !ok(entries[i]) })
+	if i == 0 {
+		return entry{}, 0
+	}
+	return entries[i-1], int64(i)
+}

@@ -1,0 +1,233 @@
+package segment
+
+import (
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// What a log that was not closed may look like, and what is made of it.
+//
+// Up to the recovery point everything was synced, and the manifest says how
+// much that is. Behind it lie batches of which some were synced; nothing on
+// disk says which. A power cut may have lost any of the sectors that were
+// written since the last sync, in any order, so that an unwritten sector can
+// be followed by whole batches of the same group. An unwritten sector reads as
+// zeros, for it was never anything else: zeros are written ahead, or the file
+// ended before it, and a torn tail is erased before anything is written over it.
+//
+// So the first batch that is not whole and in order is one of two things:
+//
+//   - torn, if the file ends before the batch does, or if a sector of it is all
+//     zeros. It was never acknowledged, nor was what follows it; the log ends
+//     before it.
+//   - damaged, if all of it is there and it is wrong. What follows it may have
+//     been acknowledged. The log is refused, and nothing is changed.
+//
+// Two kinds of damage would look torn. A length field that became greater makes
+// a whole batch seem to reach beyond the file, so a batch whose CRC is right for
+// another length than it claims is damaged. And a batch that has sectors of
+// zeros by its nature cannot be told from a torn one once another part of it is
+// damaged: that much is given up, and only behind the recovery point, after a
+// crash.
+//
+// After a clean close nothing lies behind the recovery point, and all damage is
+// damage. It is found when it is read.
+
+// recover reads the active file from the recovery point to its end and takes
+// over every batch that is whole and in order.
+func (l *Log) recover(size int64) error {
+	w := &l.w
+	path := l.logPath(w.state.active.segment)
+	f, err := l.files.acquire(path)
+	if err != nil {
+		return err
+	}
+	defer l.files.release(f)
+	t := tail{window: newWindow(f, size, passBuffers), path: path}
+	defer t.release()
+	from := w.state.active.size
+	w.state.active.trustedFrom = from
+	for w.state.active.size < size {
+		h, err := t.take(w.state.active.size, w.state.end(), w.state.epochs.latest())
+		if err != nil {
+			return err
+		}
+		if h.size == 0 {
+			break
+		}
+		if err := l.note(0, h); err != nil {
+			return err
+		}
+	}
+	end, err := t.lastByte(w.state.active.size)
+	if err != nil {
+		return err
+	}
+	l.recovered.ScannedBytes = size - from
+	l.recovered.TruncatedBytes = end - w.state.active.size
+	return l.settleTail(size)
+}
+
+// settleTail makes the recovered batches durable, for the process that wrote
+// them may have died before it synced, and erases a torn tail: bytes that are
+// not zeros must never lie where batches will be written.
+func (l *Log) settleTail(size int64) error {
+	w := &l.w
+	x := w.state.active
+	w.openedMs = 0
+	path := l.logPath(x.segment)
+	if l.recovered.TruncatedBytes > 0 {
+		if err := shrink(l.fs, path, x.size); err != nil {
+			return err
+		}
+		l.files.forget(path)
+		size = x.size
+	}
+	w.written, w.filled = x.size, size
+	if x.size > w.synced {
+		f, err := l.fs.OpenReadWrite(path, diskWrites)
+		if err != nil {
+			return err
+		}
+		w.file = f
+		if err := l.syncData(); err != nil {
+			return err
+		}
+	}
+	w.state.groupOffset, w.state.groupPos = x.next, x.size
+	if l.recovered.TruncatedBytes > 0 || x.size-w.recoveryPoint >= recoveryBytes/16 {
+		if err := l.persist(); err != nil {
+			return err
+		}
+	}
+	return l.rest()
+}
+
+// rest closes the writer's files until the first append.
+func (l *Log) rest() error {
+	if l.w.index != nil {
+		if err := l.w.index.SyncData(); err != nil {
+			return err
+		}
+	}
+	return l.w.closeFiles()
+}
+
+// tail reads what is behind the recovery point.
+type tail struct {
+	window
+	path string
+}
+
+// take is the header of the batch at pos if it is whole and in order. The zero
+// header means that the log ends here.
+func (t *tail) take(pos int64, next protocol.Offset, epoch protocol.LeaderEpoch) (header, error) {
+	raw, err := t.batch(pos)
+	if err != nil {
+		return header{}, err
+	}
+	b, _, err := record.View(raw)
+	reason := "it is out of order"
+	switch {
+	case err != nil:
+		reason = err.Error()
+	case b.BaseOffset() < next:
+	case b.LeaderEpoch() < epoch:
+		reason = "its leader epoch is below the one before it"
+	default:
+		return headerOf(b), nil
+	}
+	torn, err := t.torn(pos, next)
+	if err != nil || torn {
+		return header{}, err
+	}
+	return header{}, corrupt(t.path, pos, next,
+		"a batch is damaged behind the recovery point, but was not torn by a crash: %s", reason)
+}
+
+// torn decides whether the bytes at pos, which are no good batch, are what a
+// crash left of one that was being written.
+func (t *tail) torn(pos int64, next protocol.Offset) (bool, error) {
+	head, err := t.at(pos, record.HeaderSize)
+	if err != nil {
+		return false, err
+	}
+	size, known := record.PeekSize(head)
+	if !known {
+		size = record.HeaderSize
+	}
+	if h, ok := readHeader(head); ok {
+		wrong, err := t.lengthIsWrong(pos, h)
+		if err != nil || wrong {
+			return false, err
+		}
+	}
+	if pos+int64(size) > t.size {
+		return true, nil
+	}
+	return t.hasUnwritten(pos, pos+int64(size), next)
+}
+
+// hasUnwritten reports whether a sector of the batch between pos and end reads
+// as if it was never written.
+func (t *tail) hasUnwritten(pos, end int64, next protocol.Offset) (bool, error) {
+	first := (pos + sectorSize - 1) / sectorSize * sectorSize
+	if first > pos {
+		b, err := t.at(pos, first-pos)
+		if err != nil {
+			return false, err
+		}
+		if isZero(b) && !zeroAnyway(len(b), next) {
+			return true, nil
+		}
+	}
+	for at := first; at < end; at += sectorSize {
+		b, err := t.at(at, sectorSize)
+		if err != nil {
+			return false, err
+		}
+		if isZero(b) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// zeroAnyway reports whether the first n bytes of a batch at offset next are
+// zeros when they are written: they hold the high bytes of the base offset
+// and of the length.
+func zeroAnyway(n int, next protocol.Offset) bool {
+	b := appendInt64(nil, int64(next))
+	return n < len(b)+4 && isZero(b[:min(n, len(b))])
+}
+
+// lengthIsWrong reports whether the batch at pos is whole but for its length
+// field: its CRC is right if it ends where the next batch begins, or where the
+// file's bytes turn into zeros.
+func (t *tail) lengthIsWrong(pos int64, h header) (bool, error) {
+	last, err := t.lastByte(pos)
+	if err != nil {
+		return false, err
+	}
+	b, err := t.at(pos, min(last-pos+lengthSlack, lengthSearch))
+	if err != nil {
+		return false, err
+	}
+	return endsElsewhere(b, last-pos, h.next()), nil
+}
+
+// lastByte is the position behind the file's last byte that is not zero, or
+// from.
+func (t *tail) lastByte(from int64) (int64, error) {
+	last := from
+	for at := from; at < t.size; at += lookBytes {
+		b, err := t.at(at, lookBytes)
+		if err != nil {
+			return 0, err
+		}
+		if n := len(trimZeros(b)); n > 0 {
+			last = at + int64(n)
+		}
+	}
+	return last, nil
+}

@@ -1,0 +1,194 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// An image folded from the watch, in batches of any size, is the image that a
+// fresh listing gives; and no image that was published ever changes.
+func TestFoldingTheChangesEqualsReadingAnew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewMemStore(nil)
+		l := layout{prefix: "/lockstep/"}
+		im, from := emptyImage(), int64(1)
+		type published struct {
+			image *Image
+			told  string
+		}
+		var all []published
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			for range rapid.IntRange(1, 4).Draw(t, "changes") {
+				if _, _, err := s.Txn(context.Background(), nil, randomOps(t, s, l)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			u := s.Since(l.prefix, from)
+			from = u.Revision + 1
+			f := newFold(l, im)
+			for _, e := range u.Events {
+				f.add(e)
+			}
+			var err error
+			if im, err = f.image(u.Revision); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, published{im, describe(im)})
+
+			kvs, rev, err := s.List(context.Background(), l.prefix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh, err := load(l, kvs, rev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := describe(im), describe(fresh); got != want {
+				t.Fatalf("folded:\n%s\nread anew:\n%s", got, want)
+			}
+		}
+		for _, p := range all {
+			if describe(p.image) != p.told {
+				t.Fatalf("image of revision %d has changed", p.image.Revision)
+			}
+		}
+	})
+}
+
+// randomOps is one change such as brokers make.
+func randomOps(t *rapid.T, s *MemStore, l layout) []Op {
+	name := rapid.SampledFrom([]string{"a", "a.b", "b", "c_d", "z.z"}).Draw(t, "name")
+	kv, _, err := s.Get(context.Background(), l.topic(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
+		return []Op{Put(l.broker(id), encode(broker(id).value()))}
+	case 1:
+		return []Op{Delete(l.broker(protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))))}
+	case 2:
+		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
+		return []Op{Put(l.brokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), Put(l.clusterConfig(), []byte(`{}`)), Delete(l.controller())}
+	case 3:
+		return []Op{Delete(l.brokerConfig(1)), Put(l.controller(), []byte(`{"broker":2}`))}
+	}
+	if kv.ModRevision == 0 {
+		return []Op{Put(l.topic(name), encode(randomTopic(t, name).value()))}
+	}
+	v, err := decode[topicValue](kv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic, err := v.topic(kv.ModRevision)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch rapid.IntRange(0, 4).Draw(t, "topic change") {
+	case 0:
+		return []Op{Delete(l.topic(name)), DeletePrefix(l.partitions(topic.ID))}
+	case 1:
+		v.Configs = map[string]string{"flush.ms": fmt.Sprint(rapid.IntRange(0, 9).Draw(t, "ms"))}
+		return []Op{Put(l.topic(name), encode(v))}
+	case 2:
+		v.Replicas = append(v.Replicas, []protocol.BrokerID{2})
+		return []Op{Put(l.topic(name), encode(v))}
+	}
+	p := rapid.SampledFrom(topic.Partitions).Draw(t, "partition")
+	p.LeaderEpoch = protocol.LeaderEpoch(rapid.Int32Range(0, 9).Draw(t, "epoch"))
+	return []Op{Put(l.partition(topic.ID, p.Index), encode(p.value()))}
+}
+
+func randomTopic(t *rapid.T, name string) *Topic {
+	id := protocol.TopicID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	n := rapid.IntRange(1, 4).Draw(t, "partitions")
+	replicas := make([][]protocol.BrokerID, n)
+	for i := range replicas {
+		replicas[i] = []protocol.BrokerID{1, 2}
+	}
+	return &Topic{Name: name, ID: id, Partitions: newPartitions(replicas, 0)}
+}
+
+// describe tells all that an image says, and checks that it says it in order.
+func describe(im *Image) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "revision %d cluster %q controller %d partitions %d\n", im.Revision, im.ClusterID, im.Controller, im.PartitionCount())
+	fmt.Fprintf(&b, "brokers %+v\nconfigs %v", im.Brokers(), im.ClusterConfigs())
+	for id := range protocol.BrokerID(4) {
+		fmt.Fprintf(&b, " %d:%v", id, im.BrokerConfigs(id))
+	}
+	last := ""
+	for _, t := range im.Topics() {
+		byName, _ := im.Topic(t.Name)
+		byID, _ := im.TopicByID(t.ID)
+		if t.Name <= last || byName != t || byID != t {
+			fmt.Fprintf(&b, "\nOUT OF ORDER")
+		}
+		last = t.Name
+		fmt.Fprintf(&b, "\n%s %s %d %v %+v", t.Name, t.ID, t.modRevision, t.Configs, t.Partitions)
+	}
+	if len(im.topicsByID) != len(im.topics) {
+		fmt.Fprintf(&b, "\nOUT OF STEP")
+	}
+	return b.String()
+}
+
+// Whatever stands in the store, folding it does not panic, and keys that we
+// write are read back as what they are.
+func FuzzFold(f *testing.F) {
+	f.Add("format", []byte(`{"version":1,"clusterId":"x"}`))
+	f.Add("brokers/1", []byte(`{"endpoints":[{"name":"a","host":"b","port":1}]}`))
+	f.Add("topics/t", []byte(`{"name":"t","id":"AAAAAAAAAAAAAAAAAAAAAA","replicas":[[1],[]]}`))
+	f.Add("partitions/AAAAAAAAAAAAAAAAAAAAAA/0", []byte(`{"leader":1,"isr":[1]}`))
+	f.Add("partitions/AAAAAAAAAAAAAAAAAAAAAA/-1", []byte(`{}`))
+	f.Add("configs/brokers/1", []byte(`{"a":"b"}`))
+	f.Add("configs/cluster", []byte(`null`))
+	f.Add("controller", []byte(`{"broker":1}`))
+	l := layout{prefix: "/"}
+	topic := KeyValue{Key: "/topics/t", ModRevision: 1, Value: []byte(`{"name":"t","id":"AAAAAAAAAAAAAAAAAAAAAA","replicas":[[1],[2]]}`)}
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		kv := KeyValue{Key: "/" + key, Value: value, ModRevision: 2}
+		base, err := load(l, []KeyValue{topic}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, deleted := range []bool{false, true} {
+			fold := newFold(l, base)
+			fold.add(Event{KV: kv, Deleted: deleted})
+			if im, _ := fold.image(2); im == nil || len(im.Topics()) != len(im.topicsByID) {
+				t.Fatalf("image %+v", im)
+			}
+		}
+	})
+}
+
+func TestKeysAreReadBackAsWritten(t *testing.T) {
+	l := layout{prefix: "/x/"}
+	id := protocol.TopicID{1, 2, 3}
+	for key, want := range map[string]parsedKey{
+		l.format():          {kind: keyFormat},
+		l.controller():      {kind: keyController},
+		l.producerIDs():     {kind: keyProducerIDs},
+		l.broker(7):         {kind: keyBroker, broker: 7},
+		l.topic("a.b_c"):    {kind: keyTopic, folded: "a_b_c"},
+		l.partition(id, 12): {kind: keyPartition, topic: id, index: 12},
+		l.clusterConfig():   {kind: keyClusterConfig},
+		l.brokerConfig(7):   {kind: keyBrokerConfig, broker: 7},
+		"/x/":               {},
+		"/y/format":         {},
+		"/x/brokers/1x":     {},
+		"/x/partitions/a/0": {},
+	} {
+		if got := l.parse(key); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is read as %+v", key, got)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package coordinator
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+)
+
+func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
+	s, _ := newMem(t)
+	a := join(t, Options{Store: s, Self: broker(1)})
+	b := join(t, Options{Store: s, Self: broker(2)})
+	create(t, a, "before", 1)
+
+	s.SetDown(true)
+	_, err := a.CreateTopic(background(t), NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
+	wantError(t, err, ErrStoreUnavailable)
+	_, err = a.AllocateProducerIDs(background(t), 1)
+	wantError(t, err, ErrStoreUnavailable)
+	if _, ok := a.Image().Topic("before"); !ok {
+		t.Fatal("the image went with the store")
+	}
+
+	s.SetDown(false)
+	create(t, a, "after", 1)
+	b.eventually(t, func(im *Image) bool { _, ok := im.Topic("after"); return ok })
+}
+
+// The history that a watch would need is dropped while it is away.
+func TestAWatchThatFellBehindACompactionReadsAnew(t *testing.T) {
+	s, _ := newMem(t)
+	a := join(t, Options{Store: s, Self: broker(1)})
+	create(t, a, "kept", 2)
+	create(t, a, "dropped", 1)
+
+	s.mu.Lock() // all at once, as seen by the watch: changes and the end of the history
+	s.apply([]Op{Delete("/lockstep/topics/dropped")})
+	s.apply([]Op{Put("/lockstep/configs/cluster", []byte(`{"log.retention.ms":"7"}`))})
+	s.compact(s.mu.rev)
+	s.mu.Unlock()
+
+	a.eventually(t, func(im *Image) bool {
+		_, kept := im.Topic("kept")
+		_, dropped := im.Topic("dropped")
+		return kept && !dropped && im.ClusterConfigs()["log.retention.ms"] == "7"
+	})
+	create(t, a, "later", 1)
+}
+
+// swapStore is a Store in whose place another can be put.
+type swapStore struct {
+	atomic.Pointer[MemStore]
+	Store // what is not named below
+}
+
+func (s *swapStore) Get(ctx context.Context, key string) (KeyValue, int64, error) {
+	return s.Load().Get(ctx, key)
+}
+
+func (s *swapStore) List(ctx context.Context, prefix string) ([]KeyValue, int64, error) {
+	return s.Load().List(ctx, prefix)
+}
+
+func (s *swapStore) Watch(ctx context.Context, prefix string, from int64) <-chan Update {
+	return s.Load().Watch(ctx, prefix, from)
+}
+
+// The watch is lost, and what answers next is something else.
+func TestAStoreThatIsNotWhatItWasIsRefused(t *testing.T) {
+	for name, story := range map[string]struct {
+		format string
+		want   error
+	}{
+		"an old snapshot": {format: "", want: ErrStoreWentBack},
+		"another cluster": {format: `{"version":1,"clusterId":"another"}`, want: ErrClusterMismatch},
+		"nothing":         {format: "none", want: ErrClusterMismatch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, _ := newMem(t)
+			store := new(swapStore)
+			store.Store = now
+			store.Pointer.Store(now)
+			c, err := Open(background(t), Options{Store: store, Self: broker(1), Logger: quiet})
+			if err != nil {
+				t.Fatal(err)
+			}
+			format, _, err := now.Get(background(t), "/lockstep/format")
+			noError(t, err)
+			done := make(chan error)
+			go func() { done <- c.Run(context.Background()) }()
+			noError(t, c.AlterClusterConfigs(background(t), map[string]string{"log.retention.ms": "1"}, nil, false, false))
+
+			other, _ := newMem(t)
+			if story.format != "" {
+				format.Value = []byte(story.format)
+			}
+			if story.format != "none" {
+				_, _, err = other.Txn(background(t), nil, []Op{Put("/lockstep/format", format.Value)})
+				noError(t, err)
+			}
+			store.Pointer.Store(other)
+			now.SetDown(true)
+			wantError(t, <-done, story.want)
+			noError(t, c.Close(background(t)))
+		})
+	}
+}
+
+func TestAValueThatCannotBeReadIsLeftOut(t *testing.T) {
+	s, _ := newMem(t)
+	c := join(t, Options{Store: s, Self: broker(1)})
+	create(t, c, "good", 1)
+	_, rev, err := s.Txn(background(t), nil, []Op{
+		Put("/lockstep/topics/good", []byte("{")),
+		Put("/lockstep/topics/bad", []byte(`{"name":"bad","id":"short"}`)),
+		Put("/lockstep/brokers/x", []byte("?")),
+		Put("/lockstep/later/thing", []byte("?")),
+	})
+	noError(t, err)
+	noError(t, c.await(background(t), rev))
+	if got := names(c.Image()); len(got) != 1 || got[0] != "good" {
+		t.Fatalf("topics %v", got)
+	}
+	_, err = Open(background(t), Options{Store: s, Self: broker(2), Logger: quiet})
+	if err == nil {
+		t.Fatal("a new broker started on values that it cannot read")
+	}
+}

@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/settings"
+)
+
+// settingLayers are what stands behind a topic's own settings on this broker,
+// strongest first: what was set on this broker while running, on all brokers
+// while running, and at start.
+func (s *Server) settingLayers() []settings.Layer {
+	im := s.cluster.Image()
+	return []settings.Layer{
+		{Source: settings.FromBroker, Values: im.BrokerConfigs(s.cfg.NodeID)},
+		{Source: settings.FromCluster, Values: im.ClusterConfigs()},
+		{Source: settings.FromStatic, Values: brokerNames(s.cfg.TopicDefaults)},
+	}
+}
+
+// brokerNames gives topic settings that were set at start the names they have
+// on a broker: retention.ms is log.retention.ms there. A broker-level name may
+// be given as it is.
+func brokerNames(topicDefaults map[string]string) map[string]string {
+	values := make(map[string]string, len(topicDefaults))
+	for name, value := range topicDefaults {
+		if d, ok := settings.Lookup(name); ok && len(d.Synonyms) > 0 {
+			name = d.Synonyms[0].Name // the strongest, in the topic setting's unit
+		}
+		values[name] = value
+	}
+	return values
+}
+
+// brokerLayers are settingLayers with what only a broker has.
+func (s *Server) brokerLayers() []settings.Layer {
+	layers := s.settingLayers()
+	static := &layers[len(layers)-1]
+	maps.Copy(static.Values, s.staticSettings())
+	return layers
+}
+
+// staticSettings are this broker's own settings, by Kafka's names, as far as
+// they are not the defaults.
+func (s *Server) staticSettings() map[string]string {
+	id := strconv.Itoa(int(s.cfg.NodeID))
+	values := map[string]string{
+		"node.id":              id,
+		"broker.id":            id,
+		"log.dirs":             s.cfg.DataDir,
+		"listeners":            s.listenerList(func(l *boundListener) string { return l.Name + "://" + l.ln.Addr().String() }),
+		"advertised.listeners": s.listenerList((*boundListener).String),
+	}
+	if s.cfg.Rack != "" {
+		values["broker.rack"] = s.cfg.Rack
+	}
+	for name, value := range map[string]string{
+		"auto.create.topics.enable":  strconv.FormatBool(s.cfg.AutoCreateTopics),
+		"num.partitions":             strconv.Itoa(int(s.cfg.NumPartitions)),
+		"default.replication.factor": strconv.Itoa(int(s.cfg.DefaultReplicationFactor)),
+	} {
+		if d, ok := settings.LookupBroker(name); !ok || d.Default != value {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+func (s *Server) listenerList(text func(*boundListener) string) string {
+	all := make([]string, len(s.listeners))
+	for i, l := range s.listeners {
+		all[i] = text(l)
+	}
+	return strings.Join(all, ",")
+}
+
+// topicValues are a topic's settings in force on this broker.
+func (s *Server) topicValues(t *coordinator.Topic) []settings.Value {
+	return settings.Resolve(t.Configs, s.settingLayers()...)
+}
+
+// brokerValues are this broker's settings in force.
+func (s *Server) brokerValues() []settings.Value { return settings.ResolveBroker(s.brokerLayers()...) }
+
+// clusterValues are the settings that were set on all brokers while running.
+func (s *Server) clusterValues() []settings.Value {
+	all := settings.ResolveBroker(settings.Layer{Source: settings.FromCluster, Values: s.cluster.Image().ClusterConfigs()})
+	var set []settings.Value
+	for _, v := range all {
+		if v.Source == settings.FromCluster {
+			set = append(set, v)
+		}
+	}
+	return set
+}

@@ -1,0 +1,25 @@
+package broker
+
+import (
+	"context"
+	"time"
+)
+
+// How long a request that changes metadata may hold its connection. Below the
+// least, a client's timeout would end a change before it could begin.
+const (
+	waitLeast   = time.Second
+	waitDefault = 30 * time.Second // where the request names none
+	waitMost    = time.Minute
+)
+
+// within bounds what a request waits for by its own timeout, in milliseconds.
+func (x *exchange) within(timeoutMs int32) (context.Context, context.CancelFunc) {
+	wait := time.Duration(timeoutMs) * time.Millisecond
+	return context.WithTimeout(x.c.ctx, min(max(wait, waitLeast), waitMost))
+}
+
+// withinDefault is within for a request that names no timeout.
+func (x *exchange) withinDefault() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(x.c.ctx, waitDefault)
+}

@@ -1,0 +1,67 @@
+package broker
+
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+var _ = serves(protocol.KeyDescribeLogDirs, (*Server).describeLogDirs)
+
+// describeLogDirs tells of the one data directory and how large the partitions
+// in it are. Partitions that are asked for and not here are left out, as in Kafka.
+func (s *Server) describeLogDirs(_ *exchange, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
+	resp := respond[*kmsg.DescribeLogDirsResponse](req)
+	dir := kmsg.NewDescribeLogDirsResponseDir()
+	dir.Dir = s.cfg.DataDir
+	if abs, err := filepath.Abs(s.cfg.DataDir); err == nil {
+		dir.Dir = abs
+	}
+	if u, err := s.fs.GetDiskUsage(s.cfg.DataDir); err == nil {
+		dir.TotalBytes, dir.UsableBytes = clampBytes(u.TotalBytes), clampBytes(u.AvailBytes)
+	}
+	dir.Topics = s.logSizes(wantedLogs(req))
+	resp.Dirs = append(resp.Dirs, dir)
+	return resp
+}
+
+func clampBytes(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
+
+// wantedLogs is the partitions asked for; nil stands for all.
+func wantedLogs(req *kmsg.DescribeLogDirsRequest) map[namedPartition]bool {
+	if req.Topics == nil {
+		return nil
+	}
+	wanted := make(map[namedPartition]bool)
+	for i := range req.Topics {
+		for _, index := range req.Topics[i].Partitions {
+			wanted[namedPartition{req.Topics[i].Topic, index}] = true
+		}
+	}
+	return wanted
+}
+
+func (s *Server) logSizes(wanted map[namedPartition]bool) []kmsg.DescribeLogDirsResponseDirTopic {
+	var topics []kmsg.DescribeLogDirsResponseDirTopic
+	at := make(map[string]int)
+	s.hosted.each(func(t *topic, p *partition) {
+		if wanted != nil && !wanted[namedPartition{t.name, p.index}] {
+			return
+		}
+		i, ok := at[t.name]
+		if !ok {
+			i, at[t.name] = len(topics), len(topics)
+			topics = append(topics, kmsg.DescribeLogDirsResponseDirTopic{Topic: t.name})
+		}
+		topics[i].Partitions = append(topics[i].Partitions, kmsg.DescribeLogDirsResponseDirTopicPartition{
+			Partition: p.index, Size: p.Log().Size(),
+		})
+	})
+	slices.SortFunc(topics, func(a, b kmsg.DescribeLogDirsResponseDirTopic) int { return strings.Compare(a.Topic, b.Topic) })
+	return topics
+}

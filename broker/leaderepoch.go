@@ -1,0 +1,49 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+var _ = serves(protocol.KeyOffsetForLeaderEpoch, (*Server).offsetForLeaderEpoch)
+
+// offsetForLeaderEpoch tells where an epoch ended, by which a client finds out
+// that what it has read is not in the log any more (KIP-320).
+func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
+	resp := respond[*kmsg.OffsetForLeaderEpochResponse](req)
+	resp.Topics = make([]kmsg.OffsetForLeaderEpochResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		rt, out := &req.Topics[i], &resp.Topics[i]
+		out.Topic = rt.Topic
+		out.Partitions = make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(rt.Partitions))
+		t := s.hosted.topic(rt.Topic)
+		for j := range rt.Partitions {
+			rp, o := &rt.Partitions[j], &out.Partitions[j]
+			o.Default()
+			o.Partition = rp.Partition
+			p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
+			if err != nil {
+				o.ErrorCode = codeOf(err)
+				continue
+			}
+			epoch, end := p.epochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
+			o.LeaderEpoch, o.EndOffset = int32(epoch), int64(end)
+		}
+	}
+	return resp
+}
+
+// epochEnd is the largest epoch that is not above the asked one, and where it
+// ended; -1 and -1 if the asked one is not known. The log notes an epoch with
+// its first batch; the one that this broker leads in begins at the end until then.
+func (p *partition) epochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset) {
+	epoch, end := p.Log().EpochEnd(asked)
+	if end >= 0 || asked < 0 || asked > p.Epoch() {
+		return epoch, end
+	}
+	if latest := p.Log().LatestEpoch(); asked < p.Epoch() && latest >= 0 {
+		return latest, p.End()
+	}
+	return asked, p.End()
+}

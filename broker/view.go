@@ -1,0 +1,105 @@
+package broker
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// view is one image of the cluster as the clients of one listener may see it.
+// Clients that came in on a listener are told that listener's addresses only:
+// those of another may not be reachable for them.
+type view struct {
+	*coordinator.Image
+	listener string
+}
+
+// view returns the newest image, for the client of x.
+func (s *Server) view(x *exchange) view { return view{s.cluster.Image(), x.c.listener.Name} }
+
+// node is a live broker and where to reach it.
+type node struct {
+	id   int32
+	host string
+	port int32
+	rack *string // nil: none; an empty one would be a rack of its own to some clients
+}
+
+// nodes are the live brokers that the listener's clients can reach.
+func (v view) nodes() []node {
+	var nodes []node
+	for _, b := range v.Brokers() {
+		e, ok := v.endpoint(&b)
+		if !ok {
+			continue
+		}
+		n := node{id: int32(b.ID), host: e.Host, port: e.Port}
+		if b.Rack != "" {
+			n.rack = kmsg.StringPtr(b.Rack)
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// endpoint is a broker's address on the listener.
+func (v view) endpoint(b *coordinator.Broker) (coordinator.Endpoint, bool) {
+	i := slices.IndexFunc(b.Endpoints, func(e coordinator.Endpoint) bool { return e.Name == v.listener })
+	if i < 0 {
+		return coordinator.Endpoint{}, false
+	}
+	return b.Endpoints[i], true
+}
+
+// placement is where a partition is. No slice of it is nil: Kafka's own admin
+// client does not bear a null where it knows an array.
+type placement struct {
+	code     int16
+	leader   int32
+	epoch    int32
+	replicas []int32
+	isr      []int32
+	offline  []int32
+}
+
+// place tells where a partition is. A leader that the client cannot reach is
+// none to it.
+func (v view) place(p *coordinator.Partition) placement {
+	out := placement{
+		leader:   int32(p.Leader),
+		epoch:    int32(p.LeaderEpoch),
+		replicas: brokerIDs(p.Replicas),
+		isr:      brokerIDs(p.ISR),
+		offline:  v.offline(p.Replicas),
+	}
+	leader, live := v.Broker(p.Leader)
+	if !live {
+		out.leader, out.code = int32(protocol.NoBroker), kerr.LeaderNotAvailable.Code
+	} else if _, ok := v.endpoint(&leader); !ok {
+		out.leader, out.code = int32(protocol.NoBroker), kerr.ListenerNotFound.Code
+	}
+	return out
+}
+
+// offline are those of the replicas whose broker is not live.
+func (v view) offline(replicas []protocol.BrokerID) []int32 {
+	down := []int32{}
+	for _, id := range replicas {
+		if _, live := v.Broker(id); !live {
+			down = append(down, int32(id))
+		}
+	}
+	return down
+}
+
+func brokerIDs(ids []protocol.BrokerID) []int32 {
+	out := make([]int32, len(ids))
+	for i, id := range ids {
+		out[i] = int32(id)
+	}
+	return out
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/lockstep-log/lockstep/test/bench/load"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	floorLine   = "{self} floor -listen {listen} -dir {dir} -fsync="
+	holdsMax    = 1 << 30          // data of one server; it is started anew above that
+	stuckAfter  = 60 * time.Second // beyond the time of a measurement
+	neverFlush  = "9223372036854775807"
+	alwaysFlush = "1"
+)
+
+// bench runs workloads one after the other and collects cells.
+type bench struct {
+	options
+	dir    string
+	log    io.Writer
+	serial int // of directories and topics
+}
+
+func (b *bench) run(ctx context.Context) (*report, error) {
+	r := newReport(b.options)
+	for range b.rounds {
+		for _, w := range workloads(b.quick) {
+			if !b.only.MatchString(w.id) {
+				continue
+			}
+			fmt.Fprintf(b.log, "%-24s %s\n", w.id, w.note)
+			if err := b.round(ctx, w, r); err != nil {
+				return nil, fmt.Errorf("%s: %w", w.id, err)
+			}
+		}
+	}
+	r.finish()
+	return r, nil
+}
+
+// round measures each step of a workload twice. A failure of the server is
+// noted and the rest still measured; only the end of ctx and of the floor end it.
+func (b *bench) round(ctx context.Context, w workload, r *report) error {
+	floor := &side{bench: b, line: floorLine + strconv.FormatBool(w.fsync)}
+	server := &side{bench: b, line: b.server, topics: true}
+	defer floor.stop()
+	defer server.stop()
+	for _, s := range thereAndBack(w.steps) {
+		on := server
+		if s.label == labelFloor {
+			on = floor
+		}
+		if on.line == "" {
+			continue
+		}
+		m, err := on.measure(ctx, w, s)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && on == floor {
+			return err
+		}
+		r.add(w, s.label, m, err)
+		if err != nil {
+			fmt.Fprintf(b.log, "  %s failed: %v\n", s.label, err)
+			server.stop()
+		}
+	}
+	return nil
+}
+
+// side is the floor or the server under a workload: a process that is started
+// when it is needed.
+type side struct {
+	bench  *bench
+	line   string
+	topics bool   // it has topics to be made and deleted; the floor has not
+	proc   *child // nil until it is needed
+	filled place  // the shared topic of the workload, when it has one
+}
+
+func (s *side) stop() {
+	if s.proc != nil {
+		s.proc.stop()
+		s.proc, s.filled = nil, place{}
+	}
+}
+
+func (s *side) start(ctx context.Context) error {
+	if s.proc != nil && s.proc.alive() && s.proc.holds() < holdsMax {
+		return nil
+	}
+	s.stop()
+	s.bench.serial++
+	c, err := startChild(ctx, s.line, filepath.Join(s.bench.dir, strconv.Itoa(s.bench.serial)))
+	s.proc = c
+	return err
+}
+
+func (s *side) measure(ctx context.Context, w workload, st step) (measurement, error) {
+	if err := s.start(ctx); err != nil {
+		return measurement{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.bench.time+stuckAfter)
+	defer cancel()
+	at, err := s.place(ctx, w)
+	if err != nil {
+		return measurement{}, err
+	}
+	limit := load.Limit{Bytes: s.bench.bytes, Duration: s.bench.time}
+	m, err := s.timed(ctx, st, at, limit)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w; the server's last words: %s", err, s.proc.tail())
+		}
+		return m, err
+	}
+	if w.fill.Records == 0 {
+		err = s.deleteTopic(ctx, at.topic)
+	}
+	return m, err
+}
+
+// timed runs a burst and then the step between two readings of the clocks.
+func (s *side) timed(ctx context.Context, st step, at place, limit load.Limit) (measurement, error) {
+	if _, err := st.run(ctx, at, burst(limit)); err != nil {
+		return measurement{}, err
+	}
+	before, err := readClocks(s.proc.cmd.Process.Pid)
+	if err != nil {
+		return measurement{}, err
+	}
+	result, err := st.run(ctx, at, limit)
+	if err != nil {
+		return measurement{}, err
+	}
+	after, err := readClocks(s.proc.cmd.Process.Pid)
+	return newMeasurement(result, before, after), err
+}
+
+// place is a fresh topic, or the filled one that the workload's steps share.
+func (s *side) place(ctx context.Context, w workload) (place, error) {
+	if s.filled.topic != "" {
+		return s.filled, nil
+	}
+	s.bench.serial++
+	at := place{addr: s.proc.addr, topic: fmt.Sprintf("bench-%d", s.bench.serial)}
+	if err := s.createTopic(ctx, at.topic, w.fsync); err != nil {
+		return at, fmt.Errorf("create topic: %w", err)
+	}
+	if w.fill.Records == 0 {
+		return at, nil
+	}
+	r, err := load.Produce{Addr: at.addr, Topic: at.topic, Shape: w.fill, Conns: 2, InFlight: 5, Limit: load.Limit{Bytes: s.bench.bytes}}.Run(ctx)
+	if err != nil {
+		return at, fmt.Errorf("fill topic: %w", err)
+	}
+	at.records = r.Records
+	s.filled = at
+	return at, nil
+}
+
+func (s *side) createTopic(ctx context.Context, name string, fsync bool) error {
+	flush := neverFlush
+	if fsync {
+		flush = alwaysFlush
+	}
+	return s.admin(func(a *kadm.Client) error {
+		_, err := a.CreateTopic(ctx, 1, 1, map[string]*string{"flush.messages": &flush}, name)
+		return err
+	})
+}
+
+func (s *side) deleteTopic(ctx context.Context, name string) error {
+	return s.admin(func(a *kadm.Client) error {
+		_, err := a.DeleteTopic(ctx, name)
+		return err
+	})
+}
+
+func (s *side) admin(do func(*kadm.Client) error) error {
+	if !s.topics {
+		return nil
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.proc.addr))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	return do(kadm.NewClient(cl))
+}
+
+// clocks are what a measurement lies between.
+type clocks struct{ server, self, machine time.Duration }
+
+func readClocks(pid int) (clocks, error) {
+	var c clocks
+	var err error
+	if c.server, err = processCPU(pid); err != nil {
+		return c, err
+	}
+	if c.self, err = processCPU(os.Getpid()); err != nil {
+		return c, err
+	}
+	c.machine, err = machineCPU()
+	return c, err
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// warmPages makes the machine touch the memory that the measurements will use.
+func warmPages(dir string, n int64) error {
+	path := filepath.Join(dir, "warm")
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(path)
+	defer f.Close()
+	chunk := make([]byte, 1<<20)
+	for written := int64(0); written < n; written += int64(len(chunk)) {
+		if _, err := f.Write(chunk); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -121,16 +121,10 @@ func (r *reading) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.print(fetches); err != nil {
+		if err := errors.Join(r.print(fetches), r.out.Flush()); err != nil {
 			return err
 		}
-		if fetches.NumRecords() > 0 {
-			continue
-		}
-		if err := r.out.Flush(); err != nil {
-			return err
-		}
-		if r.exitAtEnd {
+		if r.exitAtEnd && fetches.NumRecords() == 0 {
 			if err := r.skipEmptyTails(ctx); err != nil {
 				return err
 			}

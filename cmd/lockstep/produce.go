@@ -221,6 +221,9 @@ func (p *production) print(r *kgo.Record) {
 	} else {
 		err = p.format.encode(p.out, appended{r.Topic, r.Partition, r.Offset})
 	}
+	if p.client.BufferedProduceRecords() <= 1 { // whoever types lines sees each answer
+		err = errors.Join(err, p.out.Flush())
+	}
 	if err != nil && p.mu.err == nil {
 		p.mu.err = err
 	}

@@ -47,18 +47,24 @@ func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []e
 	if err != nil {
 		return extent{}, nil, err
 	}
-	out := extent{segment: x.segment, next: max(at.next, x.base), size: at.pos, maxTime: x.maxTime, maxTimeBase: x.maxTimeBase}
-	if out.maxTime >= 0 && out.maxTimeBase >= out.next || out.size == 0 {
+	// Once more from before it, for where the last batch that stays ends.
+	within := func(e entry) bool { return e.pos < at.pos }
+	e, entries, err := l.lookup(s, x, within)
+	if err != nil {
+		return extent{}, nil, err
+	}
+	at, err = l.walk(s, x, e.place(), func(pos int64, _ header) bool { return pos >= at.pos })
+	if err != nil {
+		return extent{}, nil, err
+	}
+	out := *x
+	out.next, out.size, out.entries = at.next, at.pos, entries
+	if out.maxTimeBase >= out.next {
 		if err := l.remeasure(s, &out); err != nil {
 			return extent{}, nil, err
 		}
 	}
-	within := func(e entry) bool { return e.pos < at.pos }
-	_, out.entries, err = l.lookup(s, x, within)
-	if err != nil {
-		return extent{}, nil, err
-	}
-	tail, err := l.tailOf(s, x, out.entries)
+	tail, err := l.tailOf(s, x, entries)
 	if err != nil { // without its index, reads of the segment take longer
 		out.entries, tail = 0, nil
 	}

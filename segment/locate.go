@@ -23,7 +23,7 @@ func (e entry) place() place { return place{pos: e.pos, next: e.offset, exact: e
 
 // locate finds the first batch of x with an offset at or above o.
 func (l *Log) locate(s *snapshot, x *extent, o protocol.Offset) (place, error) {
-	from := place{pos: s.groupPos, next: s.groupOffset, exact: true}
+	from := entry{pos: s.groupPos, offset: s.groupOffset}.place()
 	if !s.isActive(x) || o < s.groupOffset || s.groupPos >= x.size {
 		e, _, err := l.lookup(s, x, func(e entry) bool { return e.offset <= o })
 		if err != nil {

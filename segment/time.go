@@ -65,7 +65,11 @@ func (l *Log) maxTimeIn(s *snapshot, x *extent) (best found, err error) {
 	if err != nil || best.ok || x.size == 0 {
 		return best, err
 	}
-	r, err := l.open(s, x, place{head: header{base: x.base}}, place{pos: x.size, next: x.next})
+	first, err := l.walk(s, x, place{next: x.base}, func(int64, header) bool { return true })
+	if err != nil {
+		return found{}, err
+	}
+	r, err := l.open(s, x, first, place{pos: x.size, next: x.next})
 	if err != nil {
 		return found{}, err
 	}

@@ -22,7 +22,7 @@ type Header struct {
 // Builder writes one batch, record by record, for our own writers and tests.
 // One owner. NewBuilder and Reset make it ready.
 type Builder struct {
-	header  header
+	header  batchHeader
 	records []byte
 	scratch []byte
 	err     error
@@ -38,7 +38,7 @@ func NewBuilder(codec Codec) *Builder {
 
 // Reset begins another batch and keeps the memory of the last.
 func (b *Builder) Reset(codec Codec) {
-	b.header = header{
+	b.header = batchHeader{
 		leaderEpoch:   -1,
 		attributes:    Attributes(codec),
 		producerID:    protocol.NoProducer,

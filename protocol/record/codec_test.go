@@ -2,16 +2,19 @@ package record
 
 import (
 	"bytes"
-	"compress/gzip"
+
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"runtime"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+	"golang.org/x/sync/errgroup"
 )
 
 // recordOf is the payload of one record with so large a value.
@@ -21,42 +24,56 @@ func recordOf(t testing.TB, valueBytes int) []byte {
 }
 
 // bomb is 256 MiB of zeros under a codec; the frames say their size or not.
+// Where a format repeats itself, it is written out, which is quicker.
 func bomb(t testing.TB, codec Codec, sized bool) []byte {
 	t.Helper()
-	zeros := make([]byte, 256<<20)
+	const size = 256 << 20
 	var out bytes.Buffer
-	switch codec {
-	case CodecLz4:
+	zeros := func(z io.WriteCloser) []byte {
+		chunk := make([]byte, 1<<20)
+		for range size / len(chunk) {
+			if _, err := z.Write(chunk); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	switch {
+	case codec == CodecLz4:
 		z := lz4.NewWriter(&out)
 		if sized {
-			_ = z.Apply(lz4.SizeOption(uint64(len(zeros))))
+			if err := z.Apply(lz4.SizeOption(size)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		_, _ = z.Write(zeros)
-		_ = z.Close()
-	case CodecZstd:
-		z, _ := zstd.NewWriter(&out)
-		if sized {
-			return z.EncodeAll(zeros, nil)
+		return zeros(z)
+	case codec == CodecZstd && sized: // blocks of one byte, repeated 131,072 times
+		frame := binary.LittleEndian.AppendUint32([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0}, size)
+		frame = append(frame, bytes.Repeat([]byte{0x02, 0x00, 0x10, 0}, size/(128<<10)-1)...)
+		return append(frame, 0x03, 0x00, 0x10, 0)
+	case codec == CodecZstd:
+		z, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1))
+		if err != nil {
+			t.Fatal(err)
 		}
-		_, _ = z.Write(zeros)
-		_ = z.Close()
-	case CodecGzip:
-		z := gzip.NewWriter(&out)
-		_, _ = z.Write(zeros)
-		if sized {
-			_ = z.Close()
-		} else { // a last member that says nothing of those before it
-			_ = z.Close()
-			z.Reset(&out)
-			_ = z.Close()
+		return zeros(z)
+	case codec == CodecGzip:
+		frame := zeros(gzip.NewWriter(&out))
+		if !sized { // a last member that says nothing of those before it
+			frame = append(frame, compressed(t, CodecGzip, nil)...)
 		}
-	case CodecSnappy:
-		if sized {
-			return s2.EncodeSnappy(nil, zeros)
-		}
-		return xerial.Encode(nil, zeros)
+		return frame
+	case codec == CodecSnappy && sized: // a zero, and copies of 64 from one byte back
+		block := append(binary.AppendUvarint(nil, size), 0, 0)
+		return append(block, bytes.Repeat([]byte{63<<2 | 2, 1, 0}, size/64)...)
+	default:
+		block := s2.EncodeSnappy(nil, make([]byte, 1<<20))
+		block = append(binary.BigEndian.AppendUint32(nil, uint32(len(block))), block...)
+		return append(xerial.Encode(nil, nil), bytes.Repeat(block, size>>20)...)
 	}
-	return out.Bytes()
 }
 
 // Goal: 256 MiB of zeros are refused in each codec for little more memory than
@@ -272,6 +289,37 @@ func TestFlippedBitsInStreamsDoNotPanic(t *testing.T) {
 			}
 			whole[bit/8] ^= 1 << (bit % 8)
 		}
+	}
+}
+
+// Goal: pooled decoders and buffers are never shared by two at once. Method:
+// goroutines open batches of all codecs and read every byte; best with -race.
+func TestBatchesAreOpenedSideBySide(t *testing.T) {
+	sent := someRecords(200)
+	var batches []Batch
+	for _, codec := range codecs {
+		batches = append(batches, parsed(t, built(t, codec, sent...)))
+	}
+	want := asKmsg(sent)
+	var group errgroup.Group
+	for worker := range 4 {
+		group.Go(func() error {
+			for i := range 50 {
+				records, err := batches[(worker+i)%len(batches)].Open(wide)
+				if err != nil {
+					return err
+				}
+				err = sameRecords(read(&records), want)
+				records.Release()
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// header is the fields of a batch header that a writer chooses.
-type header struct {
+// batchHeader is the fields of a batch header that a writer chooses.
+type batchHeader struct {
 	baseOffset      protocol.Offset
 	leaderEpoch     protocol.LeaderEpoch
 	attributes      Attributes
@@ -21,8 +21,8 @@ type header struct {
 }
 
 // header reads the fields back.
-func (b Batch) header() header {
-	return header{
+func (b Batch) header() batchHeader {
+	return batchHeader{
 		baseOffset:      b.BaseOffset(),
 		leaderEpoch:     b.LeaderEpoch(),
 		attributes:      b.Attributes(),
@@ -39,7 +39,7 @@ func (b Batch) header() header {
 // batch is a new batch with these fields and the given records, compressed by
 // the attributes' codec. Without records the codec is none: clients would try
 // to decompress nothing.
-func (h header) batch(records []byte) (Batch, error) {
+func (h batchHeader) batch(records []byte) (Batch, error) {
 	if h.count == 0 {
 		h.attributes &^= attrCodec
 	}
@@ -56,7 +56,7 @@ func (h header) batch(records []byte) (Batch, error) {
 
 // put writes the fields, all but the CRC, into the head of b, which is a
 // whole batch.
-func (h header) put(b []byte) {
+func (h batchHeader) put(b []byte) {
 	be := binary.BigEndian
 	be.PutUint64(b[atBaseOffset:], uint64(h.baseOffset))
 	be.PutUint32(b[atLength:], uint32(len(b)-prefixSize))

@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-
 	"encoding/binary"
 	"io"
 	"math/rand/v2"

@@ -59,9 +59,7 @@ func (l *Log) checkOrder(batches []record.Batch) error {
 	return nil
 }
 
-// begin opens the active file at the first write, after a manifest is on disk
-// that no longer calls the log clean. The file's name is on disk before that,
-// so that a file that is missing later was taken away.
+// begin opens the active file at the first write.
 func (l *Log) begin() error {
 	w := &l.w
 	if w.file != nil {
@@ -73,14 +71,10 @@ func (l *Log) begin() error {
 	}
 	w.file = f
 	w.firstTime = firstTime(f, w.state.active.size)
-	if !w.clean {
-		return nil
+	if w.clean { // the file may be new
+		return syncDir(l.fs, l.dir)
 	}
-	if err := syncDir(l.fs, l.dir); err != nil {
-		return err
-	}
-	w.clean = false
-	return l.writeManifest()
+	return nil
 }
 
 // firstTime is the max timestamp of a segment's first batch, or -1. Damage is
@@ -107,36 +101,71 @@ func (l *Log) write(nowMs int64, batches []record.Batch) error {
 	}
 	buf := gatherBuffers.Get().(*[]byte)
 	defer gatherBuffers.Put(buf)
-	gathered := (*buf)[:0]
-	l.w.state.groupOffset, l.w.state.groupPos = batches[0].BaseOffset(), l.w.state.active.size
+	g := gathering{l: l, buf: (*buf)[:0]}
+	l.w.state.groupOffset, l.w.state.groupPos = l.w.state.end(), l.w.state.active.size
 	for _, b := range batches {
-		if l.dueToRoll(nowMs, b) {
-			if err := l.writeBytes(gathered); err != nil {
-				return err
-			}
-			gathered = gathered[:0]
-			if err := l.roll(); err != nil {
-				return err
-			}
+		if err := l.prepare(nowMs, b, &g); err != nil {
+			return err
 		}
 		if err := l.note(nowMs, headerOf(b)); err != nil {
 			return err
 		}
-		if direct := len(batches) == 1 || b.Size() >= directBytes; direct || len(gathered)+b.Size() > cap(gathered) {
-			if err := l.writeBytes(gathered); err != nil {
-				return err
-			}
-			gathered = gathered[:0]
-			if direct {
-				if err := l.writeBytes(b.Bytes()); err != nil {
-					return err
-				}
-				continue
-			}
+		if err := g.add(b.Bytes(), len(batches) == 1); err != nil {
+			return err
 		}
-		gathered = append(gathered, b.Bytes()...)
 	}
-	return l.writeBytes(gathered)
+	return g.flush()
+}
+
+// prepare makes the log ready for b: a segment with room that b can follow in
+// without a gap, and a manifest that expects b's leader epoch.
+func (l *Log) prepare(nowMs int64, b record.Batch, g *gathering) error {
+	w := &l.w
+	if b.BaseOffset() > w.state.end() || l.dueToRoll(nowMs, b) {
+		if err := g.flush(); err != nil {
+			return err
+		}
+		if err := l.roll(b.BaseOffset()); err != nil {
+			return err
+		}
+	}
+	if !w.clean && b.LeaderEpoch() <= w.state.epochs.latest() {
+		return nil
+	}
+	if err := g.flush(); err != nil {
+		return err
+	}
+	w.clean = false
+	w.state.epochs = w.state.epochs.with(b.LeaderEpoch(), b.BaseOffset())
+	return l.persist()
+}
+
+// gathering is batches on their way to the file.
+type gathering struct {
+	l   *Log
+	buf []byte
+}
+
+// add takes a batch; a large one, or one that is alone, is written from where
+// it lies.
+func (g *gathering) add(b []byte, alone bool) error {
+	direct := alone || len(b) >= directBytes
+	if direct || len(g.buf)+len(b) > cap(g.buf) {
+		if err := g.flush(); err != nil {
+			return err
+		}
+	}
+	if direct {
+		return g.l.writeBytes(b)
+	}
+	g.buf = append(g.buf, b...)
+	return nil
+}
+
+func (g *gathering) flush() error {
+	err := g.l.writeBytes(g.buf)
+	g.buf = g.buf[:0]
+	return err
 }
 
 // writeBytes writes b behind what was written. WriteAt, unlike Write, leaves
@@ -155,7 +184,7 @@ func (l *Log) writeBytes(b []byte) error {
 	return nil
 }
 
-// note takes a batch into the state: sizes, times, epochs and the index.
+// note takes a batch into the state: sizes, times and the index.
 func (l *Log) note(nowMs int64, h header) error {
 	w := &l.w
 	x := &w.state.active
@@ -175,7 +204,6 @@ func (l *Log) note(nowMs int64, h header) error {
 	}
 	x.size += h.size
 	x.next = h.next()
-	w.state.epochs = w.state.epochs.with(h.epoch, h.base)
 	return nil
 }
 
@@ -257,18 +285,24 @@ func (l *Log) Checkpoint() error {
 
 // persist makes data, index and manifest durable, in this order.
 func (l *Log) persist() error {
+	if err := l.syncAll(); err != nil {
+		return err
+	}
+	return l.writeManifest()
+}
+
+// syncAll makes the data and the index of the active segment durable.
+func (l *Log) syncAll() error {
 	if err := l.syncData(); err != nil {
 		return err
 	}
 	if err := l.writeTail(); err != nil {
 		return err
 	}
-	if l.w.index != nil {
-		if err := l.w.index.SyncData(); err != nil {
-			return err
-		}
+	if l.w.index == nil {
+		return nil
 	}
-	return l.writeManifest()
+	return l.w.index.SyncData()
 }
 
 // writeManifest makes the state the manifest. All of it must be durable.

@@ -26,20 +26,17 @@ func (l *Log) Close() error {
 // settle cuts the zeros off and writes the clean mark.
 func (l *Log) settle() error {
 	w := &l.w
-	if err := l.syncData(); err != nil {
+	if err := l.syncAll(); err != nil {
+		return err
+	}
+	if err := w.closeFiles(); err != nil {
 		return err
 	}
 	if w.filled > w.written {
-		if err := closeFile(&w.file); err != nil {
+		if err := l.shrinkActive(&w.state.active); err != nil {
 			return err
 		}
-		path := l.logPath(w.state.active.segment)
-		l.files.forget(path)
-		if err := shrink(l.fs, path, w.written); err != nil {
-			return err
-		}
-		w.filled = w.written
 	}
 	w.clean = true
-	return l.persist()
+	return l.writeManifest()
 }

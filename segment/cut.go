@@ -27,7 +27,7 @@ func (l *Log) truncate(to protocol.Offset) error {
 	}
 	s := l.w.state
 	if to < s.extent(0).base {
-		return l.reset(to)
+		return l.reset(min(s.start, to), to)
 	}
 	i := len(s.sealed)
 	for s.extent(i).base > to {
@@ -47,13 +47,7 @@ func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []e
 	if err != nil {
 		return extent{}, nil, err
 	}
-	// Once more from before it, for where the last batch that stays ends.
-	within := func(e entry) bool { return e.pos < at.pos }
-	e, entries, err := l.lookup(s, x, within)
-	if err != nil {
-		return extent{}, nil, err
-	}
-	at, err = l.walk(s, x, e.place(), func(pos int64, _ header) bool { return pos >= at.pos })
+	_, entries, err := l.lookup(s, x, func(e entry) bool { return e.pos < at.pos })
 	if err != nil {
 		return extent{}, nil, err
 	}
@@ -110,9 +104,9 @@ func (l *Log) tailOf(s *snapshot, x *extent, n int64) ([]entry, error) {
 	return c.entriesOf(int(rest)), nil
 }
 
-// reset drops everything: the log begins and ends at o.
-func (l *Log) reset(o protocol.Offset) error {
-	return l.cut(o, []extent{newExtent(o)}, nil, nil)
+// reset drops everything: the log goes on at end.
+func (l *Log) reset(start, end protocol.Offset) error {
+	return l.cut(start, []extent{newExtent(end)}, nil, nil)
 }
 
 // cut makes the log what is given, in two steps, so that a crash leaves either
@@ -221,7 +215,7 @@ func (l *Log) eachHeader(s *snapshot, x *extent, fn func(pos int64, h header) er
 	scan := headers{window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, epochs: s.epochs}
 	defer scan.release()
 	for {
-		h, err := scan.peek()
+		h, err := scan.peek(x.next)
 		if err == io.EOF {
 			return nil
 		}

@@ -44,19 +44,22 @@ func readHeader(b []byte) (header, bool) {
 }
 
 // headers steps from batch to batch of a segment, and proves that each begins
-// where it must, not before the end of the one before it, and is of the epoch
-// that wrote there. These are the fields that a batch's CRC does not cover.
+// at the offset where the one before it ends, for there are no gaps within a
+// segment, and is of the epoch that wrote there. A batch's CRC covers neither.
 type headers struct {
 	window
 	path   string
 	pos    int64           // of the next batch
-	next   protocol.Offset // it does not start below this
+	next   protocol.Offset // its base offset
 	epochs epochs
 }
 
-// peek is the next batch's header; io.EOF at the end.
-func (s *headers) peek() (header, error) {
+// peek is the next batch's header; io.EOF at the end, which is at offset end.
+func (s *headers) peek(end protocol.Offset) (header, error) {
 	if s.pos >= s.size {
+		if s.next != end {
+			return header{}, corrupt(s.path, s.pos, s.next, "the segment's batches should end at offset %d", end)
+		}
 		return header{}, io.EOF
 	}
 	b, err := s.at(s.pos, record.HeaderSize)
@@ -74,8 +77,8 @@ func (s *headers) check(h header) error {
 	switch {
 	case s.pos+h.size > s.size:
 		return corrupt(s.path, s.pos, s.next, "batch of %d bytes goes beyond the end of the segment's batches, at %d", h.size, s.size)
-	case h.base < s.next:
-		return corrupt(s.path, s.pos, s.next, "batch begins at offset %d, which another batch before it has", h.base)
+	case h.base != s.next:
+		return corrupt(s.path, s.pos, s.next, "batch begins at offset %d", h.base)
 	case !s.epochs.agrees(h.last, h.epoch):
 		return corrupt(s.path, s.pos, s.next, "batch is of leader epoch %d, but epoch %d wrote there", h.epoch, s.epochs.at(h.last))
 	}

@@ -19,6 +19,8 @@ type entry struct {
 	maxTime int64
 }
 
+func (e entry) place() place { return place{pos: e.pos, next: e.offset} }
+
 // An index is only a hint where to start reading: what is found there proves
 // itself. The segment's first batch has no entry; it is known to be at 0.
 

@@ -6,24 +6,18 @@ import (
 	"io"
 
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// place is where something is in a segment: the batch at pos, if there is one,
-// and where the batches before it end.
+// place is where a batch begins, or where the last one ends.
 type place struct {
-	pos   int64
-	next  protocol.Offset // behind the batch before pos
-	exact bool            // next is the base offset of the batch at pos as well
-	head  header          // of the batch at pos, once it was read; size 0 at the end
+	pos  int64
+	next protocol.Offset // the base offset of the batch at pos
+	head header          // of that batch, once it was read; size 0 at the end
 }
-
-// place is what an index promises. A segment may begin with a gap.
-func (e entry) place() place { return place{pos: e.pos, next: e.offset, exact: e.pos > 0} }
 
 // locate finds the first batch of x with an offset at or above o.
 func (l *Log) locate(s *snapshot, x *extent, o protocol.Offset) (place, error) {
-	from := entry{pos: s.groupPos, offset: s.groupOffset}.place()
+	from := place{pos: s.groupPos, next: s.groupOffset}
 	if !s.isActive(x) || o < s.groupOffset || s.groupPos >= x.size {
 		e, _, err := l.lookup(s, x, func(e entry) bool { return e.offset <= o })
 		if err != nil {
@@ -100,46 +94,19 @@ func (l *Log) walk(s *snapshot, x *extent, from place, stop func(pos int64, h he
 	return at, err
 }
 
-// walkFile steps over headers only. They can lie about the last offset without
-// showing it, for that is under the CRC, which takes the whole batch to
-// compute. Where such a lie could pass for a gap in the log, the batch before
-// the gap is proven.
 func (l *Log) walkFile(s *snapshot, x *extent, f *openFile, from place, stop func(pos int64, h header) bool) (place, error) {
 	scan := headers{window: newWindow(f, x.size, lookBuffers), path: f.path, pos: from.pos, next: from.next, epochs: s.epochs}
 	defer scan.release()
-	before := int64(-1)
 	for {
-		h, err := scan.peek()
+		h, err := scan.peek(x.next)
 		if err != nil && err != io.EOF {
 			return place{}, err
-		}
-		gap := err == nil && h.base > scan.next || err == io.EOF && scan.next < x.next
-		switch {
-		case gap && before >= 0:
-			if err := scan.prove(before); err != nil {
-				return place{}, err
-			}
-		case gap && from.exact:
-			return place{}, corrupt(f.path, scan.pos, scan.next, "batch begins at offset %d", h.base)
 		}
 		if err == io.EOF || stop(scan.pos, h) {
 			return place{pos: scan.pos, next: scan.next, head: h}, nil
 		}
-		before = scan.pos
 		scan.skip(h)
 	}
-}
-
-// prove checks the whole batch at pos.
-func (s *headers) prove(pos int64) error {
-	b, err := s.at(pos, s.pos-pos)
-	if err != nil {
-		return err
-	}
-	if _, _, err := record.View(b); err != nil {
-		return corrupt(s.path, pos, protocol.None, "%v", err)
-	}
-	return nil
 }
 
 func isCorrupt(err error) bool {

@@ -119,8 +119,8 @@ func (m *manifest) validate() error {
 		}
 		floor = x.next
 	}
-	if m.start < m.segments[0].base || m.start > floor {
-		return fmt.Errorf("log start %d is outside of the log, %d to %d", m.start, m.segments[0].base, floor)
+	if m.start < 0 || m.start > floor {
+		return fmt.Errorf("log start %d is behind the log's end, %d", m.start, floor)
 	}
 	return m.epochs.validate()
 }

@@ -102,8 +102,8 @@ func (l *Log) readManifest(names []string) (*manifest, error) {
 }
 
 // checkFiles compares the directory to the manifest. Files older than the log
-// were to be deleted, and an empty one behind the active segment was to become
-// it; any other segment that is too many or too few is damage.
+// were to be deleted, and an empty one was to become the active segment, or had
+// been; any other segment that is too many or too few is damage.
 func (l *Log) checkFiles(m *manifest, names []string) error {
 	for _, name := range names {
 		base, isLog := parseName(name, logSuffix)
@@ -119,7 +119,7 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 			continue
 		}
 		if base >= m.segments[0].base {
-			if err := l.checkLeftover(m, base); err != nil {
+			if err := l.checkLeftover(base); err != nil {
 				return err
 			}
 		}
@@ -135,13 +135,13 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 	return nil
 }
 
-func (l *Log) checkLeftover(m *manifest, base protocol.Offset) error {
+func (l *Log) checkLeftover(base protocol.Offset) error {
 	path := l.path(logName(base))
 	size, err := fileSize(l.fs, path)
 	if err != nil {
 		return err
 	}
-	if base < m.active().base || size > 0 {
+	if size > 0 {
 		return corrupt(path, 0, base, "the segment has %d bytes and is not in the manifest", size)
 	}
 	return nil

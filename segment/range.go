@@ -129,9 +129,8 @@ func (p *proof) step(b []byte) (record.Batch, error) {
 	if err != nil {
 		return batch, corrupt(path, p.pos, p.next, "%v", err)
 	}
-	first := p.pos == p.r.pos
 	switch {
-	case batch.BaseOffset() < p.next || first && batch.BaseOffset() != p.next:
+	case batch.BaseOffset() != p.next:
 		return batch, corrupt(path, p.pos, p.next, "batch begins at offset %d", batch.BaseOffset())
 	case !p.r.snap.epochs.agrees(batch.LastOffset(), batch.LeaderEpoch()):
 		return batch, corrupt(path, p.pos, p.next, "batch is of leader epoch %d", batch.LeaderEpoch())
@@ -152,8 +151,8 @@ func (p *proof) finish() error {
 		if _, err := p.r.file.ReadAt(b[:], p.pos); err != nil {
 			return err
 		}
-		if base := protocol.Offset(getInt64(b[:])); base < p.next {
-			return corrupt(p.r.file.path, p.pos, p.next, "batch begins at offset %d, which the batch before it has", base)
+		if base := protocol.Offset(getInt64(b[:])); base != p.next {
+			return corrupt(p.r.file.path, p.pos, p.next, "batch begins at offset %d", base)
 		}
 	}
 	x.markVerified(p.r.pos, p.pos)

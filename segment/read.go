@@ -103,7 +103,7 @@ func (l *Log) open(s *snapshot, x *extent, first, last place) (Range, error) {
 	if err != nil {
 		return Range{}, err
 	}
-	return Range{log: l, snap: s, of: x, file: f, pos: first.pos, end: last.pos, first: first.head.base, next: last.next}, nil
+	return Range{log: l, snap: s, of: x, file: f, pos: first.pos, end: last.pos, first: first.next, next: last.next}, nil
 }
 
 // gone reports whether err means that a file is not there.

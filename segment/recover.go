@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"fmt"
+
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -9,7 +11,9 @@ import (
 //
 // Up to the recovery point everything was synced, and the manifest says how
 // much that is. Behind it lie batches of which some were synced; nothing on
-// disk says which. A power cut may have lost any of the sectors that were
+// disk says which. Their offsets leave no gap and their leader epochs are in
+// the manifest, for what would break that (a gap, a new epoch) is written into
+// the manifest first. A power cut may have lost any of the sectors that were
 // written since the last sync, in any order, so that an unwritten sector can
 // be followed by whole batches of the same group. An unwritten sector reads as
 // zeros, for it was never anything else: zeros are written ahead, or the file
@@ -48,7 +52,7 @@ func (l *Log) recover(size int64) error {
 	from := w.state.active.size
 	w.state.active.trustedFrom = from
 	for w.state.active.size < size {
-		h, err := t.take(w.state.active.size, w.state.end(), w.state.epochs.latest())
+		h, err := t.take(w.state.active.size, w.state.end(), w.state.epochs)
 		if err != nil {
 			return err
 		}
@@ -63,15 +67,18 @@ func (l *Log) recover(size int64) error {
 	if err != nil {
 		return err
 	}
+	announced := len(w.state.epochs)
+	w.state.epochs = w.state.epochs.before(w.state.end())
 	l.recovered.ScannedBytes = size - from
 	l.recovered.TruncatedBytes = end - w.state.active.size
-	return l.settleTail(size)
+	return l.settleTail(size, len(w.state.epochs) < announced)
 }
 
 // settleTail makes the recovered batches durable, for the process that wrote
 // them may have died before it synced, and erases a torn tail: bytes that are
-// not zeros must never lie where batches will be written.
-func (l *Log) settleTail(size int64) error {
+// not zeros must never lie where batches will be written. A manifest that expects
+// an epoch which was lost must not outlive that.
+func (l *Log) settleTail(size int64, epochLost bool) error {
 	w := &l.w
 	x := w.state.active
 	w.openedMs = 0
@@ -95,7 +102,7 @@ func (l *Log) settleTail(size int64) error {
 		}
 	}
 	w.state.groupOffset, w.state.groupPos = x.next, x.size
-	if l.recovered.TruncatedBytes > 0 || x.size-w.recoveryPoint >= recoveryBytes/16 {
+	if epochLost || l.recovered.TruncatedBytes > 0 || x.size-w.recoveryPoint >= recoveryBytes/16 {
 		if err := l.persist(); err != nil {
 			return err
 		}
@@ -105,10 +112,8 @@ func (l *Log) settleTail(size int64) error {
 
 // rest closes the writer's files until the first append.
 func (l *Log) rest() error {
-	if l.w.index != nil {
-		if err := l.w.index.SyncData(); err != nil {
-			return err
-		}
+	if err := l.syncAll(); err != nil {
+		return err
 	}
 	return l.w.closeFiles()
 }
@@ -121,19 +126,20 @@ type tail struct {
 
 // take is the header of the batch at pos if it is whole and in order. The zero
 // header means that the log ends here.
-func (t *tail) take(pos int64, next protocol.Offset, epoch protocol.LeaderEpoch) (header, error) {
+func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
 	raw, err := t.batch(pos)
 	if err != nil {
 		return header{}, err
 	}
 	b, _, err := record.View(raw)
-	reason := "it is out of order"
+	var reason string
 	switch {
 	case err != nil:
 		reason = err.Error()
-	case b.BaseOffset() < next:
-	case b.LeaderEpoch() < epoch:
-		reason = "its leader epoch is below the one before it"
+	case b.BaseOffset() != next:
+		reason = fmt.Sprintf("it begins at offset %d", b.BaseOffset())
+	case b.LeaderEpoch() != e.at(next):
+		reason = fmt.Sprintf("it is of leader epoch %d, not %d", b.LeaderEpoch(), e.at(next))
 	default:
 		return headerOf(b), nil
 	}

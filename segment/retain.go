@@ -18,7 +18,7 @@ func (l *Log) SetStart(o protocol.Offset) error {
 	case o <= s.start:
 		return nil
 	case o > s.end():
-		return l.fail("set start", l.reset(o))
+		return l.fail("set start", l.reset(o, o))
 	case o == s.end() && s.active.size > 0:
 		if err := l.rollIdle(); err != nil {
 			return l.fail("set start", err)
@@ -51,7 +51,7 @@ func (l *Log) Retain(nowMs int64, below protocol.Offset) (protocol.Offset, error
 			return l.Start(), l.fail("retain", err)
 		}
 	}
-	start := max(l.w.state.start, l.w.state.extent(n).base)
+	start := max(l.w.state.start, l.w.state.sealed[n-1].next)
 	return start, l.fail("retain", l.drop(n, start))
 }
 
@@ -99,7 +99,7 @@ func (l *Log) rollIdle() error {
 	if err := l.begin(); err != nil {
 		return err
 	}
-	return l.roll()
+	return l.roll(l.w.state.end())
 }
 
 // drop takes the n oldest segments away; the log starts at start. The manifest

@@ -1,6 +1,9 @@
 package segment
 
-import "github.com/lockstep-log/lockstep/protocol/record"
+import (
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
 
 // dueToRoll reports whether the active segment is to be closed before b: it
 // has no room, or spans too much time, by the batches' own clock if they have
@@ -20,38 +23,40 @@ func (l *Log) dueToRoll(nowMs int64, b record.Batch) bool {
 	}
 }
 
-// roll seals the active segment and begins the next one. Everything of the old
-// one is durable before the manifest says that it is sealed, and the new file's
-// name before the manifest says that it is there; the other way round, what
-// Open finds behind the active segment is an empty file, left by a crash here.
-func (l *Log) roll() error {
+// roll seals the active segment and begins the next one at base. A segment that
+// is empty is given up for it.
+//
+// Everything of the old one is durable before the manifest says that it is
+// sealed, and the new file's name before the manifest says that it is there:
+// what Open finds of a file that the manifest does not know is empty.
+func (l *Log) roll(base protocol.Offset) error {
 	w := &l.w
 	old := w.state.active
-	if err := l.syncData(); err != nil {
+	if err := l.syncAll(); err != nil {
 		return err
-	}
-	if err := l.writeTail(); err != nil {
-		return err
-	}
-	if w.index != nil {
-		if err := w.index.SyncData(); err != nil {
-			return err
-		}
 	}
 	if err := w.closeFiles(); err != nil {
 		return err
 	}
 	if w.filled > w.written {
-		if err := shrink(l.fs, l.logPath(old.segment), w.written); err != nil {
+		if err := l.shrinkActive(&old); err != nil {
 			return err
 		}
-		l.files.forget(l.logPath(old.segment))
 	}
-	w.state.setSealed(append(w.state.sealed[:len(w.state.sealed):len(w.state.sealed)], old))
-	if err := l.startSegment(newExtent(old.next)); err != nil {
+	if old.size > 0 {
+		w.state.setSealed(append(w.state.sealed[:len(w.state.sealed):len(w.state.sealed)], old))
+	}
+	w.clean = false
+	if err := l.startSegment(newExtent(base)); err != nil {
 		return err
 	}
-	return l.writeManifest()
+	if err := l.writeManifest(); err != nil {
+		return err
+	}
+	if old.size > 0 || old.base == base {
+		return nil
+	}
+	return l.remove(logName(old.base))
 }
 
 // startSegment makes an empty file and the active segment of it.

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -65,22 +66,19 @@ func (l *Log) maxTimeIn(s *snapshot, x *extent) (best found, err error) {
 	if err != nil || best.ok || x.size == 0 {
 		return best, err
 	}
-	first, err := l.walk(s, x, place{next: x.base}, func(int64, header) bool { return true })
-	if err != nil {
-		return found{}, err
-	}
-	r, err := l.open(s, x, first, place{pos: x.size, next: x.next})
+	r, err := l.open(s, x, place{next: x.base}, place{pos: x.size, next: x.next})
 	if err != nil {
 		return found{}, err
 	}
 	defer r.Close()
+	least := int64(math.MinInt64)
 	err = r.each(func(b record.Batch) error {
-		for !best.ok || b.MaxTimestamp() > best.time {
-			f, err := firstAtTime(b, best.time+1, s.start)
+		for b.MaxTimestamp() >= least {
+			f, err := firstAtTime(b, least, s.start)
 			if err != nil || !f.ok {
 				return err
 			}
-			best = f
+			best, least = f, f.time+1
 		}
 		return nil
 	})

@@ -38,6 +38,9 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 				continue
 			}
 			fmt.Fprintf(b.log, "%-24s %s\n", w.id, w.note)
+			if err := warmPages(b.dir, b.warmBytes); err != nil {
+				return nil, err
+			}
 			if err := b.round(ctx, w, r); err != nil {
 				return nil, fmt.Errorf("%s: %w", w.id, err)
 			}

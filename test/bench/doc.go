@@ -15,9 +15,9 @@
 //     them lie on one side of it.
 //   - The server's CPU time is the second figure, because foreign load hardly
 //     moves it. The foreign share is shown beside it.
-//   - The page pool is warmed by writing and deleting a file larger than the data
-//     of any measurement: memory that the machine has never touched is several
-//     times slower, and whoever ran first would pay for it.
+//   - The page pool is warmed before each workload by writing and deleting a file
+//     larger than the data of any measurement: memory that the machine has not
+//     touched of late is several times slower, and whoever ran first would pay.
 //   - Each measurement has a burst before it and is bounded in time and in bytes;
 //     its topic is deleted after it, and a server that holds on to the data is
 //     started anew.

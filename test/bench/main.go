@@ -47,9 +47,6 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := warmPages(dir, o.warmBytes); err != nil {
-		return err
-	}
 	b := &bench{options: o, dir: dir, log: stderr}
 	report, err := b.run(ctx)
 	if err != nil {

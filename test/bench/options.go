@@ -40,7 +40,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&only, "only", "", "regular expression of the workloads to run")
 	f.StringVar(&o.json, "json", "", "file for the figures")
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the data goes, all of it removed")
-	f.Int64Var(&warmMiB, "warm", 2048, "MiB written and deleted first, to warm the page pool")
+	f.Int64Var(&warmMiB, "warm", 0, "MiB written and deleted before each workload, to warm the page pool (default twice -mib)")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -65,6 +65,9 @@ func (o options) withDefaults() options {
 	}
 	if o.bytes <= 0 {
 		o.bytes = large
+	}
+	if o.warmBytes <= 0 {
+		o.warmBytes = 2 * o.bytes
 	}
 	o.rounds = max(1, o.rounds)
 	return o

@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// warmPages makes the machine touch the memory that the measurements will use.
+// warmPages makes the machine touch the memory that the measurements will use, by
+// filling the page cache with n bytes and giving them back.
 func warmPages(dir string, n int64) error {
 	path := filepath.Join(dir, "warm")
 	f, err := os.Create(path)

@@ -7,7 +7,8 @@ import (
 )
 
 // Result is what one Run saw. Bytes are those of record batches, headers and
-// all: what a log grows by.
+// all: what a log grows by; a stock client, which makes its own batches, counts
+// values.
 type Result struct {
 	Requests int64
 	Records  int64

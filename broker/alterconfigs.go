@@ -29,7 +29,7 @@ func (s *Server) alterConfigs(x *exchange, req *kmsg.AlterConfigsRequest) kmsg.R
 		case 1:
 			err = s.replaceConfigs(ctx, r, rr.Configs, req.ValidateOnly)
 		default:
-			err = errTwice("resource", r.String())
+			err = errTwice(r.kind.String(), r.name)
 		}
 		out := kmsg.NewAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.kind, r.name

@@ -21,8 +21,6 @@ type configResource struct {
 	name string
 }
 
-func (r configResource) String() string { return fmt.Sprintf("%s %q", r.kind, r.name) }
-
 func (s *Server) describeConfigs(_ *exchange, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeConfigsResponse](req)
 	named := tallyOf(req.Resources, describedResource)
@@ -37,7 +35,7 @@ func (s *Server) describeConfigs(_ *exchange, req *kmsg.DescribeConfigsRequest) 
 		case 1:
 			values, err = s.valuesOf(r)
 		default:
-			err = errTwice("resource", r.String())
+			err = errTwice(r.kind.String(), r.name)
 		}
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.kind, r.name

@@ -30,7 +30,7 @@ func (s *Server) incrementalAlterConfigs(x *exchange, req *kmsg.IncrementalAlter
 		case 1:
 			err = s.changeConfigs(ctx, r, rr.Configs, req.ValidateOnly)
 		default:
-			err = errTwice("resource", r.String())
+			err = errTwice(r.kind.String(), r.name)
 		}
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = r.kind, r.name

@@ -209,3 +209,13 @@ func checkID(id []byte) error {
 	}
 	return nil
 }
+
+// ParseLockName reads one lock's name as a header has it, without a basis. Its
+// error is a *Malformed.
+func ParseLockName(raw string) (LockItem, error) {
+	item := LockItem{Raw: []byte(raw), All: raw == "*", Basis: None}
+	var q LockRequest
+	name, err := q.name(item.Raw)
+	item.Name = name
+	return item, err
+}

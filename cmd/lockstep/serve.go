@@ -9,13 +9,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// runBroker runs one broker until ctx ends or the broker fails. It logs at
-// most six lines before the broker is ready.
-func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error {
-	_, _, _ = ctx, cfg, logger
-	return errors.New("this build has no broker")
-}
-
 func newServe(s *streams) *cobra.Command {
 	cmd := serveCommand(s, "serve", "Run one broker", runBroker)
 	cmd.Long = "Run one broker. With no flags: embedded etcd, ./lockstep-data, port 9092 for Kafka\n" +

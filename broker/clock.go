@@ -1,0 +1,20 @@
+package broker
+
+import (
+	"math"
+	"time"
+)
+
+// nowMs is the wall clock in milliseconds since 1970, as records carry it.
+func nowMs() int64 { return time.Now().UnixMilli() }
+
+// addClamped adds two non-negative numbers and stays in range.
+func addClamped(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// sinceSeconds is the time since t, as metrics have it.
+func sinceSeconds(t time.Time) float64 { return time.Since(t).Seconds() }

@@ -1,0 +1,114 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Listener is an address to bind and what clients are told instead of it.
+type Listener struct {
+	Name           string
+	Addr           string // host:port to bind; port 0 takes any
+	AdvertisedHost string // "" = the bound host
+	AdvertisedPort int32  // 0 = the bound port
+}
+
+// Config says how to run one broker. The zero value of a field is its default.
+type Config struct {
+	NodeID    protocol.BrokerID // default 1
+	Rack      string
+	DataDir   string // required
+	ClusterID string // "" = the store's own
+	Version   string
+
+	Listeners []Listener // at least one
+	HTTPAddr  string     // "" = no HTTP
+
+	Etcd []string // endpoints of an outside etcd; empty = embedded
+
+	Topics                   []NewTopic // to be there before the broker is ready
+	AutoCreateTopics         bool
+	NumPartitions            int32 // of a topic created without a count; default 1
+	DefaultReplicationFactor int16 // default 1
+	TopicDefaults            map[string]string
+
+	RequestBytesMax   int32         // a frame; default 100 MiB as in Kafka
+	FramesBytesMax    int64         // all frames together; default 512 MiB
+	DecompressedMax   int           // one opened batch; default 64 MiB
+	ConnectionsMax    int           // default 16,384
+	IdleTimeout       time.Duration // a connection without a request is closed after it; default 10 min
+	ProducerIDMs      int64         // how long a silent idempotent producer is remembered; default one day
+	HousekeepInterval time.Duration // default 5 s
+
+	Logger *slog.Logger // default slog.Default()
+}
+
+// NewTopic is a topic to create at start.
+type NewTopic struct {
+	Name       string
+	Partitions int32
+}
+
+func (c Config) withDefaults() Config {
+	orDefault(&c.NodeID, 1)
+	orDefault(&c.Version, "dev")
+	orDefault(&c.NumPartitions, 1)
+	orDefault(&c.DefaultReplicationFactor, 1)
+	orDefault(&c.RequestBytesMax, 100<<20)
+	orDefault(&c.FramesBytesMax, 512<<20)
+	orDefault(&c.DecompressedMax, 64<<20)
+	orDefault(&c.ConnectionsMax, 16<<10)
+	orDefault(&c.IdleTimeout, 10*time.Minute)
+	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
+	orDefault(&c.HousekeepInterval, 5*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func orDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c Config) validate() error {
+	if c.DataDir == "" {
+		return errors.New("data dir is not set")
+	}
+	if len(c.Listeners) == 0 {
+		return errors.New("no listener is set")
+	}
+	if c.FramesBytesMax < 2*int64(c.RequestBytesMax) {
+		return fmt.Errorf("the budget of %d bytes for all requests is less than two requests of the largest size, %d", c.FramesBytesMax, c.RequestBytesMax)
+	}
+	return nil
+}
+
+// advertised completes what clients are told from the address that was bound.
+func (l Listener) advertised(bound net.Addr) (host string, port int32, err error) {
+	h, p, err := net.SplitHostPort(bound.String())
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.Atoi(p)
+	if err != nil {
+		return "", 0, err
+	}
+	host, port = l.AdvertisedHost, l.AdvertisedPort
+	if host == "" {
+		host = h
+	}
+	if port == 0 {
+		port = int32(n)
+	}
+	return host, port, nil
+}

@@ -1,0 +1,209 @@
+package broker
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// described is one setting as DescribeConfigs tells it.
+func (w *wire) described(kind kmsg.ConfigResourceType, resource, name string) kmsg.DescribeConfigsResponseResourceConfig {
+	w.t.Helper()
+	req := describeConfigsRequest(kind, resource, name)
+	req.IncludeSynonyms = true
+	got := ask[*kmsg.DescribeConfigsResponse](w, 4, req).Resources[0]
+	if got.ErrorCode != 0 || len(got.Configs) != 1 {
+		w.t.Fatalf("%s of %q: code %d, %d settings", name, resource, got.ErrorCode, len(got.Configs))
+	}
+	return got.Configs[0]
+}
+
+// change sets one setting of a resource while the broker runs.
+func (w *wire) change(kind kmsg.ConfigResourceType, resource string, op kmsg.IncrementalAlterConfigOp, name, value string) {
+	w.t.Helper()
+	got := ask[*kmsg.IncrementalAlterConfigsResponse](w, 1, changeResourceRequest(kind, resource, op, name, value)).Resources[0]
+	if got.ErrorCode != 0 {
+		w.t.Fatalf("%s of %q: code %d: %s", name, resource, got.ErrorCode, text(got.ErrorMessage))
+	}
+}
+
+const (
+	opSet      = kmsg.IncrementalAlterConfigOpSet
+	opDelete   = kmsg.IncrementalAlterConfigOpDelete
+	opAppend   = kmsg.IncrementalAlterConfigOpAppend
+	opSubtract = kmsg.IncrementalAlterConfigOpSubtract
+	ofTopic    = kmsg.ConfigResourceTypeTopic
+	ofBroker   = kmsg.ConfigResourceTypeBroker
+)
+
+// The strongest place wins, and all of them are told, in order.
+func TestASettingComesFromItsStrongestPlace(t *testing.T) {
+	s, _ := startServer(t, func(c *Config) { c.TopicDefaults = map[string]string{"retention.ms": "4000"} })
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	var story []string
+	tell := func() {
+		c := w.described(ofTopic, "a", "retention.ms")
+		line := fmt.Sprintf("%s from %d:", text(c.Value), c.Source)
+		for _, syn := range c.ConfigSynonyms {
+			line += fmt.Sprintf(" %s=%s(%d)", syn.Name, text(syn.Value), syn.Source)
+		}
+		story = append(story, line)
+	}
+	tell()
+	w.change(ofBroker, "", opSet, "log.retention.ms", "3000")
+	tell()
+	w.change(ofBroker, "1", opSet, "log.retention.ms", "2000")
+	tell()
+	w.change(ofTopic, "a", opSet, "retention.ms", "1000")
+	tell()
+	w.change(ofBroker, "1", opDelete, "log.retention.ms", "")
+	w.change(ofTopic, "a", opDelete, "retention.ms", "")
+	tell()
+	const want = `4000 from 4: log.retention.ms=4000(4) log.retention.hours=168(5)
+3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
+2000 from 2: log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
+1000 from 1: retention.ms=1000(1) log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
+3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)`
+	if got := strings.Join(story, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAChangedSettingHoldsForTheNextRequest(t *testing.T) {
+	s, cl := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	noise := make([]byte, 5000) // does not compress
+	rand.Read(noise)
+	produce := func() error {
+		return cl.ProduceSync(t.Context(), &kgo.Record{Topic: "a", Value: noise}).FirstErr()
+	}
+	if err := produce(); err != nil {
+		t.Fatal(err)
+	}
+	w.change(ofTopic, "a", opSet, "max.message.bytes", "1000")
+	if err := produce(); !errors.Is(err, kerr.MessageTooLarge) {
+		t.Errorf("5000 bytes where 1000 are allowed: %v", err)
+	}
+	w.change(ofTopic, "a", opDelete, "max.message.bytes", "")
+	w.change(ofBroker, "", opSet, "message.max.bytes", "1000")
+	if err := produce(); !errors.Is(err, kerr.MessageTooLarge) {
+		t.Errorf("5000 bytes where all brokers allow 1000: %v", err)
+	}
+}
+
+func TestListSettingsGrowAndShrink(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	for _, step := range []struct {
+		op          kmsg.IncrementalAlterConfigOp
+		value, want string
+	}{
+		{opAppend, "compact", "delete,compact"}, // to the default
+		{opAppend, "compact", "delete,compact"},
+		{opSubtract, "delete", "compact"},
+	} {
+		w.change(ofTopic, "a", step.op, "cleanup.policy", step.value)
+		if got := text(w.described(ofTopic, "a", "cleanup.policy").Value); got != step.want {
+			t.Errorf("cleanup.policy is %q, want %q", got, step.want)
+		}
+	}
+}
+
+func TestAlterConfigsReplacesEverything(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1, "retention.ms", "1000", "segment.ms", "2000")
+	got := ask[*kmsg.AlterConfigsResponse](w, 2, replaceConfigsRequest(ofTopic, "a", "segment.ms", "3000")).Resources[0]
+	if got.ErrorCode != 0 {
+		t.Fatalf("code %d: %s", got.ErrorCode, text(got.ErrorMessage))
+	}
+	if c := w.described(ofTopic, "a", "retention.ms"); c.Source != 5 {
+		t.Errorf("what was not named is %s from %d", text(c.Value), c.Source)
+	}
+	if c := w.described(ofTopic, "a", "segment.ms"); text(c.Value) != "3000" {
+		t.Errorf("what was named is %s", text(c.Value))
+	}
+}
+
+func TestSettingsThatAreRefusedAreNamed(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	null := changeConfigsRequest("a", opSet, "retention.ms", "")
+	null.Resources[0].Configs[0].Value = nil
+	twice := changeConfigsRequest("a", opSet, "retention.ms", "1")
+	twice.Resources[0].Configs = append(twice.Resources[0].Configs, twice.Resources[0].Configs[0])
+	resourceTwice := changeConfigsRequest("a", opSet, "retention.ms", "1")
+	resourceTwice.Resources = append(resourceTwice.Resources, resourceTwice.Resources[0])
+	for name, c := range map[string]struct {
+		req  *kmsg.IncrementalAlterConfigsRequest
+		want *kerr.Error
+		says string
+	}{
+		"unknown name":       {changeConfigsRequest("a", opSet, "retention.mss", "1"), kerr.InvalidConfig, `unknown setting "retention.mss"; did you mean retention.ms?`},
+		"bad value":          {changeConfigsRequest("a", opSet, "retention.ms", "x"), kerr.InvalidConfig, `"x" for retention.ms`},
+		"append to a number": {changeConfigsRequest("a", opAppend, "retention.ms", "1"), kerr.InvalidConfig, "retention.ms is no list"},
+		"null value":         {null, kerr.InvalidRequest, "retention.ms"},
+		"named twice":        {twice, kerr.InvalidRequest, "retention.ms"},
+		"resource twice":     {resourceTwice, kerr.InvalidRequest, `TOPIC "a"`},
+		"unknown operation":  {changeConfigsRequest("a", 9, "retention.ms", "1"), kerr.InvalidRequest, "retention.ms"},
+		"unknown topic":      {changeConfigsRequest("nobody", opSet, "retention.ms", "1"), kerr.UnknownTopicOrPartition, "nobody"},
+		"read-only":          {changeResourceRequest(ofBroker, "1", opSet, "node.id", "2"), kerr.InvalidConfig, "node.id"},
+		"topic name on a broker": {changeResourceRequest(ofBroker, "", opSet, "retention.ms", "2"), kerr.InvalidConfig,
+			"retention.ms"},
+		"no broker": {changeResourceRequest(ofBroker, "one", opSet, "log.retention.ms", "2"), kerr.InvalidRequest, "one"},
+		"no such kind": {changeResourceRequest(kmsg.ConfigResourceTypeClientMetrics, "m", opSet, "interval.ms", "2"), kerr.InvalidRequest,
+			"CLIENT_METRICS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ask[*kmsg.IncrementalAlterConfigsResponse](w, 1, c.req).Resources
+			if len(got) != 1 || got[0].ErrorCode != c.want.Code || !strings.Contains(text(got[0].ErrorMessage), c.says) {
+				t.Errorf("%d answers; code %d: %s", len(got), got[0].ErrorCode, text(got[0].ErrorMessage))
+			}
+		})
+	}
+	if c := w.described(ofTopic, "a", "retention.ms"); c.Source != 5 {
+		t.Errorf("refused changes left %s from %d", text(c.Value), c.Source)
+	}
+}
+
+func TestABrokerTellsItsOwnSettings(t *testing.T) {
+	s, _ := startServer(t, func(c *Config) { c.NodeID, c.Rack, c.NumPartitions = 3, "r", 6 })
+	w := dial(t, s.Addr(""))
+	for name, want := range map[string]string{
+		"node.id": "3 from 4, read-only", "broker.id": "3 from 4, read-only", "broker.rack": "r from 4, read-only",
+		"num.partitions": "6 from 4, read-only", "default.replication.factor": "1 from 5, read-only",
+		"log.dirs":             s.cfg.DataDir + " from 4, read-only",
+		"listeners":            "PLAINTEXT://" + s.Addr("") + " from 4, read-only",
+		"advertised.listeners": "PLAINTEXT://" + s.Addr("") + " from 4, read-only",
+		"log.retention.hours":  "168 from 5", "log.retention.ms": "<null> from 5",
+	} {
+		c := w.described(ofBroker, "3", name)
+		got := fmt.Sprintf("%s from %d", text(c.Value), c.Source)
+		if c.ReadOnly {
+			got += ", read-only"
+		}
+		if got != want || c.IsSensitive {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	for resource, want := range map[string]int16{"4": kerr.InvalidRequest.Code, "x": kerr.InvalidRequest.Code, "": 0} {
+		got := ask[*kmsg.DescribeConfigsResponse](w, 4, describeConfigsRequest(ofBroker, resource)).Resources[0]
+		if got.ErrorCode != want || len(got.Configs) != 0 {
+			t.Errorf("broker %q: code %d with %d settings", resource, got.ErrorCode, len(got.Configs))
+		}
+	}
+	w.change(ofBroker, "", opSet, "log.segment.bytes", "1048576")
+	if got := w.described(ofBroker, "", "log.segment.bytes"); text(got.Value) != "1048576" || got.Source != 3 {
+		t.Errorf("set on all brokers: %+v", got)
+	}
+}

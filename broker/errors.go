@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// codes maps what the parts say to what Kafka's clients understand. The first
+// match counts.
+var codes = []struct {
+	err  error
+	code *kerr.Error
+}{
+	{replica.ErrNotLeader, kerr.NotLeaderForPartition},
+	{replica.ErrStorage, kerr.KafkaStorageError},
+	{replica.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
+	{replica.ErrUnknownProducer, kerr.UnknownProducerID},
+	{replica.ErrProducerFenced, kerr.InvalidProducerEpoch},
+	{replica.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
+	{segment.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
+	{segment.ErrClosed, kerr.NotLeaderForPartition},
+	{coordinator.ErrTopicExists, kerr.TopicAlreadyExists},
+	{coordinator.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
+	{coordinator.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
+	{coordinator.ErrInvalidTopicName, kerr.InvalidTopicException},
+	{coordinator.ErrInvalidPartitions, kerr.InvalidPartitions},
+	{coordinator.ErrInvalidReplicationFactor, kerr.InvalidReplicationFactor},
+	{coordinator.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
+	{coordinator.ErrInvalidConfig, kerr.InvalidConfig},
+	{coordinator.ErrInvalidRequest, kerr.InvalidRequest},
+	{coordinator.ErrUnknownBroker, kerr.BrokerIDNotRegistered},
+	{coordinator.ErrStoreUnavailable, kerr.RequestTimedOut},
+	{context.DeadlineExceeded, kerr.RequestTimedOut},
+	{context.Canceled, kerr.RequestTimedOut},
+}
+
+// codeOf is Kafka's code for an error of any part; 0 for nil.
+func codeOf(err error) int16 {
+	if err == nil {
+		return 0
+	}
+	var ke *kerr.Error
+	if errors.As(err, &ke) {
+		return ke.Code
+	}
+	var ce *segment.CorruptError
+	if errors.As(err, &ce) {
+		return kerr.KafkaStorageError.Code
+	}
+	var re *record.Error
+	if errors.As(err, &re) {
+		return recordCode(re.Kind)
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code.Code
+		}
+	}
+	return kerr.UnknownServerError.Code
+}
+
+// recordCode is the code for a batch that is not well-formed.
+func recordCode(k record.Kind) int16 {
+	switch k {
+	case record.TooLarge:
+		return kerr.MessageTooLarge.Code
+	case record.UnsupportedCodec:
+		return kerr.UnsupportedCompressionType.Code
+	case record.InvalidTimestamp:
+		return kerr.InvalidTimestamp.Code
+	case record.UnsupportedFormat:
+		return kerr.UnsupportedForMessageFormat.Code
+	case record.Corrupt, record.Truncated:
+		return kerr.CorruptMessage.Code
+	default:
+		return kerr.InvalidRecord.Code
+	}
+}
+
+// refusalCode is the code of a refused lock request: 44 says "read on and try
+// again", 87 says "your program is wrong", to clients that show no text.
+func refusalCode(r *protocol.Refusal) int16 {
+	if r.Kind == protocol.RefusalMalformed {
+		return kerr.InvalidRecord.Code
+	}
+	return kerr.PolicyViolation.Code
+}
+
+// textOf is the text for people, where a response has room for one; nil for none.
+func textOf(err error) *string {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	return &text
+}

@@ -1,0 +1,207 @@
+package broker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+const (
+	fetchBytesMax = 55 << 20 // one answer; Kafka's fetch.max.bytes of the broker
+	fetchPiece    = 1 << 20  // what is read and sent at once
+	// fetchWaitMax bounds the client's max wait: a client that is gone is noticed
+	// only when its fetch is answered.
+	fetchWaitMax = 30 * time.Second
+
+	fetchTopicIDs = 13 // from this version topics go by id
+)
+
+// fetch answers with what is there, or waits for it: the partitions wake it when
+// they move, it never polls.
+func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
+	if req.SessionID != 0 || req.SessionEpoch > 0 {
+		// Sessions are declined (KIP-227): no answer ever gave out an id.
+		x.finish(&fetched{req: req, code: kerr.FetchSessionIDNotFound.Code})
+		return nil
+	}
+	f := s.gather(req)
+	if f.enough() || req.MaxWaitMillis <= 0 {
+		x.finish(f)
+		return nil
+	}
+	x.finish(s.await(x, req, f))
+	return nil
+}
+
+// await parks the fetch until enough has come or its time is up.
+func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
+	timer := time.NewTimer(min(fetchWaitMax, time.Duration(req.MaxWaitMillis)*time.Millisecond))
+	defer timer.Stop()
+	w := replica.NewWatcher()
+	for i := range f.parts {
+		if p := f.parts[i].host; p != nil {
+			p.Watch(w)
+			defer p.Unwatch(w)
+		}
+	}
+	for {
+		f.release()
+		f = s.gather(req)
+		if f.enough() {
+			return f
+		}
+		select {
+		case <-w.C:
+		case <-timer.C:
+			return f
+		case <-x.c.ctx.Done():
+			return f
+		}
+	}
+}
+
+// fetched is the answer to a Fetch.
+type fetched struct {
+	req   *kmsg.FetchRequest
+	code  int16
+	parts []fetchedPart
+	bytes int
+	hurry bool // something must be said at once
+
+	body []byte // the answer without its records
+	cuts []cut  // where they belong, when they are streamed
+}
+
+// fetchedPart is one partition of it.
+type fetchedPart struct {
+	topic     *topic
+	host      *partition
+	index     int32
+	code      int16
+	hw        protocol.Offset
+	start     protocol.Offset
+	diverging *divergence
+	ranges    []segment.Range
+	bytes     int
+}
+
+// divergence tells a client where its log parts from this one (KIP-595).
+type divergence struct {
+	epoch protocol.LeaderEpoch
+	end   protocol.Offset
+}
+
+// enough reports whether the answer need not wait.
+func (f *fetched) enough() bool {
+	return f.hurry || f.bytes >= int(f.req.MinBytes) || len(f.parts) == 0
+}
+
+// gather reads what each partition has for the request.
+func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
+	f := &fetched{req: req}
+	left := min(fetchBytesMax, int(req.MaxBytes))
+	if req.Version < 3 {
+		left = fetchBytesMax
+	}
+	for i := range req.Topics {
+		rt := &req.Topics[i]
+		t := s.fetchTopic(req, rt)
+		for j := range rt.Partitions {
+			rp := &rt.Partitions[j]
+			part := fetchedPart{topic: t, index: rp.Partition, hw: -1, start: -1}
+			if err := s.gatherPart(req, &part, rp, left, f.bytes == 0); err != nil {
+				part.code, f.hurry = s.fetchCode(req, &part, err), true
+			}
+			f.hurry = f.hurry || part.diverging != nil
+			f.bytes += part.bytes
+			left = max(0, left-part.bytes)
+			f.parts = append(f.parts, part)
+		}
+	}
+	return f
+}
+
+func (s *Server) fetchTopic(req *kmsg.FetchRequest, rt *kmsg.FetchRequestTopic) *topic {
+	if req.Version >= fetchTopicIDs {
+		return s.hosted.topicByID(protocol.TopicID(rt.TopicID))
+	}
+	return s.hosted.topic(rt.Topic)
+}
+
+// fetchCode is codeOf with the one difference that topics by id have a code of their own.
+func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, err error) int16 {
+	if part.topic == nil && req.Version >= fetchTopicIDs {
+		return kerr.UnknownTopicID.Code
+	}
+	return codeOf(err)
+}
+
+// gatherPart reads one partition, up to the high watermark.
+func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
+	host := part.topic.partition(rp.Partition)
+	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil {
+		return err
+	}
+	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
+		return kerr.NotLeaderForPartition // a client that calls itself a follower moves nothing here
+	}
+	part.host = host
+	if err := host.damage(); err != nil {
+		return err
+	}
+	if err := host.checkEpoch(rp.CurrentLeaderEpoch); err != nil {
+		return err
+	}
+	part.hw, part.start = host.HighWatermark(), host.Start()
+	from := protocol.Offset(rp.FetchOffset)
+	if from < part.start || from > host.End() {
+		return kerr.OffsetOutOfRange
+	}
+	if rp.LastFetchedEpoch >= 0 {
+		epoch, end := host.Log().EpochEnd(protocol.LeaderEpoch(rp.LastFetchedEpoch))
+		if epoch < protocol.LeaderEpoch(rp.LastFetchedEpoch) || end < from {
+			part.diverging = &divergence{epoch, end}
+			return nil
+		}
+	}
+	return part.read(from, min(left, int(rp.PartitionMaxBytes)), first)
+}
+
+// read takes pieces until the bytes are used up. The first piece of an answer
+// may be larger than asked for, so that a large batch cannot stop a reader.
+func (part *fetchedPart) read(from protocol.Offset, bytesMax int, first bool) error {
+	for from < part.hw && (part.bytes < bytesMax || first) {
+		r, err := part.host.Log().Read(from, part.hw, min(fetchPiece, bytesMax-part.bytes), first)
+		if errors.Is(err, segment.ErrOffsetOutOfRange) {
+			return err
+		}
+		if err != nil {
+			part.host.damaged(err)
+			return err
+		}
+		if r.Len() == 0 {
+			r.Close()
+			return nil
+		}
+		part.ranges = append(part.ranges, r)
+		part.bytes += r.Len()
+		from, first = r.NextOffset(), false
+	}
+	return nil
+}
+
+// release gives the log's files back.
+func (f *fetched) release() {
+	for i := range f.parts {
+		for _, r := range f.parts[i].ranges {
+			r.Close()
+		}
+		f.parts[i].ranges = nil
+	}
+}

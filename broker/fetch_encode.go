@@ -1,0 +1,176 @@
+package broker
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kbin"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// The Fetch response is encoded by hand, because its records do not pass
+// through memory that kmsg could copy from: they go from the log's file to the
+// socket. The layout is Kafka's FetchResponse.json, versions 4 to 17.
+
+const (
+	fetchFlexible         = 12
+	fetchSessions         = 7
+	fetchLogStart         = 5
+	fetchPreferredReplica = 11
+
+	noPreferredReplica = -1
+	tagDiverging       = 0
+	// inlineMax is up to where an answer's records are gathered with the rest.
+	inlineMax = 32 << 10
+)
+
+// appendTo appends the answer up to the first record bytes that are streamed;
+// small answers whole.
+func (f *fetched) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
+	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
+	e := fetchEncoder{f: f, b: f.body[:0], version: h.Version, flexible: h.Version >= fetchFlexible}
+	e.encode()
+	f.body = e.b
+	if f.bytes > inlineMax {
+		f.cuts = e.cuts
+		return dst, nil
+	}
+	at := 0
+	for _, c := range e.cuts {
+		dst = append(dst, e.b[at:c.at]...)
+		at = c.at
+		var err error
+		for _, r := range c.part.ranges {
+			if dst, err = r.AppendTo(dst); err != nil {
+				c.part.host.damaged(err)
+				return nil, err
+			}
+		}
+	}
+	return append(dst, e.b[at:]...), nil
+}
+
+// tailSize is what writeTail will write.
+func (f *fetched) tailSize() int {
+	if f.cuts == nil {
+		return 0
+	}
+	return len(f.body) + f.bytes
+}
+
+// writeTail writes body and records in turn.
+func (f *fetched) writeTail(w io.Writer) error {
+	at := 0
+	for _, c := range f.cuts {
+		if _, err := w.Write(f.body[at:c.at]); err != nil {
+			return err
+		}
+		at = c.at
+		for _, r := range c.part.ranges {
+			if err := sendRange(w, r); err != nil {
+				if isCorrupt(err) {
+					c.part.host.damaged(err)
+				}
+				return fmt.Errorf("send records: %w", err)
+			}
+		}
+	}
+	_, err := w.Write(f.body[at:])
+	return err
+}
+
+// cut is a place in the body where a partition's records belong.
+type cut struct {
+	at   int
+	part *fetchedPart
+}
+
+type fetchEncoder struct {
+	f        *fetched
+	b        []byte
+	version  int16
+	flexible bool
+	cuts     []cut
+}
+
+func (e *fetchEncoder) encode() {
+	e.b = kbin.AppendInt32(e.b, 0) // throttle
+	if e.version >= fetchSessions {
+		e.b = kbin.AppendInt16(e.b, e.f.code)
+		e.b = kbin.AppendInt32(e.b, 0) // session: declined
+	}
+	topics := e.f.req.Topics
+	if e.f.code != 0 {
+		topics = nil
+	}
+	e.array(len(topics))
+	part := e.f.parts
+	for i := range topics {
+		rt := &topics[i]
+		switch {
+		case e.version >= fetchTopicIDs:
+			e.b = append(e.b, rt.TopicID[:]...)
+		case e.flexible:
+			e.b = kbin.AppendCompactString(e.b, rt.Topic)
+		default:
+			e.b = kbin.AppendString(e.b, rt.Topic)
+		}
+		e.array(len(rt.Partitions))
+		for range rt.Partitions {
+			e.partition(&part[0])
+			part = part[1:]
+		}
+		e.noTags()
+	}
+	e.noTags()
+}
+
+func (e *fetchEncoder) partition(p *fetchedPart) {
+	e.b = kbin.AppendInt32(e.b, p.index)
+	e.b = kbin.AppendInt16(e.b, p.code)
+	e.b = kbin.AppendInt64(e.b, int64(p.hw))
+	e.b = kbin.AppendInt64(e.b, int64(p.hw)) // last stable offset: there are no transactions
+	if e.version >= fetchLogStart {
+		e.b = kbin.AppendInt64(e.b, int64(p.start))
+	}
+	e.array(-1) // aborted transactions
+	if e.version >= fetchPreferredReplica {
+		e.b = kbin.AppendInt32(e.b, noPreferredReplica)
+	}
+	if e.flexible {
+		e.b = kbin.AppendUvarint(e.b, uint32(p.bytes)+1)
+	} else {
+		e.b = kbin.AppendInt32(e.b, int32(p.bytes))
+	}
+	e.cuts = append(e.cuts, cut{len(e.b), p})
+	if d := p.diverging; d != nil && e.flexible {
+		e.b = kbin.AppendUvarint(e.b, 1)
+		e.b = kbin.AppendUvarint(e.b, tagDiverging)
+		e.b = kbin.AppendUvarint(e.b, 4+8+1)
+		e.b = binary.BigEndian.AppendUint32(e.b, uint32(d.epoch))
+		e.b = binary.BigEndian.AppendUint64(e.b, uint64(d.end))
+		e.b = append(e.b, 0)
+		return
+	}
+	e.noTags()
+}
+
+// array appends an array's count; -1 is null.
+func (e *fetchEncoder) array(n int) {
+	if e.flexible {
+		e.b = kbin.AppendUvarint(e.b, uint32(n+1))
+		return
+	}
+	e.b = kbin.AppendInt32(e.b, int32(n))
+}
+
+func (e *fetchEncoder) noTags() {
+	if e.flexible {
+		e.b = append(e.b, 0)
+	}
+}
+
+var pieceBuffers = sync.Pool{New: func() any { b := make([]byte, 0, fetchPiece); return &b }}

@@ -1,0 +1,271 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// metrics are the broker's own, in a registry of its own. What is looked up by
+// label is resolved when a topic appears, so that the hot path only adds.
+type metrics struct {
+	registry *prometheus.Registry
+
+	requests     *prometheus.CounterVec
+	requestTime  *prometheus.HistogramVec
+	byAPI        map[int16]*apiMetrics
+	connections  *prometheus.GaugeVec
+	turnedAway   prometheus.Counter
+	badRequests  prometheus.Counter
+	panics       prometheus.Counter
+	fsync        prometheus.Histogram
+	produceBytes *prometheus.CounterVec
+	produceRecs  *prometheus.CounterVec
+	fetchBytes   *prometheus.CounterVec
+	conflicts    *prometheus.CounterVec
+	distance     *prometheus.HistogramVec
+}
+
+// apiMetrics are those of one API.
+type apiMetrics struct {
+	time prometheus.Observer
+	ok   prometheus.Counter
+	name string
+}
+
+// topicMetrics are those of one topic.
+type topicMetrics struct {
+	produceBytes prometheus.Counter
+	produceRecs  prometheus.Counter
+	fetchBytes   prometheus.Counter
+	accepted     prometheus.Counter
+	refusedBy    map[protocol.RefusalKind]prometheus.Counter
+	distance     prometheus.Observer
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry:     prometheus.NewRegistry(),
+		requests:     counters("requests_total", "Requests answered, by API and by the first error in the answer.", "api", "error"),
+		requestTime:  histograms("request_duration_seconds", "From a request's first byte to its answer.", prometheus.ExponentialBuckets(50e-6, 2.5, 14), "api"),
+		connections:  gauges("connections", "Open connections of clients.", "listener"),
+		turnedAway:   counter("connections_turned_away_total", "Connections closed at once because there were too many."),
+		badRequests:  counter("bad_requests_total", "Connections closed because of what their client sent."),
+		panics:       counter("handler_panics_total", "Bugs: handlers that panicked."),
+		fsync:        prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "append_fsync_duration_seconds", Help: "One sync of a partition's log.", Buckets: prometheus.ExponentialBuckets(25e-6, 2, 16)}),
+		produceBytes: counters("produce_bytes_total", "Bytes of record batches appended.", "topic"),
+		produceRecs:  counters("records_produced_total", "Records appended.", "topic"),
+		fetchBytes:   counters("fetch_bytes_total", "Bytes of record batches fetched.", "topic"),
+		conflicts:    counters("conflict_appends_total", "Batches with lock headers, by what became of them.", "topic", "result"),
+		distance:     histograms("conflict_basis_distance_records", "How far the basis of a refused append lay behind the lock's last write.", prometheus.ExponentialBuckets(1, 4, 10), "topic"),
+		byAPI:        map[int16]*apiMetrics{},
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, &partitionCollector{s},
+	)
+	for _, api := range protocol.APIs() {
+		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}
+	}
+	return m
+}
+
+const namespace = "lockstep"
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauges(name, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// topic resolves one topic's metrics.
+func (m *metrics) topic(name string) *topicMetrics {
+	return &topicMetrics{
+		produceBytes: m.produceBytes.WithLabelValues(name),
+		produceRecs:  m.produceRecs.WithLabelValues(name),
+		fetchBytes:   m.fetchBytes.WithLabelValues(name),
+		accepted:     m.conflicts.WithLabelValues(name, "accepted"),
+		distance:     m.distance.WithLabelValues(name),
+		refusedBy: map[protocol.RefusalKind]prometheus.Counter{
+			protocol.RefusalConflict:  m.conflicts.WithLabelValues(name, "refused"),
+			protocol.RefusalUnknown:   m.conflicts.WithLabelValues(name, "unknown"),
+			protocol.RefusalDuplicate: m.conflicts.WithLabelValues(name, "duplicate"),
+			protocol.RefusalMalformed: m.conflicts.WithLabelValues(name, "malformed"),
+		},
+	}
+}
+
+// drop forgets a deleted topic.
+func (m *metrics) drop(name string) {
+	labels := prometheus.Labels{"topic": name}
+	for _, v := range []*prometheus.CounterVec{m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts} {
+		v.DeletePartialMatch(labels)
+	}
+	m.distance.DeletePartialMatch(labels)
+}
+
+// synced counts one sync of a log.
+func (m *metrics) synced(seconds float64) { m.fsync.Observe(seconds) }
+
+// answered counts a request whose answer was sent.
+func (m *metrics) answered(x *exchange) {
+	a := m.byAPI[x.header.Key]
+	if a == nil {
+		return
+	}
+	a.time.Observe(sinceSeconds(x.began))
+	code := int16(0)
+	if e, ok := x.answer.(interface{ firstError() int16 }); ok {
+		code = e.firstError()
+	}
+	if code == 0 {
+		a.ok.Inc()
+		return
+	}
+	m.requests.WithLabelValues(a.name, errorName(code)).Inc()
+}
+
+// errorName is Kafka's name of a code.
+func errorName(code int16) string {
+	if e, ok := kerr.ErrorForCode(code).(*kerr.Error); ok {
+		return e.Message
+	}
+	return strconv.Itoa(int(code))
+}
+
+// produced counts an appended batch.
+func (m *topicMetrics) produced(b record.Batch, locked bool) {
+	m.produceBytes.Add(float64(b.Size()))
+	m.produceRecs.Add(float64(b.Count()))
+	if locked {
+		m.accepted.Inc()
+	}
+}
+
+// refused counts a refusal.
+func (m *topicMetrics) refused(r *protocol.Refusal) {
+	m.refusedBy[r.Kind].Inc()
+	if r.Kind == protocol.RefusalConflict && !r.LastInBatch {
+		m.distance.Observe(float64(r.Last - r.Basis))
+	}
+}
+
+// partitionCollector reads the partitions when it is asked: gauges by
+// kafka_exporter's names, so that dashboards made for it work, and the few
+// hottest locks.
+type partitionCollector struct{ srv *Server }
+
+var (
+	topicLabels     = []string{"topic"}
+	partitionLabels = []string{"topic", "partition"}
+
+	descBrokers    = prometheus.NewDesc("kafka_brokers", "Number of brokers in the cluster.", nil, nil)
+	descPartitions = prometheus.NewDesc("kafka_topic_partitions", "Number of partitions of the topic.", topicLabels, nil)
+	descCurrent    = prometheus.NewDesc("kafka_topic_partition_current_offset", "Offset that the next record will get.", partitionLabels, nil)
+	descOldest     = prometheus.NewDesc("kafka_topic_partition_oldest_offset", "Oldest offset that is kept.", partitionLabels, nil)
+	descInSync     = prometheus.NewDesc("kafka_topic_partition_in_sync_replica", "Number of in-sync replicas.", partitionLabels, nil)
+	descReplicas   = prometheus.NewDesc("kafka_topic_partition_replicas", "Number of replicas.", partitionLabels, nil)
+	descLeader     = prometheus.NewDesc("kafka_topic_partition_leader", "Id of the leader.", partitionLabels, nil)
+	descPreferred  = prometheus.NewDesc("kafka_topic_partition_leader_is_preferred", "1 if the preferred replica leads.", partitionLabels, nil)
+	descUnder      = prometheus.NewDesc("kafka_topic_partition_under_replicated_partition", "1 if a replica is not in sync.", partitionLabels, nil)
+
+	descHW      = prometheus.NewDesc("lockstep_partition_high_watermark", "Offset below which records are committed.", partitionLabels, nil)
+	descOffline = prometheus.NewDesc("lockstep_partitions_offline", "Partitions that this broker should serve and cannot.", nil, nil)
+	descFree    = prometheus.NewDesc("lockstep_disk_free_bytes", "Free bytes on the data directory's disk.", nil, nil)
+	descLocks   = prometheus.NewDesc("lockstep_conflict_window_bytes", "Memory that the lock windows of all partitions hold.", nil, nil)
+	descHot     = prometheus.NewDesc("lockstep_conflict_hot_lock_refusals", "Refusals of the ten most refused locks.", []string{"topic", "lock"}, nil)
+)
+
+// Describe sends nothing: the set of metrics depends on the topics.
+func (c *partitionCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads the image and the partitions.
+func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
+	select {
+	case <-c.srv.ready:
+	default:
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	im := c.srv.cluster.Image()
+	gauge(descBrokers, float64(len(im.Brokers())))
+	offline := 0
+	for _, t := range im.Topics() {
+		gauge(descPartitions, float64(len(t.Partitions)), t.Name)
+		hosted := c.srv.hosted.topicByID(t.ID)
+		for _, p := range t.Partitions {
+			index := strconv.Itoa(int(p.Index))
+			gauge(descInSync, float64(len(p.ISR)), t.Name, index)
+			gauge(descReplicas, float64(len(p.Replicas)), t.Name, index)
+			gauge(descLeader, float64(p.Leader), t.Name, index)
+			gauge(descPreferred, oneIf(len(p.Replicas) > 0 && p.Leader == p.Replicas[0]), t.Name, index)
+			gauge(descUnder, oneIf(len(p.ISR) < len(p.Replicas)), t.Name, index)
+			host := hosted.partition(p.Index)
+			if host == nil || host.Partition == nil || host.Failed() {
+				offline++
+				continue
+			}
+			gauge(descCurrent, float64(host.HighWatermark()), t.Name, index)
+			gauge(descOldest, float64(host.Start()), t.Name, index)
+			gauge(descHW, float64(host.HighWatermark()), t.Name, index)
+		}
+	}
+	gauge(descOffline, float64(offline))
+	if u, err := c.srv.fs.GetDiskUsage(c.srv.cfg.DataDir); err == nil {
+		gauge(descFree, float64(u.AvailBytes))
+	}
+	gauge(descLocks, float64(c.srv.budget.Used()))
+	for _, h := range c.srv.refusals.hottest() {
+		gauge(descHot, float64(h.refused), h.topic, h.lock)
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// firstError is the error that the request is counted under.
+func (p *producing) firstError() int16 {
+	for i := range p.parts {
+		switch r := &p.parts[i].Result; {
+		case r.Refusal != nil:
+			return refusalCode(r.Refusal)
+		case r.Err != nil:
+			return codeOf(r.Err)
+		}
+	}
+	return 0
+}
+
+func (f *fetched) firstError() int16 {
+	if f.code != 0 {
+		return f.code
+	}
+	for i := range f.parts {
+		if f.parts[i].code != 0 {
+			return f.parts[i].code
+		}
+	}
+	return 0
+}

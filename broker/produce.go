@@ -1,0 +1,328 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+const (
+	zstdFromVersion   = 7 // of Produce (KIP-110)
+	reasonFromVersion = 8 // error_message and record_errors (KIP-467)
+)
+
+// producing is a Produce request under way: one Proposal a partition, and the
+// answer when the last of them is completed.
+type producing struct {
+	x     *exchange
+	req   *kmsg.ProduceRequest
+	left  atomic.Int32 // proposals not completed, and one for the reader until it has proposed all
+	parts []producePart
+}
+
+// producePart is one partition of the request.
+type producePart struct {
+	replica.Proposal
+	topic   *topic
+	index   int32
+	records record.Records
+	errors  []recordError // what is wrong with single records, besides a refusal
+}
+
+// recordError points at one record of the batch.
+type recordError struct {
+	index int32
+	text  string
+}
+
+// errNullKey is a record that a compacted topic cannot keep.
+type errNullKey struct{ index int32 }
+
+func (e errNullKey) Error() string {
+	return fmt.Sprintf("record %d has no key, and the topic is compacted", e.index)
+}
+
+// produce proposes each partition's batch and returns; the answer is sent when
+// all have theirs.
+func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
+	p := &producing{x: x, req: req}
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	p.parts = make([]producePart, n)
+	p.left.Store(int32(n) + 1)
+	part := p.parts
+	for i := range req.Topics {
+		t := s.hosted.topic(req.Topics[i].Topic)
+		for j := range req.Topics[i].Partitions {
+			s.propose(p, &part[0], t, &req.Topics[i].Partitions[j])
+			part = part[1:]
+		}
+	}
+	p.completed()
+	return nil
+}
+
+// propose checks one partition's part and hands it to the partition's loop.
+func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.ProduceRequestTopicPartition) {
+	part.topic, part.index, part.Done, part.Acks = t, in.Partition, p, replica.Acks(p.req.Acks)
+	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
+	host := t.partition(in.Partition)
+	err := s.admissible(p, t, in.Partition, host)
+	if err == nil {
+		err = s.check(p, part, in.Records)
+	}
+	if err != nil {
+		part.fail(err)
+		if part.Result.Refusal != nil {
+			host.NoteRefusal(part.Result.Refusal)
+		}
+		p.completed()
+		return
+	}
+	host.Propose(&part.Proposal)
+}
+
+// fail sets the part's answer without asking the partition.
+func (part *producePart) fail(err error) {
+	var refusal *protocol.Refusal
+	if errors.As(err, &refusal) {
+		part.Result.Refusal = refusal
+		return
+	}
+	part.Result.Err = err
+	var nk errNullKey
+	if errors.As(err, &nk) {
+		part.errors = []recordError{{nk.index, nk.Error()}}
+	}
+}
+
+// admissible are the checks that need no look at the batch.
+func (s *Server) admissible(p *producing, t *topic, index int32, host *partition) error {
+	acks := replica.Acks(p.req.Acks)
+	if acks != replica.AcksAll && acks != replica.AcksLeader && acks != replica.AcksNone {
+		return kerr.InvalidRequiredAcks
+	}
+	if p.req.TransactionID != nil {
+		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
+	}
+	if err := s.whyNotHere(t, index, host); err != nil {
+		return err
+	}
+	if acks == replica.AcksAll && s.inSync(t, index) < int(t.settings.MinInsyncReplicas) {
+		return kerr.NotEnoughReplicas
+	}
+	return nil
+}
+
+// whyNotHere says why this broker does not serve a partition, or nil.
+func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
+	switch {
+	case t == nil || index < 0 || int(index) >= len(t.partitions):
+		return kerr.UnknownTopicOrPartition
+	case host == nil:
+		return kerr.NotLeaderForPartition
+	case host.broken != nil:
+		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, host.broken)
+	}
+	return nil
+}
+
+// inSync is the number of in-sync replicas.
+func (s *Server) inSync(t *topic, index int32) int {
+	it, ok := s.cluster.Image().TopicByID(t.id)
+	if !ok || int(index) >= len(it.Partitions) {
+		return 0
+	}
+	return len(it.Partitions[index].ISR)
+}
+
+// check takes the batch through its gateway and prepares its locks.
+func (s *Server) check(p *producing, part *producePart, raw []byte) error {
+	t := part.topic
+	b, err := record.Parse(raw, record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes)})
+	if err != nil {
+		return err
+	}
+	switch {
+	case b.Codec() == record.CodecZstd && p.req.Version < zstdFromVersion:
+		return kerr.UnsupportedCompressionType
+	case b.Control():
+		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
+	}
+	recs, err := b.Open(record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes), DecompressedBytesMax: s.cfg.DecompressedMax})
+	if err != nil {
+		return err
+	}
+	part.Batch, part.records = b, recs
+	if err := t.checkRecords(b, &part.records); err != nil {
+		return err
+	}
+	return part.prepareLocks(t.policy())
+}
+
+// checkRecords holds what the topic's settings ask of single records.
+func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
+	if t.settings.TimestampType == settings.CreateTime {
+		least, greatest := recs.TimestampDeltas()
+		now := nowMs()
+		if b.FirstTimestamp() != -1 && (b.FirstTimestamp()+greatest > addClamped(now, t.settings.TimestampAfterMaxMs) ||
+			b.FirstTimestamp()+least < now-t.settings.TimestampBeforeMaxMs) {
+			return fmt.Errorf("%w: a record's time lies outside what the topic allows around %d", kerr.InvalidTimestamp, now)
+		}
+	}
+	if !t.settings.Compact {
+		return nil
+	}
+	for w := recs.Walk(); w.Next(); {
+		if w.Key == nil {
+			return fmt.Errorf("%w: %w", kerr.InvalidRecord, errNullKey{w.Index})
+		}
+	}
+	return nil
+}
+
+// prepareLocks parses the lock headers. The byte search spares plain batches
+// the walk over their headers.
+func (part *producePart) prepareLocks(policy conflict.Policy) error {
+	if !part.Batch.MentionsLocks() && policy != conflict.Required {
+		return nil
+	}
+	locks, refusal := conflict.Prepare(part.Batch, &part.records, policy)
+	if refusal != nil {
+		return refusal
+	}
+	if locks == nil {
+		return nil
+	}
+	if part.Acks != replica.AcksAll {
+		locks.Release()
+		return kerr.InvalidRequiredAcks
+	}
+	part.Locks = locks
+	return nil
+}
+
+// Completed is called by the partition's loop.
+func (p *producing) Completed(q *replica.Proposal) { p.completed() }
+
+// completed counts down; the last one makes the answer.
+func (p *producing) completed() {
+	if p.left.Add(-1) > 0 {
+		return
+	}
+	refused := false
+	for i := range p.parts {
+		part := &p.parts[i]
+		p.x.c.srv.note(p, part)
+		refused = refused || part.Result.Err != nil || part.Result.Refusal != nil
+		part.records.Release()
+		if part.Locks != nil {
+			part.Locks.Release()
+		}
+	}
+	if p.req.Acks == int16(replica.AcksNone) {
+		// Nothing is answered; a client that must learn of an error sees its connection close, as Kafka does.
+		p.x.hangUp = refused
+		p.x.finish(nil)
+		return
+	}
+	p.x.finish(p)
+}
+
+// note counts and, for a refusal, records what became of the part.
+func (s *Server) note(p *producing, part *producePart) {
+	if part.topic == nil {
+		return
+	}
+	m := part.topic.metrics
+	switch r := &part.Result; {
+	case r.Refusal != nil:
+		m.refused(r.Refusal)
+		s.refusals.log(s.log, part.topic.name, part.index, r.Refusal, p.x.c, p.x.header.ClientID)
+	case r.Err != nil:
+		if p.req.Acks == int16(replica.AcksNone) {
+			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.name,
+				"partition", part.index, "client", printable(p.x.header.ClientID), "why", r.Err)
+		}
+	default:
+		m.produced(part.Batch, part.Locks != nil)
+	}
+}
+
+// appendTo encodes the answer.
+func (p *producing) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
+	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
+	resp := respond[*kmsg.ProduceResponse](p.req)
+	resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
+	part := p.parts
+	for i := range p.req.Topics {
+		rt := &resp.Topics[i]
+		rt.Topic = p.req.Topics[i].Topic
+		rt.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(p.req.Topics[i].Partitions))
+		for j := range rt.Partitions {
+			part[0].response(&rt.Partitions[j])
+			part = part[1:]
+		}
+	}
+	return resp.AppendTo(dst), nil
+}
+
+// response fills in one partition's answer.
+func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
+	out.Default()
+	r := &part.Result
+	out.Partition = part.index
+	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = int64(r.Base), r.AppendTimeMs, int64(r.LogStart)
+	switch {
+	case r.Refusal != nil:
+		text := r.Refusal.Message()
+		out.ErrorCode, out.ErrorMessage, out.BaseOffset = refusalCode(r.Refusal), &text, -1
+		out.ErrorRecords = []kmsg.ProduceResponseTopicPartitionErrorRecord{{RelativeOffset: r.Refusal.Record, ErrorMessage: &text}}
+	case r.Err != nil:
+		out.ErrorCode, out.ErrorMessage, out.BaseOffset = codeOf(r.Err), textOf(r.Err), -1
+		for _, e := range part.errors {
+			out.ErrorRecords = append(out.ErrorRecords, kmsg.ProduceResponseTopicPartitionErrorRecord{RelativeOffset: e.index, ErrorMessage: &e.text})
+		}
+	}
+}
+
+// produceTooOld answers versions that are advertised for the sake of old
+// feature detection and not served (KAFKA-18659).
+func (s *Server) produceTooOld(x *exchange) error {
+	resp := kmsg.NewPtrProduceResponse()
+	resp.Version = x.header.Version
+	req := kmsg.NewPtrProduceRequest()
+	req.Version = x.header.Version
+	if err := protocol.Prove(x.header.Key, x.header.Version, x.body); err != nil {
+		return fmt.Errorf("Produce v%d request: %w", x.header.Version, err)
+	}
+	if err := req.ReadFrom(x.body); err != nil {
+		return fmt.Errorf("Produce v%d request: %w", x.header.Version, err)
+	}
+	if req.Acks == 0 {
+		return fmt.Errorf("Produce v%d is too old; at least v3 is needed", x.header.Version)
+	}
+	for _, t := range req.Topics {
+		rt := kmsg.NewProduceResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			rp := kmsg.NewProduceResponseTopicPartition()
+			rp.Partition, rp.ErrorCode, rp.BaseOffset = p.Partition, kerr.UnsupportedVersion.Code, -1
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	x.finish(message{resp})
+	return nil
+}

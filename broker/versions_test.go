@@ -1,0 +1,211 @@
+package broker
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Every version of every admin API is asked for as it is on the wire, against
+// a broker with one topic: it must be answered, decode, and not be an error.
+func TestEveryServedVersionIsAnswered(t *testing.T) {
+	s, cl := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.createTopic("v", 2)
+	write(t, cl, "v", 0, 1000, 2000)
+	v := versions{t: t, w: w, topic: "v"}
+	for key, ask := range v.asks() {
+		api, ok := protocol.Lookup(key)
+		if !ok {
+			t.Fatalf("API %d is not in the table", key)
+		}
+		t.Run(api.Name, func(t *testing.T) {
+			for version := api.ServeMin; version <= api.Max; version++ {
+				if code := ask(version); code != 0 {
+					t.Errorf("v%d: code %d", version, code)
+				}
+			}
+		})
+	}
+	for _, api := range protocol.APIs() {
+		if _, mine := v.asks()[api.Key]; !mine && handlers[api.Key] != nil && api.Key != protocol.KeyApiVersions {
+			t.Errorf("%s has a handler and no test here", api.Name)
+		}
+	}
+}
+
+// versions asks one request of each API in a given version and returns the
+// first error code of the answer.
+type versions struct {
+	t     *testing.T
+	w     *wire
+	topic string
+	made  int
+}
+
+func (v *versions) asks() map[int16]func(version int16) int16 {
+	return map[int16]func(int16) int16{
+		protocol.KeyMetadata:                v.metadata,
+		protocol.KeyDescribeCluster:         v.describeCluster,
+		protocol.KeyDescribeTopicPartitions: v.describeTopicPartitions,
+		protocol.KeyCreateTopics:            v.createTopics,
+		protocol.KeyDeleteTopics:            v.deleteTopics,
+		protocol.KeyCreatePartitions:        v.createPartitions,
+		protocol.KeyDescribeConfigs:         v.describeConfigs,
+		protocol.KeyAlterConfigs:            v.alterConfigs,
+		protocol.KeyIncrementalAlterConfigs: v.incrementalAlterConfigs,
+		protocol.KeyListOffsets:             v.listOffsets,
+		protocol.KeyOffsetForLeaderEpoch:    v.offsetForLeaderEpoch,
+		protocol.KeyFindCoordinator:         v.findCoordinator,
+		protocol.KeyInitProducerId:          v.initProducerID,
+		protocol.KeyDescribeProducers:       v.describeProducers,
+		protocol.KeyDeleteRecords:           v.deleteRecords,
+		protocol.KeyDescribeLogDirs:         v.describeLogDirs,
+	}
+}
+
+// fresh is a topic name that was not used before.
+func (v *versions) fresh() string {
+	v.made++
+	return "fresh-" + string(rune('a'+v.made%26)) + string(rune('a'+v.made/26))
+}
+
+func (v *versions) metadata(version int16) int16 {
+	resp := ask[*kmsg.MetadataResponse](v.w, version, metadataRequest(v.topic))
+	v.check(version, len(resp.Brokers) == 1 && len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 2)
+	v.check(version, resp.Brokers[0].NodeID == 1 && resp.Brokers[0].Rack == nil)
+	v.check(version, resp.Topics[0].Partitions[0].Leader == 1)
+	if version >= 7 {
+		v.check(version, resp.Topics[0].Partitions[0].LeaderEpoch >= 0)
+	}
+	return resp.Topics[0].ErrorCode
+}
+
+func (v *versions) describeCluster(version int16) int16 {
+	resp := ask[*kmsg.DescribeClusterResponse](v.w, version, kmsg.NewPtrDescribeClusterRequest())
+	v.check(version, len(resp.Brokers) == 1 && resp.ClusterID != "" && resp.ControllerID == 1)
+	v.check(version, resp.ClusterAuthorizedOperations == operationsNotAsked)
+	return resp.ErrorCode
+}
+
+func (v *versions) describeTopicPartitions(version int16) int16 {
+	req := kmsg.NewPtrDescribeTopicPartitionsRequest()
+	req.Topics = append(req.Topics, kmsg.DescribeTopicPartitionsRequestTopic{Topic: v.topic})
+	resp := ask[*kmsg.DescribeTopicPartitionsResponse](v.w, version, req)
+	v.check(version, len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 2)
+	return resp.Topics[0].ErrorCode
+}
+
+func (v *versions) createTopics(version int16) int16 {
+	resp := ask[*kmsg.CreateTopicsResponse](v.w, version, newTopicRequest(v.fresh(), 3, "retention.ms", "1234"))
+	rt := resp.Topics[0]
+	if version >= 5 {
+		v.check(version, rt.NumPartitions == 3 && rt.ReplicationFactor == 1 && len(rt.Configs) > 20)
+	}
+	if version >= 7 {
+		v.check(version, rt.TopicID != [16]byte{})
+	}
+	return rt.ErrorCode
+}
+
+func (v *versions) deleteTopics(version int16) int16 {
+	name := v.fresh()
+	v.w.createTopic(name, 1)
+	resp := ask[*kmsg.DeleteTopicsResponse](v.w, version, deleteTopicRequest(name))
+	v.check(version, text(resp.Topics[0].Topic) == name)
+	return resp.Topics[0].ErrorCode
+}
+
+func (v *versions) createPartitions(version int16) int16 {
+	name := v.fresh()
+	v.w.createTopic(name, 1)
+	resp := ask[*kmsg.CreatePartitionsResponse](v.w, version, partitionsRequest(name, 4))
+	got := ask[*kmsg.MetadataResponse](v.w, 12, metadataRequest(name))
+	v.check(version, len(got.Topics[0].Partitions) == 4)
+	return resp.Topics[0].ErrorCode
+}
+
+func (v *versions) describeConfigs(version int16) int16 {
+	req := describeConfigsRequest(kmsg.ConfigResourceTypeTopic, v.topic, "retention.ms")
+	req.IncludeSynonyms, req.IncludeDocumentation = true, true
+	resp := ask[*kmsg.DescribeConfigsResponse](v.w, version, req)
+	rr := resp.Resources[0]
+	v.check(version, len(rr.Configs) == 1 && text(rr.Configs[0].Value) == "604800000" && rr.Configs[0].Source == 5)
+	if version >= 3 {
+		v.check(version, rr.Configs[0].ConfigType == kmsg.ConfigTypeLong && len(text(rr.Configs[0].Documentation)) > 10)
+	}
+	return rr.ErrorCode
+}
+
+func (v *versions) alterConfigs(version int16) int16 {
+	req := replaceConfigsRequest(kmsg.ConfigResourceTypeTopic, v.topic, "retention.ms", "604800000")
+	resp := ask[*kmsg.AlterConfigsResponse](v.w, version, req)
+	ask[*kmsg.AlterConfigsResponse](v.w, version, replaceConfigsRequest(kmsg.ConfigResourceTypeTopic, v.topic))
+	return resp.Resources[0].ErrorCode
+}
+
+func (v *versions) incrementalAlterConfigs(version int16) int16 {
+	set := changeConfigsRequest(v.topic, kmsg.IncrementalAlterConfigOpSet, "segment.ms", "77777")
+	resp := ask[*kmsg.IncrementalAlterConfigsResponse](v.w, version, set)
+	return resp.Resources[0].ErrorCode
+}
+
+func (v *versions) listOffsets(version int16) int16 {
+	resp := ask[*kmsg.ListOffsetsResponse](v.w, version, listOffsetsRequest(v.topic, timeLatest))
+	p := resp.Topics[0].Partitions[0]
+	v.check(version, p.Offset == 2 && p.Timestamp == -1 && (version < 4 || p.LeaderEpoch >= 0))
+	return p.ErrorCode
+}
+
+func (v *versions) offsetForLeaderEpoch(version int16) int16 {
+	resp := ask[*kmsg.OffsetForLeaderEpochResponse](v.w, version, leaderEpochRequest(v.topic, 0))
+	p := resp.Topics[0].Partitions[0]
+	v.check(version, p.EndOffset == 2 && p.LeaderEpoch == 0)
+	return p.ErrorCode
+}
+
+func (v *versions) findCoordinator(version int16) int16 {
+	resp := ask[*kmsg.FindCoordinatorResponse](v.w, version, coordinatorRequest(coordinatorOfGroup, "g"))
+	if version >= findCoordinatorBatch {
+		v.check(version, resp.Coordinators[0].NodeID == 1 && resp.Coordinators[0].Host == "127.0.0.1")
+		return resp.Coordinators[0].ErrorCode
+	}
+	v.check(version, resp.NodeID == 1 && resp.Host == "127.0.0.1" && resp.Port > 0)
+	return resp.ErrorCode
+}
+
+func (v *versions) initProducerID(version int16) int16 {
+	resp := ask[*kmsg.InitProducerIDResponse](v.w, version, kmsg.NewPtrInitProducerIDRequest())
+	v.check(version, resp.ProducerID >= 0 && resp.ProducerEpoch == 0)
+	return resp.ErrorCode
+}
+
+func (v *versions) describeProducers(version int16) int16 {
+	resp := ask[*kmsg.DescribeProducersResponse](v.w, version, describeProducersRequest(v.topic, 0))
+	v.check(version, len(resp.Topics[0].Partitions[0].ActiveProducers) == 1)
+	return resp.Topics[0].Partitions[0].ErrorCode
+}
+
+func (v *versions) deleteRecords(version int16) int16 {
+	resp := ask[*kmsg.DeleteRecordsResponse](v.w, version, deleteRecordsRequest(v.topic, 0))
+	v.check(version, resp.Topics[0].Partitions[0].LowWatermark == 0)
+	return resp.Topics[0].Partitions[0].ErrorCode
+}
+
+func (v *versions) describeLogDirs(version int16) int16 {
+	resp := ask[*kmsg.DescribeLogDirsResponse](v.w, version, kmsg.NewPtrDescribeLogDirsRequest())
+	v.check(version, len(resp.Dirs) == 1 && len(resp.Dirs[0].Topics) > 0)
+	if version >= 4 {
+		v.check(version, resp.Dirs[0].TotalBytes > 0 && resp.Dirs[0].UsableBytes > 0)
+	}
+	return resp.Dirs[0].ErrorCode
+}
+
+func (v *versions) check(version int16, ok bool) {
+	v.t.Helper()
+	if !ok {
+		v.t.Errorf("v%d: the answer is not what was expected", version)
+	}
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/lockstep-log/lockstep/broker"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// runBroker runs one broker until ctx ends or the broker fails. It logs at
+// most six lines before the broker is ready.
+func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error {
+	if len(cfg.EtcdPeers) > 0 {
+		return errors.New("etcd-peers is set, and several brokers in one cluster are not there yet; leave it out to run one broker")
+	}
+	if len(cfg.Ignored) > 0 {
+		logger.Warn("environment variables that set nothing", "names", cfg.Ignored)
+	}
+	s, err := broker.New(cfg.broker(logger))
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// broker is the configuration in the broker's own words.
+func (c serveConfig) broker(logger *slog.Logger) broker.Config {
+	out := broker.Config{
+		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: currentVersion().Version,
+		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd,
+		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
+		Logger: logger,
+	}
+	for i, l := range c.Listeners {
+		a := c.Advertised[i]
+		out.Listeners = append(out.Listeners, broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port)})
+	}
+	for _, t := range c.Topics {
+		out.Topics = append(out.Topics, broker.NewTopic{Name: t.Name, Partitions: t.Partitions})
+	}
+	return out
+}

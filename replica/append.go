@@ -1,0 +1,230 @@
+package replica
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// append judges a group, writes what is admitted with one write, syncs it, and
+// answers. It is the only place where the log grows.
+func (p *Partition) append(group []*Proposal) {
+	if len(group) == 0 {
+		return
+	}
+	now := p.opts.NowMs()
+	end := p.log.End()
+	p.batches = p.batches[:0]
+	for _, q := range group {
+		end = p.judge(q, end, now)
+	}
+	err := p.write(now)
+	clear(p.batches)
+	for _, q := range group {
+		p.answer(q, err)
+	}
+	p.advance()
+	p.flushFrozen(now)
+}
+
+// judge decides on q in the contract's order and, if it is admitted, places it
+// at end and lets the folds see it. It returns the end after q.
+func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
+	q.Result = Result{Base: -1, LogStart: p.log.Start(), AppendTimeMs: -1}
+	q.await = protocol.None
+	if p.failed != nil {
+		q.Result.Err = p.failed
+		return end
+	}
+	if p.repeated(q) {
+		return end
+	}
+	gap := p.producers.Follows(q.Batch)
+	if q.Locks == nil {
+		if gap != nil {
+			q.Result.Err = gap
+			return end
+		}
+		return p.observe(p.place(q, q.Batch, end, now))
+	}
+	v := p.locks.Repeats(q.Locks)
+	switch {
+	case v.Err != nil:
+		q.Result.Err = unreadable(v.Err)
+		return end
+	case v.Refusal != nil:
+		return p.refuse(q, v.Refusal, v.Await, end)
+	case v.Duplicate:
+		return p.answerRepeat(q, v.FirstOffset, v.Await, gap, end, now)
+	case gap != nil:
+		q.Result.Err = gap
+		return end
+	}
+	p.locks.Locks(q.Locks, p.HighWatermark(), &v)
+	switch {
+	case v.Err != nil:
+		q.Result.Err = unreadable(v.Err)
+		return end
+	case v.Refusal != nil:
+		return p.refuse(q, v.Refusal, v.Await, end)
+	}
+	b := q.Batch
+	if v.Drop != nil {
+		kept, err := b.Keep(v.Keeps, p.opts.Limits)
+		if err != nil {
+			q.Result.Err = fmt.Errorf("leave out repeated records: %w", err)
+			return end
+		}
+		b = kept
+	}
+	b = p.place(q, b, end, now)
+	p.locks.Mark(q.Locks, end, v)
+	return b.NextOffset()
+}
+
+// unreadable is the answer while the lock table's base cannot be read: the
+// batch is neither admitted nor refused, and its writer is to try again.
+func unreadable(err error) error {
+	return fmt.Errorf("%w: the lock table cannot be read: %w", ErrStorage, err)
+}
+
+// repeated answers a batch whose sequence was appended before.
+func (p *Partition) repeated(q *Proposal) bool {
+	base, timestamp, ok := p.producers.Repeat(q.Batch)
+	if !ok {
+		return false
+	}
+	q.Result.Base, q.await = base, base+protocol.Offset(q.Batch.LastOffsetDelta())
+	if p.settings.LogAppendTime {
+		q.Result.AppendTimeMs = timestamp
+	}
+	if q.Locks != nil {
+		// What was answered then is answered now: the first offset of a repeated lock-id.
+		if v := p.locks.Repeats(q.Locks); v.Duplicate {
+			q.Result.Base = v.FirstOffset
+		}
+	}
+	return true
+}
+
+// refuse leaves no trace but the producer's expectation.
+func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
+	p.producers.Refused(q.Batch)
+	p.locks.Refuse(q.Locks, r, p.opts.NowMs())
+	p.refused.Add(1)
+	q.Result.Refusal, q.await = r, await
+	return end
+}
+
+// answerRepeat answers a batch all of whose appends are in the log already. An
+// idempotent producer takes the answer as a success and goes on counting, so its
+// sequence must be recorded: an empty batch does it, as compaction would leave it.
+func (p *Partition) answerRepeat(q *Proposal, first, await protocol.Offset, gap error, end protocol.Offset, now int64) protocol.Offset {
+	if q.Batch.ProducerID() != protocol.NoProducer && gap == nil {
+		empty, err := q.Batch.Keep(func(int32) bool { return false }, p.opts.Limits)
+		if err != nil {
+			q.Result.Err = fmt.Errorf("leave out repeated records: %w", err)
+			return end
+		}
+		end = p.observe(p.place(q, empty, end, now))
+	}
+	q.Result.Base, q.await = first, max(q.await, await)
+	return end
+}
+
+// observe lets the lock table see a batch that marks nothing.
+func (p *Partition) observe(b record.Batch) protocol.Offset {
+	p.locks.Observe(b)
+	return b.NextOffset()
+}
+
+// place gives b its offsets and puts it into the group. The caller lets the
+// lock table see it.
+func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now int64) record.Batch {
+	if p.settings.LogAppendTime {
+		b.StampLogAppendTime(now)
+		q.Result.AppendTimeMs = now
+	}
+	b.Place(end, p.epoch)
+	p.producers.Fold(b, now)
+	p.batches = append(p.batches, b)
+	p.unsynced += int64(b.Count())
+	q.Result.Base, q.await = end, b.LastOffset()
+	return b
+}
+
+// write appends the group and syncs it when the topic's flush settings ask for it.
+func (p *Partition) write(now int64) error {
+	if len(p.batches) == 0 {
+		return nil
+	}
+	if err := p.log.Append(now, p.batches...); err != nil {
+		return p.fail(err)
+	}
+	if p.unsynced < p.settings.FlushMessages {
+		return nil
+	}
+	return p.sync()
+}
+
+func (p *Partition) sync() error {
+	start := time.Now()
+	if err := p.log.Sync(); err != nil {
+		return p.fail(err)
+	}
+	p.unsynced = 0
+	if p.opts.Synced != nil {
+		p.opts.Synced(time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// fail is final. What was in flight is unknown, so the folds are worthless too:
+// every later proposal gets the same error, until the broker starts again and
+// reads what the disk kept.
+func (p *Partition) fail(err error) error {
+	p.failed = fmt.Errorf("%w: %w", ErrStorage, err)
+	p.broken.Store(true)
+	p.opts.Logger.Error("partition takes no more writes: its disk has failed",
+		"partition", p.opts.ID, "dir", p.opts.Dir, "error", err)
+	return p.failed
+}
+
+// answer completes q now or puts it behind the high watermark.
+func (p *Partition) answer(q *Proposal, err error) {
+	if err != nil && q.Result.Err == nil {
+		q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: err}
+		q.await = protocol.None
+	}
+	if q.Result.Err != nil {
+		q.await = protocol.None
+	}
+	p.waiting = append(p.waiting, q)
+}
+
+// advance moves the high watermark and completes what it has passed. With one
+// replica all that the flush settings let stand is committed.
+func (p *Partition) advance() {
+	if p.failed == nil {
+		if end := p.log.End(); end > p.HighWatermark() {
+			p.highWatermark.Store(int64(end))
+			p.moved()
+		}
+	}
+	hw := p.HighWatermark()
+	rest := p.waiting[:0]
+	for _, q := range p.waiting {
+		if q.await != protocol.None && q.await >= hw {
+			if p.failed == nil {
+				rest = append(rest, q)
+				continue
+			}
+			q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: p.failed}
+		}
+		q.Done.Completed(q)
+	}
+	clear(p.waiting[len(rest):])
+	p.waiting = rest
+}

@@ -1,0 +1,60 @@
+package replica
+
+import (
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// LockState is what is known of one lock.
+type LockState struct {
+	Last    protocol.Offset // None: never written
+	By      string          // lock-id of its last writer; "" for none
+	Refused uint64          // requests refused because of it, about, since the broker started
+}
+
+// Lock looks a lock up. The item's name is decoded and Raw as a header has it;
+// All asks for the whole partition.
+func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
+	ran := p.do(func() {
+		var known bool
+		if item.All {
+			state.Last, state.By, known = p.locks.LastRecord()
+		} else {
+			state.Last, state.By, known, err = p.locks.Last(item.Name)
+		}
+		if !known {
+			state.Last = protocol.None
+		}
+		state.Refused = p.locks.RefusedFor(string(item.Raw))
+	})
+	if !ran {
+		return state, ErrNotLeader
+	}
+	return state, err
+}
+
+// NoteRefusal records a refusal that was made before the partition was asked:
+// lock headers that break the grammar.
+func (p *Partition) NoteRefusal(r *protocol.Refusal) {
+	p.refused.Add(1)
+	p.post(func() { p.locks.Refuse(nil, r, p.opts.NowMs()) })
+}
+
+// Refusals are the latest refused lock requests, oldest first, and their number
+// since the broker started.
+func (p *Partition) Refusals() (latest []conflict.Refused, total uint64) {
+	if p.refused.Load() == 0 {
+		return nil, 0
+	}
+	p.do(func() { latest, total = p.locks.Refusals(nil) })
+	return latest, total
+}
+
+// HotLocks are the locks that most refusals were due to.
+func (p *Partition) HotLocks() (hot []conflict.HotLock) {
+	if p.refused.Load() == 0 {
+		return nil
+	}
+	p.do(func() { hot = p.locks.HotLocks() })
+	return hot
+}

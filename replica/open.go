@@ -1,0 +1,141 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// producersName is the name of the producer table's checkpoints.
+const producersName = "producers"
+
+// Open recovers the partition's log and folds it. What the checkpoints cover is
+// not read again; a checkpoint that is missing, damaged or ahead of the log is
+// not used.
+func Open(opts Options) (*Partition, error) {
+	log, err := segment.Open(opts.FS, opts.Dir, opts.Settings.Log)
+	if err != nil {
+		return nil, fmt.Errorf("open log %s: %w", opts.Dir, err)
+	}
+	p := &Partition{opts: opts, log: log, settings: opts.Settings, epoch: opts.Epoch,
+		lockedAt: protocol.None, flushed: make(chan error, 1)}
+	if err := p.recover(); err != nil {
+		return nil, fmt.Errorf("fold log %s: %w", opts.Dir, closeAlso(log, err))
+	}
+	return p, nil
+}
+
+func closeAlso(log *segment.Log, err error) error {
+	if cerr := log.Close(); cerr != nil {
+		return fmt.Errorf("%w (and closing it: %w)", err, cerr)
+	}
+	return err
+}
+
+// recover makes the folds equal to the log, and the log durable before anything
+// that a crash left in the page cache can be read from it.
+func (p *Partition) recover() error {
+	if err := p.log.Sync(); err != nil {
+		return err
+	}
+	end := p.log.End()
+	producersAt := p.openProducers(end)
+	locksAt, err := p.openLocks(end)
+	if err != nil {
+		return err
+	}
+	now := p.opts.NowMs()
+	err = p.log.Scan(max(p.log.Start(), min(producersAt, locksAt)), end, func(b record.Batch) error {
+		if b.LastOffset() >= producersAt {
+			p.producers.Fold(b, now)
+		}
+		if b.LastOffset() >= locksAt {
+			return p.foldLocks(b)
+		}
+		return nil
+	})
+	p.saved = producersAt
+	p.highWatermark.Store(int64(end))
+	return err
+}
+
+// openProducers returns the offset from which the producer table is to be folded.
+func (p *Partition) openProducers(end protocol.Offset) protocol.Offset {
+	p.producers = NewProducers()
+	at, data, ok := p.log.ReadCheckpoint(producersName, end)
+	if !ok {
+		return p.log.Start()
+	}
+	table, err := DecodeProducers(data)
+	if err != nil {
+		p.opts.Logger.Warn("producer checkpoint is of no use; folding the log instead", "dir", p.opts.Dir, "error", err)
+		return p.log.Start()
+	}
+	p.producers = table
+	return at
+}
+
+// openLocks returns the offset from which the lock table is to be folded.
+func (p *Partition) openLocks(end protocol.Offset) (protocol.Offset, error) {
+	part, err := p.opts.Base.Partition(p.opts.ID)
+	if err != nil {
+		return 0, err
+	}
+	c, err := conflict.Open(conflict.Options{
+		Base:            part,
+		Budget:          p.opts.Budget,
+		LogStart:        p.log.Start(),
+		LogEnd:          end,
+		LockRetentionMs: p.settings.LockRetentionMs,
+		IDRetentionMs:   p.settings.LockIDRetention,
+	})
+	if err != nil {
+		return 0, err
+	}
+	p.locks = c
+	return c.Applied() + 1, nil
+}
+
+func (p *Partition) foldLocks(b record.Batch) error {
+	if !conflict.NeedsRecords(b) {
+		p.locks.Fold(b, nil)
+		return nil
+	}
+	recs, err := b.Open(p.opts.Limits)
+	if err != nil {
+		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
+	}
+	defer recs.Release()
+	p.locks.Fold(b, &recs)
+	return nil
+}
+
+// Close takes no more proposals, writes the checkpoints and closes the log.
+func (p *Partition) Close() error {
+	p.mail.Lock()
+	p.mail.closed = true
+	p.mail.Unlock()
+	p.loops.Wait()
+	if p.failed != nil {
+		return p.log.Close()
+	}
+	if err := p.checkpoint(); err != nil {
+		p.opts.Logger.Warn("checkpoints not written; the next start folds the log", "dir", p.opts.Dir, "error", err)
+	}
+	return p.log.Close()
+}
+
+// Delete closes the partition without checkpoints and takes its locks out of
+// the base. The caller removes the directory.
+func (p *Partition) Delete() error {
+	p.mail.Lock()
+	p.mail.closed = true
+	p.mail.Unlock()
+	p.loops.Wait()
+	p.moved()
+	return errors.Join(p.log.Close(), p.opts.Base.Delete(p.opts.ID))
+}

@@ -1,0 +1,244 @@
+package replica
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// Refusals of the sequence check (KIP-98, KIP-360). The broker maps them to
+// Kafka's codes.
+var (
+	// ErrOutOfOrderSequence: a batch of this producer is missing before this one.
+	ErrOutOfOrderSequence = errors.New("sequence does not follow the producer's last one")
+	// ErrUnknownProducer: nothing is known of the producer and its first sequence here is not 0.
+	ErrUnknownProducer = errors.New("nothing is known of this producer id and its sequence is not 0")
+	// ErrProducerFenced: a newer epoch of the producer has written.
+	ErrProducerFenced = errors.New("a newer epoch of this producer id has written")
+)
+
+const (
+	// batchesRemembered a producer: Kafka clients have at most five requests in flight.
+	batchesRemembered = 5
+	// expectationsMax bounds the producers whose very first batch was refused.
+	expectationsMax = 4096
+)
+
+// Producers folds a log into what is known of its idempotent producers: epoch,
+// last sequence and the last five batches of each. It is a plain value of the
+// partition's loop.
+type Producers struct {
+	byID map[protocol.ProducerID]*producer
+	// expectZero holds producers of which only a first batch is known, and that
+	// one was refused: their next batch must begin at sequence 0 as well. It is
+	// no part of the fold: a restart may forget it.
+	expectZero map[protocol.ProducerID]protocol.ProducerEpoch
+}
+
+type producer struct {
+	epoch   protocol.ProducerEpoch
+	n       int // batches[:n] are valid, oldest first
+	batches [batchesRemembered]appended
+	lastMs  int64 // when the broker last heard of it
+}
+
+// appended is one batch in the log.
+type appended struct {
+	first, last protocol.Sequence
+	base        protocol.Offset
+	lastOffset  protocol.Offset
+	timestamp   int64
+}
+
+// ProducerState is one row of the table, for DescribeProducers.
+type ProducerState struct {
+	ID            protocol.ProducerID
+	Epoch         protocol.ProducerEpoch
+	LastSequence  protocol.Sequence
+	LastTimestamp int64
+}
+
+// NewProducers returns the table of an empty log.
+func NewProducers() *Producers {
+	return &Producers{byID: map[protocol.ProducerID]*producer{}}
+}
+
+// Repeat reports whether b was appended before, and where. It comes first of
+// all checks: a retry must not be judged against its own first arrival.
+func (t *Producers) Repeat(b record.Batch) (base protocol.Offset, timestamp int64, ok bool) {
+	p := t.byID[b.ProducerID()]
+	if p == nil || p.epoch != b.ProducerEpoch() {
+		return 0, 0, false
+	}
+	first, last := b.BaseSequence(), b.LastSequence()
+	for _, a := range p.batches[:p.n] {
+		if a.first == first && a.last == last {
+			return a.base, a.timestamp, true
+		}
+	}
+	return 0, 0, false
+}
+
+// Follows reports why b may not be appended next, or nil. A higher epoch
+// starts at sequence 0 and needs no InitProducerId before it, since clients
+// raise their own epoch after a refusal (KIP-360).
+func (t *Producers) Follows(b record.Batch) error {
+	id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()
+	if id == protocol.NoProducer {
+		return nil
+	}
+	p := t.byID[id]
+	switch {
+	case p == nil && first == 0:
+		return nil
+	case p == nil:
+		if e, ok := t.expectZero[id]; ok && e == epoch {
+			return ErrOutOfOrderSequence
+		}
+		return ErrUnknownProducer
+	case epoch < p.epoch:
+		return ErrProducerFenced
+	case epoch > p.epoch && first != 0, epoch == p.epoch && first != p.next():
+		return ErrOutOfOrderSequence
+	}
+	return nil
+}
+
+// Refused notes that b was refused by a later check. Nothing advances; but the
+// batches that its producer has in flight behind it must not pass for a first one.
+func (t *Producers) Refused(b record.Batch) {
+	id := b.ProducerID()
+	if id == protocol.NoProducer || t.byID[id] != nil {
+		return
+	}
+	if t.expectZero == nil || len(t.expectZero) >= expectationsMax {
+		t.expectZero = map[protocol.ProducerID]protocol.ProducerEpoch{}
+	}
+	t.expectZero[id] = b.ProducerEpoch()
+}
+
+// Fold takes in a batch that is in the log. The time is the broker's, not the
+// client's: what expires is decided by when the producer was last heard.
+func (t *Producers) Fold(b record.Batch, nowMs int64) {
+	id := b.ProducerID()
+	if id == protocol.NoProducer || b.Control() {
+		return
+	}
+	p := t.byID[id]
+	if p == nil {
+		p = &producer{}
+		t.byID[id] = p
+		delete(t.expectZero, id)
+	}
+	if p.epoch != b.ProducerEpoch() {
+		p.epoch, p.n = b.ProducerEpoch(), 0
+	}
+	if p.n == batchesRemembered {
+		copy(p.batches[:], p.batches[1:])
+		p.n--
+	}
+	p.batches[p.n] = appended{b.BaseSequence(), b.LastSequence(), b.BaseOffset(), b.LastOffset(), b.MaxTimestamp()}
+	p.n++
+	p.lastMs = max(p.lastMs, nowMs)
+}
+
+// Expire forgets producers that have not written since beforeMs.
+func (t *Producers) Expire(beforeMs int64) {
+	for id, p := range t.byID {
+		if p.lastMs < beforeMs {
+			delete(t.byID, id)
+		}
+	}
+}
+
+// Len is the number of producers known.
+func (t *Producers) Len() int { return len(t.byID) }
+
+// States lists the table by producer id.
+func (t *Producers) States() []ProducerState {
+	out := make([]ProducerState, 0, len(t.byID))
+	for id, p := range t.byID {
+		out = append(out, ProducerState{id, p.epoch, p.batches[p.n-1].last, p.batches[p.n-1].timestamp})
+	}
+	slices.SortFunc(out, func(a, b ProducerState) int { return int(min(1, max(-1, a.ID-b.ID))) })
+	return out
+}
+
+// next is the sequence that must come after the last one; it wraps to 0.
+func (p *producer) next() protocol.Sequence {
+	last := p.batches[p.n-1].last
+	if last == math.MaxInt32 {
+		return 0
+	}
+	return last + 1
+}
+
+// A checkpoint is a count and, a producer, id, epoch, lastMs, n and n batches,
+// all big-endian. The log's checkpoint file adds the CRC.
+
+// AppendTo encodes the table.
+func (t *Producers) AppendTo(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(t.byID)))
+	for id, p := range t.byID {
+		dst = binary.BigEndian.AppendUint64(dst, uint64(id))
+		dst = binary.BigEndian.AppendUint16(dst, uint16(p.epoch))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(p.lastMs))
+		dst = append(dst, byte(p.n))
+		for _, a := range p.batches[:p.n] {
+			dst = binary.BigEndian.AppendUint32(dst, uint32(a.first))
+			dst = binary.BigEndian.AppendUint32(dst, uint32(a.last))
+			dst = binary.BigEndian.AppendUint64(dst, uint64(a.base))
+			dst = binary.BigEndian.AppendUint64(dst, uint64(a.lastOffset))
+			dst = binary.BigEndian.AppendUint64(dst, uint64(a.timestamp))
+		}
+	}
+	return dst
+}
+
+var errCheckpoint = errors.New("producer checkpoint does not decode")
+
+// DecodeProducers reads what AppendTo wrote. An error means that the log must
+// be folded from its start; it loses nothing.
+func DecodeProducers(src []byte) (*Producers, error) {
+	const head, each = 8 + 2 + 8 + 1, 4 + 4 + 8 + 8 + 8
+	t := NewProducers()
+	if len(src) < 4 {
+		return nil, errCheckpoint
+	}
+	count := binary.BigEndian.Uint32(src)
+	src = src[4:]
+	for range count {
+		if len(src) < head {
+			return nil, errCheckpoint
+		}
+		id := protocol.ProducerID(binary.BigEndian.Uint64(src))
+		p := &producer{
+			epoch:  protocol.ProducerEpoch(binary.BigEndian.Uint16(src[8:])),
+			lastMs: int64(binary.BigEndian.Uint64(src[10:])),
+			n:      int(src[18]),
+		}
+		src = src[head:]
+		if p.n < 1 || p.n > batchesRemembered || len(src) < p.n*each {
+			return nil, errCheckpoint
+		}
+		for i := range p.n {
+			p.batches[i] = appended{
+				first:      protocol.Sequence(binary.BigEndian.Uint32(src)),
+				last:       protocol.Sequence(binary.BigEndian.Uint32(src[4:])),
+				base:       protocol.Offset(binary.BigEndian.Uint64(src[8:])),
+				lastOffset: protocol.Offset(binary.BigEndian.Uint64(src[16:])),
+				timestamp:  int64(binary.BigEndian.Uint64(src[24:])),
+			}
+			src = src[each:]
+		}
+		t.byID[id] = p
+	}
+	if len(src) != 0 {
+		return nil, errCheckpoint
+	}
+	return t, nil
+}

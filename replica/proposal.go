@@ -1,0 +1,44 @@
+package replica
+
+import (
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// Acks says what a producer waits for; the numbers are Kafka's.
+type Acks int16
+
+const (
+	AcksNone   Acks = 0  // nothing: no answer is sent
+	AcksLeader Acks = 1  // the leader's write
+	AcksAll    Acks = -1 // the write of every in-sync replica
+)
+
+// Proposal is a batch on its way into a partition and the answer on its way
+// out. Whoever proposes fills the first block and leaves the value alone until
+// Done is called.
+type Proposal struct {
+	Batch record.Batch      // well-formed; its bytes are the log's to place until Done
+	Locks *conflict.Request // nil when the batch holds no lock header
+	Acks  Acks
+	Done  Completer
+
+	Result Result
+
+	await protocol.Offset // the answer may be sent when the high watermark is above this
+}
+
+// Completer is told, once, that a proposal's result is final. It is called from
+// the partition's loop and must not block.
+type Completer interface{ Completed(*Proposal) }
+
+// Result is the answer to a Proposal: a place in the log, a refusal of its
+// locks, or an error.
+type Result struct {
+	Base         protocol.Offset // of the batch, or of its first arrival
+	LogStart     protocol.Offset
+	AppendTimeMs int64 // -1 unless the topic stamps batches itself
+	Refusal      *protocol.Refusal
+	Err          error
+}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,11 @@ func (s *Server) settingLayers() []settings.Layer {
 		{Source: settings.FromCluster, Values: im.ClusterConfigs()},
 		{Source: settings.FromStatic, Values: brokerNames(s.cfg.TopicDefaults)},
 	}
+}
+
+// sameLayers reports whether two sets of layers give the same values.
+func sameLayers(a, b []settings.Layer) bool {
+	return slices.EqualFunc(a, b, func(a, b settings.Layer) bool { return maps.Equal(a.Values, b.Values) })
 }
 
 // brokerNames gives topic settings that were set at start the names they have

@@ -43,6 +43,7 @@ type hosted struct {
 type shelf struct {
 	byName map[string]*topic
 	byID   map[protocol.TopicID]*topic
+	layers []settings.Layer // what stands behind the topics' own settings
 }
 
 // topic is one topic's partitions on this broker and what they share.
@@ -153,11 +154,15 @@ func (h *hosted) settle(ctx context.Context) error {
 // follow opens, changes and closes what the image says.
 func (h *hosted) follow(ctx context.Context, im *coordinator.Image) {
 	old := h.now.Load()
-	next := &shelf{byName: make(map[string]*topic, len(old.byName)), byID: make(map[protocol.TopicID]*topic, len(old.byID))}
+	next := &shelf{
+		byName: make(map[string]*topic, len(old.byName)), byID: make(map[protocol.TopicID]*topic, len(old.byID)),
+		layers: h.srv.settingLayers(),
+	}
+	sameLayers := sameLayers(old.layers, next.layers)
 	var opening errgroup.Group
 	opening.SetLimit(openersMax)
 	for _, it := range im.Topics() {
-		t := h.followTopic(old.byID[it.ID], it, &opening)
+		t := h.followTopic(old.byID[it.ID], it, sameLayers, &opening)
 		next.byName[t.name], next.byID[t.id] = t, t
 	}
 	opening.Wait()
@@ -171,8 +176,8 @@ func (h *hosted) follow(ctx context.Context, im *coordinator.Image) {
 
 // followTopic returns the topic as the image has it. What did not change is
 // shared with the old one.
-func (h *hosted) followTopic(old *topic, it *coordinator.Topic, opening *errgroup.Group) *topic {
-	if old != nil && len(old.partitions) == len(it.Partitions) && maps.Equal(old.overrides, it.Configs) {
+func (h *hosted) followTopic(old *topic, it *coordinator.Topic, sameLayers bool, opening *errgroup.Group) *topic {
+	if old != nil && sameLayers && len(old.partitions) == len(it.Partitions) && maps.Equal(old.overrides, it.Configs) {
 		return old
 	}
 	parsed, err := settings.Parse(it.Configs, h.srv.settingLayers()...)

@@ -1,0 +1,1 @@
+"$CACHE/venv/bin/python" aiokafka/client.py

@@ -1,0 +1,1 @@
+"$CACHE/venv/bin/python" kafka-python/client.py

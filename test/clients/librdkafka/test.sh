@@ -1,0 +1,1 @@
+"$CACHE/venv/bin/python" librdkafka/client.py

@@ -17,7 +17,15 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// Members of etcd keep idle HTTP connections to each other for seconds after
+// they were closed. Nothing of ours speaks HTTP.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+}
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 

@@ -209,9 +209,3 @@ func lockDir(dir string) (*fileutil.LockedFile, error) {
 	}
 	return lock, err
 }
-
-// Compact forgets the history up to and with rev, as the member does by itself every few minutes.
-func (e *Embedded) Compact(ctx context.Context, rev int64) error {
-	_, err := e.store.client.KV.Compact(ctx, rev)
-	return etcdError(ctx, "compact", err)
-}

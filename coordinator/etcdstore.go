@@ -174,6 +174,14 @@ func (s *EtcdStore) RevokeLease(ctx context.Context, id LeaseID) error {
 	return err
 }
 
+// Compact forgets the history up to and with rev. An embedded member does so by itself every few minutes.
+func (s *EtcdStore) Compact(ctx context.Context, rev int64) error {
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	_, err := s.client.KV.Compact(call, rev)
+	return etcdError(ctx, "compact", err)
+}
+
 // Close implements Store.
 func (s *EtcdStore) Close() error {
 	s.cancel()

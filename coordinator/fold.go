@@ -260,27 +260,52 @@ func (f *fold) image(revision int64) (*Image, error) {
 	return &f.next, errors.Join(f.notes...)
 }
 
-// merge makes the sorted topics of the new image out of the base's.
-func (f *fold) merge(base []*Topic, order func(a, b *Topic) int) []*Topic {
-	changed := make([]*Topic, 0, len(f.byID))
-	for _, t := range f.byID {
-		if t != nil {
-			changed = append(changed, t)
-		}
-	}
-	slices.SortFunc(changed, order)
+// edit takes a topic out of a sorted slice of them, or puts one in.
+type edit struct {
+	topic *Topic
+	in    bool
+}
 
-	merged := make([]*Topic, 0, len(base)+len(changed))
-	for _, t := range base {
-		if _, ok := f.byID[t.ID]; ok {
-			continue // deleted, or in changed
+// merge makes a sorted slice of the new image's topics out of the base's. What
+// lies between two edits is copied as a run.
+func (f *fold) merge(base []*Topic, order func(a, b *Topic) int) []*Topic {
+	merged := make([]*Topic, 0, len(base)+len(f.byID))
+	for _, e := range f.edits(order) {
+		i, _ := slices.BinarySearchFunc(base, e.topic, order)
+		merged, base = append(merged, base[:i]...), base[i:]
+		if e.in {
+			merged = append(merged, e.topic)
+		} else {
+			base = base[1:]
 		}
-		for len(changed) > 0 && order(changed[0], t) < 0 {
-			merged, changed = append(merged, changed[0]), changed[1:]
-		}
-		merged = append(merged, t)
 	}
-	return append(merged, changed...)
+	return append(merged, base...)
+}
+
+// edits are the differences to the base, in order; of two at one place, out comes first.
+func (f *fold) edits(order func(a, b *Topic) int) []edit {
+	var edits []edit
+	for id, t := range f.byID {
+		if old, ok := f.base.TopicByID(id); ok {
+			edits = append(edits, edit{topic: old})
+		}
+		if t != nil {
+			edits = append(edits, edit{topic: t, in: true})
+		}
+	}
+	slices.SortFunc(edits, func(a, b edit) int {
+		if c := order(a.topic, b.topic); c != 0 {
+			return c
+		}
+		if a.in == b.in {
+			return 0
+		}
+		if b.in {
+			return -1
+		}
+		return 1
+	})
+	return edits
 }
 
 func (f *fold) countPartitions() int {

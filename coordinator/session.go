@@ -144,7 +144,7 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 	}
 	old := LeaseID(c.session.lease.Swap(int64(lease)))
 	c.session.incarnation = rev
-	c.log.Info("broker registered", "broker", c.o.Self.ID, "incarnation", rev)
+	c.log.Debug("broker registered", "broker", c.o.Self.ID, "incarnation", rev)
 	// What hung on an earlier lease, the controller's key above all, goes at once.
 	for _, id := range []LeaseID{old, predecessor} {
 		if id != 0 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -228,6 +229,9 @@ func (c *Cluster) moreReplicas(im *Image, t *Topic, total int, assignment [][]pr
 func (im *Image) colliding(name string) *Topic {
 	if t, ok := im.Topic(name); ok {
 		return t
+	}
+	if !strings.ContainsAny(name, "._") {
+		return nil // it can collide with nothing but itself
 	}
 	for _, t := range im.topics {
 		if sameFolded(t.Name, name) {

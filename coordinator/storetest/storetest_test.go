@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/lockstep-log/lockstep/coordinator"
 )
@@ -39,8 +42,7 @@ func TestMemStoreKeepsTheContract(t *testing.T) {
 	})
 }
 
-// One etcd in this process for all stories, each under its own prefix. The
-// leases run on the real clock: a story that waits for an end waits by a watch.
+// One etcd in this process, called without a connection.
 func TestEmbeddedEtcdKeepsTheContract(t *testing.T) {
 	e, err := coordinator.StartEmbedded(context.Background(), coordinator.EmbeddedOptions{
 		Dir:    filepath.Join(t.TempDir(), "etcd"),
@@ -54,11 +56,45 @@ func TestEmbeddedEtcdKeepsTheContract(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	runEtcd(t, e.Store())
+}
+
+// An etcd with a listener, reached by its address as an outside one is.
+func TestDialedEtcdKeepsTheContract(t *testing.T) {
+	cfg := embed.NewConfig()
+	cfg.Dir = filepath.Join(t.TempDir(), "etcd")
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
+	any := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{any}, []url.URL{any}
+	cfg.ListenPeerUrls = nil
+	cfg.TickMs, cfg.ElectionMs = 20, 100
+	e, err := embed.StartEtcd(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	<-e.Server.ReadyNotify()
+
+	s, err := coordinator.DialEtcd([]string{e.Clients[0].Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	runEtcd(t, s)
+}
+
+// runEtcd tells the stories each under its own prefix. The leases run on the
+// real clock: a story that waits for an end waits by a watch.
+func runEtcd(t *testing.T, s *coordinator.EtcdStore) {
 	n := 0
-	Run(t, func(t *testing.T) Harness {
+	Run(t, func(*testing.T) Harness {
 		n++
 		return Harness{
-			Store:  e.Store(),
+			Store:  s,
 			Prefix: fmt.Sprintf("/p%d/", n),
 			Lapse: func(ttl time.Duration) {
 				if ttl < shortest {
@@ -66,7 +102,7 @@ func TestEmbeddedEtcdKeepsTheContract(t *testing.T) {
 				}
 			},
 			Compact: func(t *testing.T, rev int64) {
-				if err := e.Compact(context.Background(), rev); err != nil {
+				if err := s.Compact(context.Background(), rev); err != nil {
 					t.Fatal(err)
 				}
 			},

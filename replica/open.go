@@ -100,17 +100,20 @@ func (p *Partition) openLocks(end protocol.Offset) (protocol.Offset, error) {
 	return c.Applied() + 1, nil
 }
 
-func (p *Partition) foldLocks(b record.Batch) error {
+func (p *Partition) foldLocks(b record.Batch) error { return foldBatch(p.locks, b, p.opts.Limits) }
+
+// foldBatch opens a batch only when the table needs to see its records.
+func foldBatch(table *conflict.Coordinator, b record.Batch, limits record.Limits) error {
 	if !conflict.NeedsRecords(b) {
-		p.locks.Fold(b, nil)
+		table.Fold(b, nil)
 		return nil
 	}
-	recs, err := b.Open(p.opts.Limits)
+	recs, err := b.Open(limits)
 	if err != nil {
 		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 	}
 	defer recs.Release()
-	p.locks.Fold(b, &recs)
+	table.Fold(b, &recs)
 	return nil
 }
 

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
 
-// dumpCommand decodes what a broker keeps on disk. It only reads.
+// dumpCommand decodes what a broker keeps on disk.
 type dumpCommand struct {
 	s       *streams
 	format  format
@@ -16,35 +16,38 @@ type dumpCommand struct {
 	replay  bool
 }
 
-// replayLocks folds the log of a partition directory anew and compares the
-// outcome with the lock table that is kept beside it.
-var replayLocks func(d *dumpCommand, dir string) error
-
 func newDump(s *streams) *cobra.Command {
 	d := &dumpCommand{s: s}
 	cmd := &cobra.Command{
 		Use:   "dump PATH",
-		Short: "Decode a segment, or compare a lock table with its log",
-		Example: "  lockstep dump lockstep-data/.../00000000000000000000.log --records\n" +
-			"  lockstep dump --replay lockstep-data/...",
+		Short: "Decode a segment or a lock table, or compare a lock table with its log",
+		Long: "Decode what is on disk, of a broker that does not run: a segment file, or the lock table of\n" +
+			"one partition's directory or of a whole data directory. With --replay each lock table is\n" +
+			"compared with a replay of its log; exit 1 if they differ. A directory is recovered first,\n" +
+			"as a start of the broker would.",
+		Example: "  lockstep dump lockstep-data/logs/accounts-0.*/00000000000000000000.log --records\n" +
+			"  lockstep dump lockstep-data/logs/accounts-0.*\n" +
+			"  lockstep dump --replay lockstep-data",
 		Args: arguments(1, 1, "a path"),
 		RunE: func(_ *cobra.Command, args []string) error { return d.run(args[0]) },
 	}
 	cmd.Flags().BoolVar(&d.records, "records", false, "print the records in each batch, with their headers")
-	cmd.Flags().BoolVar(&d.replay, "replay", false, "fold the log in the directory PATH anew and compare the lock table with it")
+	cmd.Flags().BoolVar(&d.replay, "replay", false, "fold each log anew and compare the lock table with it")
 	d.format.flag(cmd)
 	return cmd
 }
 
 func (d *dumpCommand) run(path string) error {
-	if d.replay {
-		if replayLocks == nil {
-			return errors.New("this build cannot replay a lock table")
-		}
-		return replayLocks(d, path)
-	}
-	if filepath.Ext(path) != ".log" {
-		return fmt.Errorf("%s is not a segment: its name does not end in .log", path)
+	stat, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case stat.IsDir():
+		return d.locks(path)
+	case filepath.Ext(path) != ".log":
+		return fmt.Errorf("%s is neither a segment, whose name ends in .log, nor a directory", path)
+	case d.replay:
+		return fmt.Errorf("%s is a file; --replay takes a data directory or one partition's directory in it", path)
 	}
 	return d.segment(path)
 }

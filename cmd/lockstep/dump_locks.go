@@ -1,0 +1,155 @@
+package main
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// Where a data directory keeps its logs and its lock base.
+const (
+	logsDir  = "logs"
+	locksDir = "locks"
+)
+
+// dumpedLock is one row of a lock table.
+type dumpedLock struct {
+	Partition string          `json:"partition" yaml:"partition"`
+	Lock      string          `json:"lock" yaml:"lock"`
+	Last      protocol.Offset `json:"last" yaml:"last"`
+	By        string          `json:"by,omitempty" yaml:"by,omitempty"`
+}
+
+// dumpedTable is the outcome of --replay for one partition.
+type dumpedTable struct {
+	Partition string          `json:"partition" yaml:"partition"`
+	LogStart  protocol.Offset `json:"log_start" yaml:"log_start"`
+	LogEnd    protocol.Offset `json:"log_end" yaml:"log_end"`
+	Locks     int             `json:"locks" yaml:"locks"`
+	Replayed  int             `json:"replayed" yaml:"replayed"`
+	Equal     bool            `json:"equal" yaml:"equal"`
+	Differ    []string        `json:"differ,omitempty" yaml:"differ,omitempty"`
+}
+
+// locks prints or compares the lock tables of a data directory, or of one
+// partition's directory in it.
+func (d *dumpCommand) locks(path string) (err error) {
+	path = filepath.Clean(path)
+	data, partitions := path, []string(nil)
+	if filepath.Base(filepath.Dir(path)) == logsDir {
+		data, partitions = filepath.Dir(filepath.Dir(path)), []string{path}
+	} else if partitions, err = filepath.Glob(filepath.Join(path, logsDir, "*-*.*")); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(data, locksDir)); err != nil {
+		return fmt.Errorf("%s is no data directory: %w", data, err)
+	}
+	lock, err := segment.LockDir(vfs.Default, data)
+	if err != nil {
+		return fmt.Errorf("%w; stop the broker first", err)
+	}
+	base, err := conflict.OpenBase(vfs.Default, filepath.Join(data, locksDir))
+	if err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	defer func() { err = errors.Join(err, base.Close(), lock.Close()) }()
+	var differ bool
+	for _, dir := range partitions {
+		equal, err := d.table(base, dir)
+		if err != nil {
+			return err
+		}
+		differ = differ || !equal
+	}
+	if differ {
+		return errNegative
+	}
+	return nil
+}
+
+// table handles one partition.
+func (d *dumpCommand) table(base *conflict.Base, dir string) (equal bool, err error) {
+	name, id, err := partitionOf(dir)
+	if err != nil {
+		return false, err
+	}
+	c, err := replica.Compare(replica.Options{
+		FS: vfs.Default, Dir: dir, ID: id, Base: base, Budget: conflict.NewBudget(0),
+		Settings: replica.Settings{LockRetentionMs: -1, LockIDRetention: -1, ProducerMs: 1 << 60},
+		NowMs:    func() int64 { return time.Now().UnixMilli() }, Logger: slog.New(slog.NewTextHandler(d.s.err, nil)),
+	})
+	if err != nil {
+		return false, err
+	}
+	if !d.replay {
+		return true, d.rows(name, c.Table)
+	}
+	out := dumpedTable{name, c.LogStart, c.LogEnd, c.Locks, c.Replayed, len(c.Differ) == 0, c.Differ}
+	return out.Equal, d.format.render(d.s.out, out, func(w io.Writer) {
+		verdict := "equal"
+		if !out.Equal {
+			verdict = "DIFFERENT"
+		}
+		fmt.Fprintf(w, "%s: %s: %d locks in the table, %d in a replay of offsets %d to %d\n", name, verdict, out.Locks, out.Replayed, int64(out.LogStart), int64(out.LogEnd))
+		for _, line := range out.Differ {
+			fmt.Fprintln(w, "  "+line)
+		}
+	})
+}
+
+// rows prints a table.
+func (d *dumpCommand) rows(partition string, table []replica.LockEntry) error {
+	rows := make([]dumpedLock, len(table))
+	for i, e := range table {
+		rows[i] = dumpedLock{partition, string(protocol.AppendLockName(nil, e.Name)), e.Last, e.By}
+	}
+	return d.format.render(d.s.out, rows, func(w io.Writer) {
+		fmt.Fprintln(w, "PARTITION\tLOCK\tLAST\tBY")
+		for _, r := range rows {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", r.Partition, r.Lock, int64(r.Last), dashed(r.By))
+		}
+	})
+}
+
+func dashed(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// partitionOf reads a partition directory's name, TOPIC-INDEX.TOPICID.
+func partitionOf(dir string) (name string, id protocol.TopicPartition, err error) {
+	base := filepath.Base(dir)
+	dot := strings.LastIndexByte(base, '.')
+	if dot < 0 {
+		return "", id, fmt.Errorf("%s is no partition's directory: its name is not TOPIC-INDEX.TOPICID", dir)
+	}
+	name = base[:dot]
+	raw, err := base64.RawURLEncoding.DecodeString(base[dot+1:])
+	dash := strings.LastIndexByte(name, '-')
+	if err != nil || len(raw) != len(id.Topic) || dash < 0 {
+		return "", id, fmt.Errorf("%s is no partition's directory: its name is not TOPIC-INDEX.TOPICID", dir)
+	}
+	index, err := strconv.ParseInt(name[dash+1:], 10, 32)
+	if err != nil {
+		return "", id, fmt.Errorf("%s is no partition's directory: %w", dir, err)
+	}
+	copy(id.Topic[:], raw)
+	id.Index = int32(index)
+	return name, id, nil
+}

@@ -18,8 +18,8 @@ type chunk [chunkBytes]byte
 // ref is chunk<<16 | place within the chunk.
 type ref uint32
 
-// arenaBytesMax is how much refs can reach. A generation is frozen long before.
-const arenaBytesMax = 1 << 32
+// arenaChunksMax is how much refs can reach: 4 GiB.
+const arenaChunksMax = 1 << 16
 
 // add keeps a copy of b, which has at most 255 bytes.
 func (a *arena) add(b []byte, budget *Budget) ref {

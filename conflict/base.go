@@ -30,6 +30,8 @@ type Base struct {
 	next  atomic.Uint64 // number of the next such table
 	table sstable.WriterOptions
 
+	ingestMin int // entries from which on a generation is written as a table
+
 	failed chan struct{} // closed at the first error in the background
 	fail   sync.Once
 	cause  error // set before failed is closed
@@ -45,7 +47,7 @@ const (
 
 // OpenBase opens or creates the Base in a directory that nobody else uses.
 func OpenBase(fs vfs.FS, dir string) (*Base, error) {
-	b := &Base{fs: fs, dir: fs.PathJoin(dir, "incoming"), failed: make(chan struct{})}
+	b := &Base{fs: fs, dir: fs.PathJoin(dir, "incoming"), ingestMin: ingestEntriesMin, failed: make(chan struct{})}
 	if err := fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("open lock base %s: %w", dir, err)
 	}

@@ -14,8 +14,6 @@ import "github.com/lockstep-log/lockstep/protocol"
 const (
 	// foldBytesMax bounds what a restart has to read again.
 	foldBytesMax = 1 << 30
-	// generationBytesMax keeps refs within 32 bits.
-	generationBytesMax = arenaBytesMax / 4
 	// frozenMax bounds the tables that a lookup searches while the high
 	// watermark stands still.
 	frozenMax = 4
@@ -23,13 +21,7 @@ const (
 
 func (c *Coordinator) freezeIfDue() {
 	g := &c.young
-	if g.end-g.start >= generationOffsetsMax || g.bytes() >= generationBytesMax {
-		c.freeze()
-	}
-	if c.base == nil || len(c.frozen) >= frozenMax {
-		return
-	}
-	if g.logBytes >= foldBytesMax || c.budget.wantsFrozen(g.bytes()) {
+	if len(c.frozen) < frozenMax && (g.logBytes >= foldBytesMax || c.budget.wantsFrozen(g.bytes())) {
 		c.freeze()
 	}
 }

@@ -37,9 +37,17 @@ func (t *idText) set(id []byte) { t.n = uint8(copy(t.bytes[:], id)) }
 
 func (t *idText) text() []byte { return t.bytes[:t.n] }
 
-// Offsets of a generation are 32 bits from its start. Freezing at half of that
-// leaves room for any batch.
-const generationOffsetsMax = 1 << 31
+// Offsets of a generation and places in its arena have 32 bits. To freeze at
+// half of that leaves room for any batch.
+const (
+	generationOffsetsMax = 1 << 31
+	generationChunksMax  = arenaChunksMax / 2
+)
+
+// overflows reports whether the next batch might be too much for 32 bits.
+func (g *generation) overflows() bool {
+	return g.end-g.start >= generationOffsetsMax || len(g.names.chunks) >= generationChunksMax
+}
 
 func (g *generation) empty() bool { return g.end < g.start }
 

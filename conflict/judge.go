@@ -26,12 +26,42 @@ func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 //	L not known, basis+1 >= history  admitted
 //	L not known, basis+1 <  history  UNKNOWN
 func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
-	c.touch(r)
-	if r.maxBasis >= highWatermark {
-		c.locksOfRecords(r, highWatermark, v)
-		return
+	if len(r.locks) > 1 {
+		c.Touch(r)
 	}
-	c.judgeLocks(r, r.locks, v)
+	switch {
+	case r.maxBasis >= highWatermark:
+		c.locksOfRecords(r, highWatermark, v)
+	case !c.nothingSpeaksAgainst(r):
+		c.judgeLocks(r, r.locks, v)
+	}
+}
+
+// Touch reads ahead what Locks will ask of memory. An owner that is about to
+// judge several small requests touches all of them first: memory is then
+// waited for once, and not by each. It changes nothing and may be left out.
+func (c *Coordinator) Touch(r *Request) { r.touched = c.young.locks.touch(r.locks) }
+
+// nothingSpeaksAgainst reports whether all locks are seen to be admitted by
+// the young generation alone, as they nearly always are. If not, judgeLocks
+// finds out.
+func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
+	g := &c.young
+	before := g.start - 1
+	for i := range r.locks {
+		l := &r.locks[i]
+		if !l.is(judged) {
+			continue
+		}
+		if l.is(all) || l.earlier >= 0 || l.basis < before {
+			return false
+		}
+		// A lock without a mark has value 0 and comes out as before.
+		if before+protocol.Offset(g.locks.get(l.hash)>>32) > l.basis {
+			return false
+		}
+	}
+	return true
 }
 
 // locksOfRecords is Locks for a request that claims a basis that cannot be:
@@ -61,26 +91,13 @@ func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refus
 	}
 }
 
-// touch reads the slots of all locks, so that the processor fetches them side
-// by side. One by one each lock would wait for memory alone.
-func (c *Coordinator) touch(r *Request) {
-	if len(r.locks) < 2 {
-		return
-	}
-	sum := uint64(0)
-	for i := range r.locks {
-		sum ^= c.young.locks.touch(r.locks[i].hash)
-	}
-	r.touched = sum
-}
-
 func (c *Coordinator) judgeLocks(r *Request, locks []lock, v *Verdict) {
 	for i := range locks {
 		l := &locks[i]
 		switch {
-		case !l.judged || r.appends[l.append].repeat:
+		case !l.is(judged) || r.appends[l.append].repeat:
 			continue
-		case l.all:
+		case l.is(all):
 			c.judgeAll(r, l, v)
 		default:
 			c.judgeLock(r, l, v)
@@ -125,7 +142,7 @@ func (c *Coordinator) lastAfter(h hash, basis protocol.Offset) (last protocol.Of
 // judgeOld is judgeLock for a basis below the window and a lock that is not
 // in it.
 func (c *Coordinator) judgeOld(r *Request, l *lock, v *Verdict) {
-	last, by, err := c.base.lock(r.text(l.name))
+	last, by, err := c.base.lock(r.name(l))
 	switch {
 	case err != nil:
 		v.Err = err
@@ -154,14 +171,14 @@ func (c *Coordinator) judgeAll(r *Request, l *lock, v *Verdict) {
 func (c *Coordinator) conflict(r *Request, l *lock, last protocol.Offset, by []byte, v *Verdict) {
 	v.Await = last
 	v.Refusal = &protocol.Refusal{
-		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.text(l.raw)),
+		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.rawName(l)),
 		Last: last, Basis: l.basis, By: string(by),
 	}
 }
 
 func (c *Coordinator) unknown(r *Request, l *lock) *protocol.Refusal {
 	return &protocol.Refusal{
-		Kind: protocol.RefusalUnknown, Record: l.record, Lock: string(r.text(l.raw)),
+		Kind: protocol.RefusalUnknown, Record: l.record, Lock: string(r.rawName(l)),
 		Last: protocol.None, Basis: l.basis, HistoryStart: c.historyStart(),
 	}
 }
@@ -170,11 +187,11 @@ func (c *Coordinator) unknown(r *Request, l *lock) *protocol.Refusal {
 // a, or in none when a is -1.
 func (r *Request) inBatch(l *lock, earlier, a int32) *protocol.Refusal {
 	refusal := &protocol.Refusal{
-		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.text(l.raw)),
+		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.rawName(l)),
 		Last: protocol.None, LastInBatch: true, EarlierRecord: earlier, Basis: l.basis,
 	}
 	if a >= 0 {
-		refusal.By = string(r.text(r.appends[a].id))
+		refusal.By = string(r.id(r.appends[a].id))
 	}
 	return refusal
 }

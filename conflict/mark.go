@@ -77,7 +77,9 @@ func (c *Coordinator) begin(base protocol.Offset) {
 	if base <= c.young.end {
 		panic(fmt.Sprintf("conflict: offset %d is marked, and %d was before", base, c.young.end))
 	}
-	c.freezeIfDue()
+	if c.young.overflows() {
+		c.freeze()
+	}
 }
 
 // advance notes that the log is folded up to and including end.
@@ -87,14 +89,16 @@ func (c *Coordinator) advance(end protocol.Offset, bytes int) {
 }
 
 func (c *Coordinator) mark(r *Request, base protocol.Offset) {
+	g := &c.young
 	for i := range r.locks {
-		if l := &r.locks[i]; l.marks && !l.all && !r.appends[l.append].repeat {
-			c.young.mark(l.hash, r.text(l.name), base+protocol.Offset(l.record), c.budget)
+		if l := &r.locks[i]; l.flags&(marks|all) == marks && !r.appends[l.append].repeat {
+			g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
 		}
 	}
-	for i := range r.appends {
-		if a := &r.appends[i]; a.id.n != 0 && !a.repeat {
-			c.young.remember(a.idHash, r.text(a.id), base+protocol.Offset(a.first), uint32(a.last-a.first+1), a.content, c.budget)
+	for i := range r.ids {
+		id := &r.ids[i]
+		if a := &r.appends[id.append]; !a.repeat {
+			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, c.budget)
 		}
 	}
 	c.markNewest(r, base)
@@ -108,6 +112,6 @@ func (c *Coordinator) markNewest(r *Request, base protocol.Offset) {
 	c.newest.offset = base + protocol.Offset(index)
 	c.newest.by.n = 0
 	if a >= 0 {
-		c.newest.by.set(r.text(r.appends[a].id))
+		c.newest.by.set(r.id(r.appends[a].id))
 	}
 }

@@ -15,18 +15,19 @@ import (
 // goroutine and with its log in memory: judge, append, commit, flush, and open
 // again after this or that was lost.
 type partition struct {
-	t        testing.TB
-	fs       *vfs.MemFS
-	base     *Base
-	budget   *Budget
-	locks    *Coordinator
-	log      []record.Batch
-	start    protocol.Offset // log start
-	end      protocol.Offset
-	hw       protocol.Offset
-	nowMs    int64
-	options  Options
-	inMemory bool
+	t       testing.TB
+	fs      *vfs.MemFS
+	base    *Base
+	budget  *Budget
+	locks   *Coordinator
+	log     []record.Batch
+	start   protocol.Offset // log start
+	end     protocol.Offset
+	hw      protocol.Offset
+	nowMs   int64
+	options Options
+
+	ingestMin int // of the Base; 0: its default
 }
 
 var testPartition = protocol.TopicPartition{Topic: protocol.TopicID{1}, Index: 7}
@@ -42,12 +43,13 @@ func (p *partition) open() {
 	base, err := OpenBase(p.fs, "base")
 	p.must(err)
 	p.base = base
+	if p.ingestMin > 0 {
+		base.ingestMin = p.ingestMin
+	}
 	o := p.options
 	o.Budget, o.LogStart, o.LogEnd = p.budget, p.start, p.end
-	if !p.inMemory {
-		o.Base, err = base.Partition(testPartition)
-		p.must(err)
-	}
+	o.Base, err = base.Partition(testPartition)
+	p.must(err)
 	p.locks, err = Open(o)
 	p.must(err)
 	p.fold()
@@ -178,7 +180,7 @@ func (p *partition) propose(b record.Batch, pol Policy) (outcome string) {
 
 // digest is checked around Judge where a partition is small enough.
 func (p *partition) digest() (d [16]byte) {
-	if p.inMemory || p.end > 64 {
+	if p.end > 64 {
 		return d
 	}
 	d, err := p.locks.Digest()

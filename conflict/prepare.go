@@ -118,42 +118,55 @@ func (r *Request) addRecord(w *record.Walker) {
 // it when it is that one's neighbour and has the same lock-id.
 func (r *Request) toAppend(w *record.Walker) {
 	id := r.headers.ID
-	if r.hashing && r.lastOf+1 == w.OffsetDelta {
-		a := &r.appends[len(r.appends)-1]
-		if bytes.Equal(r.text(a.id), id) {
-			a.last = w.OffsetDelta
-			return
-		}
+	if r.hashing && r.lastOf+1 == w.OffsetDelta && bytes.Equal(r.id(int32(len(r.ids)-1)), id) {
+		r.appends[len(r.appends)-1].last = w.OffsetDelta
+		return
 	}
 	r.endAppend()
-	a := lockAppend{first: w.OffsetDelta, last: w.OffsetDelta, twin: -1}
+	a := lockAppend{first: w.OffsetDelta, last: w.OffsetDelta, id: -1}
 	if id != nil {
-		a.id, a.idHash = r.keep(id), hashOf(id)
-		r.content.begin(id)
-		r.hashing = true
+		a.id = int32(len(r.ids))
+		r.addID(id)
 	}
 	r.appends = append(r.appends, a)
+}
+
+func (r *Request) addID(id []byte) {
+	r.ids = append(r.ids, lockID{
+		hash: hashOf(id), at: r.keep(id), n: uint8(len(id)), append: int32(len(r.appends)), twin: -1,
+	})
+	r.content.begin(id)
+	r.hashing = true
 }
 
 // endAppend completes the last append: no record joins it any more.
 func (r *Request) endAppend() {
 	if r.hashing {
-		r.appends[len(r.appends)-1].content = r.content.end()
+		r.ids[len(r.ids)-1].content = r.content.end()
 		r.hashing = false
 	}
 }
 
 func (r *Request) addLock(item *protocol.LockItem, index int32) {
-	l := lock{
-		basis: item.Basis, raw: r.keep(item.Raw), record: index, append: int32(len(r.appends) - 1), earlier: -1,
-		judged: item.Kind.Judged(), marks: item.Kind.Marks(), all: item.All,
+	r.locks = append(r.locks, lock{
+		basis: item.Basis, at: r.keep(item.Raw), raw: uint16(len(item.Raw)),
+		record: index, append: int32(len(r.appends) - 1), earlier: -1,
+	})
+	l := &r.locks[len(r.locks)-1]
+	l.flags = flagsOf[item.Kind]
+	if item.All {
+		l.flags |= all
+		return
 	}
-	l.name = l.raw
-	if !item.All {
-		l.hash = hashOf(item.Name)
-		if len(item.Name) != len(item.Raw) { // it held %XX
-			l.name = r.keep(item.Name)
-		}
+	l.hash = hashOf(item.Name)
+	if len(item.Name) != len(item.Raw) { // it held %XX
+		l.decoded = uint8(len(item.Name))
+		r.keep(item.Name)
 	}
-	r.locks = append(r.locks, l)
+}
+
+var flagsOf = [...]lockFlags{
+	protocol.LockWrite:  judged | marks,
+	protocol.LockRead:   judged,
+	protocol.LockAppend: marks,
 }

@@ -47,7 +47,7 @@ func (c *Coordinator) Refuse(r *Request, refusal *protocol.Refusal, nowMs int64)
 func (r *Request) idOf(index int32) string {
 	for i := range r.appends {
 		if a := &r.appends[i]; a.first <= index && index <= a.last {
-			return string(r.text(a.id))
+			return string(r.id(a.id))
 		}
 	}
 	return ""

@@ -10,31 +10,30 @@ import "github.com/lockstep-log/lockstep/protocol"
 // something written must never be told of a conflict with itself.
 func (c *Coordinator) Repeats(r *Request) Verdict {
 	v := Verdict{Await: protocol.None, FirstOffset: protocol.None}
+	if len(r.ids) == 0 {
+		return v
+	}
 	found, await := 0, protocol.None
-	for i := range r.appends {
-		a := &r.appends[i]
-		a.repeat = false
-		if a.id.n == 0 {
-			continue
-		}
-		entry, ok, err := c.appended(a.idHash, r.text(a.id))
+	for i := range r.ids {
+		id := &r.ids[i]
+		entry, ok, err := c.appended(id.hash, r.id(int32(i)))
+		repeat := &r.appends[id.append].repeat
+		*repeat = ok || id.twin >= 0
 		switch {
 		case err != nil:
 			v.Err = err
 			return v
-		case ok && entry.digest != a.content:
-			v.Refusal, v.Await = r.duplicate(a, entry.first), entry.first
+		case ok && entry.digest != id.content:
+			v.Refusal, v.Await = r.duplicate(int32(i), entry.first), entry.first
 			return v
 		case ok:
 			if found++; v.FirstOffset == protocol.None {
 				v.FirstOffset = entry.first
 			}
-			a.repeat, await = true, max(await, entry.last())
-		case a.twin >= 0:
-			if v.Refusal = r.judgeTwin(a); v.Refusal != nil {
-				return v
-			}
-			a.repeat = true
+			await = max(await, entry.last())
+		case *repeat && r.ids[id.twin].content != id.content:
+			v.Refusal = r.duplicateInBatch(int32(i))
+			return v
 		}
 	}
 	if v.Duplicate = found == len(r.appends) && r.plain == 0; v.Duplicate {
@@ -45,25 +44,23 @@ func (c *Coordinator) Repeats(r *Request) Verdict {
 	return v
 }
 
-// judgeTwin judges an append whose id was first used by this very batch.
-func (r *Request) judgeTwin(a *lockAppend) *protocol.Refusal {
-	twin := &r.appends[a.twin]
-	if twin.content == a.content {
-		return nil
+func (r *Request) duplicate(id int32, first protocol.Offset) *protocol.Refusal {
+	return &protocol.Refusal{
+		Kind: protocol.RefusalDuplicate, Record: r.appends[r.ids[id].append].first, ID: string(r.id(id)),
+		Last: first, Basis: protocol.None,
 	}
-	first := twin
-	for first.twin >= 0 {
-		first = &r.appends[first.twin]
-	}
-	refusal := r.duplicate(a, protocol.None)
-	refusal.LastInBatch, refusal.EarlierRecord = true, first.first
-	return refusal
 }
 
-func (r *Request) duplicate(a *lockAppend, first protocol.Offset) *protocol.Refusal {
-	return &protocol.Refusal{
-		Kind: protocol.RefusalDuplicate, Record: a.first, ID: string(r.text(a.id)), Last: first, Basis: protocol.None,
+// duplicateInBatch names the append of this very batch that was first to use
+// the id.
+func (r *Request) duplicateInBatch(id int32) *protocol.Refusal {
+	first := id
+	for r.ids[first].twin >= 0 {
+		first = r.ids[first].twin
 	}
+	refusal := r.duplicate(id, protocol.None)
+	refusal.LastInBatch, refusal.EarlierRecord = true, r.appends[r.ids[first].append].first
+	return refusal
 }
 
 // dropped lists the records of the repeats; nil for none.

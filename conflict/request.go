@@ -17,6 +17,7 @@ import (
 type Request struct {
 	records []lockRecord
 	appends []lockAppend
+	ids     []lockID
 	locks   []lock
 	bytes   []byte // names and ids
 	lastOf  int32  // the last record
@@ -46,35 +47,68 @@ type lockRecord struct {
 // lockAppend is what is judged as one: a record, or neighbours with one lock-id.
 type lockAppend struct {
 	first, last int32 // records
-	id          span  // empty: none
-	idHash      hash
-	content     digest
-	twin        int32 // the latest append before it with the same id; -1 for none
+	id          int32 // place in ids; -1 for none
 	repeat      bool  // scratch of Repeats: it was appended before
+}
+
+// lockID is the lock-id of one append.
+type lockID struct {
+	hash    hash
+	content digest
+	at      uint32 // in Request.bytes
+	n       uint8
+	append  int32 // place in appends
+	twin    int32 // the latest of ids before it that is the same; -1 for none
 }
 
 // lock is one item of a list.
 type lock struct {
-	hash      hash
-	basis     protocol.Offset
-	name, raw span
-	record    int32 // index in the batch
-	append    int32 // place in appends
-	earlier   int32 // place of the latest lock before this append that marks the same; -1 for none
-	judged    bool
-	marks     bool
-	all       bool // "*"
+	hash    hash // of the decoded name; nothing for "*"
+	basis   protocol.Offset
+	at      uint32 // the raw name in Request.bytes; a decoded one that differs is behind it
+	raw     uint16 // bytes of the raw name
+	decoded uint8  // bytes of a decoded name that differs
+	flags   lockFlags
+	record  int32 // index in the batch
+	append  int32 // place in appends
+	earlier int32 // place of the latest lock before this append that marks the same; -1 for none
 }
 
-// span is a piece of Request.bytes.
-type span struct{ at, n uint32 }
+type lockFlags uint8
 
-func (r *Request) text(s span) []byte { return r.bytes[s.at : s.at+s.n : s.at+s.n] }
+const (
+	judged lockFlags = 1 << iota
+	marks
+	all // "*"
+)
 
-func (r *Request) keep(b []byte) span {
-	s := span{uint32(len(r.bytes)), uint32(len(b))}
+func (l *lock) is(f lockFlags) bool { return l.flags&f != 0 }
+
+// rawName is the name as the header has it.
+func (r *Request) rawName(l *lock) []byte { return r.bytes[l.at : l.at+uint32(l.raw)] }
+
+// name is the decoded name.
+func (r *Request) name(l *lock) []byte {
+	if l.decoded == 0 {
+		return r.rawName(l)
+	}
+	at := l.at + uint32(l.raw)
+	return r.bytes[at : at+uint32(l.decoded)]
+}
+
+func (r *Request) id(place int32) []byte {
+	if place < 0 {
+		return nil
+	}
+	id := &r.ids[place]
+	return r.bytes[id.at : id.at+uint32(id.n)]
+}
+
+// keep copies b and returns its place.
+func (r *Request) keep(b []byte) uint32 {
+	at := len(r.bytes)
 	r.bytes = append(r.bytes, b...)
-	return s
+	return uint32(at)
 }
 
 // locksOf are the locks of one of r.records.
@@ -107,7 +141,7 @@ func (r *Request) Release() {
 }
 
 func (r *Request) reset(b record.Batch) {
-	r.records, r.appends, r.locks = r.records[:0], r.appends[:0], r.locks[:0]
+	r.records, r.appends, r.ids, r.locks = r.records[:0], r.appends[:0], r.ids[:0], r.locks[:0]
 	r.bytes, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, b.Size(), protocol.None
 	r.hashing = false
 }

@@ -4,14 +4,14 @@ import "unsafe"
 
 // table is an exact map from hash to a value that is not 0.
 //
-// It is extendible hashing: a directory, indexed by the first depth bits of
-// hi, points to segments of a fixed size, which are probed linearly from lo.
+// It is extendible hashing: a directory, indexed by the first bits of hi,
+// points to segments of a fixed size, which are probed linearly from lo.
 //
-//	hi: 01|10110…        directory          segments
-//	    depth = 2    ┌─ 00 ─────────┬──► [slots] depth 1
-//	                 │  01 ─────────┘
-//	                 │  10 ────────────► [slots] depth 2
-//	                 └─ 11 ────────────► [slots] depth 2
+//	hi: 01|10110…       directory         segments
+//	    shift = 62   ┌─ 00 ────────┬──► [slots] depth 1
+//	                 │  01 ────────┘
+//	                 │  10 ───────────► [slots] depth 2
+//	                 └─ 11 ───────────► [slots] depth 2
 //
 // A segment that is three quarters full is split in two. One table that
 // doubles as a whole was tried first: it stops the partition for tens of
@@ -24,11 +24,11 @@ import "unsafe"
 // Entries hold no pointers: the garbage collector does not look into them.
 type table struct {
 	small     []slot     // while directory is nil; its length is a power of two
-	directory []*slots   // 1<<depth entries
+	directory []*slot    // 1<<(64-shift) entries, at least two: a segment's first slot
 	segments  []*segment // beside the directory: whose slots those are
-	depth     uint8
-	count     int // segments
-	n         int // entries
+	shift     uint8      // of hi, to index the directory
+	count     int        // segments
+	n         int        // entries
 }
 
 type slot struct {
@@ -57,20 +57,32 @@ type segment struct {
 func full(n, slots int) bool { return n >= slots/4*3 }
 
 // home is the run of slots that may hold h; nil in an empty table.
+//
+// The directory holds pointers to slots, not to arrays: to slice an array by
+// its pointer reads its first byte, which costs as much as the search itself.
 func (t *table) home(h hash) []slot {
 	if t.directory == nil {
 		return t.small
 	}
-	return t.directory[h.hi>>(64-t.depth)][:]
+	return unsafe.Slice(t.directory[t.index(h)], segmentSlots)
 }
 
-// touch reads where h would be, so that the reads of many hashes overlap. The
-// answer means nothing.
-func (t *table) touch(h hash) uint64 {
-	if slots := t.home(h); len(slots) != 0 {
-		return slots[h.lo&uint64(len(slots)-1)].value
+func (t *table) index(h hash) uint64 { return h.hi >> (t.shift & 63) }
+
+// touch reads both ends of the slots where the locks would be, so that memory
+// is waited for once, for all of them. The loop is bare, since a processor
+// looks ahead by instructions: at three dozen a lock it overlapped half as
+// many reads. The answer means nothing.
+func (t *table) touch(locks []lock) (sum uint64) {
+	if t.directory == nil {
+		return 0
 	}
-	return 0
+	for i := range locks {
+		h := &locks[i].hash
+		s := (*slot)(unsafe.Add(unsafe.Pointer(t.directory[t.index(*h)]), h.lo%segmentSlots*uint64(slotBytes)))
+		sum += s.hash.hi + s.value
+	}
+	return sum
 }
 
 // get returns h's value, or 0.
@@ -118,7 +130,7 @@ func (t *table) admit(h hash) bool {
 			return false
 		}
 	} else {
-		s := t.segments[h.hi>>(64-t.depth)]
+		s := t.segments[t.index(h)]
 		if full(s.n, segmentSlots) {
 			return false
 		}
@@ -150,59 +162,70 @@ func (t *table) double(b *Budget) {
 	}
 }
 
-// open moves the small table into the first segment.
+// open moves the small table into the first two segments.
 func (t *table) open(b *Budget) {
-	first := b.segment()
-	first.n, t.count = t.n, 1
-	for i := range t.small {
-		if t.small[i].value != 0 {
-			*probe(first.slots[:], t.small[i].hash) = t.small[i]
-		}
-	}
+	halves := t.halves(0, b)
+	divide(t.small, 0, halves)
 	b.used.Add(-slotBytes * int64(len(t.small)))
-	t.small, t.directory, t.segments = nil, []*slots{first.slots}, []*segment{first}
+	t.small, t.shift = nil, 63
+	t.segments = halves[:]
+	t.directory = []*slot{&halves[0].slots[0], &halves[1].slots[0]}
 }
 
 // split puts two segments in the place of the one that h belongs to.
 func (t *table) split(h hash, b *Budget) {
-	old := t.segments[h.hi>>(64-t.depth)]
-	if old.depth == t.depth {
+	old := t.segments[t.index(h)]
+	if old.depth == 64-t.shift {
 		t.deepen()
 	}
-	var halves [2]*segment
+	halves := t.halves(old.depth, b)
+	divide(old.slots[:], old.depth, halves)
+	t.replace(h, old.depth, halves)
+	b.putSegment(old)
+	t.count--
+}
+
+// halves are two empty segments for what had that depth.
+func (t *table) halves(depth uint8, b *Budget) (halves [2]*segment) {
 	for i := range halves {
 		halves[i] = b.segment()
-		halves[i].depth = old.depth + 1
+		halves[i].depth = depth + 1
 	}
-	for i := range old.slots {
-		if s := &old.slots[i]; s.value != 0 {
-			half := halves[s.hash.hi>>(63-old.depth)&1]
+	t.count += 2
+	return halves
+}
+
+// divide moves entries that share depth bits of hi, by the next bit.
+func divide(from []slot, depth uint8, to [2]*segment) {
+	for i := range from {
+		if s := &from[i]; s.value != 0 {
+			half := to[s.hash.hi>>(63-depth)&1]
 			*probe(half.slots[:], s.hash) = *s
 			half.n++
 		}
 	}
-	t.replace(h, old.depth, halves)
-	b.putSegment(old)
-	t.count++
 }
 
 // replace points the directory entries of a segment of that depth to its halves.
 func (t *table) replace(h hash, depth uint8, halves [2]*segment) {
-	span := uint64(1) << (t.depth - depth)
-	start := h.hi >> (64 - t.depth) &^ (span - 1)
+	span := t.span(depth)
+	start := t.index(h) &^ (span - 1)
 	for i := range span {
 		half := halves[i/(span/2)]
-		t.segments[start+i], t.directory[start+i] = half, half.slots
+		t.segments[start+i], t.directory[start+i] = half, &half.slots[0]
 	}
 }
 
+// span is the number of directory entries that point to a segment of a depth.
+func (t *table) span(depth uint8) uint64 { return 1 << (64 - t.shift - depth) }
+
 // deepen doubles the directory.
 func (t *table) deepen() {
-	segments, directory := make([]*segment, 2*len(t.segments)), make([]*slots, 2*len(t.segments))
+	segments, directory := make([]*segment, 2*len(t.segments)), make([]*slot, 2*len(t.segments))
 	for i := range segments {
 		segments[i], directory[i] = t.segments[i/2], t.directory[i/2]
 	}
-	t.segments, t.directory, t.depth = segments, directory, t.depth+1
+	t.segments, t.directory, t.shift = segments, directory, t.shift-1
 }
 
 // each calls f with every value, in no order.
@@ -225,7 +248,7 @@ func (t *table) runs(f func([]slot)) {
 	for i := 0; i < len(t.segments); {
 		s := t.segments[i]
 		f(s.slots[:])
-		i += 1 << (t.depth - s.depth)
+		i += int(t.span(s.depth))
 	}
 }
 
@@ -234,7 +257,7 @@ func (t *table) release(b *Budget) {
 	b.used.Add(-slotBytes * int64(len(t.small)))
 	for i := 0; i < len(t.segments); {
 		s := t.segments[i]
-		i += 1 << (t.depth - s.depth)
+		i += int(t.span(s.depth))
 		b.putSegment(s)
 	}
 	*t = table{}

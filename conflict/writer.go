@@ -36,7 +36,7 @@ func (p *Part) writer(g *generation, nowMs int64, o Options) *writer {
 
 func (w *writer) run() error {
 	write := w.batch
-	if w.g.locks.n+w.g.ids.n >= ingestEntriesMin {
+	if w.g.locks.n+w.g.ids.n >= w.part.base.ingestMin {
 		write = w.ingest
 	}
 	if err := write(); err != nil {
@@ -108,23 +108,16 @@ func (w *writer) entries(put func(key, value []byte) error) error {
 	return nil
 }
 
-// entry is a name of a generation and what belongs to it, made for sorting:
-// head is the name's first bytes, so that most comparisons look no further.
+// entry is a name of a generation and what belongs to it, made for sorting.
 type entry struct {
-	head  uint64
+	head  uint64 // eight bytes of the name, behind what all names share: few comparisons look further
 	name  ref
 	value uint32 // of a lock its offset from the start, of an id its place
 }
 
-func (g *generation) entry(name ref, value uint32) entry {
-	var head [8]byte
-	copy(head[:], g.names.at(name))
-	return entry{binary.BigEndian.Uint64(head[:]), name, value}
-}
-
 func (g *generation) sortedLocks() []entry {
 	all := make([]entry, 0, g.locks.n)
-	g.locks.each(func(value uint64) { all = append(all, g.entry(ref(value), uint32(value>>32)-1)) })
+	g.locks.each(func(value uint64) { all = append(all, entry{name: ref(value), value: uint32(value>>32) - 1}) })
 	g.sort(all)
 	return all
 }
@@ -132,7 +125,7 @@ func (g *generation) sortedLocks() []entry {
 func (g *generation) sortedIDs() []entry {
 	all := make([]entry, g.ids.n)
 	for i := range all {
-		all[i] = g.entry(g.ids.at(i).id, uint32(i))
+		all[i] = entry{name: g.ids.at(i).id, value: uint32(i)}
 	}
 	g.sort(all)
 	return all
@@ -140,6 +133,12 @@ func (g *generation) sortedIDs() []entry {
 
 // sort orders entries by name, then by value.
 func (g *generation) sort(all []entry) {
+	shared := g.sharedBytes(all)
+	for i := range all {
+		var head [8]byte
+		copy(head[:], g.names.at(all[i].name)[shared:])
+		all[i].head = binary.BigEndian.Uint64(head[:])
+	}
 	slices.SortFunc(all, func(a, b entry) int {
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
@@ -149,6 +148,23 @@ func (g *generation) sort(all []entry) {
 		}
 		return cmp.Compare(a.value, b.value)
 	})
+}
+
+// sharedBytes is the length of the prefix that all names have.
+func (g *generation) sharedBytes(all []entry) int {
+	if len(all) == 0 {
+		return 0
+	}
+	shared := g.names.at(all[0].name)
+	for _, e := range all {
+		name := g.names.at(e.name)
+		n := 0
+		for n < min(len(shared), len(name)) && shared[n] == name[n] {
+			n++
+		}
+		shared = shared[:n]
+	}
+	return len(shared)
 }
 
 func (g *generation) sameName(a, b entry) bool {

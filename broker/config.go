@@ -90,7 +90,7 @@ func (c Config) validate() error {
 	if c.FramesBytesMax < 2*int64(c.RequestBytesMax) {
 		return fmt.Errorf("the budget of %d bytes for all requests is less than two requests of the largest size, %d", c.FramesBytesMax, c.RequestBytesMax)
 	}
-	return nil
+	return checkTopicDefaults(c.TopicDefaults)
 }
 
 // advertised completes what clients are told from the address that was bound.

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -39,6 +40,35 @@ func brokerNames(topicDefaults map[string]string) map[string]string {
 		values[name] = value
 	}
 	return values
+}
+
+// checkTopicDefaults refuses what could not hold for every topic: better no
+// start than topics whose settings are not what was asked for.
+func checkTopicDefaults(topicDefaults map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(topicDefaults)) {
+		if err := checkTopicDefault(name, topicDefaults[name]); err != nil {
+			return fmt.Errorf("topic defaults: %w", err)
+		}
+	}
+	return nil
+}
+
+func checkTopicDefault(name, value string) error {
+	one := map[string]string{name: value}
+	d, ok := settings.Lookup(name)
+	switch {
+	case !ok && isBrokerName(name):
+		return settings.ValidateBroker(one)
+	case ok && len(d.Synonyms) == 0:
+		return fmt.Errorf("%s can be set on single topics only", name)
+	default:
+		return settings.Validate(one)
+	}
+}
+
+func isBrokerName(name string) bool {
+	_, ok := settings.LookupBroker(name)
+	return ok
 }
 
 // brokerLayers are settingLayers with what only a broker has.

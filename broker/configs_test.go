@@ -207,3 +207,21 @@ func TestABrokerTellsItsOwnSettings(t *testing.T) {
 		t.Errorf("set on all brokers: %+v", got)
 	}
 }
+
+func TestTopicDefaultsThatCannotHoldAreRefusedAtStart(t *testing.T) {
+	for defaults, says := range map[[2]string]string{
+		{"retention.ms", "soon"}:                       `"soon" for retention.ms`,
+		{"log.retention.ms", "soon"}:                   `"soon" for log.retention.ms`,
+		{"retention.mss", "1"}:                         "did you mean retention.ms?",
+		{"node.id", "1"}:                               "node.id",
+		{"leader.replication.throttled.replicas", "*"}: "single topics",
+	} {
+		cfg := Config{
+			DataDir: t.TempDir(), Listeners: []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
+			TopicDefaults: map[string]string{defaults[0]: defaults[1]},
+		}
+		if _, err := New(cfg); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", defaults, err)
+		}
+	}
+}

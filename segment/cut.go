@@ -47,7 +47,7 @@ func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []e
 	if err != nil {
 		return extent{}, nil, err
 	}
-	_, entries, err := l.lookup(s, x, func(e entry) bool { return e.pos < at.pos })
+	_, entries, err := l.lookup(s, x, 1, func(e entry) bool { return e.pos < at.pos })
 	if err != nil {
 		return extent{}, nil, err
 	}

@@ -86,21 +86,18 @@ func (c *chunk) entriesOf(n int) []entry {
 
 // lastInFile finds the last entry for which ok holds among the first total
 // entries of an index file, and how many entries there are up to it. ok must
-// hold for a prefix of the entries.
-func lastInFile(f io.ReaderAt, base protocol.Offset, total int64, ok func(entry) bool) (found entry, n int64, err error) {
+// hold for a prefix of the entries. guess is how far into the index, from 0 to
+// 1, the entry may be: where batches are alike that saves most of the reads.
+func lastInFile(f io.ReaderAt, base protocol.Offset, total int64, guess float64, ok func(entry) bool) (found entry, n int64, err error) {
 	var c chunk
 	chunks := (total + chunkEntries - 1) / chunkEntries
-	// The first chunk whose first entry is not ok.
-	beyond := sort.Search(int(chunks), func(i int) bool {
-		if err == nil {
-			err = c.read(f, base, int64(i))
-		}
-		return err != nil || !ok(c.entry(0))
+	at, err := gallop(chunks, int64(guess*float64(chunks)), func(i int64) (bool, error) {
+		err := c.read(f, base, i)
+		return err == nil && ok(c.entry(0)), err
 	})
-	if err != nil || beyond == 0 {
+	if err != nil || at < 0 {
 		return entry{}, 0, err
 	}
-	at := int64(beyond - 1)
 	if err := c.read(f, base, at); err != nil {
 		return entry{}, 0, err
 	}
@@ -110,6 +107,34 @@ func lastInFile(f io.ReaderAt, base protocol.Offset, total int64, ok func(entry)
 	}
 	i := sort.Search(in, func(i int) bool { return !ok(c.entry(i)) })
 	return c.entry(i - 1), at*chunkEntries + int64(i), nil
+}
+
+// gallop finds the greatest i below n for which ok holds, or -1, by steps that
+// double away from the guess and then halve. ok holds for a prefix.
+func gallop(n, guess int64, ok func(i int64) (bool, error)) (int64, error) {
+	below, above := int64(-1), n // ok holds at below and not at above
+	at, step := max(0, min(guess, n-1)), int64(1)
+	for above-below > 1 {
+		holds, err := ok(at)
+		if err != nil {
+			return -1, err
+		}
+		if holds {
+			below = at
+		} else {
+			above = at
+		}
+		switch {
+		case holds && below+step < above:
+			at = below + step
+		case !holds && above-step > below:
+			at = above - step
+		default:
+			at = below + (above-below)/2
+		}
+		step *= 2
+	}
+	return below, nil
 }
 
 // lastOf is lastInFile for entries in memory.

@@ -19,7 +19,8 @@ type place struct {
 func (l *Log) locate(s *snapshot, x *extent, o protocol.Offset) (place, error) {
 	from := place{pos: s.groupPos, next: s.groupOffset}
 	if !s.isActive(x) || o < s.groupOffset || s.groupPos >= x.size {
-		e, _, err := l.lookup(s, x, func(e entry) bool { return e.offset <= o })
+		guess := float64(o-x.base) / float64(x.next-x.base+1)
+		e, _, err := l.lookup(s, x, guess, func(e entry) bool { return e.offset <= o })
 		if err != nil {
 			return place{}, err
 		}
@@ -32,7 +33,7 @@ func (l *Log) locate(s *snapshot, x *extent, o protocol.Offset) (place, error) {
 // entries there are up to it; the segment's start, and none, if there is none.
 // A sealed segment's index is built again if it cannot be used; the active
 // one's is left to the writer, and reading starts at the segment's start.
-func (l *Log) lookup(s *snapshot, x *extent, ok func(entry) bool) (entry, int64, error) {
+func (l *Log) lookup(s *snapshot, x *extent, guess float64, ok func(entry) bool) (entry, int64, error) {
 	first := entry{offset: x.base, maxTime: -1}
 	total := x.entries
 	if s.isActive(x) {
@@ -47,12 +48,12 @@ func (l *Log) lookup(s *snapshot, x *extent, ok func(entry) bool) (entry, int64,
 	if total == 0 {
 		return first, 0, nil
 	}
-	e, n, err := l.lookupFile(x, total, ok)
+	e, n, err := l.lookupFile(x, total, guess, ok)
 	if err != nil && !s.isActive(x) {
 		if total, err = l.rebuildIndex(s, x); err != nil {
 			return entry{}, 0, err
 		}
-		e, n, err = l.lookupFile(x, total, ok)
+		e, n, err = l.lookupFile(x, total, guess, ok)
 	}
 	if err != nil || n == 0 {
 		return first, 0, nil
@@ -60,7 +61,7 @@ func (l *Log) lookup(s *snapshot, x *extent, ok func(entry) bool) (entry, int64,
 	return e, n, nil
 }
 
-func (l *Log) lookupFile(x *extent, total int64, ok func(entry) bool) (entry, int64, error) {
+func (l *Log) lookupFile(x *extent, total int64, guess float64, ok func(entry) bool) (entry, int64, error) {
 	if total == 0 {
 		return entry{}, 0, nil
 	}
@@ -69,7 +70,7 @@ func (l *Log) lookupFile(x *extent, total int64, ok func(entry) bool) (entry, in
 		return entry{}, 0, err
 	}
 	defer l.files.release(f)
-	return lastInFile(f, x.base, total, ok)
+	return lastInFile(f, x.base, total, guess, ok)
 }
 
 // walk steps from a known place to the first batch for which stop holds, or to

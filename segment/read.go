@@ -74,7 +74,8 @@ func (l *Log) boundOf(s *snapshot, x *extent, below protocol.Offset) (place, err
 // lastWithin is the last place between batches, from a known one on, that is
 // not behind pos.
 func (l *Log) lastWithin(s *snapshot, x *extent, from place, pos int64) (place, error) {
-	e, _, err := l.lookup(s, x, func(e entry) bool { return e.pos <= pos })
+	guess := float64(pos) / float64(x.size+1)
+	e, _, err := l.lookup(s, x, guess, func(e entry) bool { return e.pos <= pos })
 	if err != nil {
 		return place{}, err
 	}

@@ -108,7 +108,7 @@ func (l *Log) retrying(look func(*snapshot) (found, error)) (protocol.Offset, in
 
 // timeIn finds the first readable record of x with a timestamp of at least ts.
 func (l *Log) timeIn(s *snapshot, x *extent, ts int64) (found, error) {
-	e, _, err := l.lookup(s, x, func(e entry) bool { return e.maxTime < ts })
+	e, _, err := l.lookup(s, x, 0.5, func(e entry) bool { return e.maxTime < ts })
 	if err != nil {
 		return found{}, err
 	}

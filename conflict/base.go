@@ -38,8 +38,9 @@ type Base struct {
 }
 
 // Small sizes: most reads are answered by the window, most brokers are idle.
+// The cache, which is taken only as it fills, is for the filters: 10 bits a name.
 const (
-	baseCacheBytes    = 8 << 20
+	baseCacheBytes    = 32 << 20
 	baseMemTableBytes = 512 << 10
 	baseOpenFilesMax  = 256
 	bloomBitsPerKey   = 10

@@ -27,7 +27,7 @@ func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 //	L not known, basis+1 <  history  UNKNOWN
 func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
 	if len(r.locks) > 1 {
-		c.Touch(r)
+		r.touched += c.young.locks.touch(r.locks)
 	}
 	switch {
 	case r.maxBasis >= highWatermark:
@@ -37,10 +37,12 @@ func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdic
 	}
 }
 
-// Touch reads ahead what Locks will ask of memory. An owner that is about to
-// judge several small requests touches all of them first: memory is then
-// waited for once, and not by each. It changes nothing and may be left out.
-func (c *Coordinator) Touch(r *Request) { r.touched = c.young.locks.touch(r.locks) }
+// Touch reads ahead what Repeats and Locks will ask of memory. An owner that is
+// about to judge several small requests touches all of them first: memory is
+// then waited for once, and not by each. It changes nothing and may be left out.
+func (c *Coordinator) Touch(r *Request) {
+	r.touched += c.young.locks.touch(r.locks) + c.young.idIndex.touchIDs(r.ids)
+}
 
 // nothingSpeaksAgainst reports whether all locks are seen to be admitted by
 // the young generation alone, as they nearly always are. If not, judgeLocks

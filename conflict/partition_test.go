@@ -87,9 +87,9 @@ func (p *partition) close(clean bool) {
 	p.must(p.base.Close())
 }
 
-// crash loses what the Base has not synced.
-func (p *partition) crash() {
-	fs := p.fs.CrashClone(vfs.CrashCloneCfg{})
+// crash loses what the Base has not synced, or that much of it.
+func (p *partition) crash(cfg vfs.CrashCloneCfg) {
+	fs := p.fs.CrashClone(cfg)
 	p.close(false)
 	p.fs = fs
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -307,7 +309,7 @@ func (tr *trial) disturb() {
 	case 0, 1:
 		tr.seen["crash"]++
 		p.hw = p.end // what is recovered is committed
-		p.crash()
+		p.crash(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 30, 100}[tr.rng.IntN(3)], RNG: tr.rng})
 		p.open()
 	case 2:
 		tr.seen["restart"]++

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -77,7 +78,7 @@ func (s *story) run(d *datadriven.TestData) string {
 		p.close(true)
 		p.open()
 	case "crash":
-		p.crash()
+		p.crash(vfs.CrashCloneCfg{})
 		p.open()
 	case "lose-base":
 		p.loseBase()

@@ -78,11 +78,27 @@ func (t *table) touch(locks []lock) (sum uint64) {
 		return 0
 	}
 	for i := range locks {
-		h := &locks[i].hash
-		s := (*slot)(unsafe.Add(unsafe.Pointer(t.directory[t.index(*h)]), h.lo%segmentSlots*uint64(slotBytes)))
+		s := t.first(locks[i].hash)
 		sum += s.hash.hi + s.value
 	}
 	return sum
+}
+
+// touchIDs is touch for lock-ids.
+func (t *table) touchIDs(ids []lockID) (sum uint64) {
+	if t.directory == nil {
+		return 0
+	}
+	for i := range ids {
+		s := t.first(ids[i].hash)
+		sum += s.hash.hi + s.value
+	}
+	return sum
+}
+
+// first is the slot where the search for h begins. There must be a directory.
+func (t *table) first(h hash) *slot {
+	return (*slot)(unsafe.Add(unsafe.Pointer(t.directory[t.index(h)]), h.lo%segmentSlots*uint64(slotBytes)))
 }
 
 // get returns h's value, or 0.

@@ -167,7 +167,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		return cs, fmt.Errorf("open lock base: %w", err)
 	}
 	cs.add(s.base)
-	s.budget, s.files = conflict.NewBudget(0), segment.NewFiles(s.fs, filesMax)
+	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
 	cs.add(s.files)
 	s.hosted = newHosted(s)
 	cs.add(closeFunc(s.hosted.close))

@@ -31,11 +31,18 @@ func (p *Partition) housekeep() error {
 		p.syncedMs = now
 	}
 	p.producers.Expire(now - p.settings.ProducerMs)
-	end := p.log.End()
-	if end > p.saved && (p.log.Segments() > 1 || end >= p.saved+checkpointEvery) {
-		return p.checkpoint()
+	if p.log.End() >= p.saved+checkpointEvery {
+		if err := p.saveProducers(); err != nil {
+			return err
+		}
 	}
-	return nil
+	// The lock table is saved when retention waits for it, and not by the
+	// clock: a million locks take the base a second.
+	expires, err := p.log.Expires(now, p.HighWatermark())
+	if err != nil || !expires {
+		return err
+	}
+	return p.saveLocks()
 }
 
 // Retain drops the segments that the topic's retention no longer keeps. It is
@@ -60,17 +67,33 @@ func (p *Partition) Retain() (err error) {
 
 // checkpoint saves both folds. It runs in the loop, or after it.
 func (p *Partition) checkpoint() error {
+	return errors.Join(p.saveLocks(), p.saveProducers())
+}
+
+// saveLocks brings the lock base up to the high watermark.
+func (p *Partition) saveLocks() error {
 	now := p.opts.NowMs()
 	p.reap(true)
-	for work := p.locks.Checkpoint(p.HighWatermark(), now); work != nil; work = p.locks.Checkpoint(p.HighWatermark(), now) {
+	for {
+		work := p.locks.Checkpoint(p.HighWatermark(), now)
+		if work == nil {
+			p.lockedAt = p.locks.Applied()
+			return nil
+		}
 		err := work()
 		p.locks.Flushed(err)
 		if err != nil {
 			return fmt.Errorf("checkpoint the lock table: %w", err)
 		}
 	}
-	p.lockedAt = p.locks.Applied()
+}
+
+// saveProducers writes the producer table beside the log.
+func (p *Partition) saveProducers() error {
 	end := p.log.End()
+	if end == p.saved {
+		return nil
+	}
 	if err := p.log.WriteCheckpoint(producersName, end, p.producers.AppendTo(nil)); err != nil {
 		return fmt.Errorf("checkpoint the producers: %w", err)
 	}

@@ -8,10 +8,13 @@ import (
 // nowMs is the wall clock in milliseconds since 1970, as records carry it.
 func nowMs() int64 { return time.Now().UnixMilli() }
 
-// addClamped adds two non-negative numbers and stays in range.
+// addClamped adds two numbers and stays in range.
 func addClamped(a, b int64) int64 {
-	if a > math.MaxInt64-b {
+	switch {
+	case b > 0 && a > math.MaxInt64-b:
 		return math.MaxInt64
+	case b < 0 && a < math.MinInt64-b:
+		return math.MinInt64
 	}
 	return a + b
 }

@@ -1,13 +1,13 @@
 package broker
 
 import (
-	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,42 +15,52 @@ import (
 )
 
 const (
-	unansweredMax = 256              // requests of one connection that wait for their answers
-	readBuffer    = 4 << 10          // holds a run of small requests; larger bodies bypass it
-	writeBuffer   = 64 << 10         // answers are gathered up to this before they are sent
-	frameTimeout  = 60 * time.Second // for a frame that has begun to arrive, or an answer that the client does not take
-	frameStep     = 16 << 10         // what a frame's claim is worth before its bytes arrive
+	unansweredMax  = 256       // requests of one connection that wait for their answers
+	readBuffer     = 4 << 10   // holds a run of small requests; larger bodies bypass it
+	writeBuffer    = 16 << 10  // answers are gathered up to this before they are sent
+	frameRateLeast = 256 << 10 // bytes a second that a frame is given time for, beyond its timeout
+	stopGrace      = 2 * time.Second
 )
 
-// conn is one client's connection. The reader goroutine owns in; the writer
-// goroutine owns what it gathers; they meet in the queue of exchanges.
+// conn is one client's connection. The reader goroutine lives as long as the
+// connection and owns in and header. A writer goroutine lives only while there
+// is an answer to send. They meet in out.
 type conn struct {
 	srv      *Server
 	nc       net.Conn
 	listener *boundListener
-	in       *bufio.Reader
-	queue    chan *exchange // in the order of arrival, which is the order of the answers
-	ready    chan struct{}  // an exchange has become ready; one token says all
+	in       *input
+	parent   context.Context // of all connections: done when the broker stops
 	ctx      context.Context
-	cancel   context.CancelFunc
-	header   protocol.Header // of the latest request; the reader's
+	cancel   context.CancelCauseFunc
+	header   protocol.Header // of the latest request
+
+	slots chan struct{} // one for each request whose answer is not sent
+	turn  chan struct{} // held by the one request that is not a Produce
+	share atomic.Bool   // the connection's own share of frames is in use
+
+	out outbox
 }
 
 // exchange is a request and the answer to it.
 type exchange struct {
 	c       *conn
 	header  protocol.Header
-	body    []byte
-	refused error // why the request is not decoded: unknown key or version
+	body    []byte // of frame; nil once the answer is ready
+	refused error  // why the request is not decoded: unknown key or version
 	frame   *frame
+	shared  bool // frame is the connection's own share
+	turn    bool // holds the connection's turn
 	began   time.Time
-	answer  answer      // set before done; nil: there is none to send (acks=0)
-	done    atomic.Bool // the answer is ready to be sent
-	hangUp  bool        // the connection is closed instead of answering
+	answer  answer    // set before done; nil: there is none to send (acks=0)
+	hangUp  bool      // the connection is closed instead of answering
+	done    bool      // the answer is ready to be sent; guarded by out
+	next    *exchange // in the order of arrival; guarded by out
 }
 
 // answer is what is sent for an exchange, without the frame's length, which the
-// writer puts before it.
+// writer puts before it. It holds nothing of the request's bytes: those are gone
+// when the answer is ready.
 type answer interface {
 	// appendTo appends the response header and body.
 	appendTo(dst []byte, h protocol.Header) ([]byte, error)
@@ -61,151 +71,176 @@ type answer interface {
 type streamed interface {
 	answer
 	tailSize() int
-	writeTail(w io.Writer) error
+	writeTail(c *conn) error
 	release()
 }
 
-// finish makes the answer ready. It is called once, from any goroutine.
-func (x *exchange) finish(a answer) {
-	x.answer = a
-	x.done.Store(true)
-	select {
-	case x.c.ready <- struct{}{}:
-	default:
-	}
-}
-
 func newConn(ctx context.Context, s *Server, l *boundListener, nc net.Conn) *conn {
-	ctx, cancel := context.WithCancel(ctx)
+	own, cancel := context.WithCancelCause(ctx)
 	return &conn{
-		srv: s, nc: nc, listener: l,
-		in:    bufio.NewReaderSize(nc, readBuffer),
-		queue: make(chan *exchange, unansweredMax),
-		ready: make(chan struct{}, 1),
-		ctx:   ctx, cancel: cancel,
+		srv: s, nc: nc, listener: l, in: newInput(nc), parent: ctx, ctx: own, cancel: cancel,
+		slots: make(chan struct{}, unansweredMax), turn: make(chan struct{}, 1),
 	}
 }
 
 // serve reads requests until the client leaves, breaks the protocol or the
 // server stops, and returns when every answer that was owed is sent or given up.
 func (c *conn) serve() {
-	defer c.cancel()
-	stop := context.AfterFunc(c.ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		if err := c.write(); err != nil {
-			c.cancel() // the reader stops; proposals under way complete into the queue and are dropped
-		}
+	defer c.cancel(nil)
+	stop := context.AfterFunc(c.ctx, func() {
+		c.nc.SetReadDeadline(time.Unix(1, 0))
+		c.nc.SetWriteDeadline(time.Now().Add(stopGrace))
 	})
+	defer stop()
 	err := c.read()
-	close(c.queue)
-	writer.Wait()
+	c.out.drain()
+	c.in.drop()
 	c.nc.Close()
 	c.logClosed(err)
 }
 
-// errHangUp ends a connection about which all has been said.
-var errHangUp = errors.New("connection closed by the broker")
+// errHangUp ends a connection about which all has been said; errIdle one about
+// which there is nothing to say.
+var (
+	errHangUp = errors.New("connection closed by the broker")
+	errIdle   = errors.New("connection idle for too long")
+)
 
 // read handles one request after the other.
-func (c *conn) read() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			// A bug of ours: the others go on, and this client sees a closed connection.
-			c.srv.log.Error("a handler panicked; its connection is closed", "client", c.header.ClientID,
-				"from", c.nc.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
-			c.srv.metrics.panics.Inc()
-			err = errHangUp
-		}
-	}()
+func (c *conn) read() error {
 	for {
 		x, err := c.next()
 		if err != nil {
 			return err
 		}
-		select {
-		case c.queue <- x:
-		case <-c.ctx.Done():
-			c.srv.frames.put(x.frame)
-			return c.ctx.Err()
+		if err := c.enqueue(x); err != nil {
+			x.giveBack()
+			return err
 		}
-		if err := c.srv.handle(x); err != nil {
-			if !x.done.Load() {
-				x.hangUp = true
-				x.finish(nil)
-			}
+		if err := c.handle(x); err != nil {
+			x.finishUnlessDone()
 			return err
 		}
 	}
 }
 
+// enqueue gives x its place among the answers. Of the requests that are answered
+// in the reader one has its answer unsent at a time: many small requests for
+// large answers that nobody reads would hold them all. Kafka does the same.
+func (c *conn) enqueue(x *exchange) error {
+	if x.turn = x.header.Key != protocol.KeyProduce; x.turn {
+		select {
+		case c.turn <- struct{}{}:
+		case <-c.ctx.Done():
+			x.turn = false
+			return c.ctx.Err()
+		}
+	}
+	select {
+	case c.slots <- struct{}{}:
+	case <-c.ctx.Done():
+		return c.ctx.Err()
+	}
+	c.out.push(x)
+	return nil
+}
+
+// handle answers x, or has it answered later. A panic is a bug of ours: the
+// others go on, and this client sees a closed connection.
+func (c *conn) handle(x *exchange) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.logPanic(x, r)
+			x.abandonFrame()
+			err = errHangUp
+		}
+	}()
+	return c.srv.handle(x)
+}
+
+func (c *conn) logPanic(x *exchange, what any) {
+	c.srv.metrics.panics.Inc()
+	c.srv.log.Error("a handler panicked; its connection is closed", "api", x.header.Key, "version", x.header.Version,
+		"client", printable(x.header.ClientID), "from", c.nc.RemoteAddr(), "panic", what, "stack", string(debug.Stack()))
+}
+
 // next reads a frame and its header. A request that is not served still becomes
 // an exchange, whose refused says why.
 func (c *conn) next() (*exchange, error) {
-	size, err := protocol.ReadLength(c.in, c.srv.cfg.RequestBytesMax)
+	size, err := c.readLength()
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	fr, err := c.readFrame(size)
-	if err != nil {
+	x := &exchange{c: c, began: time.Now()}
+	if err := c.readFrame(x, size); err != nil {
 		return nil, err
 	}
-	body, err := c.header.Parse(fr.b)
+	x.body, err = c.header.Parse(x.frame.b)
 	if errors.Is(err, protocol.ErrHeader) {
-		c.srv.frames.put(fr)
+		x.giveBack()
 		return nil, err
 	}
-	return &exchange{c: c, header: c.header, body: body, refused: err, frame: fr, began: began}, nil
+	x.header, x.refused = c.header, err
+	return x, nil
 }
 
-// readFrame holds memory as bytes arrive, not as they are promised.
-func (c *conn) readFrame(size int) (*frame, error) {
-	if c.in.Buffered() < size {
-		c.nc.SetReadDeadline(time.Now().Add(frameTimeout))
-		defer c.clearDeadline()
-	}
-	fr, err := c.srv.frames.get(c.ctx, min(size, frameStep))
-	if err != nil {
-		return nil, err
-	}
-	for have := 0; ; {
-		if _, err := io.ReadFull(c.in, fr.b[have:]); err != nil {
-			c.srv.frames.put(fr)
-			return nil, err
+// readLength waits for a request and reads the length of its frame. From the
+// first byte on the client has a frame's time.
+func (c *conn) readLength() (int, error) {
+	const lengthBytes = 4
+	if c.in.buffered() == 0 {
+		c.readUntil(c.srv.cfg.IdleTimeout)
+		if err := c.in.awaitByte(); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && c.ctx.Err() == nil {
+				err = errIdle
+			}
+			return 0, err
 		}
-		if len(fr.b) == size {
-			return fr, nil
-		}
-		have = len(fr.b)
-		larger, err := c.srv.frames.get(c.ctx, min(size, 8*have))
-		if err != nil {
-			c.srv.frames.put(fr)
-			return nil, err
-		}
-		copy(larger.b, fr.b)
-		c.srv.frames.put(fr)
-		fr = larger
 	}
+	if c.in.buffered() < lengthBytes {
+		c.readUntil(c.srv.cfg.FrameTimeout)
+	}
+	var prefix [lengthBytes]byte
+	if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
+		return 0, within(err)
+	}
+	size := int32(binary.BigEndian.Uint32(prefix[:]))
+	if size <= 0 || size > c.srv.cfg.RequestBytesMax {
+		return 0, &protocol.FrameError{Length: size, Max: c.srv.cfg.RequestBytesMax}
+	}
+	return int(size), nil
 }
 
-// clearDeadline lets the connection idle again, unless it is being stopped.
-func (c *conn) clearDeadline() {
-	c.nc.SetReadDeadline(time.Time{})
+// within turns the end of a stream into the end of a stream inside a frame.
+func within(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// readUntil gives the client that long for what is read next, unless the
+// connection is being stopped.
+func (c *conn) readUntil(wait time.Duration) {
+	c.nc.SetReadDeadline(time.Now().Add(wait))
 	if c.ctx.Err() != nil {
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 	}
 }
 
 // logClosed says one line about a client that broke the protocol, and nothing
-// about one that left.
+// about one that left, that was idle, or whose broker stops.
 func (c *conn) logClosed(err error) {
-	var ne net.Error
 	switch {
-	case err == nil, errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, errHangUp), c.ctx.Err() != nil && errors.As(err, &ne):
+	case c.parent.Err() != nil:
 		return
-	case isReset(err):
+	case c.ctx.Err() != nil:
+		err = context.Cause(c.ctx)
+	}
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), isReset(err):
+		return
+	case errors.Is(err, errHangUp), errors.Is(err, errIdle):
 		return
 	}
 	c.srv.metrics.badRequests.Inc()

@@ -3,8 +3,6 @@ package broker
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 
@@ -62,23 +60,23 @@ func (f *fetched) tailSize() int {
 }
 
 // writeTail writes body and records in turn.
-func (f *fetched) writeTail(w io.Writer) error {
+func (f *fetched) writeTail(c *conn) error {
 	at := 0
-	for _, c := range f.cuts {
-		if _, err := w.Write(f.body[at:c.at]); err != nil {
+	for _, cut := range f.cuts {
+		if _, err := c.Write(f.body[at:cut.at]); err != nil {
 			return err
 		}
-		at = c.at
-		for _, r := range c.part.ranges {
-			if err := sendRange(w, r); err != nil {
+		at = cut.at
+		for _, r := range cut.part.ranges {
+			if err := sendRange(c, r); err != nil {
 				if isCorrupt(err) {
-					c.part.host.damaged(err)
+					cut.part.host.damaged(err)
 				}
 				return fmt.Errorf("send records: %w", err)
 			}
 		}
 	}
-	_, err := w.Write(f.body[at:])
+	_, err := c.Write(f.body[at:])
 	return err
 }
 
@@ -172,5 +170,3 @@ func (e *fetchEncoder) noTags() {
 		e.b = append(e.b, 0)
 	}
 }
-
-var pieceBuffers = sync.Pool{New: func() any { b := make([]byte, 0, fetchPiece); return &b }}

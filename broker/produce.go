@@ -17,7 +17,14 @@ import (
 
 const (
 	zstdFromVersion   = 7 // of Produce (KIP-110)
+	produceServedFrom = 3
+	tooOldBytesMax    = 1 << 20
 	reasonFromVersion = 8 // error_message and record_errors (KIP-467)
+
+	// A request that names more partitions than it can hold batches for costs more
+	// memory than it has bytes. A few that are empty are answered as what they are.
+	partBytesLeast = 64
+	emptyPartsMax  = 64
 )
 
 // producing is a Produce request under way: one Proposal a partition, and the
@@ -58,6 +65,9 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
+	}
+	if n > emptyPartsMax+len(x.body)/partBytesLeast {
+		return fmt.Errorf("Produce request names %d partitions in %d bytes", n, len(x.body))
 	}
 	p.parts = make([]producePart, n)
 	p.left.Store(int32(n) + 1)
@@ -175,9 +185,9 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
 	if t.settings.TimestampType == settings.CreateTime {
 		least, greatest := recs.TimestampDeltas()
-		now := nowMs()
-		if b.FirstTimestamp() != -1 && (b.FirstTimestamp()+greatest > addClamped(now, t.settings.TimestampAfterMaxMs) ||
-			b.FirstTimestamp()+least < now-t.settings.TimestampBeforeMaxMs) {
+		now, first := nowMs(), b.FirstTimestamp()
+		if first != -1 && (addClamped(first, greatest) > addClamped(now, t.settings.TimestampAfterMaxMs) ||
+			addClamped(first, least) < now-t.settings.TimestampBeforeMaxMs) {
 			return fmt.Errorf("%w: a record's time lies outside what the topic allows around %d", kerr.InvalidTimestamp, now)
 		}
 	}
@@ -227,8 +237,14 @@ func (p *producing) completed() {
 		p.x.c.srv.note(p, part)
 		refused = refused || part.Result.Err != nil || part.Result.Refusal != nil
 		part.records.Release()
+		part.Batch = record.Batch{} // the request's bytes go now, the answer may wait for long
 		if part.Locks != nil {
 			part.Locks.Release()
+		}
+	}
+	for i := range p.req.Topics {
+		for j := range p.req.Topics[i].Partitions {
+			p.req.Topics[i].Partitions[j].Records = nil
 		}
 	}
 	if p.req.Acks == int16(replica.AcksNone) {
@@ -304,7 +320,11 @@ func (s *Server) produceTooOld(x *exchange) error {
 	resp.Version = x.header.Version
 	req := kmsg.NewPtrProduceRequest()
 	req.Version = x.header.Version
-	if err := protocol.Prove(x.header.Key, x.header.Version, x.body); err != nil {
+	if len(x.body) > tooOldBytesMax {
+		return x.refused
+	}
+	// Version 3 put a transactional id in front and changed nothing else.
+	if err := protocol.Prove(x.header.Key, produceServedFrom, append([]byte{0xff, 0xff}, x.body...)); err != nil {
 		return fmt.Errorf("Produce v%d request: %w", x.header.Version, err)
 	}
 	if err := req.ReadFrom(x.body); err != nil {

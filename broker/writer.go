@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -33,8 +33,7 @@ func (g *gathered) flush() error {
 	}
 	b := g.buf
 	g.buf = nil
-	g.c.nc.SetWriteDeadline(time.Now().Add(frameTimeout))
-	_, err := g.c.nc.Write(*b)
+	_, err := g.c.Write(*b)
 	if cap(*b) <= 4*writeBuffer {
 		*b = (*b)[:0]
 		writeBuffers.Put(b)
@@ -42,49 +41,34 @@ func (g *gathered) flush() error {
 	return err
 }
 
-// write sends the answers in the order of the requests. It gathers those that
-// are ready and sends them together, and never waits with something gathered.
-func (c *conn) write() error {
+// write sends the answers that are ready, in the order of the requests. It
+// gathers those that follow each other and sends them together, and ends when
+// the next is not ready.
+func (c *conn) write() {
 	g := gathered{c: c}
-	var failed error
 	for {
-		x, ok := c.nextAnswer(&g, &failed)
-		if !ok {
-			if failed == nil {
-				failed = g.flush()
+		x, idle := c.out.take(g.buf == nil)
+		switch {
+		case idle:
+			return
+		case x == nil:
+			c.sendFailed(g.flush())
+		default:
+			if c.out.failed == nil {
+				c.sendFailed(c.sendSafely(&g, x))
 			}
-			return failed
+			c.settle(x)
 		}
-		if !x.done.Load() && failed == nil {
-			failed = g.flush()
-		}
-		for !x.done.Load() {
-			<-c.ready // a proposal always completes: the partition's loop answers each
-		}
-		if failed == nil {
-			failed = c.send(&g, x)
-			if failed != nil {
-				c.cancel()
-			}
-		}
-		c.settle(x)
 	}
 }
 
-// nextAnswer takes the next exchange; before it waits for one it sends what is gathered.
-func (c *conn) nextAnswer(g *gathered, failed *error) (*exchange, bool) {
-	select {
-	case x, ok := <-c.queue:
-		return x, ok
-	default:
+// sendFailed notes that nothing can be sent any more, and stops the reader. What
+// is under way completes into the outbox and is dropped.
+func (c *conn) sendFailed(err error) {
+	if err != nil && c.out.failed == nil {
+		c.out.failed = err
+		c.cancel(err)
 	}
-	if *failed == nil {
-		if *failed = g.flush(); *failed != nil {
-			c.cancel()
-		}
-	}
-	x, ok := <-c.queue
-	return x, ok
 }
 
 // settle gives back what the exchange held.
@@ -93,8 +77,22 @@ func (c *conn) settle(x *exchange) {
 		s.release()
 	}
 	c.srv.metrics.answered(x)
-	c.srv.frames.put(x.frame)
-	x.frame, x.answer = nil, nil
+	x.answer = nil
+	if x.turn {
+		<-c.turn
+	}
+	<-c.slots
+}
+
+// sendSafely is send, with a panic made an error of this connection's.
+func (c *conn) sendSafely(g *gathered, x *exchange) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.logPanic(x, r)
+			err = errHangUp
+		}
+	}()
+	return c.send(g, x)
 }
 
 // send gathers x's answer, and streams its tail if it has one.
@@ -125,7 +123,7 @@ func (c *conn) send(g *gathered, x *exchange) error {
 		if err := g.flush(); err != nil {
 			return err
 		}
-		return s.writeTail(deadlined{c.nc})
+		return s.writeTail(c)
 	}
 	if len(b) >= writeBuffer {
 		return g.flush()
@@ -133,12 +131,30 @@ func (c *conn) send(g *gathered, x *exchange) error {
 	return nil
 }
 
-// deadlined gives each write of a long answer its own time.
-type deadlined struct{ nc net.Conn }
+// Write sends b whole. The client has the write timeout for it.
+func (c *conn) Write(b []byte) (int, error) {
+	c.beginWrite()
+	n, err := c.nc.Write(b)
+	return n, notTaken(err)
+}
 
-func (d deadlined) Write(b []byte) (int, error) {
-	d.nc.SetWriteDeadline(time.Now().Add(frameTimeout))
-	return d.nc.Write(b)
+// beginWrite gives the client its time for the next write; little, when the
+// broker stops.
+func (c *conn) beginWrite() {
+	c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+	if c.ctx.Err() != nil {
+		c.nc.SetWriteDeadline(time.Now().Add(min(stopGrace, c.srv.cfg.WriteTimeout)))
+	}
+}
+
+// errNotTaken is a client that asks and does not read the answers.
+var errNotTaken = errors.New("the client does not take its answers")
+
+func notTaken(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errNotTaken, err)
+	}
+	return err
 }
 
 func isReset(err error) bool {

@@ -1,0 +1,97 @@
+package broker
+
+import "sync"
+
+// outbox is a connection's answers, in the order of the requests.
+//
+//	push ─► queue ─► the first is done ─► a writer starts ─► sends all that are done ─► ends
+//
+// A request is pushed before it is handled and done when its answer is ready,
+// which for a Produce is when the partitions' loops have completed it. Whoever
+// makes the first of the queue done starts the writer, unless one is at work.
+type outbox struct {
+	mu struct {
+		sync.Mutex
+		first, last *exchange
+		writing     bool          // a writer goroutine exists
+		drained     chan struct{} // set by drain; closed when nothing is queued or being sent
+	}
+	failed error // why nothing is sent any more; the writer's
+}
+
+func (o *outbox) push(x *exchange) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.mu.last == nil {
+		o.mu.first = x
+	} else {
+		o.mu.last.next = x
+	}
+	o.mu.last = x
+}
+
+// finish makes the answer ready and gives the request's bytes back. It is called
+// once, from any goroutine.
+func (x *exchange) finish(a answer) {
+	x.giveBack()
+	x.answer = a
+	x.c.out.ready(x)
+}
+
+// finishUnlessDone ends an exchange whose handling went wrong.
+func (x *exchange) finishUnlessDone() {
+	x.c.out.mu.Lock()
+	done := x.done
+	x.c.out.mu.Unlock()
+	if !done {
+		x.hangUp = true
+		x.finish(nil)
+	}
+}
+
+// ready marks x as done and sees to it that it is sent in its turn.
+func (o *outbox) ready(x *exchange) {
+	o.mu.Lock()
+	x.done = true
+	start := !o.mu.writing && o.mu.first == x
+	o.mu.writing = o.mu.writing || start
+	o.mu.Unlock()
+	if start {
+		go x.c.write()
+	}
+}
+
+// take removes the first answer if it is ready. When there is none and the
+// writer has nothing left to flush, the writer ends: idle says so.
+func (o *outbox) take(flushed bool) (x *exchange, idle bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if x = o.mu.first; x != nil && x.done {
+		if o.mu.first = x.next; o.mu.first == nil {
+			o.mu.last = nil
+		}
+		x.next = nil
+		return x, false
+	}
+	if !flushed {
+		return nil, false
+	}
+	o.mu.writing = false
+	if o.mu.drained != nil && o.mu.first == nil {
+		close(o.mu.drained)
+	}
+	return nil, true
+}
+
+// drain waits until every answer was sent or given up. Nothing is pushed any more.
+func (o *outbox) drain() {
+	o.mu.Lock()
+	if o.mu.first == nil && !o.mu.writing {
+		o.mu.Unlock()
+		return
+	}
+	drained := make(chan struct{})
+	o.mu.drained = drained
+	o.mu.Unlock()
+	<-drained
+}

@@ -202,10 +202,9 @@ func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
 	return nil
 }
 
-// prepareLocks parses the lock headers. The byte search spares plain batches
-// the walk over their headers.
+// prepareLocks parses the lock headers, if there are any.
 func (part *producePart) prepareLocks(policy conflict.Policy) error {
-	if !part.Batch.MentionsLocks() && policy != conflict.Required {
+	if !part.records.HaveLocks() && policy != conflict.Required {
 		return nil
 	}
 	locks, refusal := conflict.Prepare(part.Batch, &part.records, policy)

@@ -106,7 +106,7 @@ func (b Batch) LastSequence() protocol.Sequence {
 	return protocol.Sequence((int64(base) + int64(b.LastOffsetDelta())) & math.MaxInt32)
 }
 
-var lockPrefix = []byte("lock-")
+var lockPrefix = []byte(protocol.LockPrefix)
 
 // MentionsLocks reports whether a record of the batch may have a lock header.
 // False is certain. For a compressed batch it is always true: only opening it

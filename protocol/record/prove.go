@@ -1,6 +1,10 @@
 package record
 
-import "math"
+import (
+	"math"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
 
 // prove walks the records once and checks each of them, so that behind Open no
 // walk can fail.
@@ -12,9 +16,11 @@ func (r *Records) prove(lastOffsetDelta int32) error {
 		if w.OffsetDelta <= lastDelta || w.OffsetDelta > lastOffsetDelta {
 			return refuse(Invalid, "record %d of %d: offset delta %d after %d in a batch that ends with %d", w.Index, r.count, w.OffsetDelta, lastDelta, lastOffsetDelta)
 		}
-		if !w.proveHeaders() {
+		locks, ok := w.proveHeaders()
+		if !ok {
 			return refuse(Invalid, "record %d of %d: its %d headers do not fit its length", w.Index, r.count, w.HeaderCount)
 		}
+		r.locks = r.locks || locks
 		lastDelta = w.OffsetDelta
 		least, greatest = min(least, w.TimestampDelta), max(greatest, w.TimestampDelta)
 	}
@@ -31,13 +37,15 @@ func (r *Records) prove(lastOffsetDelta int32) error {
 }
 
 // proveHeaders checks that there are as many headers as the record says, and
-// nothing behind them.
-func (w *Walker) proveHeaders() bool {
+// nothing behind them. It notes on the way whether one is a lock header.
+func (w *Walker) proveHeaders() (locks, ok bool) {
 	h := w.Headers()
 	for range w.HeaderCount {
-		if _, _, ok := h.Next(); !ok {
-			return false
+		key, _, ok := h.Next()
+		if !ok {
+			return false, false
 		}
+		locks = locks || len(key) >= len(lockPrefix) && string(key[:len(lockPrefix)]) == protocol.LockPrefix
 	}
-	return len(h.rest) == 0
+	return locks, len(h.rest) == 0
 }

@@ -10,6 +10,7 @@ type Records struct {
 	payload []byte
 	count   int32
 	pooled  *buffer // nil when payload aliases the batch
+	locks   bool    // a record has a lock header
 
 	// Times of the records relative to the batch's FirstTimestamp; both 0 when
 	// there are none.
@@ -46,6 +47,9 @@ func (b Batch) Open(lim Limits) (Records, error) {
 
 // Count is the number of records.
 func (r *Records) Count() int32 { return r.count }
+
+// HaveLocks reports whether a record has a header that begins with "lock-".
+func (r *Records) HaveLocks() bool { return r.locks }
 
 // Size is the number of bytes of all records, decompressed.
 func (r *Records) Size() int { return len(r.payload) }

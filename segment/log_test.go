@@ -86,7 +86,7 @@ func TestIdleLogIsSmall(t *testing.T) {
 	fs, dir := vfs.Default, t.TempDir()
 	files := NewFiles(fs, 16)
 	cfg := Config{Files: files}
-	const n = 200
+	const n = 100
 	for i := range n {
 		l, err := Open(fs, fmt.Sprintf("%s/%d", dir, i), cfg)
 		must(t, err)

@@ -143,7 +143,7 @@ func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
 	default:
 		return headerOf(b), nil
 	}
-	torn, err := t.torn(pos, next)
+	torn, err := t.torn(pos, next, b)
 	if err != nil || torn {
 		return header{}, err
 	}
@@ -152,8 +152,14 @@ func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
 }
 
 // torn decides whether the bytes at pos, which are no good batch, are what a
-// crash left of one that was being written.
-func (t *tail) torn(pos int64, next protocol.Offset) (bool, error) {
+// crash left of one that was being written. whole is the batch if it is good
+// in itself and only out of order; then no more than its first bytes, which
+// its CRC does not cover, can be missing.
+func (t *tail) torn(pos int64, next protocol.Offset, whole record.Batch) (bool, error) {
+	torn, err := t.lacksHead(pos, next)
+	if err != nil || torn || !whole.IsZero() {
+		return torn, err
+	}
 	head, err := t.at(pos, record.HeaderSize)
 	if err != nil {
 		return false, err
@@ -171,23 +177,22 @@ func (t *tail) torn(pos int64, next protocol.Offset) (bool, error) {
 	if pos+int64(size) > t.size {
 		return true, nil
 	}
-	return t.hasUnwritten(pos, pos+int64(size), next)
+	return t.lacksSector(pos, pos+int64(size))
 }
 
-// hasUnwritten reports whether a sector of the batch between pos and end reads
-// as if it was never written.
-func (t *tail) hasUnwritten(pos, end int64, next protocol.Offset) (bool, error) {
-	first := (pos + sectorSize - 1) / sectorSize * sectorSize
-	if first > pos {
-		b, err := t.at(pos, first-pos)
-		if err != nil {
-			return false, err
-		}
-		if isZero(b) && !zeroAnyway(len(b), next) {
-			return true, nil
-		}
+// lacksHead reports whether the batch's part of the sector in which it begins,
+// which it shares with the batch before it, reads as if it was never written.
+func (t *tail) lacksHead(pos int64, next protocol.Offset) (bool, error) {
+	b, err := t.at(pos, nextSector(pos)-pos)
+	if err != nil {
+		return false, err
 	}
-	for at := first; at < end; at += sectorSize {
+	return len(b) > 0 && isZero(b) && !zeroAnyway(len(b), next), nil
+}
+
+// lacksSector reports whether a whole sector between pos and end does.
+func (t *tail) lacksSector(pos, end int64) (bool, error) {
+	for at := nextSector(pos); at < end; at += sectorSize {
 		b, err := t.at(at, sectorSize)
 		if err != nil {
 			return false, err
@@ -198,6 +203,8 @@ func (t *tail) hasUnwritten(pos, end int64, next protocol.Offset) (bool, error) 
 	}
 	return false, nil
 }
+
+func nextSector(pos int64) int64 { return (pos + sectorSize - 1) / sectorSize * sectorSize }
 
 // zeroAnyway reports whether the first n bytes of a batch at offset next are
 // zeros when they are written: they hold the high bytes of the base offset

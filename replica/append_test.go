@@ -57,6 +57,13 @@ func (b *bench) close() {
 	b.base = nil
 }
 
+// abandon closes without caring what the disk says.
+func (b *bench) abandon() {
+	b.Partition.Close()
+	b.base.Close()
+	b.base = nil
+}
+
 // completer is a Completer that can be waited for.
 type completer struct{ done chan Result }
 

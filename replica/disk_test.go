@@ -1,0 +1,61 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// failing lets a test fail the operations of one kind, from a moment on.
+type failing struct {
+	kind errorfs.OpKind
+	on   *bool
+}
+
+func (f failing) String() string { return "failing" }
+
+func (f failing) MaybeError(op errorfs.Op) error {
+	if *f.on && op.Kind == f.kind {
+		return errorfs.ErrInjected
+	}
+	return nil
+}
+
+// TestAFailedWriteOrSyncIsFinal: no batch is acknowledged after it, not even when
+// the disk seems to work again; and a restart on what the disk kept serves every
+// batch that was acknowledged and none that was refused after it.
+func TestAFailedWriteOrSyncIsFinal(t *testing.T) {
+	for name, kind := range map[string]errorfs.OpKind{"sync": errorfs.OpFileSyncData, "write": errorfs.OpFileWriteAt} {
+		t.Run(name, func(t *testing.T) {
+			mem, on := vfs.NewCrashableMem(), new(bool)
+			b := open(t, errorfs.Wrap(mem, failing{kind, on}))
+			for i := range 5 {
+				r, refusal := b.propose(with(t, plain(), fmt.Sprintf("v%d", i)))
+				want(t, "before", r, refusal, i)
+			}
+			*on = true
+			r, _ := b.propose(with(t, plain(), "lost; lock-append=x"))
+			if !errors.Is(r.Err, ErrStorage) {
+				t.Fatalf("a batch that is not on disk was answered with %+v", r)
+			}
+			*on = false
+			r, _ = b.propose(with(t, plain(), "late"))
+			if !errors.Is(r.Err, ErrStorage) || !b.Failed() {
+				t.Fatalf("the partition went on after a failed %s: %+v", name, r)
+			}
+			if hw := b.HighWatermark(); hw != 5 {
+				t.Fatalf("the high watermark is %d", hw)
+			}
+			b.abandon()
+			b = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+			if end := b.End(); end != 5 {
+				t.Fatalf("after a restart the log ends at %d", end)
+			}
+			r, refusal := b.propose(with(t, plain(), "again; lock-write=x; lock-basis=none"))
+			want(t, "the lock of the lost batch", r, refusal, 5)
+		})
+	}
+}

@@ -130,6 +130,9 @@ func (m *metrics) answered(x *exchange) {
 		return
 	}
 	a.time.Observe(sinceSeconds(x.began))
+	if f, ok := x.answer.(*fetched); ok {
+		f.count()
+	}
 	code := int16(0)
 	if e, ok := x.answer.(interface{ firstError() int16 }); ok {
 		code = e.firstError()
@@ -256,6 +259,15 @@ func (p *producing) firstError() int16 {
 		}
 	}
 	return 0
+}
+
+// count counts the bytes that were fetched, by topic.
+func (f *fetched) count() {
+	for i := range f.parts {
+		if p := &f.parts[i]; p.bytes > 0 {
+			p.topic.metrics.fetchBytes.Add(float64(p.bytes))
+		}
+	}
 }
 
 func (f *fetched) firstError() int16 {

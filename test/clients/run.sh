@@ -34,9 +34,11 @@ start_broker() {
   "$root/bin/lockstep" serve --data-dir "$work/data" --listen 127.0.0.1:0 --http 127.0.0.1:0 --log-format json >"$log" 2>&1 &
   broker_pid=$!
   for _ in $(seq 300); do
-    BROKER=$(sed -n 's/.*"bound":"\([^"]*\)".*/\1/p' "$log" | head -n 1)
     http=$(sed -n 's/.*"address":"\(http[^"]*\)".*/\1/p' "$log" | head -n 1)
-    [ -n "$http" ] && curl -fs -o "$work/ready" "$http/v1/status/ready" && return
+    if [ -n "$http" ] && curl -fs -o "$work/ready" "$http/v1/status/ready"; then
+      BROKER=$(sed -n 's/.*"bound":"\([^"]*\)".*/\1/p' "$log" | head -n 1)
+      return
+    fi
     kill -0 "$broker_pid" 2>/dev/null || break
     sleep 0.1
   done

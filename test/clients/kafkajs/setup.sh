@@ -1,0 +1,4 @@
+. ./need.sh
+. ./node.sh
+need npm nodejs npm
+packages kafkajs

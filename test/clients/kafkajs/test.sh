@@ -1,0 +1,1 @@
+exec node "$CACHE/client.cjs"

@@ -1,0 +1,4 @@
+. ./need.sh
+. ./node.sh
+node22
+exec "$NODE" "$CACHE/client.mjs"

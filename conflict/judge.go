@@ -55,10 +55,11 @@ func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
 		if !l.is(judged) {
 			continue
 		}
-		if l.is(all) || l.earlier >= 0 || l.basis < before {
+		if l.is(all) || l.earlier >= 0 {
 			return false
 		}
-		// A lock without a mark has value 0 and comes out as before.
+		// A lock without a mark has value 0 and comes out as before: that is
+		// what the young generation says of a basis it does not reach back to.
 		if before+protocol.Offset(g.locks.get(l.hash)>>32) > l.basis {
 			return false
 		}

@@ -5,7 +5,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
+
+	"github.com/lockstep-log/lockstep/segment"
 )
 
 // dumpCommand decodes what a broker keeps on disk.
@@ -20,9 +23,9 @@ func newDump(s *streams) *cobra.Command {
 	d := &dumpCommand{s: s}
 	cmd := &cobra.Command{
 		Use:   "dump PATH",
-		Short: "Decode a segment or a lock table, or compare a lock table with its log",
-		Long: "Decode what is on disk, of a broker that does not run: a segment file, or the lock table of\n" +
-			"one partition's directory or of a whole data directory. With --replay each lock table is\n" +
+		Short: "Decode a file of a log or a lock table, or compare a lock table with its log",
+		Long: "Decode what is on disk, of a broker that does not run: a segment, an index or another file of\n" +
+			"a log, or the lock table of one partition's directory or of a whole data directory. With --replay each lock table is\n" +
 			"compared with a replay of its log; exit 1 if they differ. A directory is recovered first,\n" +
 			"as a start of the broker would.",
 		Example: "  lockstep dump lockstep-data/logs/accounts-0.*/00000000000000000000.log --records\n" +
@@ -44,10 +47,11 @@ func (d *dumpCommand) run(path string) error {
 		return err
 	case stat.IsDir():
 		return d.locks(path)
-	case filepath.Ext(path) != ".log":
-		return fmt.Errorf("%s is neither a segment, whose name ends in .log, nor a directory", path)
 	case d.replay:
 		return fmt.Errorf("%s is a file; --replay takes a data directory or one partition's directory in it", path)
 	}
-	return d.segment(path)
+	if filepath.Ext(path) == ".log" {
+		return d.segment(path)
+	}
+	return segment.Dump(vfs.Default, path, d.s.out)
 }

@@ -87,12 +87,12 @@ func TestADumpFailsAtDamageAndShowsWhatCameBefore(t *testing.T) {
 	}
 }
 
-func TestADumpRefusesWhatIsNoSegment(t *testing.T) {
+func TestADumpRefusesWhatIsNoFileOfALog(t *testing.T) {
 	s := quiet()
 	if code := execute(context.Background(), []string{"dump", "/etc/hostname"}, s); code != exitError {
 		t.Errorf("exit code %d", code)
 	}
-	if got := s.err.(*bytes.Buffer).String(); !strings.Contains(got, "/etc/hostname is not a segment") {
+	if got := s.err.(*bytes.Buffer).String(); !strings.Contains(got, "/etc/hostname is no file of a log") {
 		t.Errorf("got %q", got)
 	}
 }

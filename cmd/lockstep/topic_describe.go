@@ -13,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 type describedTopic struct {
@@ -91,7 +93,7 @@ func describeTopic(ctx context.Context, adm *kadm.Client, d kadm.TopicDetail) (d
 	if err != nil {
 		return describedTopic{}, err
 	}
-	one := describedTopic{Topic: d.Topic, ID: d.ID.String(), Partitions: []describedPartition{}, Configs: configs}
+	one := describedTopic{Topic: d.Topic, ID: protocol.TopicID(d.ID).String(), Partitions: []describedPartition{}, Configs: configs}
 	for _, p := range d.Partitions.Sorted() {
 		one.Partitions = append(one.Partitions, describedPartition{
 			p.Partition, p.Leader, p.LeaderEpoch, p.Replicas, p.ISR,

@@ -71,7 +71,8 @@ func readAll(t testing.TB, b *Broker, topic string) []*kgo.Record {
 // counter is one writer's view of the counters: it folds the partition and
 // appends increments that depend on what it has read.
 type counter struct {
-	cl     *kgo.Client
+	cl     *kgo.Client // reads, and writes unless each append has a client of its own
+	fresh  func() *kgo.Client
 	topic  string
 	values map[string]int
 	read   int64 // the last offset applied
@@ -82,6 +83,16 @@ func newCounter(t testing.TB, b *Broker, topic string) *counter {
 		cl:    client(t, b, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}})),
 		topic: topic, values: map[string]int{}, read: -1,
 	}
+}
+
+// produce sends one record and waits.
+func (c *counter) produce(ctx context.Context, r *kgo.Record) error {
+	cl := c.cl
+	if c.fresh != nil {
+		cl = c.fresh()
+		defer cl.Close()
+	}
+	return cl.ProduceSync(ctx, r).FirstErr()
 }
 
 // catchUp applies records until the offset is applied.
@@ -112,7 +123,7 @@ func (c *counter) increment(ctx context.Context, lock string) (refused int, err 
 			basis = strconv.FormatInt(c.read, 10)
 		}
 		r := record(c.topic, fmt.Sprintf("%s=%d", lock, c.values[lock]+1), "lock-write", lock, "lock-basis", basis)
-		err := c.cl.ProduceSync(ctx, r).FirstErr()
+		err := c.produce(ctx, r)
 		if err == nil {
 			return refused, c.catchUp(ctx, r.Offset)
 		}
@@ -140,46 +151,65 @@ func TestConcurrentIncrementsSumUpExactly(t *testing.T) {
 		each = n
 	}
 	b := Start(t)
-	for _, locks := range []int{1, 4, 64} {
-		t.Run(fmt.Sprintf("%d locks", locks), func(t *testing.T) {
-			topic := fmt.Sprintf("counters-%d", locks)
-			createTopic(t, b, topic, nil)
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-			defer cancel()
-			var refusals atomic.Int64
-			var wg sync.WaitGroup
-			for w := range writers {
-				wg.Go(func() {
-					c := newCounter(t, b, topic)
-					for i := range each {
-						n, err := c.increment(ctx, fmt.Sprintf("n%d", (w*each+i)%locks))
-						refusals.Add(int64(n))
-						if err != nil {
-							t.Error(err)
-							return
-						}
-					}
-				})
+	for _, oneShot := range []bool{false, true} {
+		for _, locks := range []int{1, 4, 64} {
+			t.Run(fmt.Sprintf("%d locks, one-shot %v", locks, oneShot), func(t *testing.T) {
+				incrementAll(t, b, locks, writers, each, oneShot)
+			})
+		}
+	}
+}
+
+// incrementAll has the writers increment, and checks the log.
+func incrementAll(t *testing.T, b *Broker, locks, writers, each int, oneShot bool) {
+	topic := fmt.Sprintf("counters-%d-%v", locks, oneShot)
+	createTopic(t, b, topic, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	var refusals atomic.Int64
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			c := newCounter(t, b, topic)
+			if oneShot { // as kcat does: connect, send one, leave
+				c.fresh = func() *kgo.Client { return oneShotClient(t, b) }
 			}
-			wg.Wait()
-			log := readAll(t, b, topic)
-			sum, last := 0, map[string]int{}
-			for _, r := range log {
-				name, value, _ := strings.Cut(string(r.Value), "=")
-				n, _ := strconv.Atoi(value)
-				if n != last[name]+1 {
-					t.Fatalf("offset %d: %s follows %s=%d: a conflict was admitted", r.Offset, r.Value, name, last[name])
+			for i := range each {
+				n, err := c.increment(ctx, fmt.Sprintf("n%d", (w*each+i)%locks))
+				refusals.Add(int64(n))
+				if err != nil {
+					t.Error(err)
+					return
 				}
-				last[name] = n
 			}
-			for _, n := range last {
-				sum += n
-			}
-			if sum != writers*each || len(log) != writers*each {
-				t.Errorf("the counters sum up to %d in %d records, want %d", sum, len(log), writers*each)
-			}
-			justify(t, b, topic, log)
-			t.Logf("%d increments, %d refusals", sum, refusals.Load())
 		})
 	}
+	wg.Wait()
+	log := readAll(t, b, topic)
+	sum, last := 0, map[string]int{}
+	for _, r := range log {
+		name, value, _ := strings.Cut(string(r.Value), "=")
+		n, _ := strconv.Atoi(value)
+		if n != last[name]+1 {
+			t.Fatalf("offset %d: %s follows %s=%d: a conflict was admitted", r.Offset, r.Value, name, last[name])
+		}
+		last[name] = n
+	}
+	for _, n := range last {
+		sum += n
+	}
+	if sum != writers*each || len(log) != writers*each {
+		t.Errorf("the counters sum up to %d in %d records, want %d", sum, len(log), writers*each)
+	}
+	justify(t, b, topic, log)
+	t.Logf("%d increments, %d refusals", sum, refusals.Load())
+}
+
+// oneShotClient is a producer that is not idempotent and will send one record.
+func oneShotClient(t testing.TB, b *Broker) *kgo.Client {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cl
 }

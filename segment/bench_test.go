@@ -149,3 +149,32 @@ func BenchmarkRecover(b *testing.B) {
 		must(b, again.writeManifest())
 	}
 }
+
+// BenchmarkOpen is what a partition costs at start: a new one, one that was
+// closed, and one whose process was killed.
+func BenchmarkOpen(b *testing.B) {
+	b.Run("new", func(b *testing.B) {
+		dir, n := b.TempDir(), 0
+		for b.Loop() {
+			n++
+			l, err := Open(vfs.Default, fmt.Sprintf("%s/%d", dir, n), Config{})
+			must(b, err)
+			must(b, l.Close())
+		}
+	})
+	for _, clean := range []bool{true, false} {
+		b.Run(fmt.Sprintf("clean=%v", clean), func(b *testing.B) {
+			l := onDisk(b, Config{})
+			must(b, l.Append(0, records(b, 0, 10, 1000)))
+			must(b, l.Sync())
+			if clean {
+				must(b, l.Close())
+			}
+			for b.Loop() {
+				again, err := Open(vfs.Default, l.dir, Config{})
+				must(b, err)
+				must(b, again.files.Close())
+			}
+		})
+	}
+}

@@ -244,3 +244,39 @@ func TestLostIndexIsBuiltAgain(t *testing.T) {
 		}
 	}
 }
+
+// The goal: a batch that claims to reach beyond the high watermark does not
+// make readers wait for ever. Method: its last offset is damaged, which a look
+// at headers cannot see.
+func TestBatchThatSeemsToReachBeyondTheBoundIsProven(t *testing.T) {
+	fs := vfs.NewMem()
+	l := open(t, fs, Config{})
+	must(t, l.Append(0, records(t, 0, 2, 10), records(t, 2, 2, 10)))
+	must(t, l.Close())
+	image := imageOf(t, fs)
+	b := bytes.Clone(image[logName(0)])
+	b[26] += 5
+	l = open(t, image.with(logName(0), b).mount(t), Config{})
+	r, err := l.Read(0, 2, 1000, true)
+	if !isCorrupt(err) {
+		t.Fatalf("%d bytes, %v", r.Len(), err)
+	}
+	must(t, l.Close())
+}
+
+// The goal: a range whose bytes were cut off, and others written in their
+// place, is not taken for damage.
+func TestRangeThatWasCutOffIsNotTakenForDamage(t *testing.T) {
+	l, err := Open(vfs.Default, t.TempDir(), Config{})
+	must(t, err)
+	must(t, l.Append(0, records(t, 0, 2, 10), records(t, 2, 2, 500)))
+	r, err := l.Read(2, everything, 1000, true)
+	must(t, err)
+	must(t, l.Truncate(2))
+	must(t, l.Append(0, records(t, 2, 1, 700)))
+	if _, err := r.AppendTo(nil); !errors.Is(err, ErrOffsetOutOfRange) {
+		t.Fatalf("%v", err)
+	}
+	r.Close()
+	must(t, l.Close())
+}

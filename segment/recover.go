@@ -32,7 +32,8 @@ import (
 // another length than it claims is damaged. And a batch that has sectors of
 // zeros by its nature cannot be told from a torn one once another part of it is
 // damaged: that much is given up, and only behind the recovery point, after a
-// crash.
+// crash. The same goes for a base offset that is turned into zeros where it is
+// all that the batch has in its first sector.
 //
 // After a clean close nothing lies behind the recovery point, and all damage is
 // damage. It is found when it is read.

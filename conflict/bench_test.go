@@ -107,6 +107,70 @@ func benchmarkCheck(b *testing.B, c *Coordinator, size int) {
 	perLock(b, cpu, size)
 }
 
+// BenchmarkCheckGroup is BenchmarkCheck1M for 64 requests of one lock each, as a
+// partition's loop finds them in its mailbox: it touches all before it judges.
+func BenchmarkCheckGroup(b *testing.B) {
+	c := live(b, liveLocks)
+	rng := rand.New(rand.NewPCG(1, 2))
+	const group = 64
+	names := make([][]byte, 1<<16)
+	for i := range names {
+		names[i] = lockName(nil, uint32(rng.IntN(liveLocks)))
+	}
+	var rs [group]Request
+	b.ReportAllocs()
+	cpu := cpuTime(b)
+	for at := 0; b.Loop(); at = (at + group) % len(names) {
+		for i := range rs {
+			fill(&rs[i], names[at+i:at+i+1], c.End()+group)
+		}
+		for i := range rs {
+			c.Touch(&rs[i])
+		}
+		for i := range rs {
+			end := c.End() + 1
+			v := c.Judge(&rs[i], end+group)
+			c.Mark(&rs[i], end, v)
+		}
+	}
+	perLock(b, cpu, group)
+}
+
+// BenchmarkCheckFloor is what the memory allows: one flat table of the same
+// load, which never grows; names hashed, read ahead, and marked, 64 at a time.
+func BenchmarkCheckFloor(b *testing.B) {
+	const group = 64
+	slots := make([]slot, 1<<21)
+	mask := uint64(len(slots) - 1)
+	var name []byte
+	for i := range uint32(liveLocks) {
+		name = lockName(name[:0], i)
+		h := hashOf(name)
+		*probe(slots, h) = slot{h, 1}
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	names := make([][]byte, 1<<16)
+	for i := range names {
+		names[i] = lockName(nil, uint32(rng.IntN(liveLocks)))
+	}
+	var hashes [group]hash
+	sum := uint64(0)
+	cpu := cpuTime(b)
+	for at := 0; b.Loop(); at = (at + group) % len(names) {
+		for i := range hashes {
+			hashes[i] = hashOf(names[at+i])
+		}
+		for i := range hashes {
+			sum += slots[hashes[i].lo&mask].value
+		}
+		for i := range hashes {
+			probe(slots, hashes[i]).value++
+		}
+	}
+	perLock(b, cpu, group)
+	runtime.KeepAlive(sum)
+}
+
 // perLock reports both clocks: on a shared machine the processor's own drifts
 // least.
 func perLock(b *testing.B, cpu time.Duration, locks int) {

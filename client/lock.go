@@ -1,0 +1,137 @@
+package client
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// None is the basis of a writer that has read nothing.
+const None = int64(protocol.None)
+
+// Lock is one lock of an append. It is a value: At gives another one.
+type Lock struct {
+	kind  protocol.LockKind
+	all   bool
+	name  string // as the application knows it: %XX is put in on the wire
+	basis int64
+	own   bool // basis was given by At
+}
+
+// Write is a lock that refuses the append if it was written after the basis,
+// and that is marked with the append's offset.
+func Write(name string) Lock { return Lock{kind: protocol.LockWrite, name: name} }
+
+// Read is a lock that refuses the append if it was written after the basis,
+// and that is not marked.
+func Read(name string) Lock { return Lock{kind: protocol.LockRead, name: name} }
+
+// Append is a lock that is only marked: a blind write that others must see.
+func Append(name string) Lock { return Lock{kind: protocol.LockAppend, name: name} }
+
+// Partition is the lock of the whole partition: it refuses the append if
+// anything at all was appended after the basis. There is nothing to mark.
+func Partition() Lock { return Lock{kind: protocol.LockWrite, all: true} }
+
+// At gives the lock a basis of its own, in place of Cond.Basis. It may be None.
+func (l Lock) At(offset int64) Lock {
+	l.basis, l.own = offset, true
+	return l
+}
+
+// String is the lock as it stands in its header.
+func (l Lock) String() string { return string(l.appendTo(nil)) }
+
+func (l Lock) appendTo(b []byte) []byte {
+	if l.all {
+		b = append(b, '*')
+	} else {
+		b = protocol.AppendLockName(b, l.name)
+	}
+	if l.own {
+		b = append(append(b, '@'), protocol.Offset(l.basis).String()...)
+	}
+	return b
+}
+
+// Cond is the condition of an append.
+type Cond struct {
+	// ID is the writer's own name for the append, of 1 to 64 bytes without
+	// spaces: it makes the append append-once, and names it to writers that it
+	// beats. Empty is no name; an append of several records is then given a
+	// random one, since it is the name that holds them together.
+	ID string
+	// Basis is the offset of the last record of the partition that the writer
+	// had read and applied when it made the append; None if it had read
+	// nothing. It counts for every lock without a basis of its own.
+	Basis int64
+	Locks []Lock
+}
+
+// Attach adds lock headers to a record, for any producer that can set headers,
+// and returns the record. A lock without a basis of its own gets basis.
+//
+// With a plain Kafka producer one refused record refuses its whole batch: let
+// such a producer have one conditional record in flight at a time, and use
+// acks=all. Client has no such limits.
+func Attach(r *kgo.Record, basis int64, locks ...Lock) *kgo.Record {
+	r.Headers = appendLocks(r.Headers, basis, locks)
+	return r
+}
+
+// appendLocks adds a header for each kind of lock that there is.
+func appendLocks(headers []kgo.RecordHeader, basis int64, locks []Lock) []kgo.RecordHeader {
+	needsBasis := false
+	for _, kind := range []protocol.LockKind{protocol.LockWrite, protocol.LockRead, protocol.LockAppend} {
+		list := []byte{}
+		n := 0
+		for _, l := range locks {
+			if l.kind != kind {
+				continue
+			}
+			if n++; n > 1 {
+				list = append(list, ' ')
+			}
+			list = l.appendTo(list)
+			needsBasis = needsBasis || kind.Judged() && !l.own
+		}
+		if n > 0 {
+			headers = append(headers, kgo.RecordHeader{Key: kind.String(), Value: list})
+		}
+	}
+	if needsBasis {
+		headers = append(headers, kgo.RecordHeader{Key: protocol.HeaderLockBasis, Value: basisText(basis)})
+	}
+	return headers
+}
+
+func basisText(basis int64) []byte {
+	if basis == None {
+		return []byte("none")
+	}
+	return strconv.AppendInt(nil, basis, 10)
+}
+
+// checkHeaders holds a record's lock headers against the grammar, as the broker
+// will, so that a mistake of one append costs its neighbours nothing.
+func checkHeaders(q *protocol.LockRequest, headers []kgo.RecordHeader) error {
+	q.Reset()
+	for _, h := range headers {
+		if err := q.Header([]byte(h.Key), h.Value); err != nil {
+			return err
+		}
+	}
+	return q.Finish()
+}
+
+// malformed is a refusal that needs no broker.
+func malformed(topic string, partition int32, record int, err error) error {
+	r := protocol.Refusal{Kind: protocol.RefusalMalformed, Record: int32(record), Text: err.Error()}
+	return newError(topic, partition, &r, r.Message())
+}
+
+// GoString shows a lock in test failures as it stands in its header.
+func (l Lock) GoString() string { return fmt.Sprintf("%s %s", l.kind, l) }

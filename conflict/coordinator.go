@@ -97,12 +97,19 @@ func (c *Coordinator) restart() {
 // Reset forgets all that is not in the Base: the owner has truncated the log
 // and folds again from Applied()+1.
 func (c *Coordinator) Reset() {
+	c.Close()
+	c.restart()
+}
+
+// Close gives the window's memory back to the Budget. What is not in the Base
+// is folded again by the next Open; after work that is still running there must
+// be a last Flushed.
+func (c *Coordinator) Close() {
 	for _, g := range c.frozen {
 		c.discard(g)
 	}
 	c.frozen = nil
 	c.young.release(c.budget)
-	c.restart()
 }
 
 // discard frees a generation, at once or when nobody reads it any more.

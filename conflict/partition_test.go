@@ -84,6 +84,10 @@ func (p *partition) close(clean bool) {
 	if clean {
 		p.checkpoint()
 	}
+	p.locks.Close()
+	if used := p.budget.Used(); used != 0 {
+		p.t.Errorf("a closed table holds %d bytes of the budget", used)
+	}
 	p.must(p.base.Close())
 }
 

@@ -8,6 +8,11 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
+// touchedMax is up to how many locks of a request are read ahead for the group:
+// a million locks do not fit the processor's cache. Larger requests read ahead
+// for themselves.
+const touchedMax = 16
+
 // append judges a group, writes what is admitted with one write, syncs it, and
 // answers. It is the only place where the log grows.
 func (p *Partition) append(group []*Proposal) {
@@ -17,6 +22,11 @@ func (p *Partition) append(group []*Proposal) {
 	now := p.opts.NowMs()
 	end := p.log.End()
 	p.batches = p.batches[:0]
+	for _, q := range group {
+		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= touchedMax {
+			p.locks.Touch(q.Locks)
+		}
+	}
 	for _, q := range group {
 		end = p.judge(q, end, now)
 	}

@@ -54,7 +54,7 @@ func (p *Partition) recover() error {
 			p.producers.Fold(b, now)
 		}
 		if b.LastOffset() >= locksAt {
-			return p.foldLocks(b)
+			return p.refold(b, end, now)
 		}
 		return nil
 	})
@@ -100,7 +100,20 @@ func (p *Partition) openLocks(end protocol.Offset) (protocol.Offset, error) {
 	return c.Applied() + 1, nil
 }
 
-func (p *Partition) foldLocks(b record.Batch) error { return foldBatch(p.locks, b, p.opts.Limits) }
+// refold folds a batch that the base does not have, and keeps the window within
+// its budget on the way.
+func (p *Partition) refold(b record.Batch, end protocol.Offset, now int64) error {
+	if err := foldBatch(p.locks, b, p.opts.Limits); err != nil {
+		return err
+	}
+	work := p.locks.Flush(end, now)
+	if work == nil {
+		return nil
+	}
+	err := work()
+	p.locks.Flushed(err)
+	return err
+}
 
 // foldBatch opens a batch only when the table needs to see its records.
 func foldBatch(table *conflict.Coordinator, b record.Batch, limits record.Limits) error {
@@ -123,6 +136,8 @@ func (p *Partition) Close() error {
 	p.mail.closed = true
 	p.mail.Unlock()
 	p.loops.Wait()
+	p.reap(true)
+	defer p.locks.Close()
 	if p.failed != nil {
 		return p.log.Close()
 	}
@@ -139,6 +154,8 @@ func (p *Partition) Delete() error {
 	p.mail.closed = true
 	p.mail.Unlock()
 	p.loops.Wait()
+	p.reap(true)
+	p.locks.Close()
 	p.moved()
 	return errors.Join(p.log.Close(), p.opts.Base.Delete(p.opts.ID))
 }

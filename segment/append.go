@@ -59,11 +59,17 @@ func (l *Log) checkOrder(batches []record.Batch) error {
 	return nil
 }
 
-// begin opens the active file at the first write.
+// begin opens the active file at the first write. Where there is a segment there
+// is a manifest.
 func (l *Log) begin() error {
 	w := &l.w
 	if w.file != nil {
 		return nil
+	}
+	if w.fresh {
+		if err := l.writeManifest(); err != nil {
+			return err
+		}
 	}
 	f, err := l.fs.OpenReadWrite(l.logPath(w.state.active.segment), diskWrites)
 	if err != nil {
@@ -325,7 +331,11 @@ func (l *Log) putManifest(m *manifest) error {
 		return err
 	}
 	l.w.recoveryPoint = m.active().size
-	return nil
+	if !l.w.fresh {
+		return nil
+	}
+	l.w.fresh = false
+	return syncDir(l.fs, l.fs.PathDir(l.dir))
 }
 
 // closeFiles closes the writer's descriptors. What was written through them

@@ -41,6 +41,7 @@ type writer struct {
 	state  snapshot // what the next publish shows
 	failed error    // the first failed write or sync; final
 
+	fresh bool     // there is no manifest yet
 	clean bool     // the manifest says so: nothing was written since it was
 	file  vfs.File // the active segment, open since the first append
 	index vfs.File // its index, open since the first full chunk

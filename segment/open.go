@@ -30,7 +30,7 @@ func Open(fs vfs.FS, dir string, cfg Config) (*Log, error) {
 func (l *Log) load() error {
 	names, err := l.fs.List(l.dir)
 	if gone(err) {
-		names, err = nil, l.makeDir()
+		names, err = nil, l.fs.MkdirAll(l.dir, 0o755)
 	}
 	if err != nil {
 		return err
@@ -57,13 +57,6 @@ func (l *Log) load() error {
 	return l.adopt(m, names)
 }
 
-func (l *Log) makeDir() error {
-	if err := l.fs.MkdirAll(l.dir, 0o755); err != nil {
-		return err
-	}
-	return syncDir(l.fs, l.fs.PathDir(l.dir))
-}
-
 // sweep removes what writes left behind that did not finish.
 func (l *Log) sweep(names []string) (rest []string, err error) {
 	for _, name := range names {
@@ -76,7 +69,9 @@ func (l *Log) sweep(names []string) (rest []string, err error) {
 	return rest, nil
 }
 
-// readManifest reads the manifest, or makes one where there is no log yet.
+// readManifest reads the manifest, or makes one up where there is no log yet:
+// nothing is put on disk for a log before something is written to it, so that
+// a topic of a thousand partitions is made in no time.
 func (l *Log) readManifest(names []string) (*manifest, error) {
 	path := l.path(manifestName)
 	if slices.Contains(names, manifestName) {
@@ -97,8 +92,8 @@ func (l *Log) readManifest(names []string) (*manifest, error) {
 			return nil, corrupt(path, 0, protocol.None, "the manifest is missing, but there is %s", name)
 		}
 	}
-	m := &manifest{clean: true, segments: []extent{newExtent(0)}}
-	return m, l.putManifest(m)
+	l.w.fresh = true
+	return &manifest{clean: true, segments: []extent{newExtent(0)}}, nil
 }
 
 // checkFiles compares the directory to the manifest. Files older than the log

@@ -198,7 +198,7 @@ func (p *Partition) fail(err error) error {
 	p.failed = fmt.Errorf("%w: %w", ErrStorage, err)
 	p.broken.Store(true)
 	p.opts.Logger.Error("partition takes no more writes: its disk has failed",
-		"partition", p.opts.ID, "dir", p.opts.Dir, "error", err)
+		"partition", p.opts.ID.String(), "dir", p.opts.Dir, "error", err)
 	return p.failed
 }
 

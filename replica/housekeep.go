@@ -139,7 +139,7 @@ func (p *Partition) reap(wait bool) {
 	p.flushing = false
 	p.locks.Flushed(err)
 	if err != nil {
-		p.opts.Logger.Error("lock base not written; its locks stay in memory", "partition", p.opts.ID, "error", err)
+		p.opts.Logger.Error("lock base not written; its locks stay in memory", "partition", p.opts.ID.String(), "error", err)
 	}
 }
 

@@ -72,7 +72,7 @@ func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
 func (c *Coordinator) locksOfRecords(r *Request, highWatermark protocol.Offset, v *Verdict) {
 	for i := range r.records {
 		rec := &r.records[i]
-		if r.appends[rec.append].repeat {
+		if r.appends[rec.append].out {
 			continue
 		}
 		if rec.maxBasis >= highWatermark {
@@ -98,7 +98,7 @@ func (c *Coordinator) judgeLocks(r *Request, locks []lock, v *Verdict) {
 	for i := range locks {
 		l := &locks[i]
 		switch {
-		case !l.is(judged) || r.appends[l.append].repeat:
+		case !l.is(judged) || r.appends[l.append].out:
 			continue
 		case l.is(all):
 			c.judgeAll(r, l, v)
@@ -204,7 +204,7 @@ func (r *Request) inBatch(l *lock, earlier, a int32) *protocol.Refusal {
 func (r *Request) earlierMark(l *lock) *lock {
 	for place := l.earlier; place >= 0; {
 		e := &r.locks[place]
-		if !r.appends[e.append].repeat {
+		if !r.appends[e.append].out {
 			return e
 		}
 		place = e.earlier
@@ -219,7 +219,7 @@ func (r *Request) keptBefore(a, index int32) (int32, int32, bool) {
 		if a == 0 || r.appends[a-1].last < index {
 			return index, -1, true
 		}
-		if a--; !r.appends[a].repeat {
+		if a--; !r.appends[a].out {
 			return index, a, true
 		}
 		index = r.appends[a].first - 1

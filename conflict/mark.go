@@ -91,13 +91,13 @@ func (c *Coordinator) advance(end protocol.Offset, bytes int) {
 func (c *Coordinator) mark(r *Request, base protocol.Offset) {
 	g := &c.young
 	for i := range r.locks {
-		if l := &r.locks[i]; l.flags&(marks|all) == marks && !r.appends[l.append].repeat {
+		if l := &r.locks[i]; l.flags&(marks|all) == marks && !r.appends[l.append].out {
 			g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
 		}
 	}
 	for i := range r.ids {
 		id := &r.ids[i]
-		if a := &r.appends[id.append]; !a.repeat {
+		if a := &r.appends[id.append]; !a.out {
 			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, c.budget)
 		}
 	}

@@ -18,8 +18,8 @@ func (c *Coordinator) Repeats(r *Request) Verdict {
 	for i := range r.ids {
 		id := &r.ids[i]
 		entry, ok, err := c.appended(id.hash, r.id(int32(i)))
-		repeat := &r.appends[id.append].repeat
-		*repeat = ok || id.twin >= 0
+		out := &r.appends[id.append].out
+		*out = ok || id.twin >= 0
 		switch {
 		case err != nil:
 			v.Err = err
@@ -32,7 +32,7 @@ func (c *Coordinator) Repeats(r *Request) Verdict {
 				v.FirstOffset = entry.first
 			}
 			await = max(await, entry.last())
-		case *repeat && r.ids[id.twin].content != id.content:
+		case *out && r.ids[id.twin].content != id.content:
 			v.Refusal = r.duplicateInBatch(int32(i))
 			return v
 		}
@@ -69,7 +69,7 @@ func (r *Request) dropped() []bool {
 	r.drop = r.drop[:0]
 	for i := range r.appends {
 		a := &r.appends[i]
-		if !a.repeat {
+		if !a.out {
 			continue
 		}
 		if len(r.drop) == 0 {

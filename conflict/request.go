@@ -48,7 +48,7 @@ type lockRecord struct {
 type lockAppend struct {
 	first, last int32 // records
 	id          int32 // place in ids; -1 for none
-	repeat      bool  // scratch of Repeats: it was appended before
+	out         bool  // scratch of judging: it is not to be written, since it was appended before or is refused
 }
 
 // lockID is the lock-id of one append.

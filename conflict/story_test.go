@@ -61,6 +61,12 @@ func (s *story) run(d *datadriven.TestData) string {
 		outcome := p.propose(s.batch(d), s.policy(d))
 		s.commit()
 		return outcome
+	case "each":
+		outcome := p.proposeEach(s.batch(d))
+		s.commit()
+		return outcome
+	case "again":
+		return p.again(s.batch(d), d.HasArg("refold"))
 	case "control":
 		b := s.build(record.NewBuilder(record.CodecNone).Control().Add(record.Record{Value: []byte("marker")}))
 		at := p.append(b)

@@ -18,9 +18,12 @@ type Verdict struct {
 	// for. It is the record that the answer rests on.
 	Await protocol.Offset
 	// Drop, by the index of the record, are the records to leave out because
-	// they were appended before; nil when all are to be kept. It belongs to
-	// the Request.
+	// they were appended before or, by JudgeEach, are refused; nil when all are
+	// to be kept. It belongs to the Request.
 	Drop []bool
+	// Left, of JudgeEach and JudgeAgain, are the appends that Drop leaves out,
+	// in their order, each with its reason.
+	Left []Left
 }
 
 // Admitted reports whether the batch, less what is to be dropped, is to be

@@ -1,0 +1,186 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Fetch is what a follower asks its leader for. It says as well: all below
+// Offset is on my disk, and the last of it was written in LastEpoch.
+type Fetch struct {
+	From      Member
+	Epoch     protocol.LeaderEpoch // the leader epoch that the follower follows
+	Offset    protocol.Offset
+	LastEpoch protocol.LeaderEpoch // -1: its log is empty
+}
+
+// FetchAnswer is a leader's answer, less the batches.
+type FetchAnswer struct {
+	Fetch Fetch // what it answers
+	Err   error // ErrNotLeader, ErrFencedEpoch, ErrUnknownEpoch, ErrNotReplica, ErrOffsetOutOfRange
+	// Diverging: the follower's log parts from the leader's at or before
+	// DivergingEnd, where the leader's records of DivergingEpoch, and of what
+	// came before it, end (KIP-595).
+	Diverging      bool
+	DivergingEpoch protocol.LeaderEpoch
+	DivergingEnd   protocol.Offset
+
+	HighWatermark protocol.Offset
+	LogStart      protocol.Offset
+	// HasBatches: batches from Fetch.Offset on come with the answer. The driver sets it.
+	HasBatches bool
+}
+
+// Fetched takes in a follower's fetch: what it acknowledges counts towards the
+// high watermark. The answer may be sent at once; a driver that lets a fetch
+// wait for more gets a new answer from Answer when it sends.
+func (c *Core) Fetched(f Fetch, nowMs int64) FetchAnswer {
+	a := c.Answer(f)
+	if a.Err == nil && !a.Diverging {
+		c.acknowledge(f, nowMs)
+		a.HighWatermark = c.highWatermark
+	}
+	return a
+}
+
+// Answer judges a fetch and changes nothing.
+func (c *Core) Answer(f Fetch) FetchAnswer {
+	a := FetchAnswer{Fetch: f, HighWatermark: protocol.None, LogStart: protocol.None}
+	if a.Err = c.refuses(f); a.Err != nil {
+		return a
+	}
+	start, end := c.o.Log.Start(), c.o.Log.End()
+	a.HighWatermark, a.LogStart = c.highWatermark, start
+	if f.LastEpoch >= 0 {
+		e, eEnd := c.epochEnd(f.LastEpoch)
+		if e < f.LastEpoch || eEnd < f.Offset {
+			a.Diverging, a.DivergingEpoch, a.DivergingEnd = true, e, eEnd
+			return a
+		}
+	}
+	if f.Offset < start || f.Offset > end {
+		a.Err = ErrOffsetOutOfRange
+	}
+	return a
+}
+
+// refuses is the fence: who asks, of whom, in which epoch.
+func (c *Core) refuses(f Fetch) error {
+	switch {
+	case c.role != RoleLeader:
+		return c.notLeader()
+	case f.Epoch < c.standing.LeaderEpoch:
+		return ErrFencedEpoch
+	case f.Epoch > c.standing.LeaderEpoch:
+		return ErrUnknownEpoch
+	}
+	fo := c.leading.follower(f.From.ID)
+	if fo == nil || f.From.Incarnation < fo.Incarnation {
+		return ErrNotReplica
+	}
+	return nil
+}
+
+// epochEnd is the largest epoch here that is not above the asked one, and
+// where it ended. Epochs above the log's newest wrote nothing that is here.
+func (c *Core) epochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset) {
+	if latest := c.o.Log.LatestEpoch(); asked > latest {
+		return latest, c.o.Log.End()
+	}
+	return c.o.Log.EpochEnd(asked)
+}
+
+// EpochEnd answers OffsetForLeaderEpoch on the leader (KIP-101, KIP-320). The
+// present epoch ends at the log's end although it may have written nothing yet.
+func (c *Core) EpochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset, error) {
+	switch {
+	case c.role != RoleLeader:
+		return -1, protocol.None, c.notLeader()
+	case asked < 0 || asked > c.standing.LeaderEpoch:
+		return -1, protocol.None, nil
+	case asked == c.standing.LeaderEpoch:
+		return asked, c.o.Log.End(), nil
+	}
+	e, end := c.epochEnd(asked)
+	return e, end, nil
+}
+
+// leading is what a leader knows beyond the metadata.
+type leading struct {
+	start     protocol.Offset // the log end at which the epoch began
+	followers []follower      // all other replicas, in their order
+	isr       isrProposals
+}
+
+// follower is a replica as its leader sees it in this epoch.
+type follower struct {
+	Member                     // the life that fetched last; incarnation 0 before it has
+	synced     protocol.Offset // it has all below; None before its first fetch
+	caughtUpMs int64           // it then had all that the leader had
+	fetchedMs  int64           // its last fetch, and
+	fetchedEnd protocol.Offset // where the leader's log ended then
+}
+
+func (l *leading) follower(id protocol.BrokerID) *follower {
+	i := slices.IndexFunc(l.followers, func(f follower) bool { return f.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &l.followers[i]
+}
+
+// lead begins an epoch. What followers had acknowledged to an earlier leader
+// does not count: they may have to be truncated first.
+func (c *Core) lead(nowMs int64) {
+	c.leading.start = c.o.Log.End()
+	for _, id := range c.standing.Replicas {
+		if id != c.o.Self.ID {
+			c.leading.followers = append(c.leading.followers,
+				follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs})
+		}
+	}
+	c.commit()
+}
+
+// acknowledge notes what a follower has on its disk.
+func (c *Core) acknowledge(f Fetch, nowMs int64) {
+	fo := c.leading.follower(f.From.ID)
+	if f.From.Incarnation > fo.Incarnation {
+		fo.Incarnation, fo.synced = f.From.Incarnation, protocol.None
+	}
+	fo.synced = max(fo.synced, f.Offset)
+	end := c.o.Log.End()
+	switch {
+	case fo.synced >= end:
+		fo.caughtUpMs = nowMs
+	case fo.synced >= fo.fetchedEnd:
+		// It has now what there was when it last asked.
+		fo.caughtUpMs = max(fo.caughtUpMs, fo.fetchedMs)
+	}
+	fo.fetchedMs, fo.fetchedEnd = nowMs, end
+	c.commit()
+	if !c.standing.inSync(fo.ID) {
+		c.reviewISR(nowMs)
+	}
+}
+
+// commit moves the high watermark to the least synced end over every replica
+// that the metadata may show in sync. Below min.insync.replicas it stands
+// still (KIP-966): what one replica alone has is not safe.
+func (c *Core) commit() {
+	if len(c.standing.ISR) < c.minInsync() {
+		return
+	}
+	least := c.synced
+	for i := range c.leading.followers {
+		f := &c.leading.followers[i]
+		if c.standing.inSync(f.ID) || c.leading.isr.mayHave(f.ID) {
+			least = min(least, f.synced)
+		}
+	}
+	if least > c.highWatermark {
+		c.highWatermark = least
+		c.emit(Effect{Kind: EffectCommit, Offset: least})
+	}
+}

@@ -1,0 +1,103 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// following is what a follower knows beyond the metadata.
+type following struct {
+	waiting bool  // for the answer to asked
+	asked   Fetch // one at a time: it acknowledges what came with the one before
+	sentMs  int64
+	retryMs int64 // no fetch before, after one was refused
+	cutting bool  // a truncation was asked for
+	// What the leader said is committed; the log may not reach there yet.
+	committed protocol.Offset
+}
+
+// fetch asks for what comes next. A fetch acknowledges all below its offset,
+// so there is none while something below the log's end is not synced.
+func (c *Core) fetch(nowMs int64) {
+	w := &c.following
+	end := c.o.Log.End()
+	leaderless := c.standing.Leader == protocol.NoBroker || c.standing.Leader == c.o.Self.ID
+	if leaderless || w.waiting || w.cutting || c.synced < end || nowMs < w.retryMs || !c.standing.hosts(c.o.Self.ID) {
+		return
+	}
+	w.waiting, w.sentMs = true, nowMs
+	w.asked = Fetch{From: c.o.Self, Epoch: c.standing.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch()}
+	c.emit(Effect{Kind: EffectFetch, Fetch: w.asked})
+}
+
+// refetch gives up on an answer that does not come.
+func (c *Core) refetch(nowMs int64) {
+	if w := &c.following; w.waiting && nowMs-w.sentMs >= c.o.FetchTimeoutMs {
+		w.waiting = false
+	}
+	c.fetch(nowMs)
+}
+
+// FetchAnswered takes in the leader's answer. One to a fetch that is no longer
+// waited for says nothing any more: the epoch, or the log, has moved on.
+func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
+	w := &c.following
+	if c.role != RoleFollower || !w.waiting || a.Fetch != w.asked {
+		return
+	}
+	w.waiting = false
+	switch {
+	case errors.Is(a.Err, ErrOffsetOutOfRange) && a.Fetch.Offset < a.LogStart:
+		// The leader no longer has what would come next.
+		c.cut(Effect{Kind: EffectRestart, Offset: a.LogStart})
+	case a.Err != nil:
+		w.retryMs = nowMs + c.o.RetryMs
+	case a.Diverging:
+		c.diverge(a, nowMs)
+	default:
+		w.committed = max(w.committed, a.HighWatermark)
+		if a.HasBatches {
+			c.emit(Effect{Kind: EffectAppend})
+			return
+		}
+		c.followWatermark()
+		c.fetch(nowMs)
+	}
+}
+
+// diverge cuts off what the leader does not have. Where this log has not even
+// the leader's epoch, it is cut back to what it has of earlier ones, and the
+// next fetch goes on from there (KIP-279).
+func (c *Core) diverge(a FetchAnswer, nowMs int64) {
+	to := c.o.Log.Start()
+	if a.DivergingEpoch >= 0 {
+		_, to = c.epochEnd(a.DivergingEpoch)
+		to = min(to, a.DivergingEnd)
+	}
+	switch {
+	case to < c.highWatermark:
+		c.Failed(fmt.Errorf("%w: high watermark %d, and leader epoch %d of broker %d shares the log up to %d",
+			ErrCommittedLost, c.highWatermark, c.standing.LeaderEpoch, c.standing.Leader, to), nowMs)
+	case to >= c.o.Log.End():
+		// It parts where both agree: no leader of ours says so.
+		c.following.retryMs = nowMs + c.o.RetryMs
+	default:
+		c.cut(Effect{Kind: EffectTruncate, Offset: to})
+	}
+}
+
+func (c *Core) cut(e Effect) {
+	c.following.cutting = true
+	c.emit(e)
+}
+
+// followWatermark moves the high watermark to what the leader said, as far as
+// the log has it.
+func (c *Core) followWatermark() {
+	if hw := min(c.following.committed, c.o.Log.End()); hw > c.highWatermark {
+		c.highWatermark = hw
+		c.emit(Effect{Kind: EffectCommit, Offset: hw})
+	}
+}

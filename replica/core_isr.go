@@ -1,0 +1,100 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// isrProposals are the ISR changes whose fate is not known (KIP-497).
+//
+// An answer that was lost may have been yes. So whoever was proposed counts as
+// in sync until the partition epoch has moved: then every proposal made at the
+// old one has either become the state or never will. A proposal that seems lost
+// is not waited for; the next one, which may ask for the present ISR once more,
+// moves the epoch and so settles it.
+type isrProposals struct {
+	waiting bool     // for an answer
+	maybe   []Member // were proposed at the present partition epoch
+	retryMs int64    // nothing is proposed before
+}
+
+func (p *isrProposals) mayHave(id protocol.BrokerID) bool { return indexOf(p.maybe, id) >= 0 }
+
+// settleISR takes a new ISR of the same epoch into force.
+func (c *Core) settleISR(nowMs int64) {
+	c.leading.isr = isrProposals{}
+	c.commit()
+	c.reviewISR(nowMs)
+}
+
+// ISRAnswered tells the outcome of an EffectAlterISR. done is false for a
+// refusal and for an unknown outcome alike; every change is answered once.
+func (c *Core) ISRAnswered(change ISRChange, done bool, nowMs int64) {
+	if c.role != RoleLeader || change.LeaderEpoch != c.standing.LeaderEpoch || change.PartitionEpoch != c.standing.PartitionEpoch {
+		return
+	}
+	if done {
+		c.standing.ISR, c.standing.PartitionEpoch = change.ISR, change.PartitionEpoch+1
+		c.settleISR(nowMs)
+		return
+	}
+	c.leading.isr.waiting = false
+	c.leading.isr.retryMs = nowMs + c.o.RetryMs
+}
+
+// reviewISR proposes the ISR that ought to be, unless it is so or was asked for.
+func (c *Core) reviewISR(nowMs int64) {
+	p := &c.leading.isr
+	if p.waiting || nowMs < p.retryMs {
+		return
+	}
+	change := ISRChange{LeaderEpoch: c.standing.LeaderEpoch, PartitionEpoch: c.standing.PartitionEpoch}
+	for _, id := range c.standing.Replicas {
+		m, in, was := c.oughtToBe(id, nowMs)
+		if !in {
+			continue
+		}
+		change.ISR = append(change.ISR, m)
+		if !was {
+			change.Added = append(change.Added, m)
+		}
+	}
+	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.standing.ISR) {
+		return
+	}
+	p.waiting = true
+	for _, m := range change.Added {
+		if !slices.Contains(p.maybe, m) {
+			p.maybe = append(p.maybe, m)
+		}
+	}
+	if len(p.maybe) == 0 {
+		// A shrink: should it be lost, the next proposal has to settle it all the same.
+		p.maybe = append(p.maybe, c.o.Self)
+	}
+	c.emit(Effect{Kind: EffectAlterISR, ISR: change})
+}
+
+// oughtToBe reports whether a replica is to be in sync, as which member, and
+// whether it is. A member stays until it lags for too long. Another replica
+// comes in when it has all that is committed and all that was there when the
+// epoch began: a new leader's high watermark may be behind what its
+// predecessor had committed, the log end at which it began is not.
+func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was bool) {
+	at := indexOf(c.standing.ISR, id)
+	if at >= 0 {
+		m = c.standing.ISR[at]
+	}
+	if id == c.o.Self.ID {
+		return m, true, true
+	}
+	f := c.leading.follower(id)
+	lags := nowMs-f.caughtUpMs > c.o.LagMaxMs && f.synced < c.o.Log.End()
+	if at >= 0 {
+		return m, !lags, true
+	}
+	silent := nowMs-f.fetchedMs > c.o.LagMaxMs
+	caughtUp := f.synced >= c.highWatermark && f.synced >= c.leading.start
+	return f.Member, f.Incarnation > 0 && caughtUp && !silent, false
+}

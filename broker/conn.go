@@ -234,8 +234,8 @@ func (c *conn) logClosed(err error) {
 	switch {
 	case c.parent.Err() != nil:
 		return
-	case c.ctx.Err() != nil:
-		err = context.Cause(c.ctx)
+	case c.ctx.Err() != nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.Canceled)):
+		err = context.Cause(c.ctx) // the reader was only told to stop
 	}
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), isReset(err):

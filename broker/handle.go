@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -62,7 +61,7 @@ func (s *Server) handleRefused(x *exchange) error {
 		x.finish(message{refusedApiVersions()})
 		return nil
 	}
-	if x.header.Key == protocol.KeyProduce && x.header.Version >= 0 && errors.Is(x.refused, protocol.ErrUnsupportedVersion) {
+	if x.header.Key == protocol.KeyProduce && x.header.Version >= 0 && x.header.Version < produceServedFrom {
 		return s.produceTooOld(x)
 	}
 	return x.refused

@@ -178,7 +178,13 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	if err := t.checkRecords(b, &part.records); err != nil {
 		return err
 	}
-	return part.prepareLocks(t.policy())
+	if err := part.prepareLocks(t.policy()); err != nil {
+		return err
+	}
+	if b.Transactional() {
+		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
+	}
+	return nil
 }
 
 // checkRecords holds what the topic's settings ask of single records.

@@ -1,0 +1,124 @@
+package attack
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"testing"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+
+	"github.com/lockstep-log/lockstep/broker"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// around is a batch of one record whose compressed records are given.
+func around(t testing.TB, codec record.Codec, compressed []byte) []byte {
+	t.Helper()
+	b := batchOf(t, record.Record{Value: []byte("v")})
+	put16(b, atAttributes, int16(codec))
+	return sealed(append(b[:atRecords:atRecords], compressed...))
+}
+
+// Goal: a bomb costs its limit at most. Method: 256 MiB of zeros, through every
+// codec, many at once, against a limit of 8 MiB.
+func TestABombIsRefusedWithinItsLimit(t *testing.T) {
+	v := attacked(t, func(c *broker.Config) { c.DecompressedMax = 8 << 20 })
+	b := v.bystand()
+	v.topic("bombs")
+	const bound = 128 << 20
+	for codec, bomb := range bombs(t, 256<<20) {
+		t.Run(codec.String(), func(t *testing.T) {
+			batch := around(t, codec, bomb)
+			base, most := heap(), int64(0)
+			for range 8 {
+				s := v.dial()
+				s.t = t
+				if p := s.produce("bombs", batch); p.ErrorCode != codeMessageTooLarge && p.ErrorCode != codeInvalidRecord {
+					t.Errorf("code %d", p.ErrorCode)
+				}
+				most = max(most, heap()-base)
+			}
+			t.Logf("a bomb of %d KiB; at most %d MiB of heap", len(bomb)>>10, most>>20)
+			if most > bound {
+				t.Errorf("%d MiB of heap", most>>20)
+			}
+		})
+	}
+	b.stillServed()
+}
+
+// bombs are n zeros in each codec, as far as a request may hold them.
+func bombs(t testing.TB, n int) map[record.Codec][]byte {
+	t.Helper()
+	const fits = 900 << 10 // below max.message.bytes
+	zeros := make([]byte, 1<<20)
+	all := map[record.Codec][]byte{}
+	write := func(w interface {
+		Write([]byte) (int, error)
+		Close() error
+	}, n int) {
+		for range n >> 20 {
+			w.Write(zeros)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var gz, lz, zs bytes.Buffer
+	write(gzip.NewWriter(&gz), n)
+	write(lz4.NewWriter(&lz), n/2)
+	zw, err := zstd.NewWriter(&zs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(zw, n)
+	all[record.CodecGzip], all[record.CodecLz4], all[record.CodecZstd] = gz.Bytes(), lz.Bytes(), zs.Bytes()
+	all[record.CodecSnappy] = s2.EncodeSnappy(nil, make([]byte, 12<<20))
+	for codec, b := range all {
+		if len(b) > fits {
+			t.Fatalf("the %s bomb has %d bytes", codec, len(b))
+		}
+	}
+	return all
+}
+
+func TestCompressedBytesThatLieAreRefused(t *testing.T) {
+	v := attacked(t)
+	b := v.bystand()
+	v.topic("broken")
+	s := v.dial()
+	good := batchOf(t, record.Record{Value: bytes.Repeat([]byte("v"), 1000)})[atRecords:]
+	packed := func(codec record.Codec) []byte {
+		return compressedOf(t, codec, record.Record{Value: bytes.Repeat([]byte("v"), 1000)})[atRecords:]
+	}
+	xerial := append([]byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}, 0, 0, 0, 1, 0, 0, 0, 1)
+	for name, c := range map[string]struct {
+		codec record.Codec
+		bytes []byte
+	}{
+		"gzip that is none":          {record.CodecGzip, good},
+		"gzip that is cut":           {record.CodecGzip, packed(record.CodecGzip)[:20]},
+		"snappy that is none":        {record.CodecSnappy, []byte{0xff, 0xff, 0xff, 0xff, 0x0f}},
+		"snappy of 4 GiB":            {record.CodecSnappy, binary.AppendUvarint(nil, 1<<32-1)},
+		"xerial block of 2 GiB":      {record.CodecSnappy, append(bytes.Clone(xerial), 0x7f, 0xff, 0xff, 0xff)},
+		"xerial block of -1":         {record.CodecSnappy, append(bytes.Clone(xerial), 0xff, 0xff, 0xff, 0xff)},
+		"xerial within xerial":       {record.CodecSnappy, append(append(bytes.Clone(xerial), 0, 0, 0, 20), append(bytes.Clone(xerial), 0, 0, 0, 0)...)},
+		"lz4 that is none":           {record.CodecLz4, good},
+		"lz4 that is cut":            {record.CodecLz4, packed(record.CodecLz4)[:20]},
+		"zstd that is none":          {record.CodecZstd, good},
+		"zstd that is cut":           {record.CodecZstd, packed(record.CodecZstd)[:15]},
+		"zstd with a 2 GiB window":   {record.CodecZstd, []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0, 0}},
+		"zstd frame of 2^63 bytes":   {record.CodecZstd, []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 0, 0}},
+		"zstd of a frame and a half": {record.CodecZstd, append(packed(record.CodecZstd), 0x28, 0xb5, 0x2f, 0xfd, 0x60)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if p := s.produce("broken", around(t, c.codec, c.bytes)); p.ErrorCode != codeCorruptMessage && p.ErrorCode != codeInvalidRecord && p.ErrorCode != codeMessageTooLarge {
+				t.Errorf("code %d", p.ErrorCode)
+			}
+		})
+	}
+	b.stillServed()
+}

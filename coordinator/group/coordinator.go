@@ -1,0 +1,134 @@
+package group
+
+import "unicode/utf16"
+
+// CallID names a JoinGroup or SyncGroup whose answer may come later. The driver
+// chooses it; 0 is none.
+type CallID uint64
+
+// Record goes into the offsets topic. A nil Value is a tombstone.
+type Record struct{ Key, Value []byte }
+
+// Reply completes a call with a JoinResponse or a SyncResponse.
+type Reply struct {
+	Call     CallID
+	Response any
+}
+
+// Effects are what a command asks its driver to do: append the records, in this
+// order, and send the replies when those are committed.
+type Effects struct {
+	Records []Record
+	Replies []Reply
+}
+
+// Coordinator holds the groups of one partition of the offsets topic. It is a
+// fold: Replay rebuilds from the log what commands wrote there. One owner.
+type Coordinator struct {
+	cfg     Config
+	newID   func() string // makes the unique part of member ids
+	groups  map[string]*group
+	timers  timers
+	cleanup timer
+	expiry  []string // groups that the sweep under way has not looked at
+	fx      Effects  // of the command under way
+}
+
+// New makes a coordinator without groups. Replay what its log holds, then Start.
+func New(cfg Config, newID func() string) *Coordinator {
+	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group)}
+	c.cleanup.fire = c.sweep
+	return c
+}
+
+// Start begins the sessions of all members, once the log is replayed.
+func (c *Coordinator) Start(now int64) {
+	for _, g := range c.groups {
+		for _, m := range g.members {
+			c.touch(m, now)
+		}
+	}
+	c.timers.set(&c.cleanup, now+c.cfg.RetentionCheckMs)
+}
+
+// NextDeadline is when to call Tick at the latest.
+func (c *Coordinator) NextDeadline() (now int64, ok bool) { return c.timers.next() }
+
+// Tick does what is due.
+func (c *Coordinator) Tick(now int64) Effects {
+	for t := c.timers.pop(now); t != nil; t = c.timers.pop(now) {
+		t.fire(now)
+	}
+	return c.take()
+}
+
+// Groups is the number of groups.
+func (c *Coordinator) Groups() int { return len(c.groups) }
+
+// take returns the effects of the command that ends.
+func (c *Coordinator) take() Effects {
+	fx := c.fx
+	c.fx = Effects{}
+	return fx
+}
+
+func (c *Coordinator) append(r Record) { c.fx.Records = append(c.fx.Records, r) }
+
+func (c *Coordinator) reply(call CallID, response any) {
+	if call != 0 {
+		c.fx.Replies = append(c.fx.Replies, Reply{call, response})
+	}
+}
+
+// checkID refuses group ids that cannot be members' groups.
+func (c *Coordinator) checkID(id string) error {
+	if id == "" || len(id) > c.cfg.GroupIDBytesMax {
+		return ErrInvalidGroupID
+	}
+	return nil
+}
+
+// obtain finds a group or makes it.
+func (c *Coordinator) obtain(id string, now int64) (*group, error) {
+	if g := c.groups[id]; g != nil {
+		return g, nil
+	}
+	if len(c.groups) >= c.cfg.GroupsMax {
+		return nil, ErrTooManyGroups
+	}
+	g := newGroup(id, now)
+	g.timer.fire = func(now int64) { c.phaseOver(g, now) }
+	c.groups[id] = g
+	return g, nil
+}
+
+// forgetIfBlank drops a group of which nothing is known: nobody in it, nothing
+// of it in the log.
+func (c *Coordinator) forgetIfBlank(g *group) {
+	if g.state == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 {
+		c.bury(g)
+	}
+}
+
+// bury forgets a group.
+func (c *Coordinator) bury(g *group) {
+	c.timers.stop(&g.timer)
+	for _, m := range g.members {
+		c.timers.stop(&m.session)
+	}
+	for _, t := range g.pending {
+		c.timers.stop(t)
+	}
+	g.state = Dead
+	delete(c.groups, g.id)
+}
+
+// PartitionOf is the partition of an offsets topic of n partitions that a group
+// belongs to: as Kafka has it, by Java's hash of the id.
+func PartitionOf(groupID string, n int32) int32 {
+	var h int32
+	for _, u := range utf16.Encode([]rune(groupID)) {
+		h = 31*h + int32(u)
+	}
+	return (h & 0x7fffffff) % n
+}

@@ -1,0 +1,76 @@
+package group
+
+// sweepMax bounds the groups that one sweep looks at before others get their turn.
+const sweepMax = 1000
+
+// sweep erases offsets whose retention is over, and groups that nothing is left
+// of. It goes over the groups in pieces.
+func (c *Coordinator) sweep(now int64) {
+	if len(c.expiry) == 0 {
+		c.expiry = c.sorted()
+	}
+	n := min(sweepMax, len(c.expiry))
+	for _, id := range c.expiry[:n] {
+		if g := c.groups[id]; g != nil {
+			c.expire(now, g)
+		}
+	}
+	if c.expiry = c.expiry[n:]; len(c.expiry) > 0 {
+		c.timers.set(&c.cleanup, now+1)
+		return
+	}
+	c.expiry = nil
+	c.timers.set(&c.cleanup, now+c.cfg.RetentionCheckMs)
+}
+
+func (c *Coordinator) expire(now int64, g *group) {
+	for _, tp := range g.committed() {
+		if g.expired(tp.Topic, g.offsets[tp], now, c.cfg.RetentionMs) {
+			c.erase(g, tp)
+		}
+	}
+	if g.state == Empty && len(g.offsets) == 0 && len(g.pending) == 0 {
+		c.end(g)
+	}
+}
+
+// expired reports whether an offset has been of no use for the retention time:
+// since its group became empty, or, where members are there but do not read the
+// topic or where there never are members, since the commit (KIP-211).
+func (g *group) expired(topic string, o Offset, now, retentionMs int64) bool {
+	if g.state != Empty && (g.state != Stable || g.reads(topic)) {
+		return false
+	}
+	if o.ExpireMs >= 0 {
+		return now >= o.ExpireMs
+	}
+	since := o.CommitMs
+	if g.state == Empty && g.protocolType != "" {
+		since = max(since, g.stateSinceMs)
+	}
+	return now-since >= retentionMs
+}
+
+// end deletes a group, in the log too.
+func (c *Coordinator) end(g *group) {
+	for _, tp := range g.committed() {
+		c.erase(g, tp)
+	}
+	if g.written {
+		c.append(Record{Key: groupKey(g.id)})
+	}
+	c.bury(g)
+}
+
+// Delete handles a DeleteGroups for one group.
+func (c *Coordinator) Delete(groupID string) (Effects, error) {
+	g := c.groups[groupID]
+	switch {
+	case g == nil:
+		return Effects{}, ErrGroupNotFound
+	case g.state != Empty || len(g.pending) > 0:
+		return Effects{}, ErrNonEmptyGroup
+	}
+	c.end(g)
+	return c.take(), nil
+}

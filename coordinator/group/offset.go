@@ -1,0 +1,201 @@
+package group
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// TopicPartition names a partition as commits do.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// Offset is what a group has committed for one partition.
+type Offset struct {
+	Offset      int64
+	LeaderEpoch int32 // -1: not known
+	Metadata    string
+	CommitMs    int64
+	ExpireMs    int64 // -1: by the broker's retention
+}
+
+// CommitRequest stores offsets. Generation -1 and no member stand for a client
+// that uses a group for its offsets only.
+type CommitRequest struct {
+	Group, Member, Instance string
+	Generation              int32
+	RetentionMs             int64 // -1: the broker's
+	Offsets                 []Commit
+}
+
+// Commit is one partition's offset.
+type Commit struct {
+	TopicPartition
+	Offset      int64
+	LeaderEpoch int32
+	Metadata    string
+}
+
+// Commit handles an OffsetCommit: an error for all, or one, or nil, for each offset.
+func (c *Coordinator) Commit(now int64, r CommitRequest) ([]error, Effects, error) {
+	g, err := c.committing(now, &r)
+	if err != nil {
+		return nil, Effects{}, err
+	}
+	errs := make([]error, len(r.Offsets))
+	for i := range r.Offsets {
+		o := &r.Offsets[i]
+		if len(o.Metadata) > c.cfg.MetadataBytesMax {
+			errs[i] = ErrMetadataTooLarge
+			continue
+		}
+		expire := int64(-1)
+		if r.RetentionMs >= 0 {
+			expire = now + r.RetentionMs
+		}
+		c.store(g, o.TopicPartition, Offset{o.Offset, o.LeaderEpoch, o.Metadata, now, expire})
+	}
+	c.forgetIfBlank(g)
+	return errs, c.take(), nil
+}
+
+// committing finds the group and holds the writer against it.
+func (c *Coordinator) committing(now int64, r *CommitRequest) (*group, error) {
+	if len(r.Group) > c.cfg.GroupIDBytesMax {
+		return nil, ErrInvalidGroupID
+	}
+	g := c.groups[r.Group]
+	switch {
+	case g == nil && r.Generation >= 0:
+		return nil, ErrIllegalGeneration
+	case g == nil:
+		return c.obtain(r.Group, now)
+	case g.state == Empty && r.Generation < 0:
+		return g, nil
+	case r.Generation < 0 && r.Member == "" && r.Instance == "":
+		return nil, ErrUnknownMember // the group's members decide on its offsets
+	}
+	m, err := g.member(r.Member, r.Instance)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Generation != g.generation:
+		return nil, ErrIllegalGeneration
+	}
+	if !m.fresh {
+		c.touch(m, now)
+	}
+	if g.state == CompletingRebalance {
+		return nil, ErrRebalanceInProgress // who owns what is not decided
+	}
+	return g, nil
+}
+
+func (c *Coordinator) store(g *group, tp TopicPartition, o Offset) {
+	g.put(tp, o)
+	c.append(Record{offsetKey(g.id, tp), offsetValue(o)})
+}
+
+func (g *group) put(tp TopicPartition, o Offset) {
+	if g.offsets == nil {
+		g.offsets = make(map[TopicPartition]Offset)
+	}
+	g.offsets[tp] = o
+}
+
+// Committed is one partition's offset in an OffsetFetch; Found is false, and
+// Offset -1, if there is none.
+type Committed struct {
+	TopicPartition
+	Offset
+	Found bool
+}
+
+// Fetch finds the offsets of these partitions, in their order.
+func (c *Coordinator) Fetch(groupID string, partitions []TopicPartition) []Committed {
+	all := make([]Committed, len(partitions))
+	var offsets map[TopicPartition]Offset
+	if g := c.groups[groupID]; g != nil {
+		offsets = g.offsets
+	}
+	for i, tp := range partitions {
+		o, ok := offsets[tp]
+		if !ok {
+			o = Offset{Offset: -1, LeaderEpoch: -1}
+		}
+		all[i] = Committed{tp, o, ok}
+	}
+	return all
+}
+
+// FetchAll finds all offsets of a group, by topic and partition.
+func (c *Coordinator) FetchAll(groupID string) []Committed {
+	g := c.groups[groupID]
+	if g == nil {
+		return nil
+	}
+	return c.Fetch(groupID, g.committed())
+}
+
+// committed are the partitions that the group has offsets for, in order.
+func (g *group) committed() []TopicPartition {
+	all := make([]TopicPartition, 0, len(g.offsets))
+	for tp := range g.offsets {
+		all = append(all, tp)
+	}
+	slices.SortFunc(all, func(a, b TopicPartition) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return all
+}
+
+// DeleteOffsets handles an OffsetDelete: an error for all, or one, or nil, for
+// each partition. Offsets of topics that live members read stay.
+func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition) ([]error, Effects, error) {
+	g := c.groups[groupID]
+	switch {
+	case g == nil:
+		return nil, Effects{}, ErrGroupNotFound
+	case g.state != Empty && g.protocolType != consumerType:
+		return nil, Effects{}, ErrNonEmptyGroup
+	}
+	errs := make([]error, len(partitions))
+	for i, tp := range partitions {
+		if g.reads(tp.Topic) {
+			errs[i] = ErrSubscribed
+			continue
+		}
+		c.erase(g, tp)
+	}
+	c.forgetIfBlank(g)
+	return errs, c.take(), nil
+}
+
+// reads reports whether members may be reading the topic.
+func (g *group) reads(topic string) bool {
+	return g.state != Empty && (g.topics == nil || g.topics[topic])
+}
+
+// erase forgets one offset, if there is one.
+func (c *Coordinator) erase(g *group, tp TopicPartition) {
+	if _, ok := g.offsets[tp]; ok {
+		delete(g.offsets, tp)
+		c.append(Record{Key: offsetKey(g.id, tp)})
+	}
+}
+
+// ForgetTopic erases the offsets of a topic that was deleted, in all groups.
+func (c *Coordinator) ForgetTopic(topic string) Effects {
+	for _, id := range c.sorted() {
+		g := c.groups[id]
+		for _, tp := range g.committed() {
+			if tp.Topic == topic {
+				c.erase(g, tp)
+			}
+		}
+		c.forgetIfBlank(g)
+	}
+	return c.take()
+}

@@ -1,0 +1,84 @@
+package group
+
+import "container/heap"
+
+// timer is one deadline of a group or member. Its owner sets and stops it
+// through the queue and never moves it in memory.
+type timer struct {
+	due    int64 // when to fire, in ms
+	at     int64 // its place in the queue; at <= due
+	index  int   // in the heap, while queued
+	queued bool
+	fire   func(now int64)
+}
+
+// timers is a queue of deadlines. To put a deadline off, which every heartbeat
+// does, costs no move in the heap: the timer comes up at its old place and is
+// queued again.
+type timers struct{ heap timerHeap }
+
+// set arms t for due, whether or not it was armed.
+func (q *timers) set(t *timer, due int64) {
+	t.due = due
+	switch {
+	case !t.queued:
+		t.at, t.queued = due, true
+		heap.Push(&q.heap, t)
+	case due < t.at:
+		t.at = due
+		heap.Fix(&q.heap, t.index)
+	}
+}
+
+// stop disarms t.
+func (q *timers) stop(t *timer) {
+	if t.queued {
+		heap.Remove(&q.heap, t.index)
+		t.queued = false
+	}
+}
+
+// next is the time of the first place in the queue. Nothing is due before.
+func (q *timers) next() (int64, bool) {
+	if len(q.heap) == 0 {
+		return 0, false
+	}
+	return q.heap[0].at, true
+}
+
+// pop takes a timer that is due, or returns nil.
+func (q *timers) pop(now int64) *timer {
+	for len(q.heap) > 0 && q.heap[0].at <= now {
+		t := q.heap[0]
+		if t.due > t.at {
+			t.at = t.due
+			heap.Fix(&q.heap, 0)
+			continue
+		}
+		heap.Pop(&q.heap)
+		t.queued = false
+		return t
+	}
+	return nil
+}
+
+type timerHeap []*timer
+
+func (h timerHeap) Len() int           { return len(h) }
+func (h timerHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h timerHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *timerHeap) Push(x any) {
+	t := x.(*timer)
+	t.index = len(*h)
+	*h = append(*h, t)
+}
+func (h *timerHeap) Pop() any {
+	old := *h
+	t := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return t
+}

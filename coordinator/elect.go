@@ -1,0 +1,214 @@
+package coordinator
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Life is a live broker, as an election sees it.
+type Life struct {
+	Incarnation int64
+	// Before is the incarnation that this life goes on from: it was shut down
+	// cleanly and has on disk all that it had. 0: it was not, or there was none;
+	// what it had not synced may be lost.
+	Before int64
+	// Leaving: the broker is about to shut down and wants to lead nothing.
+	Leaving bool
+}
+
+// Candidacy is one partition with the life in which each member came into sync.
+type Candidacy struct {
+	Partition
+	// Joined stands beside ISR: the incarnation in which the member came into
+	// sync; its negative once that life has resigned. nil is for a partition
+	// that still is as it was made, at Revision: whoever was registered then is meant.
+	Joined   []int64
+	Revision int64
+}
+
+// ElectionRules are what an election may do.
+type ElectionRules struct {
+	// SyncedAcks: the partition syncs before it acknowledges (flush.messages=1).
+	// Then a member that was not shut down cleanly lacks nothing that was
+	// acknowledged, and is chosen when no other is there.
+	SyncedAcks bool
+	// Preferred: leadership goes back to the first replica that may lead.
+	Preferred bool
+}
+
+// Elect says who is to lead a partition and who stays in its ISR, given the
+// live brokers. It is a pure function; changed is false when all stands well.
+// The next state keeps the PartitionEpoch that it was decided from, for the
+// compare-and-swap that is to follow.
+//
+// Only a member of the ISR is ever chosen, and an election only takes members
+// away: adding is the leader's alone.
+//
+//	member is                                   it
+//	live, in the life in which it joined        stays and may lead
+//	live, after a clean shutdown                stays, in its new life, and may lead
+//	live, after anything else                   goes, and comes back when it has caught up; stays if
+//	                                            no other may lead, with SyncedAcks or if none is gone
+//	leaving                                     goes if another stays, and leads only if none other can
+//	resigned                                    goes if another stays
+//	gone                                        goes if another stays
+//
+// The last ones never go: when nobody may lead, the ISR stands as it is and
+// waits for one of them, for only they have all that was acknowledged.
+func Elect(now Candidacy, lives map[protocol.BrokerID]Life, rules ElectionRules) (next Candidacy, changed bool) {
+	staying := stay(now.members(lives), rules)
+	next = now
+	next.Revision, next.ISR, next.Joined = 0, nil, nil
+	for _, id := range now.ISR {
+		if at := slices.IndexFunc(staying, func(m member) bool { return m.id == id }); at >= 0 {
+			next.ISR = append(next.ISR, id)
+			next.Joined = append(next.Joined, staying[at].joins)
+			changed = changed || staying[at].reborn()
+		}
+	}
+	leader := chooseLeader(&now, staying, rules)
+	if leader.id != now.Leader || leader.reborn() {
+		next.Leader = leader.id
+		next.LeaderEpoch++
+		changed = true
+	}
+	return next, changed || len(next.ISR) != len(now.ISR)
+}
+
+// Resign is the state after a member's log has failed in this life: it leads
+// no more and leaves the ISR, unless it is the last one there; then nobody
+// leads until another life of it, or an operator, has something to offer.
+func Resign(now Candidacy, id protocol.BrokerID, incarnation int64) (next Candidacy, changed bool) {
+	next = now
+	next.ISR, next.Joined = slices.Clone(now.ISR), slices.Clone(now.Joined)
+	if at := slices.Index(next.ISR, id); at >= 0 {
+		if next.Joined == nil {
+			next.Joined = make([]int64, len(next.ISR))
+		}
+		switch joined := next.Joined[at]; {
+		case joined != 0 && joined != incarnation: // another life's
+		case len(next.ISR) > 1:
+			next.ISR, next.Joined = slices.Delete(next.ISR, at, at+1), slices.Delete(next.Joined, at, at+1)
+			changed = true
+		default:
+			next.Joined[at] = -incarnation
+			changed = true
+		}
+	}
+	if changed && next.Leader == id {
+		next.Leader = protocol.NoBroker
+		next.LeaderEpoch++
+	}
+	return next, changed
+}
+
+// member is one of the ISR, held against who lives.
+type member struct {
+	id    protocol.BrokerID
+	state memberState
+	// joined is the incarnation noted, joins the one to be noted if it stays.
+	joined, joins int64
+}
+
+// reborn reports whether it stays in another life than the one that joined.
+func (m member) reborn() bool { return m.joins != m.joined }
+
+type memberState uint8
+
+// Better states first.
+const (
+	memberSame      memberState = iota // in the life in which it joined
+	memberClean                        // in a life that goes on from that one
+	memberLeaving                      // live, and about to go
+	memberRestarted                    // in a life that may have lost what was not synced
+	memberAbsent                       // gone, or resigned
+)
+
+// members are the ISR in the order of the replicas, the preferred leader first.
+func (c *Candidacy) members(lives map[protocol.BrokerID]Life) []member {
+	all := make([]member, 0, len(c.ISR))
+	for i, id := range c.ISR {
+		joined := int64(0)
+		if c.Joined != nil {
+			joined = c.Joined[i]
+		}
+		all = append(all, c.member(id, joined, lives))
+	}
+	slices.SortStableFunc(all, func(a, b member) int {
+		return cmp.Compare(slices.Index(c.Replicas, a.id), slices.Index(c.Replicas, b.id))
+	})
+	return all
+}
+
+func (c *Candidacy) member(id protocol.BrokerID, joined int64, lives map[protocol.BrokerID]Life) member {
+	life, live := lives[id]
+	if joined == 0 {
+		joined = c.joinedAtFirst(life)
+	}
+	m := member{id: id, joined: joined, joins: life.Incarnation}
+	switch {
+	case !live || joined == -life.Incarnation:
+		m.state, m.joins = memberAbsent, joined
+	case joined <= 0 || joined != life.Incarnation && joined != life.Before:
+		m.state = memberRestarted
+	case life.Leaving:
+		m.state = memberLeaving
+	case joined == life.Incarnation:
+		m.state = memberSame
+	default:
+		m.state = memberClean
+	}
+	return m
+}
+
+// joinedAtFirst is the life that was meant when the partition was made, as far
+// as it can be told; 0 when it cannot.
+func (c *Candidacy) joinedAtFirst(life Life) int64 {
+	for _, incarnation := range [...]int64{life.Incarnation, life.Before} {
+		if incarnation <= c.Revision {
+			return incarnation
+		}
+	}
+	return 0
+}
+
+// stay keeps the members of the best kind there is; if those are absent ones,
+// nobody may lead.
+func stay(members []member, rules ElectionRules) []member {
+	up := func(worst memberState) []member {
+		return slices.DeleteFunc(slices.Clone(members), func(m member) bool { return m.state > worst })
+	}
+	for _, worst := range [...]memberState{memberClean, memberLeaving} {
+		if kept := up(worst); len(kept) > 0 {
+			return kept
+		}
+	}
+	restarted := up(memberRestarted)
+	if rules.SyncedAcks && len(restarted) > 0 || len(restarted) == len(members) {
+		// All that was acknowledged is there, or is nowhere else.
+		return restarted
+	}
+	return slices.DeleteFunc(slices.Clone(members), func(m member) bool { return m.state != memberAbsent })
+}
+
+// chooseLeader takes the present leader if it may go on, or else the first
+// replica that may lead.
+func chooseLeader(now *Candidacy, staying []member, rules ElectionRules) member {
+	none := member{id: protocol.NoBroker}
+	if len(staying) == 0 || staying[0].state == memberAbsent {
+		return none
+	}
+	if at := slices.IndexFunc(staying, func(m member) bool { return m.id == now.Leader }); at >= 0 && !rules.Preferred &&
+		staying[at].state == memberSame {
+		return staying[at]
+	}
+	if at := slices.IndexFunc(staying, func(m member) bool { return m.state == memberSame || m.state == memberClean }); at >= 0 {
+		return staying[at]
+	}
+	if at := slices.IndexFunc(staying, func(m member) bool { return m.id == now.Leader }); at >= 0 {
+		return staying[at]
+	}
+	return staying[0]
+}

@@ -12,6 +12,11 @@ import (
 	"github.com/lockstep-log/lockstep/test/clients/feature"
 )
 
+var (
+	codecNames = []string{"none", "gzip", "snappy", "lz4", "zstd"}
+	codecs     = []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
+)
+
 // session is one run against one broker.
 type session struct {
 	t      *testing.T
@@ -65,8 +70,7 @@ func TestFranzGo(t *testing.T) {
 }
 
 func (s *session) codecs(samples []feature.Sample) {
-	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
-	for i, name := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
+	for i, name := range codecNames {
 		feature.Check(s.t, "codec-"+name, func() (string, error) {
 			topic := "franz-go-codec-" + name
 			cl := s.client(kgo.ProducerBatchCompression(codecs[i]))

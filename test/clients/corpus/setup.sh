@@ -1,0 +1,2 @@
+. ./need.sh
+need kcat kcat

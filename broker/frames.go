@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"math/bits"
+	"runtime"
 	"sync"
 )
 
@@ -15,6 +16,7 @@ import (
 // once the first step of it has come.
 type frames struct {
 	budget *budget
+	opens  chan struct{}                // one for each compressed batch that is being opened
 	pools  [frameClassMax + 1]sync.Pool // pools[i] holds *frame of 1<<i bytes
 }
 
@@ -35,7 +37,18 @@ type frame struct {
 }
 
 func newFrames(bytesMax int64) *frames {
-	return &frames{budget: newBudget(bytesMax)}
+	return &frames{budget: newBudget(bytesMax), opens: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
+
+// open waits for its turn to open a compressed batch, and returns what ends it.
+// A batch of a few KiB may open to the limit of tens of MiB, so that no more are
+// open side by side than keep the processors busy.
+func (f *frames) open(compressed bool) (done func()) {
+	if !compressed {
+		return func() {}
+	}
+	f.opens <- struct{}{}
+	return func() { <-f.opens }
 }
 
 // share returns a frame of n <= frameStep bytes that costs the budget nothing.

@@ -39,10 +39,9 @@ type producing struct {
 // producePart is one partition of the request.
 type producePart struct {
 	replica.Proposal
-	topic   *topic
-	index   int32
-	records record.Records
-	errors  []recordError // what is wrong with single records, besides a refusal
+	topic  *topic
+	index  int32
+	errors []recordError // what is wrong with single records, besides a refusal
 }
 
 // recordError points at one record of the batch.
@@ -170,15 +169,17 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	case b.Control():
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
+	defer s.frames.open(b.Codec() != record.CodecNone)()
 	recs, err := b.Open(record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes), DecompressedBytesMax: s.cfg.DecompressedMax})
 	if err != nil {
 		return err
 	}
-	part.Batch, part.records = b, recs
-	if err := t.checkRecords(b, &part.records); err != nil {
+	defer recs.Release() // opened, they may be thousands of times the request: none waits for a disk
+	part.Batch = b
+	if err := t.checkRecords(b, &recs); err != nil {
 		return err
 	}
-	if err := part.prepareLocks(t.policy()); err != nil {
+	if err := part.prepareLocks(&recs, t.policy()); err != nil {
 		return err
 	}
 	if b.Transactional() {
@@ -209,11 +210,11 @@ func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
 }
 
 // prepareLocks parses the lock headers, if there are any.
-func (part *producePart) prepareLocks(policy conflict.Policy) error {
-	if !part.records.HaveLocks() && policy != conflict.Required {
+func (part *producePart) prepareLocks(recs *record.Records, policy conflict.Policy) error {
+	if !recs.HaveLocks() && policy != conflict.Required {
 		return nil
 	}
-	locks, refusal := conflict.Prepare(part.Batch, &part.records, policy)
+	locks, refusal := conflict.Prepare(part.Batch, recs, policy)
 	if refusal != nil {
 		return refusal
 	}
@@ -241,7 +242,6 @@ func (p *producing) completed() {
 		part := &p.parts[i]
 		p.x.c.srv.note(p, part)
 		refused = refused || part.Result.Err != nil || part.Result.Refusal != nil
-		part.records.Release()
 		part.Batch = record.Batch{} // the request's bytes go now, the answer may wait for long
 		if part.Locks != nil {
 			part.Locks.Release()
@@ -274,7 +274,7 @@ func (s *Server) note(p *producing, part *producePart) {
 	case r.Err != nil:
 		if p.req.Acks == int16(replica.AcksNone) {
 			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.name,
-				"partition", part.index, "client", printable(p.x.header.ClientID), "why", r.Err)
+				"partition", part.index, "from", p.x.c.nc.RemoteAddr(), "client", printable(p.x.header.ClientID), "why", r.Err)
 		}
 	default:
 		m.produced(part.Batch, part.Locks != nil)

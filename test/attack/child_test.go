@@ -80,14 +80,19 @@ func attackedProcess(t *testing.T) *process {
 }
 
 // memory is the process's resident memory without what is mapped from files, in bytes.
-func (p *process) memory() int64 {
+func (p *process) memory() int64 { return p.status("RssAnon:") }
+
+// memoryMost is the most that has been resident, what is mapped from files included.
+func (p *process) memoryMost() int64 { return p.status("VmHWM:") }
+
+func (p *process) status(field string) int64 {
 	p.t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
+		if rest, ok := strings.CutPrefix(line, field); ok {
 			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			if err != nil {
 				p.t.Fatal(err)
@@ -95,6 +100,6 @@ func (p *process) memory() int64 {
 			return kib << 10
 		}
 	}
-	p.t.Fatal("no RssAnon in status")
+	p.t.Fatalf("no %s in status", field)
 	return 0
 }

@@ -38,6 +38,8 @@ type Config struct {
 	DefaultReplicationFactor int16 // default 1
 	TopicDefaults            map[string]string
 
+	Groups GroupConfig
+
 	RequestBytesMax   int32         // a frame; default 100 MiB as in Kafka
 	FramesBytesMax    int64         // all frames together; default 512 MiB
 	DecompressedMax   int           // one opened batch; default 64 MiB
@@ -71,6 +73,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.WriteTimeout, time.Minute)
 	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
 	orDefault(&c.HousekeepInterval, 5*time.Second)
+	c.Groups = c.Groups.withDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -93,6 +96,9 @@ func (c Config) validate() error {
 	}
 	if c.FramesBytesMax < 2*int64(c.RequestBytesMax) {
 		return fmt.Errorf("the budget of %d bytes for all requests is less than two requests of the largest size, %d", c.FramesBytesMax, c.RequestBytesMax)
+	}
+	if err := c.Groups.validate(); err != nil {
+		return err
 	}
 	return checkTopicDefaults(c.TopicDefaults)
 }

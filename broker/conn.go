@@ -55,6 +55,7 @@ type exchange struct {
 	answer  answer    // set before done; nil: there is none to send (acks=0)
 	hangUp  bool      // the connection is closed instead of answering
 	done    bool      // the answer is ready to be sent; guarded by out
+	left    func()    // called if the client leaves before that, or nil; guarded by out
 	next    *exchange // in the order of arrival; guarded by out
 }
 
@@ -93,6 +94,7 @@ func (c *conn) serve() {
 	})
 	defer stop()
 	err := c.read()
+	c.out.leave()
 	c.out.drain()
 	c.in.drop()
 	c.nc.Close()

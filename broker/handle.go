@@ -9,7 +9,8 @@ import (
 )
 
 // handlers answer requests, by API key. Produce and Fetch are not among them:
-// their answers are not plain messages.
+// their answers are not plain messages. A handler that returns nil has the
+// exchange finished later.
 var handlers = map[int16]func(*Server, *exchange, kmsg.Request) kmsg.Response{}
 
 // serves registers the handler of one API; each API's file calls it once.
@@ -46,7 +47,9 @@ func (s *Server) handle(x *exchange) error {
 	if handler == nil {
 		return fmt.Errorf("%s has no handler", api.Name)
 	}
-	x.finish(message{handler(s, x, req)})
+	if resp := handler(s, x, req); resp != nil {
+		x.finish(message{resp})
+	}
 	return nil
 }
 

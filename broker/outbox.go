@@ -14,6 +14,7 @@ type outbox struct {
 		sync.Mutex
 		first, last *exchange
 		writing     bool          // a writer goroutine exists
+		left        bool          // the client asks for nothing any more
 		drained     chan struct{} // set by drain; closed when nothing is queued or being sent
 	}
 	failed error // why nothing is sent any more; the writer's
@@ -81,6 +82,38 @@ func (o *outbox) take(flushed bool) (x *exchange, idle bool) {
 		close(o.mu.drained)
 	}
 	return nil, true
+}
+
+// whenLeft has f called, at most once and from any goroutine, if the client
+// leaves while x is not answered: an answer that may be minutes away is not
+// worth a connection. f must not block.
+func (x *exchange) whenLeft(f func()) {
+	o := &x.c.out
+	o.mu.Lock()
+	left := o.mu.left && !x.done
+	if !left {
+		x.left = f
+	}
+	o.mu.Unlock()
+	if left {
+		f()
+	}
+}
+
+// leave tells the exchanges that are not answered that their client has left.
+func (o *outbox) leave() {
+	var told []func()
+	o.mu.Lock()
+	o.mu.left = true
+	for x := o.mu.first; x != nil; x = x.next {
+		if x.left != nil && !x.done {
+			told = append(told, x.left)
+		}
+	}
+	o.mu.Unlock()
+	for _, f := range told {
+		f()
+	}
 }
 
 // drain waits until every answer was sent or given up. Nothing is pushed any more.

@@ -44,6 +44,7 @@ type Server struct {
 	budget  *conflict.Budget
 	files   *segment.Files
 	hosted  *hosted
+	groups  *groups
 	ids     producerIDs
 	http    *httpServer
 }
@@ -126,6 +127,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g, serving := errgroup.WithContext(serving)
 	g.Go(func() error { return s.cluster.Run(serving) })
 	g.Go(func() error { return s.hosted.run(serving) })
+	g.Go(func() error { return s.groups.run(serving) })
 	g.Go(func() error { return s.housekeep(serving) })
 	if s.http != nil {
 		g.Go(func() error { return s.http.serve(serving) })
@@ -170,6 +172,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
 	cs.add(s.files)
 	s.hosted = newHosted(s)
+	s.groups = newGroups(s)
 	cs.add(closeFunc(s.hosted.close))
 	s.ids.cluster = s.cluster
 	return cs, nil

@@ -11,7 +11,7 @@ import (
 // Every version of every admin API is asked for as it is on the wire, against
 // a broker with one topic: it must be answered, decode, and not be an error.
 func TestEveryServedVersionIsAnswered(t *testing.T) {
-	s, cl := startServer(t)
+	s, cl := startServer(t, withoutDelay)
 	w := dial(t, s.Addr(""))
 	w.createTopic("v", 2)
 	write(t, cl, "v", 0, 1000, 2000)
@@ -47,6 +47,16 @@ type versions struct {
 
 func (v *versions) asks() map[int16]func(version int16) int16 {
 	return map[int16]func(int16) int16{
+		protocol.KeyJoinGroup:               v.joinGroup,
+		protocol.KeySyncGroup:               v.syncGroup,
+		protocol.KeyHeartbeat:               v.heartbeat,
+		protocol.KeyLeaveGroup:              v.leaveGroup,
+		protocol.KeyOffsetCommit:            v.offsetCommit,
+		protocol.KeyOffsetFetch:             v.offsetFetch,
+		protocol.KeyOffsetDelete:            v.offsetDelete,
+		protocol.KeyListGroups:              v.listGroups,
+		protocol.KeyDescribeGroups:          v.describeGroups,
+		protocol.KeyDeleteGroups:            v.deleteGroups,
 		protocol.KeyMetadata:                v.metadata,
 		protocol.KeyDescribeCluster:         v.describeCluster,
 		protocol.KeyDescribeTopicPartitions: v.describeTopicPartitions,

@@ -76,10 +76,91 @@ var shapes = map[int16]*shape{
 		i8("include_cluster_authorized_operations").from(8).to(10),
 		i8("include_topic_authorized_operations").from(8),
 	),
+	KeyOffsetCommit: of[kmsg.OffsetCommitRequest](
+		str("group_id"),
+		i32("generation_id_or_member_epoch"),
+		str("member_id"),
+		str("group_instance_id").nullable().from(7),
+		i64("retention_time_ms").to(4),
+		array("topics", of[kmsg.OffsetCommitRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.OffsetCommitRequestTopicPartition](
+				i32("partition_index"),
+				i64("committed_offset"),
+				i32("committed_leader_epoch").from(6),
+				str("committed_metadata").nullable(),
+			)),
+		)),
+	),
+	KeyOffsetFetch: of[kmsg.OffsetFetchRequest](
+		str("group_id").to(7),
+		array("topics", of[kmsg.OffsetFetchRequestTopic](
+			str("name"),
+			i32s("partition_indexes"),
+		)).nullableFrom(2).to(7),
+		array("groups", of[kmsg.OffsetFetchRequestGroup](
+			str("group_id"),
+			str("member_id").nullable().from(9),
+			i32("member_epoch").from(9),
+			array("topics", of[kmsg.OffsetFetchRequestGroupTopic](
+				str("name"),
+				i32s("partition_indexes"),
+			)).nullable(),
+		)).from(8),
+		i8("require_stable").from(7),
+	),
 	KeyFindCoordinator: of[kmsg.FindCoordinatorRequest](
 		str("key").to(3),
 		i8("key_type").from(1),
 		strs("coordinator_keys").from(4),
+	),
+	KeyJoinGroup: of[kmsg.JoinGroupRequest](
+		str("group_id"),
+		i32("session_timeout_ms"),
+		i32("rebalance_timeout_ms").from(1),
+		str("member_id"),
+		str("group_instance_id").nullable().from(5),
+		str("protocol_type"),
+		array("protocols", of[kmsg.JoinGroupRequestProtocol](
+			str("name"),
+			blob("metadata"),
+		)),
+		str("reason").nullable().from(8),
+	),
+	KeyHeartbeat: of[kmsg.HeartbeatRequest](
+		str("group_id"),
+		i32("generation_id"),
+		str("member_id"),
+		str("group_instance_id").nullable().from(3),
+	),
+	KeyLeaveGroup: of[kmsg.LeaveGroupRequest](
+		str("group_id"),
+		str("member_id").to(2),
+		array("members", of[kmsg.LeaveGroupRequestMember](
+			str("member_id"),
+			str("group_instance_id").nullable(),
+			str("reason").nullable().from(5),
+		)).from(3),
+	),
+	KeySyncGroup: of[kmsg.SyncGroupRequest](
+		str("group_id"),
+		i32("generation_id"),
+		str("member_id"),
+		str("group_instance_id").nullable().from(3),
+		str("protocol_type").nullable().from(5),
+		str("protocol_name").nullable().from(5),
+		array("assignments", of[kmsg.SyncGroupRequestGroupAssignment](
+			str("member_id"),
+			blob("assignment"),
+		)),
+	),
+	KeyDescribeGroups: of[kmsg.DescribeGroupsRequest](
+		strs("groups"),
+		i8("include_authorized_operations").from(3),
+	),
+	KeyListGroups: of[kmsg.ListGroupsRequest](
+		strs("states_filter").from(4),
+		strs("types_filter").from(5),
 	),
 	KeyApiVersions: of[kmsg.ApiVersionsRequest](
 		str("client_software_name").from(3),
@@ -174,6 +255,9 @@ var shapes = map[int16]*shape{
 		i32("timeout_ms"),
 		i8("validate_only"),
 	),
+	KeyDeleteGroups: of[kmsg.DeleteGroupsRequest](
+		strs("groups_names"),
+	),
 	KeyIncrementalAlterConfigs: of[kmsg.IncrementalAlterConfigsRequest](
 		array("resources", of[kmsg.IncrementalAlterConfigsRequestResource](
 			i8("resource_type"),
@@ -185,6 +269,15 @@ var shapes = map[int16]*shape{
 			)),
 		)),
 		i8("validate_only"),
+	),
+	KeyOffsetDelete: of[kmsg.OffsetDeleteRequest](
+		str("group_id"),
+		array("topics", of[kmsg.OffsetDeleteRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.OffsetDeleteRequestTopicPartition](
+				i32("partition_index"),
+			)),
+		)),
 	),
 	KeyDescribeCluster: of[kmsg.DescribeClusterRequest](
 		i8("include_cluster_authorized_operations"),

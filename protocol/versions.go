@@ -11,7 +11,15 @@ const (
 	KeyFetch                   int16 = 1
 	KeyListOffsets             int16 = 2
 	KeyMetadata                int16 = 3
+	KeyOffsetCommit            int16 = 8
+	KeyOffsetFetch             int16 = 9
 	KeyFindCoordinator         int16 = 10
+	KeyJoinGroup               int16 = 11
+	KeyHeartbeat               int16 = 12
+	KeyLeaveGroup              int16 = 13
+	KeySyncGroup               int16 = 14
+	KeyDescribeGroups          int16 = 15
+	KeyListGroups              int16 = 16
 	KeyApiVersions             int16 = 18
 	KeyCreateTopics            int16 = 19
 	KeyDeleteTopics            int16 = 20
@@ -22,7 +30,9 @@ const (
 	KeyAlterConfigs            int16 = 33
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
+	KeyDeleteGroups            int16 = 42
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyOffsetDelete            int16 = 47
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
 	KeyDescribeTopicPartitions int16 = 75
@@ -61,7 +71,15 @@ var apis = [...]API{
 	{KeyFetch, "Fetch", 4, 17, 4, 12, smallBody},
 	{KeyListOffsets, "ListOffsets", 1, 10, 1, 6, smallBody},
 	{KeyMetadata, "Metadata", 0, 13, 0, 9, smallBody},
+	{KeyOffsetCommit, "OffsetCommit", 2, 9, 2, 8, smallBody},
+	{KeyOffsetFetch, "OffsetFetch", 1, 9, 1, 6, smallBody},
 	{KeyFindCoordinator, "FindCoordinator", 0, 6, 0, 3, smallBody},
+	{KeyJoinGroup, "JoinGroup", 0, 9, 0, 6, smallBody},
+	{KeyHeartbeat, "Heartbeat", 0, 4, 0, 4, smallBody},
+	{KeyLeaveGroup, "LeaveGroup", 0, 5, 0, 4, smallBody},
+	{KeySyncGroup, "SyncGroup", 0, 5, 0, 4, smallBody},
+	{KeyDescribeGroups, "DescribeGroups", 0, 6, 0, 5, smallBody},
+	{KeyListGroups, "ListGroups", 0, 5, 0, 3, smallBody},
 	{KeyApiVersions, "ApiVersions", 0, 4, 0, 3, smallBody},
 	{KeyCreateTopics, "CreateTopics", 2, 7, 2, 5, smallBody},
 	{KeyDeleteTopics, "DeleteTopics", 1, 6, 1, 4, smallBody},
@@ -72,7 +90,9 @@ var apis = [...]API{
 	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2, smallBody},
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2, smallBody},
 	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2, smallBody},
+	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2, smallBody},
 	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 0, 1, smallBody},
+	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16, smallBody},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0, smallBody},
 	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},

@@ -1,0 +1,33 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+var _ = serves(protocol.KeyDeleteGroups, (*Server).deleteGroups)
+
+// deleteGroups deletes groups that nobody is in, with their offsets.
+func (s *Server) deleteGroups(x *exchange, req *kmsg.DeleteGroupsRequest) kmsg.Response {
+	resp := respond[*kmsg.DeleteGroupsResponse](req)
+	resp.Groups = make([]kmsg.DeleteGroupsResponseGroup, len(req.Groups))
+	each := func(i int, sh *shard, err error) {
+		out := &resp.Groups[i]
+		out.Default()
+		out.Group = req.Groups[i]
+		if err == nil {
+			fx, derr := sh.groups.Delete(out.Group)
+			sh.apply(fx)
+			err = derr
+		}
+		out.ErrorCode = codeOf(err)
+	}
+	done := func(i int, err error) {
+		if err != nil {
+			resp.Groups[i].ErrorCode = codeOf(err)
+		}
+	}
+	s.groups.serveAll(x, req.Groups, each, done, func() { x.finish(message{resp}) })
+	return nil
+}

@@ -1,0 +1,27 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+var _ = serves(protocol.KeyHeartbeat, (*Server).heartbeat)
+
+// heartbeat does not wait for writes under way: it tells nothing that a lost
+// write could make untrue.
+func (s *Server) heartbeat(x *exchange, req *kmsg.HeartbeatRequest) kmsg.Response {
+	beat := group.HeartbeatRequest{
+		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID), Generation: req.Generation,
+	}
+	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+		if err == nil {
+			err = sh.groups.Heartbeat(s.groups.nowMs(), beat)
+		}
+		resp := respond[*kmsg.HeartbeatResponse](req)
+		resp.ErrorCode = codeOf(err)
+		x.finish(message{resp})
+	})
+	return nil
+}

@@ -1,0 +1,60 @@
+package broker
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// classicGroup is the type of all groups here (KIP-848 has another).
+const classicGroup = "classic"
+
+var _ = serves(protocol.KeyListGroups, (*Server).listGroups)
+
+// listGroups lists the groups that this broker coordinates. While some of them
+// are still being loaded it says so, and lists the others.
+func (s *Server) listGroups(x *exchange, req *kmsg.ListGroupsRequest) kmsg.Response {
+	resp := respond[*kmsg.ListGroupsResponse](req)
+	resp.Groups = []kmsg.ListGroupsResponseGroup{}
+	x.giveBack()
+	listed := s.groups.post(func() {
+		for _, sh := range s.groups.shards {
+			if sh.groups == nil {
+				resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
+				continue
+			}
+			resp.Groups = append(resp.Groups, listing(req, sh.groups.List())...)
+		}
+		slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
+		x.finish(message{resp})
+	})
+	if !listed {
+		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		x.finish(message{resp})
+	}
+	return nil
+}
+
+// listing is what a request asks to see of a list. An empty filter lets all pass.
+func listing(req *kmsg.ListGroupsRequest, all []group.Listing) (out []kmsg.ListGroupsResponseGroup) {
+	if !passes(req.TypesFilter, classicGroup) {
+		return nil
+	}
+	for _, l := range all {
+		if state := l.State.String(); passes(req.StatesFilter, state) {
+			out = append(out, kmsg.ListGroupsResponseGroup{
+				Group: l.Group, ProtocolType: l.ProtocolType, GroupState: state, GroupType: classicGroup,
+			})
+		}
+	}
+	return out
+}
+
+func passes(filter []string, what string) bool {
+	return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, what) })
+}

@@ -1,0 +1,62 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+var _ = serves(protocol.KeyOffsetDelete, (*Server).offsetDelete)
+
+// offsetDelete makes a group forget offsets of topics that it does not read any
+// more (KIP-496).
+func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.Response {
+	resp := respond[*kmsg.OffsetDeleteResponse](req)
+	var asked []group.TopicPartition
+	var places []*int16
+	im := s.cluster.Image()
+	resp.Topics = make([]kmsg.OffsetDeleteResponseTopic, len(req.Topics))
+	for i := range req.Topics {
+		rt, out := &req.Topics[i], &resp.Topics[i]
+		out.Topic = rt.Topic
+		out.Partitions = make([]kmsg.OffsetDeleteResponseTopicPartition, len(rt.Partitions))
+		for j := range rt.Partitions {
+			p, o := rt.Partitions[j].Partition, &out.Partitions[j]
+			if o.Partition = p; !partitionExists(im, rt.Topic, p) {
+				o.ErrorCode = kerr.UnknownTopicOrPartition.Code
+				continue
+			}
+			places = append(places, &o.ErrorCode)
+			asked = append(asked, group.TopicPartition{Topic: rt.Topic, Partition: p})
+		}
+	}
+	refuse := func(err error) {
+		resp.ErrorCode, resp.Topics = codeOf(err), nil
+		x.finish(message{resp})
+	}
+	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+		if err != nil {
+			refuse(err)
+			return
+		}
+		errs, fx, err := sh.groups.DeleteOffsets(req.Group, asked)
+		sh.apply(fx)
+		if err != nil {
+			refuse(err)
+			return
+		}
+		for i, place := range places {
+			*place = codeOf(errs[i])
+		}
+		sh.after(func(err error) {
+			if err != nil {
+				refuse(err)
+				return
+			}
+			x.finish(message{resp})
+		})
+	})
+	return nil
+}

@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// The versions of OffsetFetch at which something begins.
+const (
+	fetchOffsetsError  = 2 // an error of its own; before it, one in each partition
+	fetchOffsetsGroups = 8 // several groups at once
+)
+
+var _ = serves(protocol.KeyOffsetFetch, (*Server).offsetFetch)
+
+// offsetFetch answers with committed offsets only. A group or partition without
+// an offset is no error: it has offset -1.
+func (s *Server) offsetFetch(x *exchange, req *kmsg.OffsetFetchRequest) kmsg.Response {
+	wanted := offsetsWanted(req)
+	groups := make([]kmsg.OffsetFetchResponseGroup, len(wanted))
+	ids := make([]string, len(wanted))
+	for i := range wanted {
+		ids[i] = wanted[i].Group
+	}
+	each := func(i int, sh *shard, err error) {
+		var found []group.Committed
+		if err == nil {
+			found = offsetsOf(sh.groups, &wanted[i])
+		}
+		groups[i] = fetchedGroup(&wanted[i], found, err)
+	}
+	done := func(i int, err error) {
+		if err != nil {
+			groups[i] = fetchedGroup(&wanted[i], nil, err)
+		}
+	}
+	s.groups.serveAll(x, ids, each, done, func() { x.finish(message{offsetsResponse(req, groups)}) })
+	return nil
+}
+
+// offsetsWanted is the request as versions from 8 on have it.
+func offsetsWanted(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchRequestGroup {
+	if req.Version >= fetchOffsetsGroups {
+		return req.Groups
+	}
+	g := kmsg.NewOffsetFetchRequestGroup()
+	g.Group = req.Group
+	if req.Topics != nil {
+		g.Topics = []kmsg.OffsetFetchRequestGroupTopic{}
+	}
+	for _, t := range req.Topics {
+		g.Topics = append(g.Topics, kmsg.OffsetFetchRequestGroupTopic{Topic: t.Topic, Partitions: t.Partitions})
+	}
+	return []kmsg.OffsetFetchRequestGroup{g}
+}
+
+// offsetsOf finds what is asked for; no topics at all ask for everything.
+func offsetsOf(c *group.Coordinator, w *kmsg.OffsetFetchRequestGroup) []group.Committed {
+	if w.Topics == nil {
+		return c.FetchAll(w.Group)
+	}
+	var asked []group.TopicPartition
+	for _, t := range w.Topics {
+		for _, p := range t.Partitions {
+			asked = append(asked, group.TopicPartition{Topic: t.Topic, Partition: p})
+		}
+	}
+	return c.Fetch(w.Group, asked)
+}
+
+// fetchedGroup gathers neighbouring partitions of one topic.
+func fetchedGroup(w *kmsg.OffsetFetchRequestGroup, found []group.Committed, err error) kmsg.OffsetFetchResponseGroup {
+	out := kmsg.NewOffsetFetchResponseGroup()
+	out.Group, out.ErrorCode = w.Group, codeOf(err)
+	out.Topics = []kmsg.OffsetFetchResponseGroupTopic{}
+	for i := range found {
+		f := &found[i]
+		if n := len(out.Topics); n == 0 || out.Topics[n-1].Topic != f.Topic {
+			out.Topics = append(out.Topics, kmsg.OffsetFetchResponseGroupTopic{Topic: f.Topic})
+		}
+		t := &out.Topics[len(out.Topics)-1]
+		t.Partitions = append(t.Partitions, kmsg.OffsetFetchResponseGroupTopicPartition{
+			Partition: f.Partition, Offset: f.Offset.Offset, LeaderEpoch: f.LeaderEpoch, Metadata: &f.Metadata,
+		})
+	}
+	return out
+}
+
+// offsetsResponse is the answer in the request's version.
+func offsetsResponse(req *kmsg.OffsetFetchRequest, groups []kmsg.OffsetFetchResponseGroup) kmsg.Response {
+	resp := respond[*kmsg.OffsetFetchResponse](req)
+	if req.Version >= fetchOffsetsGroups {
+		resp.Groups = groups
+		return resp
+	}
+	g := &groups[0]
+	resp.ErrorCode = g.ErrorCode
+	resp.Topics = []kmsg.OffsetFetchResponseTopic{}
+	for _, t := range g.Topics {
+		rt := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
+		for _, p := range t.Partitions {
+			rt.Partitions = append(rt.Partitions, kmsg.OffsetFetchResponseTopicPartition{
+				Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: p.Metadata,
+			})
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	if req.Version < fetchOffsetsError && g.ErrorCode != 0 {
+		resp.Topics = refusedOffsets(req, g.ErrorCode)
+	}
+	return resp
+}
+
+func refusedOffsets(req *kmsg.OffsetFetchRequest, code int16) (topics []kmsg.OffsetFetchResponseTopic) {
+	for _, t := range req.Topics {
+		rt := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
+		for _, p := range t.Partitions {
+			rt.Partitions = append(rt.Partitions, kmsg.OffsetFetchResponseTopicPartition{
+				Partition: p, Offset: -1, LeaderEpoch: -1, Metadata: new(string), ErrorCode: code,
+			})
+		}
+		topics = append(topics, rt)
+	}
+	return topics
+}

@@ -128,6 +128,9 @@ func (s *Server) admissible(p *producing, t *topic, index int32, host *partition
 	if err := s.whyNotHere(t, index, host); err != nil {
 		return err
 	}
+	if t.name == offsetsTopic {
+		return fmt.Errorf("%w: %s is written by the broker alone", kerr.InvalidTopicException, t.name)
+	}
 	if acks == replica.AcksAll && s.inSync(t, index) < int(t.settings.MinInsyncReplicas) {
 		return kerr.NotEnoughReplicas
 	}

@@ -32,3 +32,14 @@ func (v *Verdict) Admitted() bool { return v.Refusal == nil && v.Err == nil && !
 
 // Keeps reports whether a record is to be written.
 func (v *Verdict) Keeps(index int32) bool { return v.Drop == nil || !v.Drop[index] }
+
+// OnlyRepeats reports whether JudgeEach found every append of the request in
+// the log.
+func (v *Verdict) OnlyRepeats(r *Request) bool {
+	for i := range v.Left {
+		if l := &v.Left[i]; l.Refusal != nil || l.InBatch {
+			return false
+		}
+	}
+	return r.plain == 0 && len(v.Left) == len(r.appends)
+}

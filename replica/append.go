@@ -59,6 +59,9 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 		}
 		return p.observe(p.place(q, q.Batch, end, now))
 	}
+	if q.PerAppend {
+		return p.judgeEach(q, gap, end, now)
+	}
 	v := p.locks.Repeats(q.Locks)
 	switch {
 	case v.Err != nil:
@@ -110,7 +113,11 @@ func (p *Partition) repeated(q *Proposal) bool {
 	if p.settings.LogAppendTime {
 		q.Result.AppendTimeMs = timestamp
 	}
-	if q.Locks != nil {
+	switch {
+	case q.Locks == nil:
+	case q.PerAppend:
+		p.repeatEach(q)
+	default:
 		// What was answered then is answered now: the first offset of a repeated lock-id.
 		if v := p.locks.Repeats(q.Locks); v.Duplicate {
 			q.Result.Base = v.FirstOffset

@@ -23,6 +23,10 @@ type Proposal struct {
 	Locks *conflict.Request // nil when the batch holds no lock header
 	Acks  Acks
 	Done  Completer
+	// PerAppend asks for a verdict per append: refused and repeated ones are
+	// left out of the batch and the others are written. It has no meaning
+	// without Locks.
+	PerAppend bool
 
 	Result Result
 
@@ -41,4 +45,5 @@ type Result struct {
 	AppendTimeMs int64 // -1 unless the topic stamps batches itself
 	Refusal      *protocol.Refusal
 	Err          error
+	Left         []conflict.Left // the appends left out, when a verdict per append was asked for
 }

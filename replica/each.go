@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// judgeEach is judge's way with a batch whose producer wants a verdict per
+// append. What is refused or repeated is left out of the batch, which is then
+// written in any case: the log itself remembers the verdicts, and the
+// producer's sequence goes on.
+func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
+	v := p.locks.JudgeEach(q.Locks, p.HighWatermark())
+	switch {
+	case v.Err != nil:
+		q.Result.Err = unreadable(v.Err)
+		return end
+	case gap != nil && v.OnlyRepeats(q.Locks):
+		q.Result.Left, q.await = v.Left, v.Await
+		return end
+	case gap != nil:
+		q.Result.Err = gap
+		return end
+	}
+	b := q.Batch
+	if v.Drop != nil {
+		kept, err := b.Keep(v.Keeps, p.opts.Limits)
+		if err != nil {
+			q.Result.Err = fmt.Errorf("leave out refused records: %w", err)
+			return end
+		}
+		b = kept
+	}
+	for i := range v.Left {
+		v.Left[i].Place(end)
+		if refusal := v.Left[i].Refusal; refusal != nil {
+			p.locks.Refuse(q.Locks, refusal, now)
+			p.refused.Add(1)
+		}
+	}
+	q.Result.Left = v.Left
+	if b.Count() == 0 && b.ProducerID() == protocol.NoProducer {
+		q.await = v.Await
+		return end
+	}
+	b = p.place(q, b, end, now)
+	q.await = max(q.await, v.Await)
+	p.locks.Mark(q.Locks, end, v)
+	return b.NextOffset()
+}
+
+// repeatEach gives the retry of a batch the verdicts that the batch got. The
+// log shows which records were left out; why, the lock table still knows.
+func (p *Partition) repeatEach(q *Proposal) {
+	base := q.Result.Base
+	written, err := p.writtenOf(base, q.Batch.LastOffsetDelta())
+	if err != nil {
+		q.Result.Err = fmt.Errorf("find out what was written of the batch at offset %d: %w", base, err)
+		return
+	}
+	v := p.locks.JudgeAgain(q.Locks, func(index int32) bool { return written[index] }, base)
+	if v.Err != nil {
+		q.Result.Err = unreadable(v.Err)
+		return
+	}
+	for i := range v.Left {
+		v.Left[i].Place(base)
+	}
+	q.Result.Left, q.await = v.Left, max(q.await, v.Await)
+}
+
+// writtenOf lists, by offset delta, which records of a batch are in the log, or
+// in the group that is about to be.
+func (p *Partition) writtenOf(base protocol.Offset, lastDelta int32) ([]bool, error) {
+	written := make([]bool, lastDelta+1)
+	note := func(b record.Batch) error {
+		recs, err := b.Open(p.opts.Limits)
+		if err != nil {
+			return err
+		}
+		defer recs.Release()
+		for w := recs.Walk(); w.Next(); {
+			written[w.OffsetDelta] = true
+		}
+		return nil
+	}
+	for _, b := range p.batches {
+		if b.BaseOffset() == base {
+			return written, note(b)
+		}
+	}
+	return written, p.log.Scan(base, base+protocol.Offset(lastDelta)+1, note)
+}

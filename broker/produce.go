@@ -87,7 +87,10 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.Pro
 	part.topic, part.index, part.Done, part.Acks = t, in.Partition, p, replica.Acks(p.req.Acks)
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
 	host := t.partition(in.Partition)
-	err := s.admissible(p, t, in.Partition, host)
+	err := part.wantsVerdicts(&in.UnknownTags)
+	if err == nil {
+		err = s.admissible(p, t, in.Partition, host)
+	}
 	if err == nil {
 		err = s.check(p, part, in.Records)
 	}
@@ -281,6 +284,7 @@ func (s *Server) note(p *producing, part *producePart) {
 		}
 	default:
 		m.produced(part.Batch, part.Locks != nil)
+		s.noteLeft(p, part)
 	}
 }
 
@@ -318,6 +322,8 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 		for _, e := range part.errors {
 			out.ErrorRecords = append(out.ErrorRecords, kmsg.ProduceResponseTopicPartitionErrorRecord{RelativeOffset: e.index, ErrorMessage: &e.text})
 		}
+	default:
+		part.verdicts(out)
 	}
 }
 

@@ -1,0 +1,58 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// wantsVerdicts reads whether the producer asks for a verdict per append.
+func (part *producePart) wantsVerdicts(tags *kmsg.Tags) (err error) {
+	if tags.Len() == 0 {
+		return nil
+	}
+	tags.Each(func(tag uint32, value []byte) {
+		if tag == protocol.TagVerdicts {
+			part.PerAppend = true
+			err = protocol.VerdictsAsked(value)
+		}
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", kerr.InvalidRequest, err)
+	case part.PerAppend && part.Acks != replica.AcksAll:
+		return fmt.Errorf("%w: a verdict per append needs acks=all", kerr.InvalidRequiredAcks)
+	}
+	return nil
+}
+
+// verdicts puts the verdicts into the answer to whoever asked for them. That
+// the tag is there says that they were judged one by one, be there any or not.
+func (part *producePart) verdicts(out *kmsg.ProduceResponseTopicPartition) {
+	if !part.PerAppend {
+		return
+	}
+	verdicts := make([]protocol.Verdict, len(part.Result.Left))
+	for i := range verdicts {
+		l := &part.Result.Left[i]
+		verdicts[i] = protocol.Verdict{First: l.First, Records: l.Last - l.First + 1, At: l.At}
+		if l.Refusal != nil {
+			verdicts[i].Refusal = l.Refusal.Message()
+		}
+	}
+	out.UnknownTags.Set(protocol.TagVerdicts, protocol.AppendVerdicts(nil, verdicts))
+}
+
+// noteLeft counts and logs the refused appends of a batch that was written.
+func (s *Server) noteLeft(p *producing, part *producePart) {
+	for i := range part.Result.Left {
+		if r := part.Result.Left[i].Refusal; r != nil {
+			part.topic.metrics.refused(r)
+			s.refusals.log(s.log, part.topic.name, part.index, r, p.x.c, p.x.header.ClientID)
+		}
+	}
+}

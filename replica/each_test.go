@@ -104,8 +104,9 @@ func TestInnocentsOfASharedBatchAreWritten(t *testing.T) {
 func TestARetryInTheSameGroupFindsTheVerdicts(t *testing.T) {
 	b := open(t, vfs.NewMem())
 	b.each(with(t, idempotent(0), "a; lock-write=x; lock-basis=none"))
-	release := make(chan struct{})
-	b.post(func() { <-release }) // holds the loop until both wait
+	held, release := make(chan struct{}), make(chan struct{})
+	b.post(func() { close(held); <-release })
+	<-held // the loop, until both wait
 	retried := make(chan []string)
 	go func() { retried <- b.each(mixed(t), mixed(t)) }()
 	for b.waitingProposals() < 2 {

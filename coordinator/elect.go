@@ -16,6 +16,9 @@ type Life struct {
 	Before int64
 	// Leaving: the broker is about to shut down and wants to lead nothing.
 	Leaving bool
+	// Lost: the partition's log is not the one that the broker had; its disk was
+	// replaced. It stands until the broker has come into sync with the new one.
+	Lost bool
 }
 
 // Candidacy is one partition with the life in which each member came into sync.
@@ -52,7 +55,7 @@ type ElectionRules struct {
 //	live, after anything else                   goes, and comes back when it has caught up; stays if
 //	                                            no other may lead, with SyncedAcks or if none is gone
 //	leaving                                     goes if another stays, and leads only if none other can
-//	resigned                                    goes if another stays
+//	resigned, or with its log lost              goes if another stays
 //	gone                                        goes if another stays
 //
 // The last ones never go: when nobody may lead, the ISR stands as it is and
@@ -123,7 +126,7 @@ const (
 	memberClean                        // in a life that goes on from that one
 	memberLeaving                      // live, and about to go
 	memberRestarted                    // in a life that may have lost what was not synced
-	memberAbsent                       // gone, or resigned
+	memberAbsent                       // gone, resigned, or with its log lost
 )
 
 // members are the ISR in the order of the replicas, the preferred leader first.
@@ -149,7 +152,7 @@ func (c *Candidacy) member(id protocol.BrokerID, joined int64, lives map[protoco
 	}
 	m := member{id: id, joined: joined, joins: life.Incarnation}
 	switch {
-	case !live || joined == -life.Incarnation:
+	case !live || joined == -life.Incarnation || life.Lost && joined != life.Incarnation:
 		m.state, m.joins = memberAbsent, joined
 	case joined <= 0 || joined != life.Incarnation && joined != life.Before:
 		m.state = memberRestarted

@@ -27,6 +27,7 @@ func around(t testing.TB, codec record.Codec, compressed []byte) []byte {
 // MiB of zeros through every codec, on 16 connections that do not wait for their
 // answers, against a broker with a process of its own.
 func TestABombIsRefusedWithinItsLimit(t *testing.T) {
+	t.Parallel()
 	p := attackedProcess(t)
 	b := p.bystand()
 	p.topic("bombs")
@@ -44,6 +45,7 @@ func TestABombIsRefusedWithinItsLimit(t *testing.T) {
 // Goal: what may be opened is not held open. Method: batches that open to 60 MiB,
 // just below the limit, and are admitted.
 func TestBatchesThatOpenFarAreNotHeldOpen(t *testing.T) {
+	t.Parallel()
 	p := attackedProcess(t)
 	b := p.bystand()
 	p.topic("far")

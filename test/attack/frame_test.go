@@ -44,6 +44,7 @@ func TestAFrameThatEndsEarlyClosesTheConnection(t *testing.T) {
 
 // A claim costs its claimer's bytes, not the broker's memory.
 func TestClaimsOf100MiBHoldNoMemoryBeforeTheirBytesCome(t *testing.T) {
+	t.Parallel()
 	p := attackedProcess(t)
 	b := p.bystand()
 	const connections, bound = 500, 64 << 20
@@ -65,6 +66,7 @@ func TestClaimsOf100MiBHoldNoMemoryBeforeTheirBytesCome(t *testing.T) {
 // Goal: whoever fills the budget does not keep it. Method: a budget of 16 MiB,
 // filled with claims whose first step has come, and a client that needs as much.
 func TestClaimsThatStallGiveWayToThoseWhoSend(t *testing.T) {
+	t.Parallel()
 	v := attacked(t, func(c *broker.Config) { c.RequestBytesMax, c.FramesBytesMax = 8<<20, 16<<20 })
 	b := v.bystand()
 	const attackers = 8
@@ -101,6 +103,7 @@ func TestARequestByteByByteIsAnsweredIfItComesInTime(t *testing.T) {
 }
 
 func TestASlowFrameIsClosedAfterTheFrameTimeout(t *testing.T) {
+	t.Parallel()
 	v := attacked(t, func(c *broker.Config) { c.FrameTimeout = 200 * time.Millisecond })
 	b := v.bystand()
 	for name, first := range map[string][]byte{
@@ -136,6 +139,7 @@ func TestASlowFrameIsClosedAfterTheFrameTimeout(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosedInSilence(t *testing.T) {
+	t.Parallel()
 	v := attacked(t, func(c *broker.Config) { c.IdleTimeout = 100 * time.Millisecond })
 	s := v.dial()
 	s.alive()

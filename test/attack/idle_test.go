@@ -11,6 +11,7 @@ import (
 // thousand of them, each of which has been served once, against a broker with a
 // process of its own.
 func TestTenThousandIdleConnectionsAreCheap(t *testing.T) {
+	t.Parallel()
 	const bytesEach = 12 << 10
 	connections := 10_000
 	if testing.Short() {

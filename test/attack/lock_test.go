@@ -110,6 +110,7 @@ func TestAllClientsOnOneLockLetOneThrough(t *testing.T) {
 
 // Unique locks fill the table for ever: it goes to disk, not to memory.
 func TestAFloodOfUniqueLocksIsBoundedInMemory(t *testing.T) {
+	t.Parallel()
 	p := attackedProcess(t)
 	b := p.bystand()
 	p.topic("unique")

@@ -88,6 +88,7 @@ func TestAProduceOfMorePartitionsThanBytesIsRefused(t *testing.T) {
 
 // A client that is gone must not hold its place until its fetch is over.
 func TestAFetchWhoseClientIsGoneEnds(t *testing.T) {
+	t.Parallel()
 	v := attacked(t)
 	b := v.bystand()
 	v.topic("quiet")

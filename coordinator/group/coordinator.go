@@ -1,6 +1,9 @@
 package group
 
-import "unicode/utf16"
+import (
+	"math"
+	"unicode/utf16"
+)
 
 // CallID names a JoinGroup or SyncGroup whose answer may come later. The driver
 // chooses it; 0 is none.
@@ -130,5 +133,8 @@ func PartitionOf(groupID string, n int32) int32 {
 	for _, u := range utf16.Encode([]rune(groupID)) {
 		h = 31*h + int32(u)
 	}
-	return (h & 0x7fffffff) % n
+	if h == math.MinInt32 {
+		return 0
+	}
+	return max(h, -h) % n
 }

@@ -32,10 +32,10 @@ func (c *Coordinator) rebalance(now int64, g *group) {
 	c.completeIfAllJoined(now, g)
 }
 
-// completeIfAllJoined ends the wait for members when there is none to wait for.
-// A first rebalance waits out its delay in any case.
+// completeIfAllJoined ends the wait for members when there is none to wait for,
+// or nobody who waits. A first rebalance waits out its delay in any case.
 func (c *Coordinator) completeIfAllJoined(now int64, g *group) {
-	if g.state == PreparingRebalance && !g.initial && g.allJoined() {
+	if g.state == PreparingRebalance && (len(g.members) == 0 || !g.initial && g.allJoined()) {
 		c.completeJoin(now, g)
 	}
 }

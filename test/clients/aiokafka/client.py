@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from feature import BROKER, check, equal, samples
+from feature import BROKER, Skip, check, equal, samples
 
 NAME = "aiokafka"
 LOCKS = f"{NAME}-locks"
@@ -98,6 +98,10 @@ async def after_conflict(p):
     return "not idempotent: with it, the client leaves a gap in its sequence"
 
 
+async def in_flight():
+    raise Skip("not idempotent")
+
+
 async def append_once(p):
     equal([await send(p, LOCKS, b"third", [("lock-id", b"req-1")]) for _ in range(2)], [2, 2])
 
@@ -160,6 +164,7 @@ async def main():
         await send(p, LOCKS, b"first", [locked, stale])
         await feature("conflict", refused(p, 44, locked, stale))
         await feature("after-conflict", after_conflict(p))
+        await feature("conflict-in-flight", in_flight())
         await feature("malformed", refused(p, -1, ("lock-wirte", b"acct:7")))
         await feature("lock-acks-1", refused(one, 21, locked, ("lock-basis", b"1")))
         await feature("append-once", append_once(p))

@@ -7,7 +7,8 @@ corpus=$CACHE/corpus
 (cd "$(go env GOROOT)" && find src test -type f \( -name '*.go' -o -name '*.[sch]' -o -name '*.txt' -o -name '*.md' \) | LC_ALL=C sort |
   LC_ALL=C xargs awk -v OFS='\t' 'length($0) < 500000 { print FILENAME ":" FNR, $0 }') >"$corpus"
 want=$(sha256sum <"$corpus")
-printf 'version\tok\t%s records, %s bytes\n' "$(wc -l <"$corpus")" "$(wc -c <"$corpus")"
+echo "$(wc -l <"$corpus") lines, $(wc -c <"$corpus") bytes" >&2
+[[ $(wc -c <"$corpus") -gt 100000000 ]] || printf 'size\tFAIL\tthe corpus is too small\n'
 
 through_kcat() {
   kcat -P -b "$BROKER" -p 0 -t "corpus-kcat-$1" -z "$1" -K $'\t' -l "$corpus" &&

@@ -211,6 +211,26 @@ public class Features {
     throw new AssertionError("not refused");
   }
 
+  /** One of many small batches is refused: what was acknowledged is in the log, once and in order. */
+  static String inFlight() throws Exception {
+    var acked = new ArrayList<String>();
+    var refusals = new ArrayList<Exception>();
+    List<Header> stale = List.of(header("lock-write", "*"), header("lock-basis", "none"));
+    try (var p = producer("batch.size", "1")) {
+      for (int i = 0; i < 50; i++) {
+        String value = "value-" + i;
+        p.send(new ProducerRecord<>("java-in-flight", 0, null, value.getBytes(UTF_8), i == 20 ? stale : List.<Header>of()), (answer, e) -> {
+          if (e == null) acked.add(value);
+          else refusals.add(e);
+        });
+      }
+      p.flush();
+    }
+    equal(refusals.stream().filter(e -> e instanceof PolicyViolationException).count(), 1L);
+    equal(values("java-in-flight", acked.size(), BEGINNING), acked);
+    return refusals.size() == 1 ? "" : "what shared the batch failed too";
+  }
+
   static void locks() throws Exception {
     Header write = header("lock-write", "acct:7"), stale = header("lock-basis", "none"), once = header("lock-id", "req-1");
     try (var p = producer(); var one = producer("acks", "1", "enable.idempotence", "false")) {
@@ -221,6 +241,7 @@ public class Features {
         equal(values(LOCKS, 2, BEGINNING), List.of("first", "second"));
         return "idempotent";
       });
+      check("conflict-in-flight", Features::inFlight);
       check("malformed", () -> refused(p, InvalidRecordException.class, "MALFORMED record=0:", header("lock-wirte", "acct:7")));
       check("lock-acks-1", () -> refused(one, InvalidRequiredAcksException.class, "", write, header("lock-basis", "1")));
       check("append-once", () -> {

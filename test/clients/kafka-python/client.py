@@ -6,7 +6,7 @@ import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from feature import BROKER, check, equal, samples
+from feature import BROKER, Skip, check, equal, samples
 
 NAME = "kafka-python"
 
@@ -120,6 +120,10 @@ def after_conflict():
     return "enable_idempotence=False: with it, the client takes any refusal for fatal"
 
 
+def in_flight():
+    raise Skip("enable_idempotence=False")
+
+
 def append_once():
     equal([send(locks, LOCKS, b"third", headers=[("lock-id", b"req-1")]) for _ in range(2)], [2, 2])
 
@@ -144,6 +148,7 @@ check("delete", delete)
 send(locks, LOCKS, b"first", headers=[("lock-write", b"acct:7"), ("lock-basis", b"none")])
 check("conflict", lambda: refused(locks, 44, CONFLICT, ("lock-write", b"acct:7"), ("lock-basis", b"none")))
 check("after-conflict", after_conflict)
+check("conflict-in-flight", in_flight)
 check("malformed", lambda: refused(locks, 87, "MALFORMED record=0:", ("lock-wirte", b"acct:7")))
 check("lock-acks-1", lambda: refused(producer(acks=1), 21, "", ("lock-write", b"acct:7"), ("lock-basis", b"1")))
 check("append-once", append_once)

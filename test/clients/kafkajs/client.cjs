@@ -120,6 +120,7 @@ async function locks (p) {
     equal(await end(topic), 2)
     return 'idempotent'
   })
+  await check('conflict-in-flight', () => { throw new Skip('one send after the other') })
   await check('malformed', () => refused(p, 'INVALID_RECORD', { 'lock-wirte': 'acct:7' }))
   await check('append-once', async () => {
     equal([await send(p, 'third', { 'lock-id': 'req-1' }), await send(p, 'third', { 'lock-id': 'req-1' })], [2, 2])

@@ -84,6 +84,7 @@ printf 'delete\tskip\tit has no such command\n'
 send first -H lock-write=acct:7 -H lock-basis=none
 check conflict refused "Broker: Policy violation" -H lock-write=acct:7 -H lock-basis=none
 check after-conflict after_conflict
+printf 'conflict-in-flight\tskip\tevery call is a producer of its own\n'
 check malformed refused "Broker: Broker failed to validate record" -H lock-wirte=acct:7
 check lock-acks-1 refused "Broker: Invalid required acks value" -X acks=1 -H lock-write=acct:7 -H lock-basis=1
 check append-once once

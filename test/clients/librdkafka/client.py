@@ -122,6 +122,22 @@ def after_conflict():
     return "idempotent"
 
 
+def in_flight():
+    """One of many small batches is refused: what was acknowledged is in the log, once and in order."""
+    topic, acked, refusals = f"{NAME}-in-flight", [], []
+    p = producer(enable_idempotence=True, batch_num_messages=1)
+
+    def answered(err, msg):
+        refusals.append(err.code()) if err else acked.append(msg.value().decode())
+
+    for i in range(50):
+        stale = {"lock-write": "*", "lock-basis": "none"} if i == 20 else None
+        p.produce(topic, f"value-{i}", partition=0, headers=stale, on_delivery=answered)
+    p.flush(60)
+    equal(refusals, [44])
+    equal(values(topic, 49), acked)
+
+
 def append_once():
     equal([send(locks, LOCKS, "third", headers={"lock-id": "req-1"}) for _ in range(2)], [2, 2])
 
@@ -144,6 +160,7 @@ check("delete", delete)
 send(locks, LOCKS, "first", headers={"lock-write": "acct:7", "lock-basis": "none"})
 check("conflict", lambda: refused(locks, 44, {"lock-write": "acct:7", "lock-basis": "none"}))
 check("after-conflict", after_conflict)
+check("conflict-in-flight", in_flight)
 check("malformed", lambda: refused(locks, 87, {"lock-wirte": "acct:7"}))
 check("lock-acks-1", lambda: refused(producer(acks=1), 21, {"lock-write": "acct:7", "lock-basis": "1"}))
 check("append-once", append_once)

@@ -25,7 +25,7 @@ func refused(p sarama.SyncProducer, want sarama.KError, headers ...string) func(
 		if _, err := send(p, "refused", headers...); !errors.Is(err, want) {
 			return "", fmt.Errorf("got %v, want %v", err, want)
 		}
-		return shortly(want), nil
+		return fmt.Sprintf("KError (%d)", int16(want)), nil
 	}
 }
 
@@ -44,6 +44,7 @@ func (s *session) locks() {
 		got, err := s.values(locksTopic, sarama.OffsetOldest, 2)
 		return "idempotent", errors.Join(err, feature.Equal(got, []string{"first", "second"}))
 	})
+	feature.Check(s.t, "conflict-in-flight", s.inFlight)
 	feature.Check(s.t, "malformed", refused(p, sarama.ErrInvalidRecord, "lock-wirte", "acct:7"))
 	one := config()
 	one.Producer.RequiredAcks = sarama.WaitForLocal
@@ -56,4 +57,54 @@ func (s *session) locks() {
 		}
 		return "", errors.Join(err, err2)
 	})
+}
+
+// inFlight sends many small batches of which one is refused: what was
+// acknowledged is in the log, once and in order, and nothing else is.
+func (s *session) inFlight() (string, error) {
+	const topic, n, stale = "sarama-in-flight", 50, 20
+	c := config()
+	c.Producer.Idempotent, c.Net.MaxOpenRequests = true, 1
+	c.Producer.Flush.MaxMessages = 1
+	p, err := sarama.NewAsyncProducer(s.broker, c)
+	if err != nil {
+		return "", err
+	}
+	go func() {
+		for i := range n {
+			m := &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(fmt.Sprint("value-", i))}
+			if i == stale {
+				m.Headers = []sarama.RecordHeader{{Key: []byte("lock-write"), Value: []byte("*")}, {Key: []byte("lock-basis"), Value: []byte("none")}}
+			}
+			p.Input() <- m
+		}
+		p.AsyncClose() // closes Successes and Errors when all are answered
+	}()
+	var acked []string
+	var refusals int
+	for successes, failures := p.Successes(), p.Errors(); successes != nil || failures != nil; {
+		select {
+		case m, ok := <-successes:
+			if !ok {
+				successes = nil
+				continue
+			}
+			value, _ := m.Value.Encode()
+			acked = append(acked, string(value))
+		case e, ok := <-failures:
+			if !ok {
+				failures = nil
+				continue
+			}
+			if !errors.Is(e.Err, sarama.ErrPolicyViolation) {
+				return "", e.Err
+			}
+			refusals++
+		}
+	}
+	if refusals != 1 {
+		return "", fmt.Errorf("%d refusals, want 1", refusals)
+	}
+	got, err := s.values(topic, sarama.OffsetOldest, n-1)
+	return "one request in flight", errors.Join(err, feature.Equal(got, acked))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -195,14 +194,4 @@ func (s *session) positions() {
 		}
 		return at(offset, 1)
 	})
-}
-
-// shortly is a sarama error by its name in the client, without its sentence.
-func shortly(err error) string {
-	var code sarama.KError
-	if !errors.As(err, &code) {
-		return err.Error()
-	}
-	text, _, _ := strings.Cut(code.Error(), ":")
-	return fmt.Sprintf("KError(%d) %s", int16(code), text)
 }

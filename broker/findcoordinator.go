@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -48,17 +49,42 @@ func (s *Server) findCoordinator(x *exchange, req *kmsg.FindCoordinatorRequest) 
 	return resp
 }
 
-// coordinatorFor finds the broker that a key belongs to: this one, for it is alone.
+// coordinatorFor finds the broker that a key belongs to: the leader of the
+// group's partition of the offsets topic, at the address that the client's
+// listener has for it.
 func (s *Server) coordinatorFor(x *exchange, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
 	out.Key = key
-	if err := coordinated(kind); err != nil {
+	err := coordinated(kind)
+	if err == nil {
+		out.NodeID, out.Host, out.Port, err = s.groupCoordinator(x, key)
+	}
+	if err != nil {
 		out.ErrorCode, out.ErrorMessage = codeOf(err), textOf(err)
 		out.NodeID, out.Port = int32(protocol.NoBroker), -1
-		return out
 	}
-	out.NodeID, out.Host, out.Port = int32(s.cfg.NodeID), x.c.listener.host, x.c.listener.port
 	return out
+}
+
+// groupCoordinator makes the offsets topic if there is none yet.
+func (s *Server) groupCoordinator(x *exchange, id string) (node int32, host string, port int32, err error) {
+	if _, err := s.groups.offsetsPartitions(x); err != nil {
+		return 0, "", 0, err
+	}
+	v := s.view(x)
+	t, ok := v.Topic(offsetsTopic)
+	if !ok {
+		return 0, "", 0, kerr.CoordinatorNotAvailable
+	}
+	leader, live := v.Broker(t.Partitions[group.PartitionOf(id, int32(len(t.Partitions)))].Leader)
+	if !live {
+		return 0, "", 0, kerr.CoordinatorNotAvailable
+	}
+	e, ok := v.endpoint(&leader)
+	if !ok {
+		return 0, "", 0, kerr.CoordinatorNotAvailable
+	}
+	return int32(leader.ID), e.Host, e.Port, nil
 }
 
 // coordinated says why there is no coordinator of a kind, or nil.

@@ -13,22 +13,27 @@ import (
 // passes; after each step the invariants are checked, and the log is folded
 // anew and compared with the state.
 func TestWhateverMembersDoTheGroupStaysOne(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		t.Repeat(map[string]func(*rapid.T){
-			"join":      w.join,
-			"sync":      w.sync,
-			"heartbeat": w.heartbeat,
-			"leave":     w.leave,
-			"commit":    w.commit,
-			"delete":    w.delete,
-			"crash":     w.crash,
-			"wait":      w.wait,
-			"settle":    w.settle,
-			"live":      w.live,
-			"restart":   w.restart,
-			"":          w.check,
-		})
+	const rounds = 15 // of 100
+	for range rounds {
+		rapid.Check(t, history)
+	}
+}
+
+func history(t *rapid.T) {
+	w := newWorld(t)
+	t.Repeat(map[string]func(*rapid.T){
+		"join":      w.join,
+		"sync":      w.sync,
+		"heartbeat": w.heartbeat,
+		"leave":     w.leave,
+		"commit":    w.commit,
+		"delete":    w.delete,
+		"crash":     w.crash,
+		"wait":      w.wait,
+		"settle":    w.settle,
+		"live":      w.live,
+		"restart":   w.restart,
+		"":          w.check,
 	})
 }
 

@@ -2,24 +2,172 @@ package client
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Client appends to partitions, each append with a condition and a verdict of
-// its own.
+// its own. Any number of goroutines may use it.
+//
+//	Append ─► lane's queue ─► batch ─► Produce request ─► verdicts ─► Append returns
+//
+// Each partition that is written to has a lane: a goroutine that lives while
+// the lane holds anything, gives its batches sequences as an idempotent
+// producer does, and sends a batch whose outcome it does not know again until
+// it knows. Appends that wait while a request is in flight form the next batch.
 type Client struct {
-	cl   *kgo.Client
-	opts options
+	cl    *kgo.Client
+	opts  options
+	slots chan struct{} // one for each append that the client holds
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+
+	mu struct {
+		sync.Mutex
+		lanes  map[place]*lane
+		closed bool
+	}
+	running sync.WaitGroup // lanes and requests
 }
 
-// New returns a client that sends through cl.
-func New(cl *kgo.Client, opts ...Option) (*Client, error) { return nil, ErrUnsupported }
+// place names a partition.
+type place struct {
+	topic     string
+	partition int32
+}
 
-// Append appends records as one: all of them or none.
+// New returns a client that sends through cl, on connections that it shares
+// with cl's own producer. It asks a broker whether it judges lock requests:
+// ErrUnsupported if not. It starts no goroutine. Close it before cl.
+func New(cl *kgo.Client, opts ...Option) (*Client, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cl: cl, opts: o, slots: make(chan struct{}, o.buffered)}
+	c.ctx, c.stop = context.WithCancel(cl.Context())
+	if err := c.checkFeature(); err != nil {
+		c.stop()
+		return nil, err
+	}
+	c.mu.lanes = map[place]*lane{}
+	return c, nil
+}
+
+const (
+	feature        = "conflict.version"
+	featureVersion = 1
+)
+
+func (c *Client) checkFeature() error {
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
+	defer cancel()
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c.cl)
+	if err != nil {
+		return fmt.Errorf("ask for the broker's features: %w", err)
+	}
+	for _, f := range resp.SupportedFeatures {
+		if f.Name == feature && f.MinVersion <= featureVersion && featureVersion <= f.MaxVersion {
+			return nil
+		}
+	}
+	return ErrUnsupported
+}
+
+// Append appends records to a partition as one: all of them, side by side, if
+// the condition holds, or none. It returns when the outcome is known, and the
+// outcome is one of these:
+//
+//   - a Result: the records are committed, at these offsets;
+//   - an *Error: they were refused; nothing of them is in the log;
+//   - the context's error alone: they were never sent;
+//   - ErrUnknownResult with the context's error or ErrClosed: they may be in
+//     the log. Appending them again with the same Cond.ID tells the truth.
+//   - any other error: nothing of them is in the log.
+//
+// Appends of different goroutines may share a batch, and are judged in its
+// order; one that is refused costs the others nothing. The records' Topic and
+// Partition are not looked at. The records are not changed, and must not be
+// changed until Append returns; a zero Timestamp is now.
 func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond, recs ...*kgo.Record) (Result, error) {
-	return Result{}, ErrUnsupported
+	if len(recs) == 0 {
+		return Result{}, errors.New("an append without records")
+	}
+	p, err := newPending(topic, partition, cond, recs)
+	if err != nil {
+		return Result{}, err
+	}
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	case <-c.ctx.Done():
+		return Result{}, ErrClosed
+	}
+	defer func() { <-c.slots }()
+	l, err := c.lane(place{topic, partition})
+	if err != nil {
+		return Result{}, err
+	}
+	return l.append(ctx, p)
 }
 
-// Close ends the client and waits for its goroutines.
-func (c *Client) Close() {}
+// lane finds or makes a partition's lane.
+func (c *Client) lane(at place) (*lane, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.closed {
+		return nil, ErrClosed
+	}
+	l := c.mu.lanes[at]
+	if l == nil {
+		l = newLane(c, at)
+		c.mu.lanes[at] = l
+	}
+	return l, nil
+}
+
+// start runs f on a goroutine that Close waits for, unless the client is closed.
+func (c *Client) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.closed {
+		return false
+	}
+	c.running.Go(f)
+	return true
+}
+
+// Close ends the client and waits for its goroutines. Appends that have not
+// got their outcome return ErrClosed, with ErrUnknownResult if they were sent.
+// The kgo.Client stays open.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.mu.closed = true
+	c.mu.Unlock()
+	c.stop()
+	c.running.Wait()
+}
+
+// producer asks for a new producer id.
+func (c *Client) producer() (protocol.ProducerID, protocol.ProducerEpoch, error) {
+	req := kmsg.NewPtrInitProducerIDRequest()
+	req.ProducerID, req.ProducerEpoch = -1, -1
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err == nil {
+		err = errorOf(resp.ErrorCode)
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask for a producer id: %w", err)
+	}
+	return protocol.ProducerID(resp.ProducerID), protocol.ProducerEpoch(resp.ProducerEpoch), nil
+}

@@ -1,0 +1,183 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// produceVersionMax is where Produce still names topics by their names.
+const produceVersionMax = 11
+
+// produce is a Produce request that tells when it is encoded, which kgo does on
+// the goroutine that writes to the broker: a request handed over after that
+// goes out behind it. Being a type of its own, it keeps its acks too: kgo
+// gives its own kind of requests those that the client was configured with.
+type produce struct {
+	*kmsg.ProduceRequest
+	once    sync.Once
+	encoded chan struct{}
+	sent    atomic.Bool // it was encoded
+}
+
+func newProduce(at place, batch []byte, timeoutMs int32) *produce {
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, timeoutMs
+	rp := kmsg.NewProduceRequestTopicPartition()
+	rp.Partition, rp.Records = at.partition, batch
+	rp.UnknownTags.Set(protocol.TagVerdicts, []byte{protocol.VerdictsVersion})
+	rt := kmsg.NewProduceRequestTopic()
+	rt.Topic, rt.Partitions = at.topic, []kmsg.ProduceRequestTopicPartition{rp}
+	req.Topics = []kmsg.ProduceRequestTopic{rt}
+	return &produce{ProduceRequest: req, encoded: make(chan struct{})}
+}
+
+// MaxVersion is called by kgo.
+func (p *produce) MaxVersion() int16 { return produceVersionMax }
+
+// AppendTo is called by kgo, again if a connection turned out to be dead.
+func (p *produce) AppendTo(dst []byte) []byte {
+	p.sent.Store(true)
+	p.release()
+	return p.ProduceRequest.AppendTo(dst)
+}
+
+func (p *produce) release() { p.once.Do(func() { close(p.encoded) }) }
+
+// reply is what a request came to.
+type reply struct {
+	s    *shipment
+	sent bool // it may have reached the broker
+	resp *kmsg.ProduceResponse
+	err  error
+}
+
+// ship sends a request and returns its reply.
+func (c *Client) ship(leader int32, s *shipment, req *produce) reply {
+	resp, err := c.cl.Broker(int(leader)).Request(c.ctx, req)
+	req.release()
+	r := reply{s: s, sent: req.sent.Load(), err: err}
+	if err == nil {
+		r.resp = resp.(*kmsg.ProduceResponse)
+	}
+	return r
+}
+
+var errNoPartition = errors.New("the answer does not hold the partition")
+
+// settle reads a reply into its shipment's state, and answers the appends if
+// it holds their verdicts.
+func (r *reply) settle() {
+	s := r.s
+	if r.err != nil {
+		s.state, s.cause, s.doubt = again, r.err, s.doubt || r.sent
+		return
+	}
+	if len(r.resp.Topics) != 1 || len(r.resp.Topics[0].Partitions) != 1 {
+		s.state, s.cause, s.doubt = again, errNoPartition, true
+		return
+	}
+	p := &r.resp.Topics[0].Partitions[0]
+	switch err := errorOf(p.ErrorCode); {
+	case err == nil:
+		r.verdicts(p)
+	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID), errors.Is(err, kerr.InvalidProducerEpoch):
+		s.state, s.cause = disordered, err
+	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.DuplicateSequenceNumber):
+		// It was appended, and what it held of appends nobody knows any more.
+		s.unknown(err)
+	case kerr.IsRetriable(err) && !errors.Is(err, kerr.CorruptMessage):
+		s.state, s.cause, s.doubt = again, err, true
+	default:
+		s.fail(err, p)
+	}
+}
+
+// verdicts answers the appends of a batch that was appended.
+func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
+	var value []byte
+	p.UnknownTags.Each(func(tag uint32, v []byte) {
+		if tag == protocol.TagVerdicts {
+			value = v
+		}
+	})
+	if value == nil {
+		r.s.unknown(ErrUnsupported)
+		return
+	}
+	verdicts, err := protocol.ReadVerdicts(value, r.s.records)
+	if err != nil {
+		r.s.unknown(err)
+		return
+	}
+	r.s.state = done
+	r.s.answer(protocol.Offset(p.BaseOffset), verdicts)
+}
+
+// unknown ends a shipment without ever knowing.
+func (s *shipment) unknown(why error) {
+	s.state = done
+	for _, p := range s.appends {
+		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, why))
+	}
+}
+
+// fail notes a refusal of the whole batch.
+func (s *shipment) fail(err error, p *kmsg.ProduceResponseTopicPartition) {
+	s.state, s.cause, s.culprit = failed, err, -1
+	if p.ErrorMessage == nil {
+		return
+	}
+	s.cause = fmt.Errorf("%w: %s", err, *p.ErrorMessage)
+	if r, ok := protocol.ParseRefusal(*p.ErrorMessage); ok {
+		s.culprit, s.cause = r.Record, errors.New(*p.ErrorMessage)
+	}
+}
+
+func errorOf(code int16) error { return kerr.ErrorForCode(code) }
+
+// leader asks who leads a partition.
+func (c *Client) leader(at place) (int32, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = kmsg.StringPtr(at.topic)
+	req.Topics = []kmsg.MetadataRequestTopic{rt}
+	req.AllowAutoTopicCreation = c.createsTopics()
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err != nil {
+		return -1, fmt.Errorf("ask for the leader of %s-%d: %w", at.topic, at.partition, err)
+	}
+	return leaderIn(resp, at)
+}
+
+func leaderIn(resp *kmsg.MetadataResponse, at place) (int32, error) {
+	for _, t := range resp.Topics {
+		if t.Topic == nil || *t.Topic != at.topic {
+			continue
+		}
+		if err := errorOf(t.ErrorCode); err != nil {
+			return -1, err
+		}
+		for _, p := range t.Partitions {
+			if p.Partition == at.partition {
+				return p.Leader, errorOf(p.ErrorCode)
+			}
+		}
+	}
+	return -1, kerr.UnknownTopicOrPartition
+}
+
+func (c *Client) createsTopics() bool {
+	creates, _ := c.cl.OptValue(kgo.AllowAutoTopicCreation).(bool)
+	return creates
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// describedGroup is a group and how far it is behind: in all first, then by
+// topic, then by partition.
+type describedGroup struct {
+	Group       string              `json:"group" yaml:"group"`
+	State       string              `json:"state" yaml:"state"`
+	Protocol    string              `json:"protocol" yaml:"protocol"`
+	Coordinator int32               `json:"coordinator" yaml:"coordinator"`
+	Lag         int64               `json:"lag" yaml:"lag"`
+	Topics      []groupTopicLag     `json:"topics" yaml:"topics"`
+	Partitions  []groupPartitionLag `json:"partitions" yaml:"partitions"`
+	Members     []groupMember       `json:"members" yaml:"members"`
+}
+
+type groupTopicLag struct {
+	Topic string `json:"topic" yaml:"topic"`
+	Lag   int64  `json:"lag" yaml:"lag"`
+}
+
+// groupPartitionLag has -1 for what there is none of: an offset that was never
+// committed, a lag that cannot be told.
+type groupPartitionLag struct {
+	Topic     string `json:"topic" yaml:"topic"`
+	Partition int32  `json:"partition" yaml:"partition"`
+	Committed int64  `json:"committed" yaml:"committed"`
+	End       int64  `json:"end" yaml:"end"`
+	Lag       int64  `json:"lag" yaml:"lag"`
+	Member    string `json:"member" yaml:"member"`
+}
+
+type groupMember struct {
+	Member     string `json:"member" yaml:"member"`
+	Instance   string `json:"instance,omitempty" yaml:"instance,omitempty"`
+	Client     string `json:"client" yaml:"client"`
+	Host       string `json:"host" yaml:"host"`
+	Partitions int    `json:"partitions" yaml:"partitions"`
+}
+
+func newGroupDescribe(s *streams) *cobra.Command {
+	g := newGroupCommand(s)
+	return g.flags(&cobra.Command{
+		Use:   "describe NAME...",
+		Short: "Show the lag, the offsets and the members of groups",
+		Args:  arguments(1, -1, "group names"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return g.with(cmd, func(ctx context.Context, adm *kadm.Client) error { return g.describe(ctx, adm, names) })
+		},
+	})
+}
+
+func (g *groupCommand) describe(ctx context.Context, adm *kadm.Client, names []string) error {
+	lags, err := adm.Lag(ctx, names...)
+	if err != nil {
+		return err
+	}
+	described := []describedGroup{}
+	for _, l := range lags.Sorted() {
+		if err := l.Error(); err != nil {
+			return groupError(l.Group, err)
+		}
+		if l.State == "Dead" {
+			return fmt.Errorf("group %q does not exist", l.Group)
+		}
+		described = append(described, describeGroup(l))
+	}
+	return g.format.render(g.s.out, described, func(w io.Writer) {
+		for i, d := range described {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			d.print(w)
+		}
+	})
+}
+
+func describeGroup(l kadm.DescribedGroupLag) describedGroup {
+	d := describedGroup{
+		Group: l.Group, State: l.State, Protocol: l.Protocol, Coordinator: l.Coordinator.NodeID, Lag: l.Lag.Total(),
+		Topics: []groupTopicLag{}, Partitions: []groupPartitionLag{}, Members: []groupMember{},
+	}
+	for _, t := range l.Lag.TotalByTopic().Sorted() {
+		d.Topics = append(d.Topics, groupTopicLag{t.Topic, t.Lag})
+	}
+	held := map[string]int{}
+	for _, p := range l.Lag.Sorted() {
+		one := groupPartitionLag{Topic: p.Topic, Partition: p.Partition, Committed: p.Commit.At, End: p.End.Offset, Lag: p.Lag}
+		if p.Member != nil {
+			one.Member = p.Member.MemberID
+			held[one.Member]++
+		}
+		d.Partitions = append(d.Partitions, one)
+	}
+	for _, m := range l.Members {
+		one := groupMember{Member: m.MemberID, Client: m.ClientID, Host: m.ClientHost, Partitions: held[m.MemberID]}
+		if m.InstanceID != nil {
+			one.Instance = *m.InstanceID
+		}
+		d.Members = append(d.Members, one)
+	}
+	return d
+}
+
+func (d describedGroup) print(w io.Writer) {
+	fmt.Fprintf(w, "GROUP %s  LAG %d  STATE %s  MEMBERS %d  COORDINATOR %d\n", d.Group, d.Lag, d.State, len(d.Members), d.Coordinator)
+	if len(d.Topics) > 0 {
+		fmt.Fprintln(w)
+		row(w, "TOPIC", "LAG")
+		for _, t := range d.Topics {
+			row(w, t.Topic, t.Lag)
+		}
+		fmt.Fprintln(w)
+		row(w, "TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")
+		for _, p := range d.Partitions {
+			row(w, p.Topic, p.Partition, known(p.Committed), known(p.End), known(p.Lag), dashed(p.Member))
+		}
+	}
+	if len(d.Members) > 0 {
+		fmt.Fprintln(w)
+		row(w, "MEMBER", "INSTANCE", "CLIENT", "HOST", "PARTITIONS")
+		for _, m := range d.Members {
+			row(w, m.Member, dashed(m.Instance), dashed(m.Client), m.Host, m.Partitions)
+		}
+	}
+}
+
+// known is a number, or a dash for the one that there is not.
+func known(n int64) string {
+	if n < 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}

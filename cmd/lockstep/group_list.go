@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+type listedGroup struct {
+	Group       string `json:"group" yaml:"group"`
+	State       string `json:"state" yaml:"state"`
+	Type        string `json:"type" yaml:"type"`
+	Coordinator int32  `json:"coordinator" yaml:"coordinator"`
+}
+
+func newGroupList(s *streams) *cobra.Command {
+	g := newGroupCommand(s)
+	var states []string
+	cmd := g.flags(&cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List consumer groups",
+		Args:    arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return g.with(cmd, func(ctx context.Context, adm *kadm.Client) error { return g.list(ctx, adm, states) })
+		},
+	})
+	cmd.Flags().StringSliceVar(&states, "state", nil, "list groups in these states only: `STATE,...`, such as Stable or Empty")
+	return cmd
+}
+
+func (g *groupCommand) list(ctx context.Context, adm *kadm.Client, states []string) error {
+	groups, err := adm.ListGroups(ctx, states...)
+	if err != nil {
+		return err
+	}
+	list := []listedGroup{}
+	for _, l := range groups.Sorted() {
+		list = append(list, listedGroup{l.Group, l.State, l.ProtocolType, l.Coordinator})
+	}
+	return g.format.render(g.s.out, list, func(w io.Writer) {
+		row(w, "GROUP", "STATE", "TYPE", "COORDINATOR")
+		for _, l := range list {
+			row(w, l.Group, dashed(l.State), dashed(l.Type), l.Coordinator)
+		}
+	})
+}

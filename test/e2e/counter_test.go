@@ -202,6 +202,9 @@ func incrementAll(t *testing.T, b *Broker, locks, writers, each int, oneShot boo
 		t.Errorf("the counters sum up to %d in %d records, want %d", sum, len(log), writers*each)
 	}
 	justify(t, b, topic, log)
+	if out, stderr, code := b.CLI("", "audit", topic); code != 0 {
+		t.Errorf("audit: exit %d\n%s%s", code, out, stderr)
+	}
 	t.Logf("%d increments, %d refusals", sum, refusals.Load())
 }
 

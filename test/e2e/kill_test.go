@@ -75,6 +75,9 @@ func TestKillMinusNineLosesNothingThatWasAcknowledged(t *testing.T) {
 	if len(told.at) < 100 {
 		t.Errorf("only %d records were acknowledged: the test shows nothing", len(told.at))
 	}
+	if out, stderr, code := b.CLI("", "audit", topic); code != 0 {
+		t.Errorf("audit: exit %d\n%s%s", code, out, stderr)
+	}
 	b.Stop()
 	if out, stderr, code := b.CLI("", "dump", "--replay", b.Dir); code != 0 {
 		t.Errorf("dump --replay: exit %d\n%s%s", code, out, stderr)

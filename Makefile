@@ -43,10 +43,10 @@ fuzz: ## every fuzz target, FUZZTIME each
 	@grep -rlE --include='*_test.go' '^func Fuzz[A-Z]' . | sort | while read -r file; do \
 	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do \
 	    echo "fuzz $$(dirname "$$file") $$target"; \
-	    $(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	    $(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; done
 
-bench: ## throughput, latency and CPU, against a floor measured in the same run
+bench: build ## throughput, latency and CPU, against a floor measured in the same run
 	@if [ -d test/bench ]; then $(GO) run ./test/bench; else echo "skip: there is no test/bench yet"; fi
 
 test-clients: build ## foreign clients: installs or skips each, with a reason

@@ -1,3 +1,35 @@
-// Package client is the extended producer: conditional appends with a verdict
-// each, over a kgo.Client that the caller supplies.
+// Package client is the extended producer: conditional appends, each with a
+// verdict of its own, and views that decide them.
+//
+// Any Kafka client can ask Lockstep for a conditional append by record headers
+// (Attach sets them). What a plain producer cannot do is share a batch between
+// appends without sharing their fate, learn why one was refused, and know what
+// became of one whose answer was lost. That is what this package adds. It is a
+// skin over kgo: connections, authentication and metadata are the kgo.Client's
+// that the caller supplies.
+//
+//	Client   appends: Append returns offsets or an *Error, and nothing in between
+//	Lock     what an append depends on: Write, Read, Append, Partition
+//	View     one partition folded into a state, and the loop that reads it,
+//	         decides, appends, and decides again when somebody was faster
+//	Error    a refusal; errors.Is tells ErrConflict from ErrMalformed and ErrDuplicate
+//
+// # What is promised
+//
+// An append ends in exactly one definite outcome, or in ErrUnknownResult, which
+// is only told when the caller's context ends, the client is closed, or the
+// broker has forgotten what it would need to know. Appending again with the
+// same Cond.ID resolves it: the id makes an append append-once.
+//
+// Nothing is appended twice and nothing acknowledged is lost, whatever
+// connections and brokers do: batches carry sequences and are sent again with
+// the same ones until the broker says what they came to. Within one goroutine,
+// appends are in order; of appends that are under way at once, none is promised
+// to come first.
+//
+// # Goroutines
+//
+// New starts none. Each partition that is written to has one while appends are
+// under way, and one for each request; Close waits for them. A View has one
+// from NewView to its Close.
 package client

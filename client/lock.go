@@ -135,3 +135,11 @@ func malformed(topic string, partition int32, record int, err error) error {
 
 // GoString shows a lock in test failures as it stands in its header.
 func (l Lock) GoString() string { return fmt.Sprintf("%s %s", l.kind, l) }
+
+// header is the lock's name as a header, and so a refusal, has it.
+func (l Lock) header() string {
+	if l.all {
+		return "*"
+	}
+	return string(protocol.AppendLockName(nil, l.name))
+}

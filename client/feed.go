@@ -1,0 +1,269 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// feed reads one partition from an offset on, for one view.
+//
+// It sends its own Fetch requests, on connections of its own: a consumer does
+// not tell how far it has read where batches are empty, and the batches of
+// refused appends are; and a long poll would hold up others that share its
+// connection.
+type feed struct {
+	c    *Client
+	own  Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
+	at   place
+	next int64 // of the goroutine
+
+	began struct {
+		sync.Once
+		done chan struct{} // closed when end is known, or the feed has ended
+		end  int64         // the high watermark at the first fetch
+	}
+	stop    context.CancelFunc
+	ctx     context.Context
+	running sync.WaitGroup
+}
+
+const (
+	fetchVersionMax  = 12 // the last that names topics by their names
+	fetchWaitMs      = 500
+	fetchBytesMax    = 4 << 20
+	fetchBackOff     = 50 * time.Millisecond
+	isolationRecords = 0 // everything below the high watermark
+)
+
+func newFeed(c *Client, at place, o viewOptions) (*feed, error) {
+	opts := append(slices.Clone(c.cl.Opts()), kgo.ConsumerGroup(""), kgo.ConsumeTopics(), kgo.ConsumePartitions(nil))
+	cl, err := kgo.NewClient(append(opts, o.kgo...)...)
+	if err != nil {
+		return nil, err
+	}
+	f := &feed{c: c, at: at, next: o.basis + 1}
+	f.own.cl, f.own.opts = cl, c.opts
+	f.ctx, f.stop = context.WithCancel(c.ctx)
+	f.own.ctx = f.ctx
+	f.began.done = make(chan struct{})
+	return f, nil
+}
+
+// start reads on its goroutine until close, an error of take, or one that no
+// trying again can cure; then it calls end.
+func (f *feed) start(take func(records []*kgo.Record, next int64) error, end func(error)) {
+	f.running.Go(func() {
+		err := f.run(take)
+		if f.ctx.Err() != nil {
+			err = ErrClosed
+		}
+		end(err)
+		f.begun(0)
+	})
+}
+
+func (f *feed) close() {
+	f.stop()
+	f.running.Wait()
+	f.own.cl.Close()
+}
+
+// begin waits for the first fetch and returns the last offset that was
+// committed then.
+func (f *feed) begin(ctx context.Context) (int64, error) {
+	select {
+	case <-f.began.done:
+		return f.began.end - 1, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (f *feed) begun(end int64) {
+	f.began.Do(func() {
+		f.began.end = end
+		close(f.began.done)
+	})
+}
+
+func (f *feed) run(take func([]*kgo.Record, int64) error) error {
+	leader := int32(-1)
+	for f.ctx.Err() == nil {
+		var err error
+		if leader < 0 {
+			leader, err = f.own.leader(f.at)
+		}
+		var p *kmsg.FetchResponseTopicPartition
+		if err == nil {
+			p, err = f.fetch(leader)
+		}
+		switch {
+		case errors.Is(err, kerr.OffsetOutOfRange):
+			err = f.outOfRange(p)
+		case err == nil:
+			err = f.hand(p, take)
+		case mayPass(err):
+			leader = -1
+			f.sleep(fetchBackOff)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ErrClosed
+}
+
+func (f *feed) sleep(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-f.ctx.Done():
+	}
+}
+
+// fetchRequest keeps kgo from asking in a version that names topics by id.
+type fetchRequest struct{ *kmsg.FetchRequest }
+
+// MaxVersion is called by kgo.
+func (fetchRequest) MaxVersion() int16 { return fetchVersionMax }
+
+func (f *feed) fetch(leader int32) (*kmsg.FetchResponseTopicPartition, error) {
+	req := kmsg.NewPtrFetchRequest()
+	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, fetchWaitMs, 1, fetchBytesMax
+	req.IsolationLevel, req.SessionEpoch = isolationRecords, -1
+	rp := kmsg.NewFetchRequestTopicPartition()
+	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes, rp.CurrentLeaderEpoch = f.at.partition, f.next, fetchBytesMax, -1
+	rt := kmsg.NewFetchRequestTopic()
+	rt.Topic, rt.Partitions = f.at.topic, []kmsg.FetchRequestTopicPartition{rp}
+	req.Topics = []kmsg.FetchRequestTopic{rt}
+	resp, err := f.own.cl.Broker(int(leader)).Request(f.ctx, fetchRequest{req})
+	if err != nil {
+		return nil, err
+	}
+	got := resp.(*kmsg.FetchResponse)
+	if err := errorOf(got.ErrorCode); err != nil {
+		return nil, err
+	}
+	if len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
+		return nil, errNoPartition
+	}
+	p := &got.Topics[0].Partitions[0]
+	return p, errorOf(p.ErrorCode)
+}
+
+// end asks for the last offset that is committed now.
+func (f *feed) end(ctx context.Context) (int64, error) {
+	leader, err := f.own.leader(f.at)
+	if err != nil {
+		return 0, err
+	}
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	rp := kmsg.NewListOffsetsRequestTopicPartition()
+	rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = f.at.partition, -1, -1
+	rt := kmsg.NewListOffsetsRequestTopic()
+	rt.Topic, rt.Partitions = f.at.topic, []kmsg.ListOffsetsRequestTopicPartition{rp}
+	req.Topics = []kmsg.ListOffsetsRequestTopic{rt}
+	resp, err := f.own.cl.Broker(int(leader)).Request(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	got := resp.(*kmsg.ListOffsetsResponse)
+	if len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
+		return 0, errNoPartition
+	}
+	p := &got.Topics[0].Partitions[0]
+	return p.Offset - 1, errorOf(p.ErrorCode)
+}
+
+// errTruncated: records that the view has not read are gone.
+var errTruncated = errors.New("the partition's log does not reach back to where the view has read to")
+
+// outOfRange lets a view that has read nothing begin at the log's start. For
+// any other, records are missing, and its state would be wrong.
+func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition) error {
+	if f.next != 0 || p.LogStartOffset <= 0 {
+		return fmt.Errorf("%w: offset %d, and the log starts at %d", errTruncated, f.next, p.LogStartOffset)
+	}
+	f.next = p.LogStartOffset
+	return nil
+}
+
+// hand takes the answer apart and hands it on.
+func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take func([]*kgo.Record, int64) error) error {
+	f.begun(p.HighWatermark)
+	var records []*kgo.Record
+	next, raw := f.next, p.RecordBatches
+	for len(raw) > 0 {
+		b, size, err := record.View(raw)
+		if err != nil {
+			if size == 0 || size > len(raw) {
+				break // the last one is cut, as Kafka may
+			}
+			return fmt.Errorf("batch behind offset %d: %w", next-1, err)
+		}
+		raw = raw[size:]
+		if int64(b.LastOffset()) < next {
+			continue
+		}
+		if records, err = f.records(records, b); err != nil {
+			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
+		}
+		next = int64(b.NextOffset())
+	}
+	if next == f.next {
+		return nil
+	}
+	f.next = next
+	return take(records, next)
+}
+
+// records appends those of a batch from next on.
+func (f *feed) records(dst []*kgo.Record, b record.Batch) ([]*kgo.Record, error) {
+	if b.Control() || b.Count() == 0 {
+		return dst, nil
+	}
+	recs, err := b.Open(record.Limits{})
+	if err != nil {
+		return dst, err
+	}
+	defer recs.Release()
+	for w := recs.Walk(); w.Next(); {
+		if offset := int64(b.BaseOffset()) + int64(w.OffsetDelta); offset >= f.next {
+			dst = append(dst, f.record(b, &w, offset))
+		}
+	}
+	return dst, nil
+}
+
+// record copies a record: apply may keep it.
+func (f *feed) record(b record.Batch, w *record.Walker, offset int64) *kgo.Record {
+	ms := b.FirstTimestamp() + w.TimestampDelta
+	if b.LogAppendTime() {
+		ms = b.MaxTimestamp()
+	}
+	r := &kgo.Record{
+		Key: slices.Clone(w.Key), Value: slices.Clone(w.Value), Timestamp: time.UnixMilli(ms),
+		Topic: f.at.topic, Partition: f.at.partition, Offset: offset,
+		LeaderEpoch: int32(b.LeaderEpoch()), ProducerID: int64(b.ProducerID()), ProducerEpoch: int16(b.ProducerEpoch()),
+	}
+	for headers := w.Headers(); ; {
+		key, val, ok := headers.Next()
+		if !ok {
+			return r
+		}
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: string(key), Value: slices.Clone(val)})
+	}
+}

@@ -12,6 +12,8 @@ const (
 	EffectRole EffectKind = iota + 1
 	// EffectCommit: the high watermark has moved to Offset; complete what waited for it.
 	EffectCommit
+	// EffectConfirm: this broker led when Round began, see Confirm.
+	EffectConfirm
 	// EffectFetch: send Fetch to the leader, and give its answer to FetchAnswered.
 	EffectFetch
 	// EffectAppend: append the batches that came with the answer, fold them,
@@ -32,6 +34,7 @@ const (
 type Effect struct {
 	Kind   EffectKind
 	Offset protocol.Offset
+	Round  int64
 	Fetch  Fetch
 	ISR    ISRChange
 }

@@ -13,6 +13,7 @@ type Fetch struct {
 	Epoch     protocol.LeaderEpoch // the leader epoch that the follower follows
 	Offset    protocol.Offset
 	LastEpoch protocol.LeaderEpoch // -1: its log is empty
+	Round     int64                // of the answer before, in this epoch; 0: there was none
 }
 
 // FetchAnswer is a leader's answer, less the batches.
@@ -28,6 +29,7 @@ type FetchAnswer struct {
 
 	HighWatermark protocol.Offset
 	LogStart      protocol.Offset
+	Round         int64 // that the leader was in when it answered
 	// HasBatches: batches from Fetch.Offset on come with the answer. The driver sets it.
 	HasBatches bool
 }
@@ -51,7 +53,7 @@ func (c *Core) Answer(f Fetch) FetchAnswer {
 		return a
 	}
 	start, end := c.o.Log.Start(), c.o.Log.End()
-	a.HighWatermark, a.LogStart = c.highWatermark, start
+	a.HighWatermark, a.LogStart, a.Round = c.highWatermark, start, c.leading.round
 	if f.LastEpoch >= 0 {
 		e, eEnd := c.epochEnd(f.LastEpoch)
 		if e < f.LastEpoch || eEnd < f.Offset {
@@ -111,6 +113,9 @@ type leading struct {
 	start     protocol.Offset // the log end at which the epoch began
 	followers []follower      // all other replicas, in their order
 	isr       isrProposals
+
+	round     int64 // see Confirm
+	confirmed int64 // <= round
 }
 
 // follower is a replica as its leader sees it in this epoch.
@@ -120,6 +125,7 @@ type follower struct {
 	caughtUpMs int64           // it then had all that the leader had
 	fetchedMs  int64           // its last fetch, and
 	fetchedEnd protocol.Offset // where the leader's log ended then
+	round      int64           // of the newest answer that it has seen
 }
 
 func (l *leading) follower(id protocol.BrokerID) *follower {
@@ -147,8 +153,9 @@ func (c *Core) lead(nowMs int64) {
 func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo := c.leading.follower(f.From.ID)
 	if f.From.Incarnation > fo.Incarnation {
-		fo.Incarnation, fo.synced = f.From.Incarnation, protocol.None
+		fo.Incarnation, fo.synced, fo.round = f.From.Incarnation, protocol.None, 0
 	}
+	fo.round = max(fo.round, f.Round)
 	fo.synced = max(fo.synced, f.Offset)
 	end := c.o.Log.End()
 	switch {
@@ -160,6 +167,7 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	}
 	fo.fetchedMs, fo.fetchedEnd = nowMs, end
 	c.commit()
+	c.confirm()
 	if !c.standing.inSync(fo.ID) {
 		c.reviewISR(nowMs)
 	}

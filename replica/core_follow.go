@@ -10,6 +10,7 @@ import (
 // following is what a follower knows beyond the metadata.
 type following struct {
 	waiting bool  // for the answer to asked
+	round   int64 // of the leader's last answer
 	asked   Fetch // one at a time: it acknowledges what came with the one before
 	sentMs  int64
 	retryMs int64 // no fetch before, after one was refused
@@ -28,7 +29,7 @@ func (c *Core) fetch(nowMs int64) {
 		return
 	}
 	w.waiting, w.sentMs = true, nowMs
-	w.asked = Fetch{From: c.o.Self, Epoch: c.standing.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch()}
+	w.asked = Fetch{From: c.o.Self, Epoch: c.standing.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round}
 	c.emit(Effect{Kind: EffectFetch, Fetch: w.asked})
 }
 
@@ -47,7 +48,7 @@ func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
 	if c.role != RoleFollower || !w.waiting || a.Fetch != w.asked {
 		return
 	}
-	w.waiting = false
+	w.waiting, w.round = false, max(w.round, a.Round)
 	switch {
 	case errors.Is(a.Err, ErrOffsetOutOfRange) && a.Fetch.Offset < a.LogStart:
 		// The leader no longer has what would come next.

@@ -25,6 +25,7 @@ func (p *isrProposals) mayHave(id protocol.BrokerID) bool { return indexOf(p.may
 func (c *Core) settleISR(nowMs int64) {
 	c.leading.isr = isrProposals{}
 	c.commit()
+	c.confirm()
 	c.reviewISR(nowMs)
 }
 

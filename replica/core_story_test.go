@@ -21,6 +21,7 @@ import (
 //	fetch from=2 [max=n] [nosync] [lost]   2's fetch goes to its leader, and the answer back
 //	delay from=2, late               2's fetch is held back, and comes when it no longer should
 //	alter at=1 done|lost             the outcome of the ISR change that 1 asked for
+//	confirm at=1                     1 wants to know that it still leads
 //	tick now=500, fail at=1, crash at=1 incarnation=9 keep=3, min n=2
 //	state                            where all stand
 func TestCoreStories(t *testing.T) {
@@ -105,6 +106,8 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 		}
 	case "min":
 		s.nodes[arg(t, d, "at")-1].core.SetMinInsync(arg(t, d, "n"))
+	case "confirm":
+		s.tell("round %d\n", s.nodes[arg(t, d, "at")-1].core.Confirm())
 	case "fail":
 		s.nodes[arg(t, d, "at")-1].core.Failed(errors.New("the disk is gone"), s.now)
 	case "crash":
@@ -154,6 +157,8 @@ func (s *story) do(n *node, e Effect) {
 		}
 	case EffectCommit:
 		s.tell("%d commits up to %d\n", n.life.ID, e.Offset)
+	case EffectConfirm:
+		s.tell("%d is sure that it led in round %d\n", n.life.ID, e.Round)
 	case EffectFetch:
 		s.tell("%d fetches at %d, its last epoch %d, in epoch %d\n", n.life.ID, e.Fetch.Offset, e.Fetch.LastEpoch, e.Fetch.Epoch)
 		n.fetch = &e.Fetch

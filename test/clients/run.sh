@@ -35,7 +35,7 @@ start_broker() {
   broker_pid=$!
   for _ in $(seq 300); do
     http=$(sed -n 's/.*"address":"\(http[^"]*\)".*/\1/p' "$log" | head -n 1)
-    if [ -n "$http" ] && curl -fs -o "$work/ready" "$http/v1/status/ready"; then
+    if [ -n "$http" ] && "$root/bin/lockstep" health --http "${http#http://}" >"$work/health" 2>&1; then
       BROKER=$(sed -n 's/.*"bound":"\([^"]*\)".*/\1/p' "$log" | head -n 1)
       return
     fi
@@ -91,7 +91,7 @@ for name in "${names[@]}"; do
 done
 
 bash table.sh "$work/results" >"$work/compatibility.md"
-sed -n '/^| feature/,/^$/p' "$work/compatibility.md"
+[ $# -eq 1 ] || sed -n '/^| feature/,/^$/p' "$work/compatibility.md"
 if [ $# -eq 0 ] && ! cmp -s "$work/compatibility.md" "$root/docs/compatibility.md"; then
   cp "$work/compatibility.md" "$root/docs/compatibility.md"
   echo "docs/compatibility.md has changed"

@@ -29,7 +29,7 @@ func (s *session) admin() {
 			return "", err
 		}
 		return "", feature.Eventually(s.ctx, func() error {
-			topics, err := adm.ListTopics(s.ctx)
+			topics, err := kadm.NewClient(s.client()).ListTopics(s.ctx) // adm keeps its metadata for seconds
 			if err == nil && topics.Has(topic) {
 				err = errors.New("the topic is still listed")
 			}

@@ -219,7 +219,7 @@ public class Features {
     try (var p = producer("batch.size", "1")) {
       for (int i = 0; i < 50; i++) {
         String value = "value-" + i;
-        p.send(new ProducerRecord<>("java-in-flight", 0, null, value.getBytes(UTF_8), i == 20 ? stale : List.<Header>of()), (answer, e) -> {
+        p.send(new ProducerRecord<>("java-in-flight", 0, null, null, value.getBytes(UTF_8), i == 20 ? stale : List.<Header>of()), (answer, e) -> {
           if (e == null) acked.add(value);
           else refusals.add(e);
         });

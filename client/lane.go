@@ -297,8 +297,7 @@ func (l *lane) unprepared(err error) {
 // mayPass reports whether trying again may help: a broker that cannot be
 // reached may be back.
 func mayPass(err error) bool {
-	var ke *kerr.Error
-	return !errors.As(err, &ke) || ke.Retriable
+	return !ofBroker(err) || kerr.IsRetriable(err)
 }
 
 func (l *lane) takeAll() []*pending {

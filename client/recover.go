@@ -1,7 +1,10 @@
 package client
 
 import (
+	"errors"
 	"math"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -28,11 +31,19 @@ func (l *lane) recover() {
 		l.resend() // what was missing before it has been settled since
 	default:
 		l.backOff()
-		l.leader = -1
+		if l.tries > 1 || ofBroker(first.cause) {
+			l.leader = -1
+		}
 		if l.c.ctx.Err() == nil && l.prepare() == nil {
 			l.resend()
 		}
 	}
+}
+
+// ofBroker reports whether an error is a broker's answer, and not the lack of one.
+func ofBroker(err error) bool {
+	var ke *kerr.Error
+	return errors.As(err, &ke)
 }
 
 // abandoned reports whether nobody waits for any append in flight.

@@ -156,7 +156,7 @@ func (g *groups) follow() {
 	if t != nil {
 		if it, ok := im.TopicByID(t.id); ok {
 			for _, ip := range it.Partitions {
-				if p := t.partition(ip.Index); ip.Leader == g.srv.cfg.NodeID && p != nil && p.Partition != nil {
+				if p := t.partition(ip.Index); ip.Leader == g.srv.cfg.NodeID && p.writable() {
 					leading[ip.Index] = p
 				}
 			}
@@ -216,6 +216,9 @@ func (g *groups) shard(index int32) (*shard, error) {
 		return sh, nil
 	}
 }
+
+// writable reports whether the partition is open and its disk has not failed.
+func (p *partition) writable() bool { return p != nil && p.Partition != nil && !p.Failed() }
 
 // followed is closed when the partitions follow the next image.
 func (h *hosted) followed() <-chan struct{} {

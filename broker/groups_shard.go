@@ -32,7 +32,8 @@ type shard struct {
 	epoch  protocol.LeaderEpoch
 	groups *group.Coordinator // nil while loading
 	gone   bool
-	failed error // why it would not load
+	cancel context.CancelFunc // of the load
+	failed error              // why it would not load
 
 	loading  []func(error) // what waits for the load
 	patience int64         // until when it waits
@@ -56,37 +57,31 @@ type parked struct {
 
 // newShard begins to load a partition.
 func newShard(g *groups, index int32, host *partition) *shard {
+	ctx, cancel := context.WithCancel(g.ctx)
 	sh := &shard{
 		g: g, index: index, host: host, epoch: host.Epoch(), parked: make(map[group.CallID]parked),
-		patience: g.nowMs() + loadPatienceMs,
+		patience: g.nowMs() + loadPatienceMs, cancel: cancel,
 	}
 	g.loads.Go(func() {
-		select {
-		case g.slots <- struct{}{}:
-		case <-g.ctx.Done():
-			return
-		}
-		c, err := sh.load(g.ctx)
-		<-g.slots
+		c, err := sh.load(ctx)
 		g.post(func() { sh.loaded(c, err) })
 	})
 	return sh
 }
 
-// load folds what is committed, once that is all the leadership began with.
+// load folds the log as far as the leadership began with, once that is committed.
 func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
-	c := group.New(sh.g.srv.cfg.Groups.rules(), memberUUID)
 	end := sh.host.End()
-	moved := replica.NewWatcher()
-	sh.host.Watch(moved)
-	defer sh.host.Unwatch(moved)
-	for sh.host.HighWatermark() < end {
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-moved.C:
-		}
+	if err := sh.awaitCommitted(ctx, end); err != nil {
+		return nil, err
 	}
+	select {
+	case sh.g.slots <- struct{}{}:
+		defer func() { <-sh.g.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c := group.New(sh.g.srv.cfg.Groups.rules(), memberUUID)
 	limits := record.Limits{DecompressedBytesMax: sh.g.srv.cfg.DecompressedMax}
 	err := sh.host.Log().Scan(sh.host.Start(), end, func(b record.Batch) error {
 		if err := ctx.Err(); err != nil {
@@ -95,6 +90,20 @@ func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
 		return replayBatch(c, b, limits)
 	})
 	return c, err
+}
+
+func (sh *shard) awaitCommitted(ctx context.Context, end protocol.Offset) error {
+	moved := replica.NewWatcher()
+	sh.host.Watch(moved)
+	defer sh.host.Unwatch(moved)
+	for sh.host.HighWatermark() < end {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-moved.C:
+		}
+	}
+	return nil
 }
 
 func replayBatch(c *group.Coordinator, b record.Batch, limits record.Limits) error {
@@ -265,6 +274,7 @@ func whyUncoordinated(err error) error {
 // drop ends the shard and answers all that waits.
 func (sh *shard) drop(err error) {
 	sh.gone = true
+	sh.cancel()
 	delete(sh.g.shards, sh.index)
 	waiting, calls := sh.waiting, sh.parked
 	sh.waiting, sh.parked, sh.groups = nil, nil, nil

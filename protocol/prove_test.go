@@ -123,15 +123,22 @@ func TestProveAcceptsToTheLastByteWhatKmsgEncodes(t *testing.T) {
 		rng := rand.New(rand.NewPCG(uint64(api.Key), uint64(version)))
 		for range 30 {
 			body := randomRequest(rng, api.Key, version).AppendTo(nil)
-			memory, err := prove(api.Key, version, body)
+			whole, err := walk(api.Key, version, body)
 			noError(t, err)
-			checkDecodes(t, api.Key, version, body, memory)
+			if len(whole.rest) != 0 {
+				t.Fatalf("%d bytes are left over: %x", len(whole.rest), body)
+			}
+			checkDecodes(t, api.Key, version, body, whole.memory)
 			for n := range body {
 				if Prove(api.Key, version, body[:n:n]) == nil {
 					t.Fatalf("accepted %d of %d bytes: %x", n, len(body), body)
 				}
 			}
-			refused(t, Prove(api.Key, version, append(body, 0)), "bytes left over")
+			proven, err := walk(api.Key, version, append(body, 0))
+			noError(t, err)
+			if len(proven.rest) != 1 {
+				t.Fatalf("%d bytes are left over of one: %x", len(proven.rest), body)
+			}
 		}
 	})
 }

@@ -28,7 +28,11 @@ type serveConfig struct {
 	AutoCreateTopics bool
 	NumPartitions    int32 // of a topic created without a count
 	ClusterID        string
-	TopicDefaults    map[string]string // topic settings, Kafka's names
+
+	GroupDelayMs      int32 // that an empty consumer group waits for more members
+	OffsetsPartitions int32 // of __consumer_offsets, when it is created
+	OffsetsReplicas   int32
+	TopicDefaults     map[string]string // topic settings, Kafka's names
 
 	LogFormat string // auto, text or json
 	LogLevel  string // debug, info, warn or error

@@ -42,6 +42,7 @@ func TestWithNothingSaidABrokerListensOnLoopbackAndEmbedsEtcd(t *testing.T) {
 		NodeID: 1, DataDir: "./lockstep-data",
 		Listeners: loopback, Advertised: loopback, InterBrokerListener: "default",
 		HTTPAddr: "127.0.0.1:9644", AutoCreateTopics: true, NumPartitions: 1,
+		GroupDelayMs: 500, OffsetsPartitions: 50, OffsetsReplicas: 3,
 		TopicDefaults: map[string]string{}, LogFormat: "auto", LogLevel: "info",
 	}
 	if got := mustLoad(t, nil, []string{"HOME=/root", "KAFKA_NODE_ID="}, ""); !reflect.DeepEqual(got, want) {
@@ -71,6 +72,7 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 		"node-id": "7", "data-dir": "/d", "rack": "r", "listen": "in://a:1,out://b:2", "advertise": "out://c:3",
 		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-peers": "7=http://p:6",
 		"topics": "x:3,y", "auto-create-topics": "false", "num-partitions": "8", "cluster-id": "c",
+		"group-rebalance-delay": "0", "offsets-partitions": "9", "offsets-replicas": "2",
 		"topic-defaults": "cleanup.policy=compact,delete,retention.ms=1", "log-format": "json", "log-level": "warn",
 	}
 	for _, s := range settings {
@@ -147,6 +149,8 @@ func TestAKafkaContainersVariablesAreUnderstood(t *testing.T) {
 		"KAFKA_LOG_DIRS=/tmp/kraft-combined-logs",
 		"KAFKA_AUTO_CREATE_TOPICS_ENABLE=false",
 		"KAFKA_NUM_PARTITIONS=3",
+		"KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR=1",
+		"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS=0",
 		"KAFKA_LOG_RETENTION_HOURS=2",
 		"KAFKA_LOG_RETENTION_MINUTES=1",
 		"KAFKA_LOG_RETENTION_BYTES=-1",
@@ -159,6 +163,7 @@ func TestAKafkaContainersVariablesAreUnderstood(t *testing.T) {
 		Advertised:          []listener{{"plaintext", "broker", 29092}, {"plaintext_host", "localhost", 9092}},
 		InterBrokerListener: "plaintext", HTTPAddr: "127.0.0.1:9644",
 		NumPartitions: 3, ClusterID: "MkU3OEVBNTcwNTJENDM2Qk",
+		OffsetsPartitions: 50, OffsetsReplicas: 1,
 		TopicDefaults: map[string]string{"retention.ms": "60000", "retention.bytes": "-1"},
 		LogFormat:     "auto", LogLevel: "info",
 		Ignored: []string{"KAFKA_HEAP_OPTS", "KAFKA_PROCESS_ROLES", "LOCKSTEP_PORT_9092_TCP"},

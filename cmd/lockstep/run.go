@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
+	"time"
 
 	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -31,7 +33,14 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: currentVersion().Version,
 		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd,
 		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
+		Groups: broker.GroupConfig{
+			OffsetsPartitions: c.OffsetsPartitions, OffsetsReplicas: int16(min(c.OffsetsReplicas, math.MaxInt16)),
+			InitialRebalanceDelay: time.Duration(c.GroupDelayMs) * time.Millisecond,
+		},
 		Logger: logger,
+	}
+	if c.GroupDelayMs == 0 {
+		out.Groups.InitialRebalanceDelay = -1 // none, where zero would be the default
 	}
 	for i, l := range c.Listeners {
 		a := c.Advertised[i]

@@ -10,8 +10,10 @@ BUILD    := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 TESTPROCS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 TESTFLAGS ?=
 FUZZTIME  ?= 10s
+SEEDS     ?= 20000
+FIRST     ?= 1
 
-.PHONY: build run test lint vet skips fuzz bench test-clients clean help
+.PHONY: build run test lint vet skips fuzz sim bench test-clients clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile

@@ -1,0 +1,56 @@
+package sim
+
+// Bugs are mistakes that a broker like this could make. Each is planted in the
+// driver around the real parts, where such a mistake would live. The zero value
+// is the broker as it is meant.
+type Bugs struct {
+	AckBeforeSync        bool // an append counts as synced when it is written
+	AckBelowMinInsync    bool // min.insync.replicas is not looked at
+	TruncateToWatermark  bool // a follower cuts to its high watermark and compares no epochs
+	NoEpochCheck         bool // a leader takes fetches of any epoch
+	ShrinkBeforeStore    bool // a smaller ISR counts before the metadata has agreed
+	UncleanElection      bool // a live replica is elected when no in-sync one lives
+	ProducersNotRebuilt  bool // a new leader knows no producer that it did not serve itself
+	ConflictBeforeDedupe bool // locks are judged before repeats are found
+	TableAtCommit        bool // the lock table sees a record only when it is committed
+	TableToWatermark     bool // a new leader's table is folded up to its high watermark only
+	NarrowHash           bool // locks are told apart by a few bits of a hash
+	PartialBatch         bool // what comes before the refused record of a batch is written
+	ConsumersReadToEnd   bool // the leader lets consumers read beyond the high watermark
+	FollowerReadsToEnd   bool // so does a follower
+	IgnoreCRC            bool // what is read is not checked
+	RefusalAdvances      bool // a refused batch advances its producer's sequence
+	AllLivesAreOne       bool // incarnations are not told apart
+	RefuseUnsure         bool // what rests on an absence is refused without proof of leadership
+}
+
+// Planted lists each bug alone, by name, the sixteen of the list that every
+// log broker should be held against first.
+func Planted() []struct {
+	Name string
+	Bugs Bugs
+} {
+	return []struct {
+		Name string
+		Bugs Bugs
+	}{
+		{"acknowledge before sync", Bugs{AckBeforeSync: true}},
+		{"acknowledge below min.insync.replicas", Bugs{AckBelowMinInsync: true}},
+		{"truncate to the high watermark", Bugs{TruncateToWatermark: true}},
+		{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}},
+		{"shrink the ISR before the metadata agrees", Bugs{ShrinkBeforeStore: true}},
+		{"unclean election", Bugs{UncleanElection: true}},
+		{"producers not rebuilt", Bugs{ProducersNotRebuilt: true}},
+		{"conflict check before dedupe", Bugs{ConflictBeforeDedupe: true}},
+		{"lock table at commit", Bugs{TableAtCommit: true}},
+		{"lock table folded to the high watermark only", Bugs{TableToWatermark: true}},
+		{"narrow hash of locks", Bugs{NarrowHash: true}},
+		{"partial batch", Bugs{PartialBatch: true}},
+		{"consumers read to the log end", Bugs{ConsumersReadToEnd: true}},
+		{"followers serve beyond their high watermark", Bugs{FollowerReadsToEnd: true}},
+		{"checksums ignored on read", Bugs{IgnoreCRC: true}},
+		{"refusal advances the sequence", Bugs{RefusalAdvances: true}},
+		{"lives of a broker not told apart", Bugs{AllLivesAreOne: true}},
+		{"refuse without proof of leadership", Bugs{RefuseUnsure: true}},
+	}
+}

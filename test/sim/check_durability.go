@@ -1,0 +1,161 @@
+package sim
+
+import (
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// acknowledged: a broker tells a writer that its records are in the log. From
+// now on they must be, whatever fails (I4): at this very moment enough disks
+// hold them. An answer to a try that its writer has given up tells nobody
+// anything: the sequence in it may have been used for something else since.
+func (l *ledger) acknowledged(b *broker, req *request, a answer) {
+	if req.client.pending != req {
+		return
+	}
+	last := a.base + protocol.Offset(len(req.ops)-1)
+	for i, o := range req.ops {
+		at := a.base + protocol.Offset(i)
+		l.put(at, o, "a leader acknowledged")
+		l.promised[at] = o
+	}
+	batch, ok := batchAt(b.disk, last)
+	if !ok {
+		l.w.fail("I1", "broker %d acknowledged op %d at offset %d, which it does not have", b.id, req.ops[0].id, last)
+		return
+	}
+	if l.rebuilt {
+		return // the disk that was replaced may have had one of the copies
+	}
+	if n := l.copies(last, batch); n < min(l.w.o.MinInsync, len(l.w.brokers)) {
+		l.w.fail("I4", "broker %d acknowledged op %d at offset %d, which is on %d disks", b.id, req.ops[0].id, last, n)
+	}
+}
+
+// copies counts the disks that hold the batch for certain.
+func (l *ledger) copies(at protocol.Offset, batch record.Batch) (n int) {
+	for _, b := range l.w.brokers {
+		if other, ok := batchAt(b.disk, at); ok && b.disk.syncedEnd() > at && same(batch, other) {
+			n++
+		}
+	}
+	return n
+}
+
+func batchAt(d *disk, o protocol.Offset) (record.Batch, bool) {
+	i := d.at(o)
+	if i == len(d.batches) || d.batches[i].BaseOffset() > o {
+		return record.Batch{}, false
+	}
+	return d.batches[i], true
+}
+
+// same compares batches by what a bit flip in their records leaves alone.
+func same(a, b record.Batch) bool {
+	return a.BaseOffset() == b.BaseOffset() && a.LeaderEpoch() == b.LeaderEpoch() && a.CRC() == b.CRC()
+}
+
+// elected: a broker begins to lead. It has all that was acknowledged before
+// (I13), nobody else ever led this epoch (I14), and its table is the log's (C7).
+func (l *ledger) elected(b *broker) {
+	now := reign{b.id, b.session.incarnation}
+	was, again := l.leaders[b.core.Epoch()]
+	if again && was != now {
+		l.w.fail("I14", "epoch %d was led by broker %d in life %d, and now by %d in life %d", b.core.Epoch(), was.id, was.incarnation, now.id, now.incarnation)
+	}
+	l.leaders[b.core.Epoch()] = now
+	l.w.mark(true, "leader elected")
+	if before, ok := l.leaders[b.core.Epoch()-1]; ok && before.id == b.id && before.incarnation != now.incarnation {
+		l.w.mark(true, "leader re-elected in a new life")
+	}
+	for at, o := range l.promised {
+		batch, ok := batchAt(b.disk, at)
+		if !ok || !l.holds(batch, at, o) {
+			l.w.fail("I13", "broker %d leads epoch %d without op %d, acknowledged at offset %d", b.id, b.core.Epoch(), o.id, at)
+			return
+		}
+	}
+	l.checkTable(b, "at its election")
+}
+
+// holds reports whether a batch has an op at an offset. A damaged batch counts
+// as having it: reading it finds the damage, and that is another matter.
+func (l *ledger) holds(b record.Batch, at protocol.Offset, o *op) bool {
+	if !intact([]record.Batch{b}) {
+		return true
+	}
+	ops := l.opsOf(b)
+	i := int(at - b.BaseOffset())
+	return i < len(ops) && ops[i] == o
+}
+
+// checkPromises: every acknowledged op is where it was said to be (I1), and
+// every op that was read (I9).
+func (l *ledger) checkPromises(log []*op) {
+	for at, o := range l.seen {
+		if int(at) >= len(log) || log[at] != o {
+			l.w.fail("I1", "op %d was acknowledged or read at offset %d and is not there at last", o.id, at)
+			return
+		}
+	}
+	for _, req := range l.requests {
+		for i, o := range req.ops {
+			if at := int(req.base) + i; req.acked && (at >= len(log) || log[at] != o) {
+				l.w.fail("I1", "op %d was acknowledged at offset %d and is not there at last", o.id, at)
+				return
+			}
+		}
+	}
+}
+
+// checkFates: nothing that was refused is in the log (I2, C5), nothing is there
+// twice (I3), and a request is there wholly or not at all (C6).
+func (l *ledger) checkFates(log []*op) {
+	count := make([]int, len(l.ops))
+	for at, o := range log {
+		if count[o.id]++; count[o.id] == 2 {
+			l.w.fail("I3", "op %d is in the log twice, at last at offset %d", o.id, at)
+			return
+		}
+	}
+	for _, req := range l.requests {
+		in := 0
+		for _, o := range req.ops {
+			in += count[o.id]
+		}
+		switch {
+		case req.refusal != nil && in > 0:
+			l.w.fail("I2", "op %d was refused (%s) and its batch is in the log", req.ops[0].id, req.refusal)
+		case in > 0 && in < len(req.ops):
+			l.w.fail("C6", "%d of the %d ops of a batch are in the log", in, len(req.ops))
+		default:
+			continue
+		}
+		return
+	}
+}
+
+// checkSequences: a producer's sequences follow each other without a gap (I6).
+func (l *ledger) checkSequences() {
+	type producer struct {
+		epoch protocol.ProducerEpoch
+		next  protocol.Sequence
+	}
+	known := map[protocol.ProducerID]producer{}
+	for _, b := range l.w.brokers[0].disk.batches {
+		id := b.ProducerID()
+		if id == protocol.NoProducer {
+			continue
+		}
+		p := known[id]
+		if p.epoch != b.ProducerEpoch() {
+			p = producer{epoch: b.ProducerEpoch()}
+		}
+		if b.BaseSequence() != p.next {
+			l.w.fail("I6", "producer %d wrote sequence %d at offset %d, where %d was to come", id, b.BaseSequence(), b.BaseOffset(), p.next)
+			return
+		}
+		p.next = b.LastSequence() + 1
+		known[id] = p
+	}
+}

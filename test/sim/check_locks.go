@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+func (l *ledger) refused(req *request, r *protocol.Refusal) { req.refusal = r }
+
+// checkLocks: every admission was right: nothing that a record names was
+// written between its basis and itself (C1). One pass, by the rule itself.
+func (l *ledger) checkLocks(log []*op) {
+	last := map[string]protocol.Offset{}
+	for at, o := range log {
+		if o.basis >= protocol.Offset(at) {
+			l.w.fail("C9", "op %d at offset %d claims to have read offset %d", o.id, at, o.basis)
+			return
+		}
+		for _, lock := range slices.Concat(o.writes, o.reads) {
+			if w, ok := last[lock]; ok && w > o.basis {
+				l.w.fail("C1", "op %d at offset %d was admitted with basis %d; %s was written at %d by op %d", o.id, at, o.basis, lock, w, log[w].id)
+				return
+			}
+		}
+		for _, lock := range o.writes {
+			last[lock] = protocol.Offset(at)
+		}
+	}
+}
+
+// checkRefusals: every refusal cites a record that is in the log, behind the
+// basis, and wrote the lock (C2); so none was false (C3), and none cites an
+// earlier try of its own (C4).
+func (l *ledger) checkRefusals(log []*op) {
+	for _, req := range l.requests {
+		if r := req.refusal; r != nil && !l.justified(log, req, r) {
+			l.w.fail("C2", "op %d was refused, and the log does not say why: %s", req.ops[r.Record].id, r)
+			return
+		}
+	}
+}
+
+func (l *ledger) justified(log []*op, req *request, r *protocol.Refusal) bool {
+	o := req.ops[r.Record]
+	if r.Kind != protocol.RefusalConflict || !slices.Contains(o.writes, r.Lock) && !slices.Contains(o.reads, r.Lock) {
+		return false
+	}
+	if r.LastInBatch {
+		return r.EarlierRecord < r.Record && slices.Contains(req.ops[r.EarlierRecord].writes, r.Lock)
+	}
+	return r.Last > o.basis && int(r.Last) < len(log) && log[r.Last] != o && slices.Contains(log[r.Last].writes, r.Lock)
+}
+
+// checkTable: a replica's lock table is a replay of its log, the uncommitted
+// end included (C7, C8).
+func (l *ledger) checkTable(b *broker, when string) {
+	if !intact(b.disk.batches) {
+		return
+	}
+	replay := newTable()
+	for _, batch := range b.disk.batches {
+		foldTable(replay, batch)
+	}
+	want, err1 := replay.Digest()
+	have, err2 := b.folds.locks.Digest()
+	if err1 != nil || err2 != nil || want != have {
+		l.w.fail("C7", "broker %d %s: its lock table is not a replay of its log up to %d", b.id, when, b.disk.End())
+	}
+}
+
+// checkMoney: the accounts add up, and none was ever overdrawn (C11).
+func (l *ledger) checkMoney(log []*op) {
+	var v view
+	for i := range v.balance {
+		v.balance[i] = startBalance
+	}
+	for at, o := range log {
+		v.apply(o)
+		if o.from >= 0 && v.balance[o.from] < 0 {
+			l.w.fail("C11", "account %d stands at %d after op %d at offset %d", o.from, v.balance[o.from], o.id, at)
+			return
+		}
+	}
+}

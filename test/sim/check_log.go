@@ -1,0 +1,57 @@
+package sim
+
+import "github.com/lockstep-log/lockstep/protocol"
+
+// checkMatching: two logs that have the same epoch at the same offset are the
+// same up to there, and epochs never fall along a log (I12).
+func (l *ledger) checkMatching() {
+	for i, a := range l.w.brokers {
+		for k := 1; k < len(a.disk.batches); k++ {
+			if a.disk.batches[k].LeaderEpoch() < a.disk.batches[k-1].LeaderEpoch() {
+				l.w.fail("I12", "broker %d: epochs fall at offset %d", a.id, a.disk.batches[k].BaseOffset())
+				return
+			}
+		}
+		for _, b := range l.w.brokers[:i] {
+			l.matching(a, b)
+		}
+	}
+}
+
+func (l *ledger) matching(a, b *broker) {
+	k := min(len(a.disk.batches), len(b.disk.batches)) - 1
+	for ; k >= 0; k-- {
+		x, y := a.disk.batches[k], b.disk.batches[k]
+		if x.BaseOffset() == y.BaseOffset() && x.LeaderEpoch() == y.LeaderEpoch() {
+			break
+		}
+	}
+	for ; k >= 0; k-- {
+		if !same(a.disk.batches[k], b.disk.batches[k]) {
+			l.w.fail("I12", "brokers %d and %d share an epoch behind offset %d and differ there", a.id, b.id, a.disk.batches[k].BaseOffset())
+			return
+		}
+	}
+}
+
+// listed: a leader says where the log ends. In the order of epochs and, within
+// one, of time, that never sinks (I10).
+func (l *ledger) listed(b *broker, end protocol.Offset) {
+	epoch := b.core.Epoch()
+	for e, was := range l.ends {
+		if e <= epoch && end < was {
+			l.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; in epoch %d it ended at %d", b.id, epoch, end, e, was)
+		}
+	}
+	l.ends[epoch] = max(l.ends[epoch], end)
+}
+
+// checkReplicas: at rest all logs are equal.
+func (l *ledger) checkReplicas() {
+	l.checkMatching()
+	for _, b := range l.w.brokers[1:] {
+		if b.disk.End() != l.w.brokers[0].disk.End() {
+			l.w.fail("I12", "at rest broker %d ends at %d and broker %d at %d", b.id, b.disk.End(), l.w.brokers[0].id, l.w.brokers[0].disk.End())
+		}
+	}
+}

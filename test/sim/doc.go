@@ -1,0 +1,17 @@
+// Package sim runs a whole cluster of replicas of one partition on one
+// goroutine, from a seed: the same seed gives the same run, to the last event.
+//
+// What is real: replica.Core, replica.Producers, conflict.Coordinator,
+// coordinator.Elect and coordinator.MemStore, and the bytes of the batches.
+// What is a model: disks with a synced and an unsynced part, the network, the
+// clock, the thin driver around the cores, and the clients.
+//
+// A World is one run: it breaks things for a while (crashes, cut links, lost,
+// late and doubled messages, pauses, bit flips, lease loss), then heals, and
+// must come to rest with everything answered. Ledger is told of all that clients
+// and brokers see and is the only judge. Bugs are known mistakes that can be
+// planted, to prove that the judge would see them; Marks count rare paths, to
+// prove that the runs reach them.
+//
+// Nobody imports this package.
+package sim

@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// The keys of the store. A registration's revision is the broker's incarnation.
+const (
+	keyPartition  = "partition"
+	keyController = "controller"
+	keyBrokers    = "brokers/"
+	keyLeaving    = "leaving/"
+)
+
+func brokerKey(id protocol.BrokerID) string  { return fmt.Sprintf("%s%d", keyBrokers, id) }
+func leavingKey(id protocol.BrokerID) string { return fmt.Sprintf("%s%d", keyLeaving, id) }
+
+// registration is what a broker says of itself.
+type registration struct {
+	Before int64
+	Lost   bool
+}
+
+// image is what one broker has seen of the store.
+type image struct {
+	rev        int64
+	partition  coordinator.Candidacy
+	modRev     int64 // of the partition
+	lives      map[protocol.BrokerID]coordinator.Life
+	leaving    map[protocol.BrokerID]bool
+	controller protocol.BrokerID
+}
+
+func newImage() image {
+	return image{lives: map[protocol.BrokerID]coordinator.Life{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
+}
+
+func (im *image) fold(e coordinator.Event) {
+	var id protocol.BrokerID
+	switch key := e.KV.Key; {
+	case key == keyPartition:
+		im.partition, im.modRev = decode[coordinator.Candidacy](e.KV.Value), e.KV.ModRevision
+	case key == keyController && e.Deleted:
+		im.controller = protocol.NoBroker
+	case key == keyController:
+		im.controller = decode[protocol.BrokerID](e.KV.Value)
+	case scan(key, keyBrokers, &id) && e.Deleted:
+		delete(im.lives, id)
+	case scan(key, keyBrokers, &id):
+		r := decode[registration](e.KV.Value)
+		im.lives[id] = coordinator.Life{Incarnation: e.KV.ModRevision, Before: r.Before, Lost: r.Lost}
+	case scan(key, keyLeaving, &id):
+		im.leaving[id] = !e.Deleted
+	}
+}
+
+func scan(key, prefix string, id *protocol.BrokerID) bool {
+	n, _ := fmt.Sscanf(key, prefix+"%d", id)
+	return n == 1
+}
+
+// electorate is who lives, and who is about to go.
+func (im *image) electorate() map[protocol.BrokerID]coordinator.Life {
+	lives := maps.Clone(im.lives)
+	for id, leaving := range im.leaving {
+		if life, ok := lives[id]; ok && leaving {
+			life.Leaving = true
+			lives[id] = life
+		}
+	}
+	return lives
+}
+
+// standing is the partition as a core wants it.
+func standing(c *coordinator.Candidacy) replica.Standing {
+	s := replica.Standing{Leader: c.Leader, LeaderEpoch: c.LeaderEpoch, PartitionEpoch: c.PartitionEpoch, Replicas: c.Replicas}
+	for i, id := range c.ISR {
+		s.ISR = append(s.ISR, replica.Member{ID: id, Incarnation: c.Joined[i]})
+	}
+	return s
+}
+
+// put stores the partition's next state if it is still at that revision.
+func put(s *coordinator.MemStore, next coordinator.Candidacy, modRev int64, also ...coordinator.Compare) bool {
+	next.PartitionEpoch++
+	compares := append(also, coordinator.Compare{Key: keyPartition, ModRevision: modRev})
+	ok, _, err := s.Txn(context.Background(), compares, []coordinator.Op{coordinator.Put(keyPartition, encode(next))})
+	return ok && err == nil
+}
+
+// partitionNow is the register itself, as only the store and the judge see it.
+func partitionNow(s *coordinator.MemStore) (coordinator.Candidacy, int64) {
+	kv, _, err := s.Get(context.Background(), keyPartition)
+	if err != nil || kv.ModRevision == 0 {
+		return coordinator.Candidacy{}, 0
+	}
+	return decode[coordinator.Candidacy](kv.Value), kv.ModRevision
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func decode[V any](b []byte) (v V) {
+	if err := json.Unmarshal(b, &v); err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"errors"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// sendFetch takes a follower's fetch to the leader that it knows.
+func (b *broker) sendFetch(f replica.Fetch) {
+	asked := f
+	if b.w.bugs.TruncateToWatermark {
+		f.LastEpoch = -1
+	}
+	core, leader := b.core, b.w.brokers[b.core.Leader()-1]
+	b.w.net.send(int(b.id), int(leader.id), func() {
+		leader.onFetch(f, func(a replica.FetchAnswer, batches []record.Batch) {
+			b.w.net.send(int(leader.id), int(b.id), func() {
+				if b.core == core {
+					a.Fetch = asked
+					b.onFetchAnswer(a, batches)
+				}
+			})
+		})
+	})
+}
+
+// onFetch answers at once if there is something to say.
+func (b *broker) onFetch(f replica.Fetch, reply func(replica.FetchAnswer, []record.Batch)) {
+	if b.core == nil {
+		return
+	}
+	if b.w.bugs.NoEpochCheck {
+		f.Epoch = b.core.Epoch()
+	}
+	a := b.core.Fetched(f, b.nowMs())
+	b.work()
+	b.w.mark(errors.Is(a.Err, replica.ErrFencedEpoch), "fetch: fenced")
+	b.w.mark(errors.Is(a.Err, replica.ErrUnknownEpoch), "fetch: epoch unknown")
+	b.w.mark(errors.Is(a.Err, replica.ErrNotReplica), "fetch: earlier life")
+	if a.Err != nil || a.Diverging {
+		reply(a, nil)
+		return
+	}
+	if f.Offset < b.disk.End() {
+		b.serve(parked{f, reply})
+		return
+	}
+	p := parked{f, reply}
+	b.parked = append(b.parked, p)
+	b.after(parkedMax, func() { b.unpark(f) })
+}
+
+// serve answers with what there is now.
+func (b *broker) serve(p parked) {
+	a := b.core.Answer(p.f)
+	if a.Err != nil || a.Diverging {
+		p.reply(a, nil)
+		return
+	}
+	batches := b.disk.read(p.f.Offset, b.disk.End(), 1+b.w.rng.IntN(batchesPerRead))
+	if !b.w.bugs.IgnoreCRC && !intact(batches) {
+		b.broken()
+		return
+	}
+	a.HasBatches = len(batches) > 0
+	p.reply(a, batches)
+}
+
+// moved answers what waits for more to read, or for a higher watermark.
+func (b *broker) moved() {
+	all := b.parked
+	b.parked = nil
+	for _, p := range all {
+		if b.core != nil {
+			b.serve(p)
+		}
+	}
+}
+
+func (b *broker) unpark(f replica.Fetch) {
+	for i, p := range b.parked {
+		if p.f == f && b.core != nil {
+			b.parked = append(b.parked[:i:i], b.parked[i+1:]...)
+			b.serve(p)
+			return
+		}
+	}
+}
+
+func (b *broker) onFetchAnswer(a replica.FetchAnswer, batches []record.Batch) {
+	b.inbox = batches
+	b.core.FetchAnswered(a, b.nowMs())
+	b.work()
+}
+
+// appendFetched takes over what came from the leader, and folds it.
+func (b *broker) appendFetched() {
+	if !b.w.bugs.IgnoreCRC && !intact(b.inbox) {
+		b.w.fail("CRC", "broker %d was sent a damaged batch", b.id)
+		return
+	}
+	for _, batch := range b.inbox {
+		b.disk.append(batch)
+		b.folds.fold(batch)
+	}
+	b.core.Appended(b.nowMs())
+	b.syncSoon()
+}

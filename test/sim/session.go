@@ -1,0 +1,288 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// session is a broker's standing with the metadata store.
+type session struct {
+	image       image
+	incarnation int64 // 0: not registered
+	lease       coordinator.LeaseID
+	registering bool
+	renewing    bool
+	renewedAt   int64
+	electing    bool
+	leaving     bool
+}
+
+// ask sends a request to the store; then is called once, with what the store
+// answered or, if that is not known in time, with ok false.
+func (b *broker) ask(do func(*coordinator.MemStore) any, then func(answer any, ok bool)) {
+	answered := false
+	once := func(answer any, ok bool) {
+		if !answered {
+			answered = true
+			then(answer, ok)
+		}
+	}
+	life := b.life
+	b.w.net.send(int(b.id), storeNode, func() {
+		if b.w.storeDown {
+			return
+		}
+		answer := do(b.w.store)
+		b.w.net.send(storeNode, int(b.id), func() {
+			if b.life == life {
+				once(answer, true)
+			}
+		})
+	})
+	b.after(askTimeout, func() { once(nil, false) })
+}
+
+// register begins a life. One that goes on from a session that lapsed, or from
+// a clean shutdown, says so.
+func (b *broker) register() {
+	s := &b.session
+	if s.registering || s.leaving {
+		return
+	}
+	s.registering = true
+	r := registration{Before: b.disk.clean, Lost: b.disk.fresh}
+	if s.incarnation != 0 {
+		r.Before = s.incarnation
+		b.w.mark(true, "lease lapsed")
+	}
+	type registered struct {
+		lease coordinator.LeaseID
+		rev   int64
+	}
+	b.ask(func(store *coordinator.MemStore) any {
+		ctx := context.Background()
+		kv, _, _ := store.Get(ctx, brokerKey(b.id))
+		if kv.Lease != 0 {
+			store.RevokeLease(ctx, kv.Lease)
+		}
+		lease, _ := store.GrantLease(ctx, leaseTTL*time.Microsecond)
+		_, rev, _ := store.Txn(ctx, nil, []coordinator.Op{coordinator.PutLeased(brokerKey(b.id), encode(r), lease)})
+		return registered{lease, rev}
+	}, func(answer any, ok bool) {
+		s.registering = false
+		if !ok {
+			b.after(20*ms, b.register)
+			return
+		}
+		s.lease, s.incarnation, s.renewedAt = answer.(registered).lease, answer.(registered).rev, b.w.now
+		b.begin()
+	})
+}
+
+// keepSession renews the lease in good time.
+func (b *broker) keepSession() {
+	s := &b.session
+	if s.incarnation == 0 || s.renewing || s.registering || b.w.now-s.renewedAt < leaseTTL/4 {
+		return
+	}
+	s.renewing = true
+	lease := s.lease
+	b.ask(func(store *coordinator.MemStore) any { return store.KeepAlive(context.Background(), lease) },
+		func(answer any, ok bool) {
+			s.renewing = false
+			err, _ := answer.(error)
+			switch {
+			case !ok:
+			case errors.Is(err, coordinator.ErrLeaseNotFound):
+				b.register()
+			default:
+				s.renewedAt = b.w.now
+			}
+		})
+}
+
+// watch keeps the image, which lags behind the store.
+func (b *broker) watch() {
+	from := b.session.image.rev
+	b.ask(func(store *coordinator.MemStore) any {
+		if from > 0 {
+			return store.Since("", from+1)
+		}
+		all, rev, _ := store.List(context.Background(), "")
+		u := coordinator.Update{Revision: rev}
+		for _, kv := range all {
+			u.Events = append(u.Events, coordinator.Event{KV: kv})
+		}
+		return u
+	}, func(answer any, ok bool) {
+		if ok && b.session.image.rev == from {
+			b.see(answer.(coordinator.Update))
+		}
+		b.after(2*ms+b.w.rng.Int64N(b.w.o.WatchDelay), b.watch)
+	})
+}
+
+func (b *broker) see(u coordinator.Update) {
+	im := &b.session.image
+	if u.Err != nil || u.Revision <= im.rev {
+		return
+	}
+	for _, e := range u.Events {
+		im.fold(e)
+	}
+	im.rev = u.Revision
+	b.stand()
+	b.control()
+}
+
+// stand tells the core what the image shows, once the image shows this life.
+func (b *broker) stand() {
+	im := &b.session.image
+	if b.core == nil || im.rev < b.session.incarnation || im.modRev == 0 {
+		return
+	}
+	s := standing(&im.partition)
+	for i, m := range s.ISR {
+		if m.ID == b.id && m.Incarnation == b.session.incarnation {
+			b.disk.fresh = false
+		}
+		if m.ID == b.id && b.w.bugs.AllLivesAreOne {
+			s.ISR[i].Incarnation = b.session.incarnation
+		}
+	}
+	b.core.Stand(s, b.nowMs())
+	b.work()
+}
+
+// alterISR is the compare-and-swap that a leader asks for.
+func (b *broker) alterISR(change replica.ISRChange) {
+	if b.w.bugs.ShrinkBeforeStore && len(change.Added) == 0 {
+		b.core.ISRAnswered(change, true, b.nowMs())
+	}
+	core := b.core
+	b.ask(func(store *coordinator.MemStore) any {
+		now, rev := partitionNow(store)
+		if now.LeaderEpoch != change.LeaderEpoch || now.PartitionEpoch != change.PartitionEpoch {
+			return false
+		}
+		b.w.mark(len(change.ISR) < len(now.ISR), "isr: shrunk")
+		var also []coordinator.Compare
+		for _, m := range change.Added {
+			also = append(also, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: m.Incarnation})
+		}
+		now.ISR, now.Joined = nil, nil
+		for _, m := range change.ISR {
+			now.ISR, now.Joined = append(now.ISR, m.ID), append(now.Joined, m.Incarnation)
+		}
+		ok := put(store, now, rev, also...)
+		b.w.mark(ok && len(change.Added) > 0, "isr: grown")
+		return ok
+	}, func(answer any, ok bool) {
+		b.w.mark(!ok, "isr: change lost")
+		done, _ := answer.(bool)
+		b.w.mark(ok && !done, "isr: change refused")
+		if b.core == core {
+			core.ISRAnswered(change, done, b.nowMs())
+			b.work()
+		}
+	})
+}
+
+func (b *broker) resign() {
+	incarnation := b.session.incarnation
+	b.ask(func(store *coordinator.MemStore) any {
+		now, rev := partitionNow(store)
+		next, changed := coordinator.Resign(now, b.id, incarnation)
+		return changed && put(store, next, rev)
+	}, func(any, bool) {})
+}
+
+// control is the controller's part: one broker holds the key at a time, and a
+// broker that only believes that it does is stopped by the compare-and-swap.
+func (b *broker) control() {
+	s := &b.session
+	im := &s.image
+	if s.incarnation == 0 || s.electing || im.rev < s.incarnation || s.leaving {
+		return
+	}
+	switch im.controller {
+	case protocol.NoBroker:
+		b.elect(func(store *coordinator.MemStore) bool {
+			ok, _, err := store.Txn(context.Background(), []coordinator.Compare{coordinator.Absent(keyController)},
+				[]coordinator.Op{coordinator.PutLeased(keyController, encode(b.id), s.lease)})
+			return ok && err == nil
+		})
+	case b.id:
+		next, changed := b.decide()
+		if !changed {
+			return
+		}
+		was, modRev := im.partition, im.modRev
+		b.elect(func(store *coordinator.MemStore) bool {
+			ok := put(store, next, modRev)
+			b.w.mark(!ok, "store: election lost the race")
+			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0] && next.Joined[0] != was.Joined[0], "last one restarted and leads")
+			return ok
+		})
+	}
+}
+
+// elect makes one change at a time.
+func (b *broker) elect(change func(*coordinator.MemStore) bool) {
+	b.session.electing = true
+	b.ask(func(store *coordinator.MemStore) any { return change(store) },
+		func(any, bool) { b.session.electing = false })
+}
+
+func (b *broker) decide() (coordinator.Candidacy, bool) {
+	im := &b.session.image
+	lives := im.electorate()
+	if b.w.bugs.AllLivesAreOne {
+		for i, id := range im.partition.ISR {
+			if life, ok := lives[id]; ok {
+				life.Incarnation = im.partition.Joined[i]
+				lives[id] = life
+			}
+		}
+	}
+	next, changed := coordinator.Elect(im.partition, lives, coordinator.ElectionRules{SyncedAcks: true, Preferred: b.w.preferred})
+	if b.w.bugs.UncleanElection && next.Leader == protocol.NoBroker {
+		for _, id := range im.partition.Replicas {
+			if life, ok := lives[id]; ok {
+				next.Leader, next.ISR, next.Joined = id, []protocol.BrokerID{id}, []int64{life.Incarnation}
+				next.LeaderEpoch = im.partition.LeaderEpoch + 1
+				return next, true
+			}
+		}
+	}
+	return next, changed
+}
+
+// shutdown is a clean one: leadership first, then the log, then the process.
+func (b *broker) shutdown() {
+	s := &b.session
+	if !b.up || b.paused || s.incarnation == 0 || s.leaving {
+		return
+	}
+	s.leaving = true
+	b.ask(func(store *coordinator.MemStore) any {
+		_, _, err := store.Txn(context.Background(), nil, []coordinator.Op{coordinator.PutLeased(leavingKey(b.id), nil, s.lease)})
+		return err
+	}, func(any, bool) {
+		b.after(100*ms, func() {
+			b.w.mark(true, "shutdown: clean")
+			b.disk.synced = len(b.disk.batches)
+			if b.core.Role() != replica.RoleOffline {
+				b.disk.clean = s.incarnation
+			}
+			lease := s.lease
+			b.w.net.send(int(b.id), storeNode, func() { b.w.store.RevokeLease(context.Background(), lease) })
+			b.stop()
+		})
+	})
+}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -38,7 +39,7 @@ var lockHeaders = [...]string{HeaderLockWrite, HeaderLockRead, HeaderLockAppend,
 const lockHeaderList = "(lock-write, lock-read, lock-append, lock-basis, lock-id)"
 
 func unknownHeader(key []byte) error {
-	if near := nearestHeader(key); near != "" {
+	if near := Nearest(string(key), slices.Values(lockHeaders[:]), typosMax); near != "" {
 		return malformed("header %s is unknown; did you mean %s? %s", quote(key), near, lockHeaderList)
 	}
 	return malformed("header %s is unknown %s", quote(key), lockHeaderList)
@@ -46,39 +47,3 @@ func unknownHeader(key []byte) error {
 
 // typosMax is the edit distance up to which a header is taken for a misspelt one.
 const typosMax = 2
-
-// nearestHeader is the lock header that key most likely misspells, or "".
-func nearestHeader(key []byte) string {
-	near, best := "", typosMax+1
-	for _, h := range lockHeaders {
-		if len(key) > len(h)+typosMax || len(key) < len(h)-typosMax {
-			continue
-		}
-		if d := editDistance(string(key), h); d < best {
-			near, best = h, d
-		}
-	}
-	return near
-}
-
-// editDistance is Levenshtein's: insertions, deletions and replacements.
-// Both texts are short: nearestHeader has looked.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -1,6 +1,10 @@
 package settings
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
 
 // Error refuses a setting. Its text names the setting and the value.
 type Error struct {
@@ -34,38 +38,11 @@ func unknown(table []Definition, name string) error {
 const maxTypos = 3
 
 func nearest(table []Definition, name string) string {
-	best, bestDistance := "", maxTypos+1
-	for _, d := range table {
-		// Lengths further apart than the bound cannot be near, whatever the
-		// client sent; this also bounds the work.
-		if abs(len(d.Name)-len(name)) > maxTypos {
-			continue
-		}
-		if n := distance(d.Name, name); n < bestDistance {
-			best, bestDistance = d.Name, n
-		}
-	}
-	return best
-}
-
-// distance is the edit distance of two names, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
+	return protocol.Nearest(name, func(yield func(string) bool) {
+		for i := range table {
+			if !yield(table[i].Name) {
+				return
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
 		}
-	}
-	return row[len(b)]
+	}, maxTypos)
 }
-
-func abs(n int) int { return max(n, -n) }

@@ -44,6 +44,8 @@ type topicMetrics struct {
 	produceRecs  prometheus.Counter
 	fetchBytes   prometheus.Counter
 	accepted     prometheus.Counter
+	repeated     prometheus.Counter // by sequence or lock-id
+	wrongAcks    prometheus.Counter // lock headers without acks=all
 	refusedBy    map[protocol.RefusalKind]prometheus.Counter
 	distance     prometheus.Observer
 }
@@ -101,6 +103,8 @@ func (m *metrics) topic(name string) *topicMetrics {
 		produceRecs:  m.produceRecs.WithLabelValues(name),
 		fetchBytes:   m.fetchBytes.WithLabelValues(name),
 		accepted:     m.conflicts.WithLabelValues(name, "accepted"),
+		repeated:     m.conflicts.WithLabelValues(name, "repeated"),
+		wrongAcks:    m.conflicts.WithLabelValues(name, "wrong_acks"),
 		distance:     m.distance.WithLabelValues(name),
 		refusedBy: map[protocol.RefusalKind]prometheus.Counter{
 			protocol.RefusalConflict:  m.conflicts.WithLabelValues(name, "refused"),

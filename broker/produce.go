@@ -50,6 +50,10 @@ type recordError struct {
 	text  string
 }
 
+// errLocksNeedAcks: an append that may be lost after its acknowledgement cannot
+// be conditional.
+var errLocksNeedAcks = fmt.Errorf("%w: lock headers need acks=all", kerr.InvalidRequiredAcks)
+
 // errNullKey is a record that a compacted topic cannot keep.
 type errNullKey struct{ index int32 }
 
@@ -229,7 +233,7 @@ func (part *producePart) prepareLocks(recs *record.Records, policy conflict.Poli
 	}
 	if part.Acks != replica.AcksAll {
 		locks.Release()
-		return kerr.InvalidRequiredAcks
+		return errLocksNeedAcks
 	}
 	part.Locks = locks
 	return nil
@@ -278,9 +282,16 @@ func (s *Server) note(p *producing, part *producePart) {
 		m.refused(r.Refusal)
 		s.refusals.log(s.log, part.topic.name, part.index, r.Refusal, p.x.c, p.x.header.ClientID)
 	case r.Err != nil:
+		if errors.Is(r.Err, errLocksNeedAcks) {
+			m.wrongAcks.Inc()
+		}
 		if p.req.Acks == int16(replica.AcksNone) {
 			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.name,
 				"partition", part.index, "from", p.x.c.nc.RemoteAddr(), "client", printable(p.x.header.ClientID), "why", r.Err)
+		}
+	case r.Repeated:
+		if part.Locks != nil {
+			m.repeated.Inc()
 		}
 	default:
 		m.produced(part.Batch, part.Locks != nil)

@@ -109,6 +109,7 @@ func (p *Partition) repeated(q *Proposal) bool {
 	if !ok {
 		return false
 	}
+	q.Result.Repeated = true
 	q.Result.Base, q.await = base, base+protocol.Offset(q.Batch.LastOffsetDelta())
 	if p.settings.LogAppendTime {
 		q.Result.AppendTimeMs = timestamp
@@ -147,6 +148,7 @@ func (p *Partition) answerRepeat(q *Proposal, first, await protocol.Offset, gap 
 		}
 		end = p.observe(p.place(q, empty, end, now))
 	}
+	q.Result.Repeated = true
 	q.Result.Base, q.await = first, max(q.await, await)
 	return end
 }

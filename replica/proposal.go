@@ -43,6 +43,7 @@ type Result struct {
 	Base         protocol.Offset // of the batch, or of its first arrival
 	LogStart     protocol.Offset
 	AppendTimeMs int64 // -1 unless the topic stamps batches itself
+	Repeated     bool  // nothing was written now: all of it was in the log before
 	Refusal      *protocol.Refusal
 	Err          error
 	Left         []conflict.Left // the appends left out, when a verdict per append was asked for

@@ -70,7 +70,7 @@ func newMetrics(s *Server) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
-		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, &partitionCollector{s},
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, &partitionCollector{s}, &groupCollector{s},
 	)
 	for _, api := range protocol.APIs() {
 		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}

@@ -9,6 +9,7 @@ import (
 type Listing struct {
 	Group, ProtocolType string
 	State               State
+	Members             int
 }
 
 // List is all groups, by id.
@@ -16,7 +17,7 @@ func (c *Coordinator) List() []Listing {
 	all := make([]Listing, 0, len(c.groups))
 	for _, id := range c.sorted() {
 		g := c.groups[id]
-		all = append(all, Listing{id, g.protocolType, g.state})
+		all = append(all, Listing{id, g.protocolType, g.state, len(g.members)})
 	}
 	return all
 }

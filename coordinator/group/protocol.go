@@ -32,11 +32,19 @@ func (g *group) allSupport(protocol string, except *member) bool {
 // choose is the protocol of the next generation: each member votes for the first
 // of its own that all can do; of equals, the one wins that was voted for first.
 func (g *group) choose() string {
+	supporters := make(map[string]int)
+	for _, m := range g.members {
+		for i, p := range m.protocols {
+			if !slices.ContainsFunc(m.protocols[:i], func(q Protocol) bool { return q.Name == p.Name }) {
+				supporters[p.Name]++
+			}
+		}
+	}
 	votes := make(map[string]int)
 	var order []string
 	for _, m := range g.members {
 		for _, p := range m.protocols {
-			if g.allSupport(p.Name, nil) {
+			if supporters[p.Name] == len(g.members) {
 				if votes[p.Name]++; votes[p.Name] == 1 {
 					order = append(order, p.Name)
 				}

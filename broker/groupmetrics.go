@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+)
+
+// groupSeriesMax bounds the committed offsets that one scrape shows. Where there
+// are more, groups are left out whole, last names first.
+const groupSeriesMax = 20_000
+
+var (
+	groupLabels          = []string{"consumergroup"}
+	groupTopicLabels     = []string{"consumergroup", "topic"}
+	groupPartitionLabels = []string{"consumergroup", "topic", "partition"}
+
+	descGroupMembers   = prometheus.NewDesc("kafka_consumergroup_members", "Number of members of the group.", groupLabels, nil)
+	descGroupOffset    = prometheus.NewDesc("kafka_consumergroup_current_offset", "Offset that the group has committed.", groupPartitionLabels, nil)
+	descGroupLag       = prometheus.NewDesc("kafka_consumergroup_lag", "Records between the committed offset and the high watermark.", groupPartitionLabels, nil)
+	descGroupOffsetSum = prometheus.NewDesc("kafka_consumergroup_current_offset_sum", "Committed offsets of the topic's partitions, added up.", groupTopicLabels, nil)
+	descGroupLagSum    = prometheus.NewDesc("kafka_consumergroup_lag_sum", "Lag of the topic's partitions, added up.", groupTopicLabels, nil)
+	descGroups         = prometheus.NewDesc("lockstep_groups", "Groups that this broker coordinates, by state.", []string{"state"}, nil)
+)
+
+// groupCollector asks the coordinators when it is asked: gauges by
+// kafka_exporter's names, so that dashboards of lag work unchanged.
+type groupCollector struct{ srv *Server }
+
+// Describe sends nothing: the set of metrics depends on the groups.
+func (c *groupCollector) Describe(chan<- *prometheus.Desc) {}
+
+// groupSample is one group as of one moment.
+type groupSample struct {
+	group.Listing
+	offsets []group.Committed
+}
+
+// Collect reads the groups and compares their offsets with the partitions that
+// this broker hosts.
+func (c *groupCollector) Collect(out chan<- prometheus.Metric) {
+	select {
+	case <-c.srv.ready:
+	default:
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	states := map[string]int{}
+	series := 0
+	for _, g := range c.srv.groups.sample() {
+		states[g.State.String()]++
+		if series += len(g.offsets); series > groupSeriesMax {
+			continue
+		}
+		gauge(descGroupMembers, float64(g.Members), g.Group)
+		for _, t := range c.srv.lagsOf(&g) {
+			for _, p := range t.partitions {
+				index := strconv.Itoa(int(p.partition))
+				gauge(descGroupOffset, float64(p.committed), g.Group, t.topic, index)
+				if p.lag >= 0 {
+					gauge(descGroupLag, float64(p.lag), g.Group, t.topic, index)
+				}
+			}
+			gauge(descGroupOffsetSum, float64(t.committed), g.Group, t.topic)
+			gauge(descGroupLagSum, float64(t.lag), g.Group, t.topic)
+		}
+	}
+	for state, n := range states {
+		gauge(descGroups, float64(n), state)
+	}
+}
+
+// sample asks the loop for all groups.
+func (g *groups) sample() []groupSample {
+	answer := make(chan []groupSample, 1)
+	asked := g.post(func() {
+		var all []groupSample
+		for _, sh := range g.shards {
+			if sh.groups == nil {
+				continue
+			}
+			for _, l := range sh.groups.List() {
+				all = append(all, groupSample{l, sh.groups.FetchAll(l.Group)})
+			}
+		}
+		answer <- all
+	})
+	if !asked {
+		return nil
+	}
+	return <-answer
+}
+
+// topicLag is how far a group is behind on one topic.
+type topicLag struct {
+	topic          string
+	committed, lag int64 // added up
+	partitions     []partitionLag
+}
+
+// partitionLag has -1 for a lag that this broker cannot tell.
+type partitionLag struct {
+	partition      int32
+	committed, lag int64
+}
+
+func (s *Server) lagsOf(g *groupSample) (lags []topicLag) {
+	for _, o := range g.offsets {
+		if n := len(lags); n == 0 || lags[n-1].topic != o.Topic {
+			lags = append(lags, topicLag{topic: o.Topic})
+		}
+		t := &lags[len(lags)-1]
+		p := partitionLag{o.Partition, o.Offset.Offset, -1}
+		if host := s.hosted.topic(o.Topic).partition(o.Partition); host != nil && host.Partition != nil {
+			p.lag = max(0, int64(host.HighWatermark())-p.committed)
+			t.lag += p.lag
+		}
+		t.committed += p.committed
+		t.partitions = append(t.partitions, p)
+	}
+	return lags
+}
+
+// firstError is the error that a request about groups is counted under.
+func (m message) firstError() int16 {
+	switch r := m.Response.(type) {
+	case *kmsg.JoinGroupResponse:
+		return r.ErrorCode
+	case *kmsg.SyncGroupResponse:
+		return r.ErrorCode
+	case *kmsg.HeartbeatResponse:
+		return r.ErrorCode
+	case *kmsg.LeaveGroupResponse:
+		return r.ErrorCode
+	case *kmsg.ListGroupsResponse:
+		return r.ErrorCode
+	case *kmsg.OffsetDeleteResponse:
+		return r.ErrorCode
+	case *kmsg.OffsetCommitResponse:
+		return firstCommitError(r)
+	}
+	return 0
+}
+
+func firstCommitError(r *kmsg.OffsetCommitResponse) int16 {
+	for i := range r.Topics {
+		for j := range r.Topics[i].Partitions {
+			if code := r.Topics[i].Partitions[j].ErrorCode; code != 0 {
+				return code
+			}
+		}
+	}
+	return 0
+}

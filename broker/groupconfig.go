@@ -22,6 +22,7 @@ type GroupConfig struct {
 	SessionMax            time.Duration // default 30 min
 	MembersMax            int           // of one group; default 10,000
 	MetadataBytesMax      int           // of one offset; default 4,096
+	CommitTimeout         time.Duration // for a write to be committed, before its client is told to come again; default 5 s
 	OffsetsRetention      time.Duration // default 7 days
 	OffsetsRetentionCheck time.Duration // default 10 min
 }
@@ -34,6 +35,7 @@ func (c GroupConfig) withDefaults() GroupConfig {
 	orDefault(&c.SessionMax, 30*time.Minute)
 	orDefault(&c.MembersMax, 10_000)
 	orDefault(&c.MetadataBytesMax, 4096)
+	orDefault(&c.CommitTimeout, 5*time.Second)
 	orDefault(&c.OffsetsRetention, 7*24*time.Hour)
 	orDefault(&c.OffsetsRetentionCheck, 10*time.Minute)
 	return c
@@ -45,7 +47,7 @@ func (c GroupConfig) validate() error {
 		return fmt.Errorf("the offsets topic cannot have %d partitions with %d replicas", c.OffsetsPartitions, c.OffsetsReplicas)
 	case c.SessionMin <= 0 || c.SessionMax < c.SessionMin:
 		return fmt.Errorf("group sessions cannot last from %v to %v", c.SessionMin, c.SessionMax)
-	case c.MembersMax < 1 || c.MetadataBytesMax < 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
+	case c.MembersMax < 1 || c.MetadataBytesMax < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
 		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
 	}
 	return nil

@@ -46,6 +46,7 @@ type shard struct {
 // waiter is told when a write is committed, or why it will not be.
 type waiter struct {
 	write int64
+	until int64 // in ms; later, it is told that it is not known yet
 	f     func(error)
 }
 
@@ -161,14 +162,15 @@ func (sh *shard) whenLoaded(f func(error)) {
 	sh.loading = append(sh.loading, f)
 }
 
-func (sh *shard) deadline() (int64, bool) {
-	switch {
-	case sh.groups != nil:
-		return sh.groups.NextDeadline()
-	case len(sh.loading) > 0:
-		return sh.patience, true
+func (sh *shard) deadline() (due int64, ok bool) {
+	if sh.groups == nil {
+		return sh.patience, len(sh.loading) > 0
 	}
-	return 0, false
+	due, ok = sh.groups.NextDeadline()
+	if len(sh.waiting) > 0 && (!ok || sh.waiting[0].until < due) {
+		return sh.waiting[0].until, true
+	}
+	return due, ok
 }
 
 func (sh *shard) tick(now int64) {
@@ -176,7 +178,21 @@ func (sh *shard) tick(now int64) {
 		sh.release(kerr.CoordinatorLoadInProgress)
 		return
 	}
+	sh.complete(func(w *waiter) bool { return w.until <= now }, kerr.CoordinatorNotAvailable)
 	sh.apply(sh.groups.Tick(now))
+}
+
+// complete tells the first waiters that are ripe.
+func (sh *shard) complete(ripe func(*waiter) bool, err error) {
+	n := 0
+	for n < len(sh.waiting) && ripe(&sh.waiting[n]) {
+		n++
+	}
+	ready := sh.waiting[:n:n]
+	sh.waiting = sh.waiting[n:]
+	for _, w := range ready {
+		w.f(err)
+	}
 }
 
 // apply appends what a command wrote, and sends the replies that it completed
@@ -200,7 +216,8 @@ func (sh *shard) after(f func(error)) {
 		f(nil)
 		return
 	}
-	sh.waiting = append(sh.waiting, waiter{sh.proposed, f})
+	until := sh.g.nowMs() + sh.g.srv.cfg.Groups.CommitTimeout.Milliseconds()
+	sh.waiting = append(sh.waiting, waiter{sh.proposed, until, f})
 }
 
 // propose appends records as one batch.
@@ -251,15 +268,7 @@ func (sh *shard) wrote(number int64, err error) {
 		return
 	}
 	sh.committed = number
-	n := 0
-	for n < len(sh.waiting) && sh.waiting[n].write <= number {
-		n++
-	}
-	ready := sh.waiting[:n:n]
-	sh.waiting = sh.waiting[n:]
-	for _, w := range ready {
-		w.f(nil)
-	}
+	sh.complete(func(w *waiter) bool { return w.write <= number }, nil)
 }
 
 // whyUncoordinated is what clients are told about a failed write: to look for

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -97,26 +96,82 @@ func (c *Client) checkFeature() error {
 // Partition are not looked at. The records are not changed, and must not be
 // changed until Append returns; a zero Timestamp is now.
 func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond, recs ...*kgo.Record) (Result, error) {
-	if len(recs) == 0 {
-		return Result{}, errors.New("an append without records")
-	}
-	p, err := newPending(topic, partition, cond, recs)
+	p, err := newPending(ctx, place{topic, partition}, cond, recs)
 	if err != nil {
 		return Result{}, err
 	}
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
-	case <-c.ctx.Done():
-		return Result{}, ErrClosed
+	type outcome struct {
+		result Result
+		err    error
+	}
+	answer := make(chan outcome, 1)
+	p.done = func(r Result, err error) { answer <- outcome{r, err} }
+	l, err := c.admit(p)
+	if err != nil {
+		return Result{}, err
 	}
 	defer func() { <-c.slots }()
-	l, err := c.lane(place{topic, partition})
-	if err != nil {
-		return Result{}, err
+	select {
+	case o := <-answer:
+		return o.result, o.err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-c.ctx.Done():
+		err = ErrClosed
 	}
-	return l.append(ctx, p)
+	taken := l.leave(p)
+	select {
+	case o := <-answer: // at the last moment
+		return o.result, o.err
+	default:
+	}
+	if taken {
+		err = fmt.Errorf("%w: %w", ErrUnknownResult, err)
+	}
+	return Result{}, err
+}
+
+// AppendAsync is Append for a caller who has many appends under way at once and
+// no goroutine to spare for each: done is called with what Append would return,
+// once, and must not block. It waits itself while the client is full. A context
+// that ends stops an append that was not sent yet; one that was sent is waited
+// for until its outcome is known or the client is closed. Appends that one
+// goroutine hands over one after the other are judged in that order, unless a
+// batch of theirs is refused as a whole.
+func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32, cond Cond, done func(Result, error), recs ...*kgo.Record) {
+	p, err := newPending(ctx, place{topic, partition}, cond, recs)
+	if err != nil {
+		done(Result{}, err)
+		return
+	}
+	p.done = func(r Result, err error) {
+		<-c.slots
+		done(r, err)
+	}
+	if _, err := c.admit(p); err != nil {
+		done(Result{}, err)
+	}
+}
+
+// admit waits for a slot and hands p to its lane. After an error p has no slot
+// and done is not called.
+func (c *Client) admit(p *pending) (*lane, error) {
+	select {
+	case c.slots <- struct{}{}:
+	case <-p.ctx.Done():
+		return nil, p.ctx.Err()
+	case <-c.ctx.Done():
+		return nil, ErrClosed
+	}
+	l, err := c.lane(p.at)
+	if err == nil && !l.enqueue(p) {
+		err = ErrClosed
+	}
+	if err != nil {
+		<-c.slots
+		return nil, err
+	}
+	return l, nil
 }
 
 // lane finds or makes a partition's lane.

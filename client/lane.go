@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -39,6 +38,7 @@ type lane struct {
 		queue   []*pending
 		bytes   int // of the queue
 		running bool
+		ended   bool // the client is closed: nothing is taken any more
 	}
 	wake chan struct{} // one signal: the queue has grown
 
@@ -60,59 +60,39 @@ func newLane(c *Client, at place) *lane {
 		leader: -1, producer: protocol.NoProducer}
 }
 
-// append queues p and waits for its outcome.
-func (l *lane) append(ctx context.Context, p *pending) (Result, error) {
-	if !l.enqueue(p) {
-		return Result{}, ErrClosed
-	}
-	select {
-	case o := <-p.answer:
-		return o.result, o.err
-	case <-ctx.Done():
-		return l.leave(p, ctx.Err())
-	case <-l.c.ctx.Done():
-		return l.leave(p, ErrClosed)
-	}
-}
-
-// leave ends the wait for p.
-func (l *lane) leave(p *pending, why error) (Result, error) {
+// leave ends the wait for p, and reports whether it may have been sent.
+func (l *lane) leave(p *pending) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.gone = true
-	select {
-	case o := <-p.answer: // at the last moment
-		return o.result, o.err
-	default:
-	}
-	if p.taken {
-		return Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, why)
-	}
-	return Result{}, why
+	return p.taken
 }
 
+// enqueue hands p to the lane, unless the client is closed.
 func (l *lane) enqueue(p *pending) bool {
 	l.mu.Lock()
+	if l.mu.ended {
+		l.mu.Unlock()
+		return false
+	}
 	l.mu.queue = append(l.mu.queue, p)
 	l.mu.bytes += p.bytes
 	start := !l.mu.running
 	l.mu.running = true
 	l.mu.Unlock()
-	if start {
-		if !l.c.start(l.run) {
-			return false
+	switch {
+	case start && !l.c.start(l.run):
+		l.drain() // nobody else will
+	case !start:
+		select {
+		case l.wake <- struct{}{}:
+		default:
 		}
-		return true
-	}
-	select {
-	case l.wake <- struct{}{}:
-	default:
 	}
 	return true
 }
 
 func (l *lane) run() {
-	defer l.drain()
 	for l.c.ctx.Err() == nil {
 		if l.flying == 0 && len(l.flight) > 0 {
 			l.recover()
@@ -125,6 +105,7 @@ func (l *lane) run() {
 		}
 		l.wait()
 	}
+	l.drain()
 }
 
 // idle ends the lane when it holds nothing.
@@ -198,7 +179,13 @@ func (l *lane) ready() bool {
 }
 
 // take takes appends for one batch off the queue.
-func (l *lane) take() (appends []*pending) {
+func (l *lane) take() []*pending {
+	appends, expired := l.takeBatch()
+	expire(expired)
+	return appends
+}
+
+func (l *lane) takeBatch() (appends, expired []*pending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	bytes, most, used := 0, math.MaxInt, 0
@@ -207,12 +194,13 @@ func (l *lane) take() (appends []*pending) {
 			most = min(most, p.alone)
 		}
 		n := len(appends)
-		if n > 0 && !p.gone && (bytes+p.bytes > l.c.opts.batchBytes || n >= most || p.id != "" && p.id == appends[n-1].id) {
+		if n > 0 && (bytes+p.bytes > l.c.opts.batchBytes || n >= most || p.id != "" && p.id == appends[n-1].id) {
 			break // neighbours of one id would be one append
 		}
 		used++
 		l.mu.bytes -= p.bytes
-		if p.gone {
+		if p.expired() {
+			expired = append(expired, p)
 			continue
 		}
 		p.taken = true
@@ -222,7 +210,7 @@ func (l *lane) take() (appends []*pending) {
 	rest := copy(l.mu.queue, l.mu.queue[used:])
 	clear(l.mu.queue[rest:])
 	l.mu.queue = l.mu.queue[:rest]
-	return appends
+	return appends, expired
 }
 
 // ship gives a batch its sequence and sends it.
@@ -291,7 +279,7 @@ func (l *lane) unprepared(err error) {
 		return
 	}
 	l.backOff()
-	l.dropGone()
+	l.dropExpired()
 }
 
 // mayPass reports whether trying again may help: a broker that cannot be
@@ -308,20 +296,23 @@ func (l *lane) takeAll() []*pending {
 	return all
 }
 
-// dropGone takes appends off the queue that nobody waits for.
-func (l *lane) dropGone() {
+// dropExpired takes appends off the queue that nobody waits for any more.
+func (l *lane) dropExpired() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	var expired []*pending
 	kept := l.mu.queue[:0]
 	for _, p := range l.mu.queue {
-		if p.gone {
+		if p.expired() {
 			l.mu.bytes -= p.bytes
+			expired = append(expired, p)
 			continue
 		}
 		kept = append(kept, p)
 	}
 	clear(l.mu.queue[len(kept):])
 	l.mu.queue = kept
+	l.mu.Unlock()
+	expire(expired)
 }
 
 const (
@@ -350,9 +341,6 @@ func (l *lane) sleep(d time.Duration) {
 
 // drain answers all that is left when the client is closed.
 func (l *lane) drain() {
-	if l.c.ctx.Err() == nil {
-		return
-	}
 	for ; l.flying > 0; l.flying-- {
 		r := <-l.replies
 		r.settle()
@@ -363,6 +351,9 @@ func (l *lane) drain() {
 		}
 	}
 	l.flight = nil
+	l.mu.Lock()
+	l.mu.ended = true
+	l.mu.Unlock()
 	for _, p := range l.takeAll() {
 		p.finish(Result{}, ErrClosed)
 	}

@@ -128,9 +128,9 @@ func checkHeaders(q *protocol.LockRequest, headers []kgo.RecordHeader) error {
 }
 
 // malformed is a refusal that needs no broker.
-func malformed(topic string, partition int32, record int, err error) error {
+func malformed(at place, record int, err error) error {
 	r := protocol.Refusal{Kind: protocol.RefusalMalformed, Record: int32(record), Text: err.Error()}
-	return newError(topic, partition, &r, r.Message())
+	return newError(at.topic, at.partition, &r, r.Message())
 }
 
 // GoString shows a lock in test failures as it stands in its header.

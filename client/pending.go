@@ -1,8 +1,11 @@
 package client
 
 import (
+	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,13 +14,14 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// pending is an append on its way. Its caller waits for the answer.
+// pending is an append on its way.
 type pending struct {
 	at      place
 	records []record.Record
 	bytes   int    // about what the records take in a batch
 	id      string // "" when it has no lock-id
-	answer  chan outcome
+	ctx     context.Context
+	done    func(Result, error) // called once, by the lane; must not block
 
 	// alone is how many appends may share its batch; 0 is any number. It falls
 	// when a batch fails for a reason that names none of its appends.
@@ -25,26 +29,24 @@ type pending struct {
 
 	// Guarded by the lane's mu.
 	taken bool // it is in a batch that was sent, or is about to be
-	gone  bool // its caller waits no more
-}
-
-// outcome is what Append returns.
-type outcome struct {
-	result Result
-	err    error
+	gone  bool // its caller waits no more, and done does nothing
 }
 
 const recordOverheadBytes = 24 // lengths, deltas and a header count, at most
 
 // newPending puts the condition into the records' headers. The locks go with
 // the last record: whoever has read up to there has read the whole append.
-func newPending(topic string, partition int32, cond Cond, recs []*kgo.Record) (*pending, error) {
-	p := &pending{at: place{topic, partition}, id: cond.ID, answer: make(chan outcome, 1)}
+func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*pending, error) {
+	if len(recs) == 0 {
+		return nil, errors.New("an append without records")
+	}
+	p := &pending{at: at, ctx: ctx, id: cond.ID}
 	if p.id == "" && len(recs) > 1 {
 		p.id = rand.Text()
 	}
 	p.records = make([]record.Record, len(recs))
-	var check protocol.LockRequest
+	check := checks.Get().(*protocol.LockRequest)
+	defer checks.Put(check)
 	for i, r := range recs {
 		headers := r.Headers[:len(r.Headers):len(r.Headers)]
 		if i == len(recs)-1 {
@@ -53,8 +55,8 @@ func newPending(topic string, partition int32, cond Cond, recs []*kgo.Record) (*
 		if p.id != "" {
 			headers = append(headers, kgo.RecordHeader{Key: protocol.HeaderLockID, Value: []byte(p.id)})
 		}
-		if err := checkHeaders(&check, headers); err != nil {
-			return nil, malformed(topic, partition, i, err)
+		if err := checkHeaders(check, headers); err != nil {
+			return nil, malformed(at, i, err)
 		}
 		if p.id == "" && check.ID != nil {
 			p.id = string(check.ID) // it came with the record's own headers
@@ -81,7 +83,10 @@ func (p *pending) encoded(r *kgo.Record, headers []kgo.RecordHeader) record.Reco
 	return out
 }
 
-func (p *pending) finish(result Result, err error) { p.answer <- outcome{result, err} }
+func (p *pending) finish(result Result, err error) { p.done(result, err) }
+
+// checks are requests to check headers with, to be used again.
+var checks = sync.Pool{New: func() any { return new(protocol.LockRequest) }}
 
 // refused finishes it with a refusal that counted records in the batch, of
 // which its own begin at first.
@@ -93,4 +98,19 @@ func (p *pending) refused(first int32, text string) {
 	}
 	r.Record -= first
 	p.finish(Result{}, newError(p.at.topic, p.at.partition, &r, text))
+}
+
+// expired reports whether it is not to be sent any more: nobody waits, or its
+// context ended before it was ever sent. The lane's mu is held.
+func (p *pending) expired() bool { return p.gone || !p.taken && p.ctx.Err() != nil }
+
+// expire finishes what has expired; the lane's mu is not held.
+func expire(expired []*pending) {
+	for _, p := range expired {
+		if err := p.ctx.Err(); err != nil {
+			p.finish(Result{}, err)
+		} else {
+			p.finish(Result{}, ErrClosed)
+		}
+	}
 }

@@ -1,28 +1,23 @@
 package client
 
-// Result is where an append is in its partition's log.
+// Result is where an append is in its partition's log. Its records lie side by
+// side.
 type Result struct {
-	// Offset is the first record's.
-	Offset int64
-	// Offsets are those of all records, in order.
-	Offsets []int64
-	// Repeated: an append with this id and content was in the log before; the
-	// offsets are its.
+	Offset  int64 // of the first record
+	Records int
+	// Repeated: an append with this id and content was in the log before, and
+	// this is where.
 	Repeated bool
 }
 
 // Last is the offset of the append's last record.
-func (r Result) Last() int64 {
-	if len(r.Offsets) == 0 {
-		return None
-	}
-	return r.Offsets[len(r.Offsets)-1]
-}
+func (r Result) Last() int64 { return r.Offset + int64(r.Records) - 1 }
 
-func resultAt(first int64, records int, repeated bool) Result {
-	r := Result{Offset: first, Offsets: make([]int64, records), Repeated: repeated}
-	for i := range r.Offsets {
-		r.Offsets[i] = first + int64(i)
+// Offsets are those of all records, in order.
+func (r Result) Offsets() []int64 {
+	offsets := make([]int64, r.Records)
+	for i := range offsets {
+		offsets[i] = r.Offset + int64(i)
 	}
-	return r
+	return offsets
 }

@@ -64,9 +64,9 @@ func (s *shipment) answer(base protocol.Offset, verdicts []protocol.Verdict) {
 		}
 		switch {
 		case len(verdicts) == 0 || verdicts[0].First >= first+n:
-			p.finish(resultAt(int64(base)+int64(first), int(n), false), nil)
+			p.finish(Result{int64(base) + int64(first), int(n), false}, nil)
 		case verdicts[0].Refusal == "":
-			p.finish(resultAt(int64(verdicts[0].At), int(n), true), nil)
+			p.finish(Result{int64(verdicts[0].At), int(n), true}, nil)
 		default:
 			p.refused(first, verdicts[0].Refusal)
 		}

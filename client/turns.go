@@ -27,6 +27,7 @@ import (
 // the locks that this view was refused over, the latest linesMax of them.
 type turns struct {
 	lines map[string]*line // by the lock as the header has it
+	pace  time.Duration    // about what an append of this view takes
 }
 
 // line is the views that contend for one lock.
@@ -34,15 +35,13 @@ type line struct {
 	views  []string // who wrote longest ago comes first
 	writes int64    // seen since the line is known
 	last   time.Time
-	slot   time.Duration // about the time from one write to the next
 }
 
 const (
 	linesMax     = 64
 	viewsMax     = 256 // in a line
-	slotFirst    = 2 * time.Millisecond
-	slotMin      = 100 * time.Microsecond
-	slotMax      = 50 * time.Millisecond
+	paceFirst    = 2 * time.Millisecond
+	paceMax      = 50 * time.Millisecond
 	turnWaitMax  = 500 * time.Millisecond
 	viewPrefix   = "view-"
 	viewNameSize = len(viewPrefix) + 13
@@ -70,7 +69,7 @@ func (t *turns) refused(lock, by string, now time.Time) {
 	if len(t.lines) >= linesMax {
 		t.forgetOldest()
 	}
-	l := &line{last: now, slot: slotFirst}
+	l := &line{last: now}
 	if view := viewOf(by); view != "" {
 		l.views = append(l.views, view)
 	}
@@ -120,8 +119,6 @@ func (t *turns) marked(list []byte, by string, now time.Time) {
 
 func (l *line) wrote(by string, now time.Time) {
 	l.writes++
-	since := min(slotMax, max(slotMin, now.Sub(l.last)))
-	l.slot += (since - l.slot) / 4
 	l.last = now
 	if by == "" {
 		return
@@ -148,8 +145,19 @@ func (t *turns) wait(lock, view string, sinceWrites int64, now time.Time) time.D
 	if place <= 0 {
 		return 0
 	}
-	due := l.last.Add(min(turnWaitMax, 2*l.slot*time.Duration(place)))
+	due := l.last.Add(min(turnWaitMax, 2*t.pace*time.Duration(place)))
 	return max(0, due.Sub(now))
+}
+
+// took notes how long an append of this view took. Those of the others will
+// take as long, so a view that is first in line and does not write within about
+// twice that does not want to. The time between writes would be no measure: it
+// holds the waits that it would be the measure of.
+func (t *turns) took(d time.Duration) {
+	if t.pace == 0 {
+		t.pace = paceFirst
+	}
+	t.pace += (min(d, paceMax) - t.pace) / 8
 }
 
 // writes is the count that wait compares with.

@@ -29,6 +29,9 @@ func contend(n, writes int, seed uint64) []*contender {
 	views := make([]*contender, n)
 	for i := range views {
 		views[i] = &contender{name: newViewName()}
+		for range 50 {
+			views[i].turns.took(time.Duration(n) * 100 * time.Microsecond)
+		}
 	}
 	now := time.Unix(1, 0)
 	for len(log) < writes {
@@ -82,6 +85,7 @@ func TestContendersTakeTurns(t *testing.T) {
 func TestWhoWantsNothingHoldsUpNobodyForLong(t *testing.T) {
 	now := time.Unix(1, 0)
 	var tt turns
+	tt.took(time.Second)
 	tt.refused("hot", "", now)
 	for i := range 40 {
 		now = now.Add(time.Second)

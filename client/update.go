@@ -61,8 +61,10 @@ func (v *View[S]) Update(ctx context.Context, fn func(tx *Tx, s S) error) (Resul
 				continue // the state has moved
 			}
 		}
+		began := time.Now()
 		result, err := v.c.Append(ctx, v.feed.at.topic, v.feed.at.partition,
 			Cond{ID: u.tx.id, Basis: u.tx.basis, Locks: u.tx.locks}, u.tx.records...)
+		v.took(time.Since(began))
 		if err == nil {
 			v.wrote(result)
 			return result, nil
@@ -201,6 +203,12 @@ func (v *View[S]) contended(locks []Lock) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+func (v *View[S]) took(d time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.mu.turns.took(d)
 }
 
 // wrote notes what the view has appended.

@@ -47,7 +47,7 @@ func TestAnAppendEndsInOneOutcome(t *testing.T) {
 		t.Errorf("a basis of 100 was admitted: %+v", three)
 	}
 	next, err := c.Append(ctx, "t", 0, client.Cond{Basis: 0, Locks: []client.Lock{client.Write("a b")}}, value("3"), value("4"), value("5"))
-	if err != nil || len(next.Offsets) != 3 || next.Last() != next.Offset+2 {
+	if err != nil || len(next.Offsets()) != 3 || next.Last() != next.Offset+2 {
 		t.Fatalf("three records: %+v, %v", next, err)
 	}
 	_, err = c.Append(ctx, "t", 0, client.Cond{Basis: next.Offset + 1, Locks: []client.Lock{client.Write("a b")}}, value("6"))

@@ -149,7 +149,7 @@ func TestCutConnectionsLoseAndRepeatNothing(t *testing.T) {
 	stop := make(chan struct{})
 	go func() {
 		defer close(stop)
-		for range 40 {
+		for range 25 {
 			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
 			p.cut()
 		}
@@ -179,7 +179,7 @@ func TestImpatientWritersAreToldTheTruth(t *testing.T) {
 	stop := make(chan struct{})
 	go func() {
 		defer close(stop)
-		for range 30 {
+		for range 20 {
 			time.Sleep(time.Duration(rand.IntN(30)) * time.Millisecond)
 			p.cut()
 		}

@@ -69,7 +69,7 @@ var _ kgo.HookBrokerWrite = requests{}
 // TestEightWritersCountExactly increments counters by eight writers, each with
 // a view and connections of its own, or all with one.
 func TestEightWritersCountExactly(t *testing.T) {
-	const writers, each = 8, 50
+	const writers, each = 8, 25
 	for _, shared := range []bool{false, true} {
 		for _, locks := range []int{1, 4} {
 			t.Run(fmt.Sprintf("shared=%v locks=%d", shared, locks), func(t *testing.T) {

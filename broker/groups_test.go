@@ -440,3 +440,31 @@ func TestManyMembersSettleAndEachPartitionHasOneOwner(t *testing.T) {
 		t.Errorf("%d of %d partitions have an owner", len(owners), partitions)
 	}
 }
+
+// A small request cannot ask for the same large answer again and again.
+func TestAGroupThatIsNamedTwiceIsAnsweredOnce(t *testing.T) {
+	s, _ := startServer(t, withoutDelay)
+	w := dial(t, s.Addr(""))
+	w.createTopic("v", 1)
+	c := consumer{w: w, group: "g"}
+	c.commit(9, "v", 0, 5)
+	fetch := kmsg.NewPtrOffsetFetchRequest()
+	describe := kmsg.NewPtrDescribeGroupsRequest()
+	for range 3 {
+		g := kmsg.NewOffsetFetchRequestGroup()
+		g.Group = "g"
+		fetch.Groups = append(fetch.Groups, g)
+		describe.Groups = append(describe.Groups, "g")
+	}
+	fetched := ask[*kmsg.OffsetFetchResponse](w, 9, fetch).Groups
+	described := ask[*kmsg.DescribeGroupsResponse](w, 5, describe).Groups
+	for i := range 3 {
+		want := kerr.InvalidRequest.Code
+		if i == 0 {
+			want = 0
+		}
+		if fetched[i].ErrorCode != want || len(fetched[i].Topics) != 1 && i == 0 || described[i].ErrorCode != want {
+			t.Errorf("naming %d: offsets %+v, description %+v", i, fetched[i], described[i])
+		}
+	}
+}

@@ -81,13 +81,15 @@ func (g *groups) serve(x *exchange, groupID string, f func(*shard, error)) {
 	}
 }
 
-// serveAll is serve for several groups at once: each is called for every id, in
-// order, and done when all that the answers rest on is committed. each is told
-// of a shard that is lost meanwhile by done's error.
+// serveAll is serve for several groups at once: each is called for every id, and
+// done when all that its answer rests on is committed, with the error if that
+// failed. A group that is named again is refused: a small request could ask for
+// the same large answer very often.
 func (g *groups) serveAll(x *exchange, ids []string, each func(i int, sh *shard, err error), done func(i int, err error), finish func()) {
 	n, err := g.offsetsPartitions(x)
 	x.giveBack()
 	run := func() {
+		named := tallyOf(ids, func(id *string) string { return *id })
 		left := len(ids) + 1
 		end := func() {
 			if left--; left == 0 {
@@ -96,7 +98,9 @@ func (g *groups) serveAll(x *exchange, ids []string, each func(i int, sh *shard,
 		}
 		for i, id := range ids {
 			sh, serr := (*shard)(nil), err
-			if serr == nil {
+			if named.take(id) == 0 {
+				serr = errTwice("group", id)
+			} else if serr == nil {
 				sh, serr = g.shard(group.PartitionOf(id, n))
 			}
 			serveOne(sh, serr, i, each, func(i int, err error) { done(i, err); end() })

@@ -161,14 +161,17 @@ func (v *versions) offsetFetch(version int16) int16 {
 	req.Topics = []kmsg.OffsetFetchRequestTopic{{Topic: v.topic, Partitions: []int32{0, 1}}}
 	g := kmsg.NewOffsetFetchRequestGroup()
 	g.Group, g.Topics = c.group, []kmsg.OffsetFetchRequestGroupTopic{{Topic: v.topic, Partitions: []int32{0, 1}}}
-	all := kmsg.NewOffsetFetchRequestGroup()
-	all.Group = c.group
-	req.Groups = append(req.Groups, g, all)
+	nobody := kmsg.NewOffsetFetchRequestGroup()
+	nobody.Group = "nobody"
+	req.Groups = append(req.Groups, g, nobody)
 	resp := ask[*kmsg.OffsetFetchResponse](v.w, version, req)
 	if version >= fetchOffsetsGroups {
 		ps := resp.Groups[0].Topics[0].Partitions
 		v.check(version, len(resp.Groups) == 2 && ps[0].Offset == -1 && ps[1].Offset == 17 && text(ps[1].Metadata) == "note")
-		v.check(version, len(resp.Groups[1].Topics[0].Partitions) == 1)
+		v.check(version, len(resp.Groups[1].Topics) == 0 && resp.Groups[1].ErrorCode == 0)
+		req.Groups[0].Topics = nil // asks for all
+		resp = ask[*kmsg.OffsetFetchResponse](v.w, version, req)
+		v.check(version, len(resp.Groups[0].Topics[0].Partitions) == 1)
 		return resp.Groups[0].ErrorCode
 	}
 	ps := resp.Topics[0].Partitions

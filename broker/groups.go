@@ -152,24 +152,24 @@ func (g *groups) follow() {
 	}
 	im := g.srv.cluster.Image()
 	t := g.srv.hosted.topic(offsetsTopic)
-	leading := make(map[int32]*partition)
+	leading := make(map[int32]leadership)
 	if t != nil {
 		if it, ok := im.TopicByID(t.id); ok {
 			for _, ip := range it.Partitions {
 				if p := t.partition(ip.Index); ip.Leader == g.srv.cfg.NodeID && p.writable() {
-					leading[ip.Index] = p
+					leading[ip.Index] = leadership{p, ip.LeaderEpoch}
 				}
 			}
 		}
 	}
 	for i, sh := range g.shards {
-		if p := leading[i]; p == nil || sh.host != p || sh.epoch != p.Epoch() {
+		if sh.leadership != leading[i] {
 			sh.drop(kerr.NotCoordinator)
 		}
 	}
-	for i, p := range leading {
+	for i, l := range leading {
 		if g.shards[i] == nil {
-			g.shards[i] = newShard(g, i, p)
+			g.shards[i] = newShard(g, i, l)
 		}
 	}
 	g.forget(im.Topics())

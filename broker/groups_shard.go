@@ -26,10 +26,9 @@ const (
 // one leadership: when that ends, or a write fails, it is dropped with all that
 // waits, and the next one folds the log anew. The loop of groups owns it.
 type shard struct {
-	g      *groups
-	index  int32
-	host   *partition
-	epoch  protocol.LeaderEpoch
+	g     *groups
+	index int32
+	leadership
 	groups *group.Coordinator // nil while loading
 	gone   bool
 	cancel context.CancelFunc // of the load
@@ -41,6 +40,12 @@ type shard struct {
 	proposed, committed int64 // writes, counted
 	waiting             []waiter
 	parked              map[group.CallID]parked
+}
+
+// leadership is what a shard lives for.
+type leadership struct {
+	host  *partition
+	epoch protocol.LeaderEpoch
 }
 
 // waiter is told when a write is committed, or why it will not be.
@@ -57,10 +62,10 @@ type parked struct {
 }
 
 // newShard begins to load a partition.
-func newShard(g *groups, index int32, host *partition) *shard {
+func newShard(g *groups, index int32, l leadership) *shard {
 	ctx, cancel := context.WithCancel(g.ctx)
 	sh := &shard{
-		g: g, index: index, host: host, epoch: host.Epoch(), parked: make(map[group.CallID]parked),
+		g: g, index: index, leadership: l, parked: make(map[group.CallID]parked),
 		patience: g.nowMs() + loadPatienceMs, cancel: cancel,
 	}
 	g.loads.Go(func() {

@@ -468,3 +468,28 @@ func TestAGroupThatIsNamedTwiceIsAnsweredOnce(t *testing.T) {
 		}
 	}
 }
+
+// Goal: a static member that is started again goes on where it was, without a
+// rebalance (KIP-345). Method: a stock client with an instance id ends, without
+// leaving, and another takes its place.
+func TestAStaticMemberComesBackToItsGeneration(t *testing.T) {
+	s, cl := startServer(t, quickSessions)
+	dial(t, s.Addr("")).createTopic("v", 2)
+	writeNumbered(t, cl, "v", 2, 0, 1)
+	generationOf := func(m *groupMember) int32 {
+		m.read(t, func(*kgo.Record) bool { return true })
+		_, generation := m.GroupMetadata()
+		return generation
+	}
+	static := []kgo.Opt{kgo.InstanceID("i1"), kgo.SessionTimeout(30 * time.Second), kgo.Balancers(kgo.RangeBalancer())}
+	before := newGroupMember(t, s.Addr(""), "g", "v", static...)
+	first := generationOf(before)
+	before.Close()
+	after := newGroupMember(t, s.Addr(""), "g", "v", static...)
+	if second := generationOf(after); second != first {
+		t.Errorf("it came back to generation %d, and left in %d", second, first)
+	}
+	if g := awaitMembers(t, cl, "g", 1); *g.Members[0].InstanceID != "i1" {
+		t.Errorf("the member is %+v", g.Members[0])
+	}
+}

@@ -3,10 +3,12 @@ package client
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
 // None is the basis of a writer that has read nothing.
@@ -45,14 +47,14 @@ func (l Lock) At(offset int64) Lock {
 // String is the lock as it stands in its header.
 func (l Lock) String() string { return string(l.appendTo(nil)) }
 
-func (l Lock) appendTo(b []byte) []byte {
+func (l *Lock) appendTo(b []byte) []byte {
 	if l.all {
 		b = append(b, '*')
 	} else {
 		b = protocol.AppendLockName(b, l.name)
 	}
 	if l.own {
-		b = append(append(b, '@'), protocol.Offset(l.basis).String()...)
+		b = appendBasis(append(b, '@'), l.basis)
 	}
 	return b
 }
@@ -78,48 +80,63 @@ type Cond struct {
 // such a producer have one conditional record in flight at a time, and use
 // acks=all. Client has no such limits.
 func Attach(r *kgo.Record, basis int64, locks ...Lock) *kgo.Record {
-	r.Headers = appendLocks(r.Headers, basis, locks)
+	for _, h := range appendLocks(nil, basis, locks) {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
 	return r
 }
 
-// appendLocks adds a header for each kind of lock that there is.
-func appendLocks(headers []kgo.RecordHeader, basis int64, locks []Lock) []kgo.RecordHeader {
-	needsBasis := false
-	for _, kind := range []protocol.LockKind{protocol.LockWrite, protocol.LockRead, protocol.LockAppend} {
-		list := []byte{}
-		n := 0
-		for _, l := range locks {
+// appendLocks adds a header for each kind of lock that there is. The values
+// share one piece of memory.
+func appendLocks(headers []record.Header, basis int64, locks []Lock) []record.Header {
+	if len(locks) == 0 {
+		return headers
+	}
+	size, needsBasis := len("9223372036854775807"), false
+	for i := range locks {
+		size += len(locks[i].name) + 2
+	}
+	values := make([]byte, 0, size)
+	for _, kind := range [...]protocol.LockKind{protocol.LockWrite, protocol.LockRead, protocol.LockAppend} {
+		start, n := len(values), 0
+		for i := range locks {
+			l := &locks[i]
 			if l.kind != kind {
 				continue
 			}
 			if n++; n > 1 {
-				list = append(list, ' ')
+				values = append(values, ' ')
 			}
-			list = l.appendTo(list)
+			values = l.appendTo(values)
 			needsBasis = needsBasis || kind.Judged() && !l.own
 		}
 		if n > 0 {
-			headers = append(headers, kgo.RecordHeader{Key: kind.String(), Value: list})
+			headers = append(headers, record.Header{Key: kind.String(), Value: values[start:len(values):len(values)]})
 		}
 	}
 	if needsBasis {
-		headers = append(headers, kgo.RecordHeader{Key: protocol.HeaderLockBasis, Value: basisText(basis)})
+		start := len(values)
+		values = appendBasis(values, basis)
+		headers = append(headers, record.Header{Key: protocol.HeaderLockBasis, Value: values[start:]})
 	}
 	return headers
 }
 
-func basisText(basis int64) []byte {
+func appendBasis(b []byte, basis int64) []byte {
 	if basis == None {
-		return []byte("none")
+		return append(b, "none"...)
 	}
-	return strconv.AppendInt(nil, basis, 10)
+	return strconv.AppendInt(b, basis, 10)
 }
 
 // checkHeaders holds a record's lock headers against the grammar, as the broker
 // will, so that a mistake of one append costs its neighbours nothing.
-func checkHeaders(q *protocol.LockRequest, headers []kgo.RecordHeader) error {
+func checkHeaders(q *protocol.LockRequest, headers []record.Header) error {
 	q.Reset()
 	for _, h := range headers {
+		if !strings.HasPrefix(h.Key, protocol.LockPrefix) {
+			continue
+		}
 		if err := q.Header([]byte(h.Key), h.Value); err != nil {
 			return err
 		}

@@ -42,9 +42,8 @@ func TestLocksAreWrittenAsTheContractSays(t *testing.T) {
 func TestAnyNameComesThroughTheHeader(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringN(1, 40, 255).Draw(t, "name")
-		r := Attach(&kgo.Record{}, 1, Write(name))
 		var q protocol.LockRequest
-		if err := checkHeaders(&q, r.Headers); err != nil {
+		if err := checkHeaders(&q, appendLocks(nil, 1, []Lock{Write(name)})); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 		if len(q.Items) != 1 || q.Items[0].All || string(q.Items[0].Name) != name {

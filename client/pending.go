@@ -18,8 +18,9 @@ import (
 type pending struct {
 	at      place
 	records []record.Record
-	bytes   int    // about what the records take in a batch
-	id      string // "" when it has no lock-id
+	one     [1]record.Record // what records is of, mostly
+	bytes   int              // about what the records take in a batch
+	id      string           // "" when it has no lock-id
 	ctx     context.Context
 	done    func(Result, error) // called once, by the lane; must not block
 
@@ -32,7 +33,11 @@ type pending struct {
 	gone  bool // its caller waits no more, and done does nothing
 }
 
-const recordOverheadBytes = 24 // lengths, deltas and a header count, at most
+const (
+	recordOverheadBytes = 24 // lengths, deltas and a header count, about
+	headerOverheadBytes = 4  // two lengths, about
+	lockHeadersMax      = 5  // one of each kind
+)
 
 // newPending puts the condition into the records' headers. The locks go with
 // the last record: whoever has read up to there has read the whole append.
@@ -44,43 +49,45 @@ func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*
 	if p.id == "" && len(recs) > 1 {
 		p.id = rand.Text()
 	}
-	p.records = make([]record.Record, len(recs))
+	if p.records = p.one[:]; len(recs) > 1 {
+		p.records = make([]record.Record, len(recs))
+	}
 	check := checks.Get().(*protocol.LockRequest)
 	defer checks.Put(check)
 	for i, r := range recs {
-		headers := r.Headers[:len(r.Headers):len(r.Headers)]
-		if i == len(recs)-1 {
-			headers = appendLocks(headers, cond.Basis, cond.Locks)
-		}
-		if p.id != "" {
-			headers = append(headers, kgo.RecordHeader{Key: protocol.HeaderLockID, Value: []byte(p.id)})
-		}
+		headers := p.encode(i, r, &cond, i == len(recs)-1)
 		if err := checkHeaders(check, headers); err != nil {
 			return nil, malformed(at, i, err)
 		}
 		if p.id == "" && check.ID != nil {
 			p.id = string(check.ID) // it came with the record's own headers
 		}
-		p.records[i] = p.encoded(r, headers)
 	}
 	return p, nil
 }
 
-func (p *pending) encoded(r *kgo.Record, headers []kgo.RecordHeader) record.Record {
-	at := r.Timestamp
-	if at.IsZero() {
-		at = time.Now()
+// encode makes the record that is written of r, and returns its headers.
+func (p *pending) encode(i int, r *kgo.Record, cond *Cond, last bool) []record.Header {
+	headers := make([]record.Header, 0, len(r.Headers)+lockHeadersMax)
+	for _, h := range r.Headers {
+		headers = append(headers, record.Header{Key: h.Key, Value: h.Value})
 	}
-	out := record.Record{Timestamp: at.UnixMilli(), Key: r.Key, Value: r.Value}
+	if last {
+		headers = appendLocks(headers, cond.Basis, cond.Locks)
+	}
+	if p.id != "" {
+		headers = append(headers, record.Header{Key: protocol.HeaderLockID, Value: []byte(p.id)})
+	}
+	timestamp := r.Timestamp
+	if timestamp.IsZero() {
+		timestamp = time.Now()
+	}
+	p.records[i] = record.Record{Timestamp: timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headers}
 	p.bytes += recordOverheadBytes + len(r.Key) + len(r.Value)
-	if len(headers) > 0 {
-		out.Headers = make([]record.Header, len(headers))
+	for _, h := range headers {
+		p.bytes += headerOverheadBytes + len(h.Key) + len(h.Value)
 	}
-	for i, h := range headers {
-		out.Headers[i] = record.Header{Key: h.Key, Value: h.Value}
-		p.bytes += 4 + len(h.Key) + len(h.Value)
-	}
-	return out
+	return headers
 }
 
 func (p *pending) finish(result Result, err error) { p.done(result, err) }

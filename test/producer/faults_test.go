@@ -98,6 +98,9 @@ func end(t *testing.T, c *client.Client, s *story) int64 {
 	return r.Offset + 1
 }
 
+// leastEach is how many appends a writer makes, however soon it is stopped.
+const leastEach = 20
+
 // writeMuch lets writers append, one in ten a stale one, until stopped.
 func writeMuch(t *testing.T, c *client.Client, s *story, writers int, stop <-chan struct{}, patience time.Duration) {
 	var wg sync.WaitGroup
@@ -106,7 +109,9 @@ func writeMuch(t *testing.T, c *client.Client, s *story, writers int, stop <-cha
 			for i := 0; ; i++ {
 				select {
 				case <-stop:
-					return
+					if i >= leastEach {
+						return
+					}
 				default:
 				}
 				name := fmt.Sprintf("%d.%d", w, i)

@@ -93,11 +93,11 @@ func (s *Server) staticSettings() map[string]string {
 	if s.cfg.Rack != "" {
 		values["broker.rack"] = s.cfg.Rack
 	}
-	for name, value := range map[string]string{
-		"auto.create.topics.enable":  strconv.FormatBool(s.cfg.AutoCreateTopics),
-		"num.partitions":             strconv.Itoa(int(s.cfg.NumPartitions)),
-		"default.replication.factor": strconv.Itoa(int(s.cfg.DefaultReplicationFactor)),
-	} {
+	known := s.cfg.Groups.settings()
+	known["auto.create.topics.enable"] = strconv.FormatBool(s.cfg.AutoCreateTopics)
+	known["num.partitions"] = strconv.Itoa(int(s.cfg.NumPartitions))
+	known["default.replication.factor"] = strconv.Itoa(int(s.cfg.DefaultReplicationFactor))
+	for name, value := range known {
 		if d, ok := settings.LookupBroker(name); !ok || d.Default != value {
 			values[name] = value
 		}

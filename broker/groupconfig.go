@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/lockstep-log/lockstep/coordinator/group"
@@ -60,5 +61,22 @@ func (c GroupConfig) rules() group.Config {
 		InitialDelayMs: max(0, c.InitialRebalanceDelay.Milliseconds()),
 		MembersMax:     c.MembersMax, MetadataBytesMax: c.MetadataBytesMax,
 		RetentionMs: c.OffsetsRetention.Milliseconds(), RetentionCheckMs: c.OffsetsRetentionCheck.Milliseconds(),
+	}
+}
+
+// settings are these by Kafka's names.
+func (c GroupConfig) settings() map[string]string {
+	ms := func(d time.Duration) string { return strconv.FormatInt(max(0, d.Milliseconds()), 10) }
+	return map[string]string{
+		"group.initial.rebalance.delay.ms":    ms(c.InitialRebalanceDelay),
+		"group.max.session.timeout.ms":        ms(c.SessionMax),
+		"group.max.size":                      strconv.Itoa(c.MembersMax),
+		"group.min.session.timeout.ms":        ms(c.SessionMin),
+		"offset.metadata.max.bytes":           strconv.Itoa(c.MetadataBytesMax),
+		"offsets.commit.timeout.ms":           ms(c.CommitTimeout),
+		"offsets.retention.check.interval.ms": ms(c.OffsetsRetentionCheck),
+		"offsets.retention.minutes":           strconv.Itoa(int(c.OffsetsRetention.Minutes())),
+		"offsets.topic.num.partitions":        strconv.Itoa(int(c.OffsetsPartitions)),
+		"offsets.topic.replication.factor":    strconv.Itoa(int(c.OffsetsReplicas)),
 	}
 }

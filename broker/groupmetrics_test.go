@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 )
 
 // The lag that dashboards made for kafka_exporter show is there under its names.
@@ -42,5 +46,22 @@ func TestLagIsShownUnderTheNamesOfKafkaExporter(t *testing.T) {
 		if !strings.Contains(string(body), line+"\n") {
 			t.Errorf("there is no %s", line)
 		}
+	}
+}
+
+// Every setting of groups is shown by DescribeConfigs, under Kafka's name, and
+// the defaults of both tables agree.
+func TestTheSettingsOfGroupsAreShownByKafkasNames(t *testing.T) {
+	for name, value := range (GroupConfig{}).withDefaults().settings() {
+		if d, ok := settings.LookupBroker(name); !ok || d.Default != value || !d.ReadOnly {
+			t.Errorf("%s is %s here, and %+v in the table", name, value, d)
+		}
+	}
+	s, _ := startServer(t, withoutDelay)
+	w := dial(t, s.Addr(""))
+	req := describeConfigsRequest(kmsg.ConfigResourceTypeBroker, "1", "group.initial.rebalance.delay.ms", "group.max.size")
+	got := ask[*kmsg.DescribeConfigsResponse](w, 4, req).Resources[0].Configs
+	if len(got) != 2 || text(got[0].Value) != "0" || text(got[1].Value) != "10000" {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -11,10 +11,20 @@ var brokerOnly = []Definition{
 	{Name: "broker.rack", Type: String, NoDefault: true, Importance: Medium, Doc: "The rack or region of this broker; replicas are spread over them."},
 	{Name: "default.replication.factor", Type: Int, Default: "1", Importance: Medium, Doc: "The replication factor of a topic that is created without one."},
 	{Name: "delete.topic.enable", Type: Bool, Default: "true", Importance: High, Doc: "Whether topics can be deleted."},
+	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "500", Importance: Medium, Doc: "How long an empty consumer group waits for more members after each that has come, in milliseconds."},
+	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000", Importance: Medium, Doc: "The longest session that a member of a group may ask for, in milliseconds."},
+	{Name: "group.max.size", Type: Int, Default: "10000", Importance: Medium, Doc: "How many members one group may have."},
+	{Name: "group.min.session.timeout.ms", Type: Int, Default: "6000", Importance: Medium, Doc: "The shortest session that a member of a group may ask for, in milliseconds."},
 	{Name: "listeners", Type: String, NoDefault: true, Importance: High, Doc: "The addresses that this broker listens on."},
 	{Name: "log.dirs", Type: String, NoDefault: true, Importance: High, Doc: "The data directory."},
 	{Name: "node.id", Type: Int, NoDefault: true, Importance: High, Doc: "This broker's id."},
 	{Name: "num.partitions", Type: Int, Default: "1", Importance: Medium, Doc: "The number of partitions of a topic that is created without one."},
+	{Name: "offset.metadata.max.bytes", Type: Int, Default: "4096", Importance: High, Doc: "The longest text that may be committed with an offset."},
+	{Name: "offsets.commit.timeout.ms", Type: Int, Default: "5000", Importance: High, Doc: "How long a commit of offsets waits for its replicas, in milliseconds."},
+	{Name: "offsets.retention.check.interval.ms", Type: Long, Default: "600000", Importance: High, Doc: "How often offsets are looked at whose retention may be over, in milliseconds."},
+	{Name: "offsets.retention.minutes", Type: Int, Default: "10080", Importance: High, Doc: "How long the offsets of a group without members are kept, in minutes."},
+	{Name: "offsets.topic.num.partitions", Type: Int, Default: "50", Importance: High, Doc: "The number of partitions that the topic of consumer groups is created with."},
+	{Name: "offsets.topic.replication.factor", Type: Int, Default: "3", Importance: High, Doc: "The number of replicas that the topic of consumer groups is created with, or as many as there are brokers."},
 }
 
 // brokerTable is every broker setting: the above, read-only, and the

@@ -62,7 +62,13 @@ func Binary(t testing.TB) string {
 // Start starts a broker on a fresh data directory and free ports.
 func Start(t testing.TB, args ...string) *Broker {
 	t.Helper()
-	b := &Broker{t: t, bin: Binary(t), Dir: filepath.Join(t.TempDir(), "data"), Addr: freeAddr(t), HTTP: freeAddr(t), args: args, log: &syncBuffer{}}
+	return StartAt(t, filepath.Join(t.TempDir(), "data"), args...)
+}
+
+// StartAt is Start on a data directory of the caller's.
+func StartAt(t testing.TB, dir string, args ...string) *Broker {
+	t.Helper()
+	b := &Broker{t: t, bin: Binary(t), Dir: dir, Addr: freeAddr(t), HTTP: freeAddr(t), args: args, log: &syncBuffer{}}
 	b.Restart()
 	t.Cleanup(func() {
 		b.Stop()

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -80,6 +81,7 @@ func (b *broker) start() {
 		b.w.replaceDisk(b)
 	}
 	b.up, b.paused, b.late = true, false, nil
+	b.w.trace("%d: starts with a log up to %d", b.id, b.disk.End())
 	b.life++
 	b.session = session{image: newImage()}
 	b.core, b.waiting, b.unsure, b.parked, b.syncing = nil, nil, nil, nil, false
@@ -104,6 +106,7 @@ func (b *broker) crash() {
 	}
 	b.stop()
 	b.disk.crash(keep)
+	b.w.trace("%d: crashes, keeps up to %d", b.id, b.disk.End())
 }
 
 func (b *broker) stop() {
@@ -171,6 +174,9 @@ func (b *broker) work() {
 }
 
 func (b *broker) do(e replica.Effect) {
+	if b.w.tell != nil {
+		b.w.trace("%d: %s", b.id, describe(b, e))
+	}
 	switch e.Kind {
 	case replica.EffectRole:
 		b.changeRole()
@@ -190,6 +196,24 @@ func (b *broker) do(e replica.Effect) {
 	case replica.EffectResign:
 		b.resign()
 	}
+}
+
+func describe(b *broker, e replica.Effect) string {
+	switch e.Kind {
+	case replica.EffectRole:
+		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", b.core.Role(), b.core.Epoch(), b.disk.End(), b.core.HighWatermark())
+	case replica.EffectCommit:
+		return fmt.Sprintf("commits up to %d; synced %d, ISR %v, followers %v", e.Offset, b.core.SyncedEnd(), b.core.Standing().ISR, b.core.Followers())
+	case replica.EffectFetch:
+		return fmt.Sprintf("fetches %+v", e.Fetch)
+	case replica.EffectAlterISR:
+		return fmt.Sprintf("asks for ISR %+v", e.ISR)
+	case replica.EffectTruncate:
+		return fmt.Sprintf("truncates to %d", e.Offset)
+	case replica.EffectAppend:
+		return fmt.Sprintf("appends %d batches at %d", len(b.inbox), b.disk.End())
+	}
+	return fmt.Sprintf("effect %d", e.Kind)
 }
 
 func (b *broker) changeRole() {

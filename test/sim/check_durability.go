@@ -13,11 +13,14 @@ func (l *ledger) acknowledged(b *broker, req *request, a answer) {
 	if req.client.pending != req {
 		return
 	}
+	l.w.trace("%d: acknowledges op %d at %d in epoch %d", b.id, req.ops[0].id, a.base, b.core.Epoch())
 	last := a.base + protocol.Offset(len(req.ops)-1)
 	for i, o := range req.ops {
 		at := a.base + protocol.Offset(i)
 		l.put(at, o, "a leader acknowledged")
-		l.promised[at] = o
+		if _, before := l.promised[at]; !before {
+			l.promised[at] = promise{o, b.core.Epoch()}
+		}
 	}
 	batch, ok := batchAt(b.disk, last)
 	if !ok {
@@ -55,8 +58,8 @@ func same(a, b record.Batch) bool {
 	return a.BaseOffset() == b.BaseOffset() && a.LeaderEpoch() == b.LeaderEpoch() && a.CRC() == b.CRC()
 }
 
-// elected: a broker begins to lead. It has all that was acknowledged before
-// (I13), nobody else ever led this epoch (I14), and its table is the log's (C7).
+// elected: a broker begins to lead, as far as it knows; others may lead later
+// epochs by now. It has all that was acknowledged in earlier ones (I13), nobody else ever led this epoch (I14), and its table is the log's (C7).
 func (l *ledger) elected(b *broker) {
 	now := reign{b.id, b.session.incarnation}
 	was, again := l.leaders[b.core.Epoch()]
@@ -68,10 +71,12 @@ func (l *ledger) elected(b *broker) {
 	if before, ok := l.leaders[b.core.Epoch()-1]; ok && before.id == b.id && before.incarnation != now.incarnation {
 		l.w.mark(true, "leader re-elected in a new life")
 	}
-	for at, o := range l.promised {
-		batch, ok := batchAt(b.disk, at)
-		if !ok || !l.holds(batch, at, o) {
-			l.w.fail("I13", "broker %d leads epoch %d without op %d, acknowledged at offset %d", b.id, b.core.Epoch(), o.id, at)
+	for at, p := range l.promised {
+		if p.epoch >= b.core.Epoch() {
+			continue
+		}
+		if batch, ok := batchAt(b.disk, at); !ok || !l.holds(batch, at, p.op) {
+			l.w.fail("I13", "broker %d leads epoch %d without op %d, acknowledged at offset %d in epoch %d", b.id, b.core.Epoch(), p.op.id, at, p.epoch)
 			return
 		}
 	}

@@ -16,11 +16,17 @@ type ledger struct {
 	ops      []*op // by id
 	requests []*request
 
-	promised map[protocol.Offset]*op // told as acknowledged, by the broker that told it
-	seen     map[protocol.Offset]*op // read by a consumer, or promised
+	promised map[protocol.Offset]promise // told as acknowledged, by the broker that told it
+	seen     map[protocol.Offset]*op     // read by a consumer, or promised
 	leaders  map[protocol.LeaderEpoch]reign
 	ends     map[protocol.LeaderEpoch]protocol.Offset // highest end listed in an epoch
 	rebuilt  bool                                     // a disk was replaced
+}
+
+// promise is an acknowledged op and the epoch of the leader that first acknowledged it.
+type promise struct {
+	op    *op
+	epoch protocol.LeaderEpoch
 }
 
 // reign is who led an epoch, in which life.
@@ -30,7 +36,7 @@ type reign struct {
 }
 
 func newLedger(w *World) *ledger {
-	return &ledger{w: w, promised: map[protocol.Offset]*op{}, seen: map[protocol.Offset]*op{},
+	return &ledger{w: w, promised: map[protocol.Offset]promise{}, seen: map[protocol.Offset]*op{},
 		leaders: map[protocol.LeaderEpoch]reign{}, ends: map[protocol.LeaderEpoch]protocol.Offset{}}
 }
 

@@ -16,7 +16,7 @@ var Expected = []string{
 	"ack", "ack: repeat by sequence", "ack: repeat by lock-id",
 	"refused: conflict", "refusal waited for its commit", "refusal waited for proof of leadership", "produce: not settled", "produce: not enough replicas", "produce: not leader",
 	"leader deposed with answers waiting", "leader elected", "leader re-elected in a new life", "last one restarted and leads",
-	"truncated", "truncated twice in a row", "fetch: fenced", "fetch: epoch unknown", "fetch: earlier life",
+	"truncated", "fetch: fenced", "fetch: epoch unknown", "fetch: earlier life",
 	"isr: shrunk", "isr: grown", "isr: change lost", "isr: change refused", "store: election lost the race",
 	"crash: unsynced tail lost", "crash: unsynced tail kept", "shutdown: clean", "lease lapsed", "all brokers cut off at once",
 	"leadership moved by hand", "corrupt batch found", "disk replaced", "read from a follower", "list offsets: not available", "batch refused for its second record",

@@ -103,8 +103,12 @@ func (w *World) powerCut() {
 // flap moves the leadership about, as an operator may at any time, to a member
 // of the ISR.
 func (w *World) flap(times int) {
+	if times == 0 || w.healed {
+		return
+	}
+	w.after(1+w.rng.Int64N(200*ms), func() { w.flap(times - 1) })
 	now, rev := partitionNow(w.store)
-	if now.Leader == protocol.NoBroker || times == 0 || w.healed {
+	if now.Leader == protocol.NoBroker {
 		return
 	}
 	at := w.rng.IntN(len(now.ISR))
@@ -115,7 +119,6 @@ func (w *World) flap(times int) {
 		put(w.store, now, rev)
 		w.mark(true, "leadership moved by hand")
 	}
-	w.after(1+w.rng.Int64N(150*ms), func() { w.flap(times - 1) })
 }
 
 // bitFlip damages a batch on the one disk of the run that goes bad.
@@ -127,7 +130,7 @@ func (w *World) bitFlip() {
 	if b.disk.synced == 0 {
 		return
 	}
-	i := w.rng.IntN(b.disk.synced)
+	i := max(0, b.disk.synced-1-w.rng.IntN(8)) // what is new is likely to be read
 	w.flip = flip{of: b, at: i, was: b.disk.batches[i]}
 	b.disk.flip(i, w.rng.IntN(1<<20))
 }

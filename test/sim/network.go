@@ -28,7 +28,7 @@ func (n *network) carry(from, to int, do func()) {
 		return
 	}
 	delay := 50 + n.w.rng.Int64N(n.delayMax)
-	if n.w.chance(n.slow) {
+	if n.slowBetween(from, to) && n.w.chance(n.slow) {
 		delay += n.w.rng.Int64N(400 * ms)
 	}
 	n.w.after(delay, func() {
@@ -37,6 +37,13 @@ func (n *network) carry(from, to int, do func()) {
 		}
 		n.w.reach(to, do)
 	})
+}
+
+// slowBetween is all links; when leadership moves all the time, those between
+// brokers alone, so that fetches of one epoch come late in another.
+func (n *network) slowBetween(from, to int) bool {
+	brokers := len(n.w.brokers)
+	return !n.w.o.Flaps || from != storeNode && to != storeNode && from <= brokers && to <= brokers
 }
 
 func (n *network) heal() {

@@ -18,6 +18,7 @@ type Scenario struct {
 	DelayMax           int64   // of most messages
 	SyncMax            int64   // of most syncs
 	BitFlips           bool
+	Flaps              bool // the leadership moves all the time
 }
 
 func scenario(rng *rand.Rand) Scenario {
@@ -41,6 +42,9 @@ func scenario(rng *rand.Rand) Scenario {
 	}
 	if rng.IntN(4) == 0 {
 		s.Slow = rng.Float64() * 0.3
+	}
+	if rng.IntN(5) == 0 {
+		s.Flaps, s.Slow, s.WatchDelay = true, 0.1+rng.Float64()*0.5, 10*ms
 	}
 	s.BitFlips = s.MinInsync > 1 && rng.IntN(4) == 0
 	return s

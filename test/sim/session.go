@@ -134,6 +134,9 @@ func (b *broker) see(u coordinator.Update) {
 	}
 	for _, e := range u.Events {
 		im.fold(e)
+		if b.w.tell != nil {
+			b.w.trace("%d: sees %s = %s at %d", b.id, e.KV.Key, e.KV.Value, e.KV.ModRevision)
+		}
 	}
 	im.rev = u.Revision
 	b.stand()

@@ -32,6 +32,7 @@ type World struct {
 	ledger  *ledger
 	marks   Marks
 	failure *Failure
+	tell    func(format string, args ...any) // of each step, when a run is looked at; or nil
 }
 
 type flip struct {
@@ -70,8 +71,12 @@ const (
 )
 
 // Run is one seed from start to rest. The same seed and bugs give the same result.
-func Run(seed uint64, bugs Bugs) (r Result) {
+func Run(seed uint64, bugs Bugs) Result { return Trace(seed, bugs, nil) }
+
+// Trace is Run, told step by step.
+func Trace(seed uint64, bugs Bugs, tell func(format string, args ...any)) (r Result) {
 	w := newWorld(seed, bugs)
+	w.tell = tell
 	defer func() {
 		if p := recover(); p != nil {
 			w.fail("panic", "%v", p)
@@ -129,6 +134,9 @@ func (w *World) run() {
 	}
 	w.after(w.rng.Int64N(300*ms), w.torment)
 	w.after(matchEvery, w.match)
+	if w.o.Flaps {
+		w.flap(1 << 30)
+	}
 	w.until(w.o.Micros, nil)
 	w.heal()
 	w.until(w.now+healMicros, nil)
@@ -229,6 +237,13 @@ func (w *World) mark(happened bool, name string) {
 func (w *World) fail(invariant, format string, args ...any) {
 	if w.failure == nil {
 		w.failure = &Failure{Invariant: invariant, AtMs: w.now / ms, Text: fmt.Sprintf(format, args...)}
+	}
+}
+
+// trace is behind a test of w.tell where it would cost something.
+func (w *World) trace(format string, args ...any) {
+	if w.tell != nil {
+		w.tell("%8.3f "+format, append([]any{float64(w.now) / ms}, args...)...)
 	}
 }
 

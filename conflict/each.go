@@ -52,7 +52,9 @@ func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdi
 // that is in the log at base, less the records for which written is false. It
 // need not remember them: marks only rise, so what was refused for a lock is
 // refused for it still, and a repeat is still known by its id. The text may
-// cite a later write than it did then, and is as true.
+// cite a later write than it did then, and is as true. Only if the lock-id of a
+// refused append was used since does the verdict change: to what is true of
+// that id by now.
 func (c *Coordinator) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
 	j := judgement{c: c, r: r, limit: base}
 	return j.all(func(a *lockAppend, one *Verdict) {
@@ -82,6 +84,7 @@ func (j *judgement) all(judge func(*lockAppend, *Verdict)) Verdict {
 	for i := range j.r.appends {
 		a := &j.r.appends[i]
 		one := Verdict{Await: protocol.None, FirstOffset: protocol.None}
+		a.out = false // Repeats may have set it, and nothing of what is out is judged
 		judge(a, &one)
 		if one.Err != nil {
 			v.Err = one.Err

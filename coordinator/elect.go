@@ -37,6 +37,10 @@ type ElectionRules struct {
 	// Then a member that was not shut down cleanly lacks nothing that was
 	// acknowledged, and is chosen when no other is there.
 	SyncedAcks bool
+	// MinInsync is min.insync.replicas. With SyncedAcks, a member that was not
+	// shut down cleanly stays unless so many others do: who seems to live may be
+	// dead, and its disk gone, and then the one that restarted has the last copy.
+	MinInsync int
 	// Preferred: leadership goes back to the first replica that may lead.
 	Preferred bool
 }
@@ -53,7 +57,8 @@ type ElectionRules struct {
 //	live, in the life in which it joined        stays and may lead
 //	live, after a clean shutdown                stays, in its new life, and may lead
 //	live, after anything else                   goes, and comes back when it has caught up; stays if
-//	                                            no other may lead, with SyncedAcks or if none is gone
+//	                                            no other may lead, with SyncedAcks or if none is gone,
+//	                                            and with SyncedAcks if fewer than MinInsync others stay
 //	leaving                                     goes if another stays, and leads only if none other can
 //	resigned, or with its log lost              goes if another stays
 //	gone                                        goes if another stays
@@ -184,7 +189,10 @@ func stay(members []member, rules ElectionRules) []member {
 		return slices.DeleteFunc(slices.Clone(members), func(m member) bool { return m.state > worst })
 	}
 	for _, worst := range [...]memberState{memberClean, memberLeaving} {
-		if kept := up(worst); len(kept) > 0 {
+		switch kept := up(worst); {
+		case len(kept) > 0 && len(kept) < rules.MinInsync && rules.SyncedAcks:
+			return up(memberRestarted)
+		case len(kept) > 0:
 			return kept
 		}
 	}

@@ -253,7 +253,7 @@ func (b *broker) decide() (coordinator.Candidacy, bool) {
 			}
 		}
 	}
-	next, changed := coordinator.Elect(im.partition, lives, coordinator.ElectionRules{SyncedAcks: true, Preferred: b.w.preferred})
+	next, changed := coordinator.Elect(im.partition, lives, coordinator.ElectionRules{SyncedAcks: true, MinInsync: b.w.o.MinInsync, Preferred: b.w.preferred})
 	if b.w.bugs.UncleanElection && next.Leader == protocol.NoBroker {
 		for _, id := range im.partition.Replicas {
 			if life, ok := lives[id]; ok {

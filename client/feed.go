@@ -97,24 +97,22 @@ func (f *feed) begun(end int64) {
 }
 
 func (f *feed) run(take func([]*kgo.Record, int64) error) error {
-	leader := int32(-1)
+	leader, tries := int32(-1), 0
 	for f.ctx.Err() == nil {
-		var err error
-		if leader < 0 {
-			leader, err = f.own.leader(f.at)
-		}
-		var p *kmsg.FetchResponseTopicPartition
-		if err == nil {
-			p, err = f.fetch(leader)
-		}
+		p, err := f.ask(&leader)
 		switch {
-		case errors.Is(err, kerr.OffsetOutOfRange):
-			err = f.outOfRange(p)
 		case err == nil:
+			tries = 0
 			err = f.hand(p, take)
+		case errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
+			err = f.outOfRange(p)
 		case mayPass(err):
-			leader = -1
-			f.sleep(fetchBackOff)
+			// A connection that broke is made again at once; who leads is
+			// asked again when that does not help.
+			if tries++; tries > 1 || ofBroker(err) {
+				leader = -1
+				f.sleep(fetchBackOff)
+			}
 			continue
 		}
 		if err != nil {
@@ -122,6 +120,17 @@ func (f *feed) run(take func([]*kgo.Record, int64) error) error {
 		}
 	}
 	return ErrClosed
+}
+
+// ask fetches from the leader, once it is known.
+func (f *feed) ask(leader *int32) (_ *kmsg.FetchResponseTopicPartition, err error) {
+	if *leader < 0 {
+		if *leader, err = f.own.leader(f.at); err != nil {
+			*leader = -1
+			return nil, err
+		}
+	}
+	return f.fetch(*leader)
 }
 
 func (f *feed) sleep(d time.Duration) {

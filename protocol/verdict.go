@@ -26,9 +26,6 @@ const (
 	VerdictsVersion = 1
 )
 
-// ProduceTagsFrom is the first version of Produce that has tagged fields.
-const ProduceTagsFrom = 9
-
 const (
 	outcomeRefused = 1
 	outcomeRepeat  = 2

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -48,6 +49,8 @@ func (b *broker) onFetch(f replica.Fetch, reply func(replica.FetchAnswer, []reco
 		return
 	}
 	p := parked{f, reply}
+	// One waits for each follower: a newer fetch takes the older one's place.
+	b.parked = slices.DeleteFunc(b.parked, func(old parked) bool { return old.f.From.ID == f.From.ID })
 	b.parked = append(b.parked, p)
 	b.after(parkedMax, func() { b.unpark(f) })
 }

@@ -169,7 +169,7 @@ func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now 
 	b.Place(end, p.epoch)
 	p.producers.Fold(b, now)
 	p.batches = append(p.batches, b)
-	p.unsynced += int64(b.Count())
+	p.unsynced += int64(b.NextOffset() - b.BaseOffset()) // offsets, since a batch without records must be on disk as well
 	q.Result.Base, q.await = end, b.LastOffset()
 	return b
 }
@@ -183,6 +183,15 @@ func (p *Partition) write(now int64) error {
 		return p.fail(err)
 	}
 	if p.unsynced < p.settings.FlushMessages {
+		return nil
+	}
+	return p.sync()
+}
+
+// settle puts on disk what flush.messages has left: no checkpoint may speak of
+// what a power cut can take away.
+func (p *Partition) settle() error {
+	if p.unsynced == 0 {
 		return nil
 	}
 	return p.sync()

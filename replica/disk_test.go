@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // failing lets a test fail the operations of one kind, from a moment on.
@@ -57,5 +59,48 @@ func TestAFailedWriteOrSyncIsFinal(t *testing.T) {
 			r, refusal := b.propose(with(t, plain(), "again; lock-write=x; lock-basis=none"))
 			want(t, "the lock of the lost batch", r, refusal, 5)
 		})
+	}
+}
+
+// TestWhatIsBelowTheHighWatermarkIsOnDisk, batches without a record among it: a
+// repeat by lock-id of an idempotent producer writes one to hold its sequence,
+// and the producer counts on it after a power cut.
+func TestWhatIsBelowTheHighWatermarkIsOnDisk(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	b := open(t, mem)
+	r, refusal := b.propose(with(t, plain(), "v; lock-id=once"))
+	want(t, "first", r, refusal, 0)
+	r, refusal = b.propose(with(t, idempotent(0), "v; lock-id=once"))
+	want(t, "repeat", r, refusal, 0)
+	hw := b.HighWatermark()
+	b = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+	if end := b.End(); end != hw {
+		t.Fatalf("the high watermark was %d, and %d is on disk", hw, end)
+	}
+	r, refusal = b.propose(with(t, idempotent(1), "w"))
+	want(t, "the producer goes on", r, refusal, 2)
+}
+
+// TestNoCheckpointIsAheadOfTheDisk: with flush.messages relaxed the log may lose
+// its tail, and a checkpoint of that tail would speak of what another producer
+// wrote there since.
+func TestNoCheckpointIsAheadOfTheDisk(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	b := open(t, mem)
+	relaxed := settings()
+	relaxed.FlushMessages = 1 << 40
+	b.SetSettings(relaxed)
+	for i := range 3 {
+		r, refusal := b.propose(with(t, idempotent(protocol.Sequence(i)), fmt.Sprintf("v%d; lock-append=x", i)))
+		want(t, "unsynced", r, refusal, i)
+	}
+	var err error
+	b.do(func() { err = b.checkpoint() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
+	if end := b.End(); end != 3 {
+		t.Fatalf("checkpoints were made at 3, and the log on disk ends at %d", end)
 	}
 }

@@ -72,6 +72,9 @@ func (p *Partition) checkpoint() error {
 
 // saveLocks brings the lock base up to the high watermark.
 func (p *Partition) saveLocks() error {
+	if err := p.settle(); err != nil {
+		return err
+	}
 	now := p.opts.NowMs()
 	p.reap(true)
 	for {
@@ -94,6 +97,9 @@ func (p *Partition) saveProducers() error {
 	if end == p.saved {
 		return nil
 	}
+	if err := p.settle(); err != nil {
+		return err
+	}
 	if err := p.log.WriteCheckpoint(producersName, end, p.producers.AppendTo(nil)); err != nil {
 		return fmt.Errorf("checkpoint the producers: %w", err)
 	}
@@ -110,6 +116,10 @@ func (p *Partition) flushFrozen(now int64) {
 	}
 	work := p.locks.Flush(p.HighWatermark(), now)
 	if work == nil {
+		return
+	}
+	if err := p.settle(); err != nil {
+		p.locks.Flushed(err)
 		return
 	}
 	p.flushing = true

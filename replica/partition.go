@@ -27,7 +27,7 @@ type Settings struct {
 	Log             segment.Config
 	Policy          conflict.Policy
 	LogAppendTime   bool
-	FlushMessages   int64 // records that may be unsynced behind an answer; 1 syncs every group
+	FlushMessages   int64 // offsets that may be unsynced behind an answer; 1 syncs every group
 	FlushMs         int64
 	LockRetentionMs int64 // -1 keeps all
 	LockIDRetention int64 // milliseconds
@@ -83,7 +83,7 @@ type Partition struct {
 	batches   []record.Batch  // scratch: what the group appends
 	waiting   []*Proposal     // answers above the high watermark
 	spare     []*Proposal     // the mailbox's other slice
-	unsynced  int64           // records appended since the last sync
+	unsynced  int64           // offsets appended since the last sync; 0: all is on disk
 	saved     protocol.Offset // end at the last producer checkpoint
 	syncedMs  int64           // when housekeeping last synced
 	lockedAt  protocol.Offset // up to where the lock base has folded, at the last checkpoint

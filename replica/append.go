@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -83,18 +84,26 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	case v.Refusal != nil:
 		return p.refuse(q, v.Refusal, v.Await, end)
 	}
-	b := q.Batch
-	if v.Drop != nil {
-		kept, err := b.Keep(v.Keeps, p.opts.Limits)
-		if err != nil {
-			q.Result.Err = fmt.Errorf("leave out repeated records: %w", err)
-			return end
-		}
-		b = kept
+	b, err := p.kept(q.Batch, &v)
+	if err != nil {
+		q.Result.Err = err
+		return end
 	}
 	b = p.place(q, b, end, now)
 	p.locks.Mark(q.Locks, end, v)
 	return b.NextOffset()
+}
+
+// kept is the batch without the records that the verdict drops.
+func (p *Partition) kept(b record.Batch, v *conflict.Verdict) (record.Batch, error) {
+	if v.Drop == nil {
+		return b, nil
+	}
+	b, err := b.Keep(v.Keeps, p.opts.Limits)
+	if err != nil {
+		return b, fmt.Errorf("leave records out: %w", err)
+	}
+	return b, nil
 }
 
 // unreadable is the answer while the lock table's base cannot be read: the
@@ -130,8 +139,7 @@ func (p *Partition) repeated(q *Proposal) bool {
 // refuse leaves no trace but the producer's expectation.
 func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
 	p.producers.Refused(q.Batch)
-	p.locks.Refuse(q.Locks, r, p.opts.NowMs())
-	p.refused.Add(1)
+	p.noteRefusal(q.Locks, r, p.opts.NowMs())
 	q.Result.Refusal, q.await = r, await
 	return end
 }
@@ -166,7 +174,7 @@ func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now 
 		b.StampLogAppendTime(now)
 		q.Result.AppendTimeMs = now
 	}
-	b.Place(end, p.epoch)
+	b.Place(end, p.opts.Epoch)
 	p.producers.Fold(b, now)
 	p.batches = append(p.batches, b)
 	p.unsynced += int64(b.NextOffset() - b.BaseOffset()) // offsets, since a batch without records must be on disk as well

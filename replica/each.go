@@ -24,20 +24,15 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 		q.Result.Err = gap
 		return end
 	}
-	b := q.Batch
-	if v.Drop != nil {
-		kept, err := b.Keep(v.Keeps, p.opts.Limits)
-		if err != nil {
-			q.Result.Err = fmt.Errorf("leave out refused records: %w", err)
-			return end
-		}
-		b = kept
+	b, err := p.kept(q.Batch, &v)
+	if err != nil {
+		q.Result.Err = err
+		return end
 	}
 	for i := range v.Left {
 		v.Left[i].Place(end)
 		if refusal := v.Left[i].Refusal; refusal != nil {
-			p.locks.Refuse(q.Locks, refusal, now)
-			p.refused.Add(1)
+			p.noteRefusal(q.Locks, refusal, now)
 		}
 	}
 	q.Result.Left = v.Left

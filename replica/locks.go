@@ -36,8 +36,14 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 // NoteRefusal records a refusal that was made before the partition was asked:
 // lock headers that break the grammar.
 func (p *Partition) NoteRefusal(r *protocol.Refusal) {
-	p.refused.Add(1)
+	p.refused.Add(1) // before: who is told of the refusal and asks at once must find it
 	p.post(func() { p.locks.Refuse(nil, r, p.opts.NowMs()) })
+}
+
+// noteRefusal records a refusal of the loop's own.
+func (p *Partition) noteRefusal(q *conflict.Request, r *protocol.Refusal, now int64) {
+	p.locks.Refuse(q, r, now)
+	p.refused.Add(1)
 }
 
 // Refusals are the latest refused lock requests, oldest first, and their number

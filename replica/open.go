@@ -21,9 +21,11 @@ func Open(opts Options) (*Partition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log %s: %w", opts.Dir, err)
 	}
-	p := &Partition{opts: opts, log: log, settings: opts.Settings, epoch: opts.Epoch,
-		lockedAt: protocol.None, flushed: make(chan error, 1)}
+	p := &Partition{opts: opts, log: log, settings: opts.Settings, lockedAt: protocol.None, flushed: make(chan error, 1)}
 	if err := p.recover(); err != nil {
+		if p.locks != nil {
+			p.locks.Close()
+		}
 		return nil, fmt.Errorf("fold log %s: %w", opts.Dir, closeAlso(log, err))
 	}
 	return p, nil
@@ -130,13 +132,18 @@ func foldBatch(table *conflict.Coordinator, b record.Batch, limits record.Limits
 	return nil
 }
 
-// Close takes no more proposals, writes the checkpoints and closes the log.
-func (p *Partition) Close() error {
+// stop takes no more proposals and waits for those that are under way.
+func (p *Partition) stop() {
 	p.mail.Lock()
 	p.mail.closed = true
 	p.mail.Unlock()
 	p.loops.Wait()
 	p.reap(true)
+}
+
+// Close takes no more proposals, writes the checkpoints and closes the log.
+func (p *Partition) Close() error {
+	p.stop()
 	defer p.locks.Close()
 	if p.failed != nil {
 		return p.log.Close()
@@ -150,11 +157,7 @@ func (p *Partition) Close() error {
 // Delete closes the partition without checkpoints and takes its locks out of
 // the base. The caller removes the directory.
 func (p *Partition) Delete() error {
-	p.mail.Lock()
-	p.mail.closed = true
-	p.mail.Unlock()
-	p.loops.Wait()
-	p.reap(true)
+	p.stop()
 	p.locks.Close()
 	p.moved()
 	return errors.Join(p.log.Close(), p.opts.Base.Delete(p.opts.ID))

@@ -25,7 +25,6 @@ var (
 // is not a default: the caller fills all.
 type Settings struct {
 	Log             segment.Config
-	Policy          conflict.Policy
 	LogAppendTime   bool
 	FlushMessages   int64 // offsets that may be unsynced behind an answer; 1 syncs every group
 	FlushMs         int64
@@ -41,7 +40,6 @@ type Options struct {
 	ID       protocol.TopicPartition
 	Base     *conflict.Base
 	Budget   *conflict.Budget
-	Files    *segment.Files
 	Epoch    protocol.LeaderEpoch
 	Settings Settings
 	Limits   record.Limits
@@ -58,9 +56,9 @@ type Options struct {
 // partition costs none. Everything that arrives during a write and sync is the
 // next group, so the number of syncs falls as the load rises.
 //
-// The exception to "a group is judged behind the previous sync" was tried and
-// dropped: judging ahead while a sync runs gains a few microseconds of a hundred
-// and needs a second goroutine and an undo.
+// A group is judged when the previous one is on disk. Judging ahead while a sync
+// runs would gain a few microseconds of a hundred, for a second goroutine and an
+// undo.
 type Partition struct {
 	opts Options
 	log  *segment.Log
@@ -76,7 +74,6 @@ type Partition struct {
 
 	// Owned by the loop.
 	settings  Settings
-	epoch     protocol.LeaderEpoch
 	producers *Producers
 	locks     *conflict.Coordinator
 	failed    error

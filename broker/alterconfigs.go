@@ -16,38 +16,54 @@ var _ = serves(protocol.KeyAlterConfigs, (*Server).alterConfigs)
 // name goes back to its default. Its successor is incrementalAlterConfigs.
 func (s *Server) alterConfigs(x *exchange, req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.AlterConfigsResponse](req)
-	ctx, cancel := x.withinDefault()
-	defer cancel()
-	named := tallyOf(req.Resources, replacedResource)
-	for i := range req.Resources {
-		rr := &req.Resources[i]
-		r := replacedResource(rr)
-		var err error
-		switch named.take(r) {
-		case 0:
-			continue
-		case 1:
-			err = s.replaceConfigs(ctx, r, rr.Configs, req.ValidateOnly)
-		default:
-			err = errTwice(r.kind.String(), r.name)
-		}
-		out := kmsg.NewAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = r.kind, r.name
-		out.ErrorCode, out.ErrorMessage = codeOf(err), textOf(err)
-		resp.Resources = append(resp.Resources, out)
+	resource := func(rr *kmsg.AlterConfigsRequestResource) configResource {
+		return configResource{rr.ResourceType, rr.ResourceName}
 	}
-	if err := s.settleChange(ctx, req.ValidateOnly); err != nil {
-		for i := range resp.Resources {
-			if r := &resp.Resources[i]; r.ErrorCode == 0 {
-				r.ErrorCode, r.ErrorMessage = codeOf(err), textOf(err)
-			}
-		}
+	all := alterEach(s, x, req.Resources, resource, req.ValidateOnly,
+		func(ctx context.Context, r configResource, rr *kmsg.AlterConfigsRequestResource) error {
+			return s.replaceConfigs(ctx, r, rr.Configs, req.ValidateOnly)
+		})
+	for _, a := range all {
+		out := kmsg.NewAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = a.kind, a.name
+		out.ErrorCode, out.ErrorMessage = codeOf(a.err), textOf(a.err)
+		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
 }
 
-func replacedResource(rr *kmsg.AlterConfigsRequestResource) configResource {
-	return configResource{rr.ResourceType, rr.ResourceName}
+// altered is what became of one resource.
+type altered struct {
+	configResource
+	err error
+}
+
+// alterEach alters each resource of a request, once, and waits until the changes
+// are in force.
+func alterEach[R any](s *Server, x *exchange, resources []R, resource func(*R) configResource, validateOnly bool,
+	alter func(context.Context, configResource, *R) error) []altered {
+	ctx, cancel := x.withinDefault()
+	defer cancel()
+	var all []altered
+	named := tallyOf(resources, resource)
+	for i := range resources {
+		r := resource(&resources[i])
+		switch named.take(r) {
+		case 0:
+		case 1:
+			all = append(all, altered{r, alter(ctx, r, &resources[i])})
+		default:
+			all = append(all, altered{r, errTwice(r.kind.String(), r.name)})
+		}
+	}
+	if err := s.settleChange(ctx, validateOnly); err != nil {
+		for i := range all {
+			if all[i].err == nil {
+				all[i].err = err
+			}
+		}
+	}
+	return all
 }
 
 func (s *Server) replaceConfigs(ctx context.Context, r configResource, configs []kmsg.AlterConfigsRequestResourceConfig, validateOnly bool) error {

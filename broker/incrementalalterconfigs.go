@@ -17,38 +17,20 @@ var _ = serves(protocol.KeyIncrementalAlterConfigs, (*Server).incrementalAlterCo
 // incrementalAlterConfigs changes the named settings of a resource (KIP-339).
 func (s *Server) incrementalAlterConfigs(x *exchange, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.IncrementalAlterConfigsResponse](req)
-	ctx, cancel := x.withinDefault()
-	defer cancel()
-	named := tallyOf(req.Resources, alteredResource)
-	for i := range req.Resources {
-		rr := &req.Resources[i]
-		r := alteredResource(rr)
-		var err error
-		switch named.take(r) {
-		case 0:
-			continue
-		case 1:
-			err = s.changeConfigs(ctx, r, rr.Configs, req.ValidateOnly)
-		default:
-			err = errTwice(r.kind.String(), r.name)
-		}
+	resource := func(rr *kmsg.IncrementalAlterConfigsRequestResource) configResource {
+		return configResource{rr.ResourceType, rr.ResourceName}
+	}
+	all := alterEach(s, x, req.Resources, resource, req.ValidateOnly,
+		func(ctx context.Context, r configResource, rr *kmsg.IncrementalAlterConfigsRequestResource) error {
+			return s.changeConfigs(ctx, r, rr.Configs, req.ValidateOnly)
+		})
+	for _, a := range all {
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = r.kind, r.name
-		out.ErrorCode, out.ErrorMessage = codeOf(err), textOf(err)
+		out.ResourceType, out.ResourceName = a.kind, a.name
+		out.ErrorCode, out.ErrorMessage = codeOf(a.err), textOf(a.err)
 		resp.Resources = append(resp.Resources, out)
 	}
-	if err := s.settleChange(ctx, req.ValidateOnly); err != nil {
-		for i := range resp.Resources {
-			if r := &resp.Resources[i]; r.ErrorCode == 0 {
-				r.ErrorCode, r.ErrorMessage = codeOf(err), textOf(err)
-			}
-		}
-	}
 	return resp
-}
-
-func alteredResource(rr *kmsg.IncrementalAlterConfigsRequestResource) configResource {
-	return configResource{rr.ResourceType, rr.ResourceName}
 }
 
 // configChange is one change of one setting.

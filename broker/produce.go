@@ -19,7 +19,6 @@ const (
 	zstdFromVersion   = 7 // of Produce (KIP-110)
 	produceServedFrom = 3
 	tooOldBytesMax    = 1 << 20
-	reasonFromVersion = 8 // error_message and record_errors (KIP-467)
 
 	// A request that names more partitions than it can hold batches for costs more
 	// memory than it has bytes. A few that are empty are answered as what they are.

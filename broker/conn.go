@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -189,7 +188,6 @@ func (c *conn) next() (*exchange, error) {
 // readLength waits for a request and reads the length of its frame. From the
 // first byte on the client has a frame's time.
 func (c *conn) readLength() (int, error) {
-	const lengthBytes = 4
 	if c.in.buffered() == 0 {
 		c.readUntil(c.srv.cfg.IdleTimeout)
 		if err := c.in.awaitByte(); err != nil {
@@ -199,18 +197,14 @@ func (c *conn) readLength() (int, error) {
 			return 0, err
 		}
 	}
-	if c.in.buffered() < lengthBytes {
+	if c.in.buffered() < protocol.FrameLengthBytes {
 		c.readUntil(c.srv.cfg.FrameTimeout)
 	}
-	var prefix [lengthBytes]byte
+	var prefix [protocol.FrameLengthBytes]byte
 	if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
 		return 0, within(err)
 	}
-	size := int32(binary.BigEndian.Uint32(prefix[:]))
-	if size <= 0 || size > c.srv.cfg.RequestBytesMax {
-		return 0, &protocol.FrameError{Length: size, Max: c.srv.cfg.RequestBytesMax}
-	}
-	return int(size), nil
+	return protocol.FrameLength(prefix, c.srv.cfg.RequestBytesMax)
 }
 
 // within turns the end of a stream into the end of a stream inside a frame.

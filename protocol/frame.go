@@ -1,12 +1,12 @@
 package protocol
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 )
+
+// FrameLengthBytes is how long the prefix of a frame is: its length, an int32.
+const FrameLengthBytes = 4
 
 // FrameError is a frame length that no frame can have. The stream is lost
 // with it: the connection must be closed.
@@ -27,67 +27,13 @@ func (e *FrameError) Error() string {
 	}
 }
 
-const (
-	frameLengthBytes = 4
-	// A frame is read in steps, each frameGrowth times as long as the one
-	// before, so that memory follows the bytes that came and not the length
-	// that was claimed.
-	frameFirstStep = 64 << 10
-	frameGrowth    = 4
-)
-
-// ReadFrame reads one length-prefixed frame of 1 to limit bytes and returns
-// what follows the prefix. The length is checked before anything is
-// allocated, and never is more allocated than 64 KiB or four times what has
-// arrived, whichever is more. alloc(n) gives n bytes; nil is make. For a frame
-// longer than 64 KiB it is called several times, and only the last answer is
-// kept.
-//
-// io.EOF is a stream that ends between frames, io.ErrUnexpectedEOF one that
-// ends within; a *FrameError is a length that is none.
-func ReadFrame(r *bufio.Reader, limit int32, alloc func(n int) []byte) ([]byte, error) {
-	length, err := readLength(r, limit)
-	if err != nil {
-		return nil, err
-	}
-	if alloc == nil {
-		alloc = func(n int) []byte { return make([]byte, n) }
-	}
-	buf := alloc(min(length, frameFirstStep))
-	for have := 0; ; {
-		n, err := io.ReadFull(r, buf[have:])
-		if err != nil {
-			return nil, within(err)
-		}
-		if have += n; have == length {
-			return buf, nil
-		}
-		next := alloc(min(length, frameGrowth*have))
-		copy(next, buf)
-		buf = next
-	}
-}
-
-func readLength(r *bufio.Reader, limit int32) (int, error) {
-	prefix, err := r.Peek(frameLengthBytes)
-	if err != nil {
-		if len(prefix) > 0 {
-			err = within(err)
-		}
-		return 0, err
-	}
-	length := int32(binary.BigEndian.Uint32(prefix))
+// FrameLength is the length that a frame's prefix claims, 1 to limit, or a
+// *FrameError. It comes before any memory is taken; how memory then follows the
+// bytes that arrive is for the reader, which keeps account of it.
+func FrameLength(prefix [FrameLengthBytes]byte, limit int32) (int, error) {
+	length := int32(binary.BigEndian.Uint32(prefix[:]))
 	if length <= 0 || length > limit {
 		return 0, &FrameError{Length: length, Max: limit}
 	}
-	_, err = r.Discard(frameLengthBytes)
-	return int(length), err
-}
-
-// within turns the end of a stream into the end of a stream inside a frame.
-func within(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return int(length), nil
 }

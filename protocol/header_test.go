@@ -15,7 +15,7 @@ func TestParseHeaderReadsWhatKmsgWrites(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	eachServed(t, func(t *testing.T, api API, version int16) {
 		req := randomRequest(rng, api.Key, version)
-		frame := formatter.AppendRequest(nil, req, 77)[frameLengthBytes:]
+		frame := formatter.AppendRequest(nil, req, 77)[FrameLengthBytes:]
 		h, body, err := ParseHeader(frame)
 		noError(t, err)
 		equal(t, Header{api.Key, version, 77, "client-1", req.IsFlexible()}, h)

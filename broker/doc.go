@@ -4,8 +4,8 @@
 // metrics and configuration into parts.
 //
 // Goroutines: a connection has a reader, which handles its requests in order,
-// and a writer, which sends the answers in the same order as they become ready;
-// Server.Run starts them, the listeners, the reconciler that opens and closes
+// and, while there is an answer to send, a writer, which sends the answers in
+// the same order as they become ready; Server.Run starts the readers, the listeners, the reconciler that opens and closes
 // partitions as the Image says, the housekeeper and the HTTP server, and waits
 // for all of them. A Produce does not hold the reader up: its answer is
 // completed by the partitions' loops. Everything else is answered in the reader.

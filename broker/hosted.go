@@ -183,7 +183,7 @@ func (h *hosted) followTopic(old *topic, it *coordinator.Topic, sameLayers bool,
 	parsed, err := settings.Parse(it.Configs, h.srv.settingLayers()...)
 	if err != nil {
 		h.srv.log.Error("topic settings do not parse; the defaults stand", "topic", it.Name, "error", err)
-		parsed, _ = settings.Parse(nil)
+		parsed = settings.Default()
 	}
 	t := &topic{name: it.Name, id: it.ID, settings: parsed, overrides: it.Configs, partitions: make([]*partition, len(it.Partitions))}
 	if old != nil {

@@ -195,9 +195,7 @@ func CheckLockName(name string) error {
 	return nil
 }
 
-// CheckLockID reports why id cannot be a lock-id, as a *Malformed.
-func CheckLockID(id string) error { return checkID([]byte(id)) }
-
+// checkID reports why id cannot be a lock-id, as a *Malformed.
 func checkID(id []byte) error {
 	switch {
 	case len(id) == 0 || len(id) > LockIDBytesMax:

@@ -149,12 +149,6 @@ func (b *Broker) Stop() {
 	}
 }
 
-// PID is the process's id.
-func (b *Broker) PID() int { return b.cmd.Process.Pid }
-
-// Log is what the process has printed.
-func (b *Broker) Log() string { return b.log.String() }
-
 // CLI runs the lockstep command against the broker.
 func (b *Broker) CLI(stdin string, args ...string) (stdout, stderr string, code int) {
 	b.t.Helper()

@@ -72,7 +72,7 @@ func readAll(t testing.TB, b *Broker, topic string) []*kgo.Record {
 // appends increments that depend on what it has read.
 type counter struct {
 	cl     *kgo.Client // reads, and writes unless each append has a client of its own
-	fresh  func() *kgo.Client
+	fresh  func() (*kgo.Client, error)
 	topic  string
 	values map[string]int
 	read   int64 // the last offset applied
@@ -89,7 +89,10 @@ func newCounter(t testing.TB, b *Broker, topic string) *counter {
 func (c *counter) produce(ctx context.Context, r *kgo.Record) error {
 	cl := c.cl
 	if c.fresh != nil {
-		cl = c.fresh()
+		var err error
+		if cl, err = c.fresh(); err != nil {
+			return err
+		}
 		defer cl.Close()
 	}
 	return cl.ProduceSync(ctx, r).FirstErr()
@@ -172,7 +175,7 @@ func incrementAll(t *testing.T, b *Broker, locks, writers, each int, oneShot boo
 		wg.Go(func() {
 			c := newCounter(t, b, topic)
 			if oneShot { // as kcat does: connect, send one, leave
-				c.fresh = func() *kgo.Client { return oneShotClient(t, b) }
+				c.fresh = func() (*kgo.Client, error) { return oneShotClient(b) }
 			}
 			for i := range each {
 				n, err := c.increment(ctx, fmt.Sprintf("n%d", (w*each+i)%locks))
@@ -209,10 +212,6 @@ func incrementAll(t *testing.T, b *Broker, locks, writers, each int, oneShot boo
 }
 
 // oneShotClient is a producer that is not idempotent and will send one record.
-func oneShotClient(t testing.TB, b *Broker) *kgo.Client {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cl
+func oneShotClient(b *Broker) (*kgo.Client, error) {
+	return kgo.NewClient(kgo.SeedBrokers(b.Addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DisableIdempotentWrite())
 }

@@ -211,7 +211,7 @@ func (h *hosted) open(t *topic, ip coordinator.Partition) *partition {
 	s := h.srv
 	p, err := replica.Open(replica.Options{
 		FS: s.fs, Dir: h.dir(t, ip.Index), ID: protocol.TopicPartition{Topic: t.id, Index: ip.Index},
-		Base: s.base, Budget: s.budget, Epoch: ip.LeaderEpoch,
+		Base: s.base, Budget: s.budget, Self: s.cfg.NodeID, Host: unattended{},
 		Settings: h.partitionSettings(t.settings), Limits: record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax},
 		NowMs: nowMs, Logger: s.log.With("topic", t.name), Synced: s.metrics.synced,
 	})
@@ -219,8 +219,22 @@ func (h *hosted) open(t *topic, ip coordinator.Partition) *partition {
 		s.log.Error("partition stays closed", "topic", t.name, "partition", ip.Index, "error", err)
 		return &partition{index: ip.Index, broken: err, log: s.log}
 	}
+	p.Begin(1)
+	p.Stand(replica.Standing{
+		Leader: s.cfg.NodeID, LeaderEpoch: ip.LeaderEpoch, Replicas: []protocol.BrokerID{s.cfg.NodeID},
+		ISR: []replica.Member{{ID: s.cfg.NodeID, Incarnation: 1}},
+	})
 	return &partition{Partition: p, index: ip.Index, log: s.log.With("topic", t.name)}
 }
+
+// unattended is the Host of partitions that have no other replica.
+type unattended struct{}
+
+func (unattended) Fetch(*replica.Partition, protocol.BrokerID, replica.Fetch) {}
+func (unattended) StopFetch(*replica.Partition)                               {}
+func (unattended) AlterISR(*replica.Partition, replica.ISRChange)             {}
+func (unattended) Resign(*replica.Partition)                                  {}
+func (unattended) RoleChanged(*replica.Partition, *replica.State)             {}
 
 // dir is DATA/logs/TOPIC-INDEX.TOPICID: the name is for people, the id keeps a
 // topic that was deleted and created again apart.

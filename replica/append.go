@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lockstep-log/lockstep/conflict"
@@ -14,8 +15,8 @@ import (
 // for themselves.
 const touchedMax = 16
 
-// append judges a group, writes what is admitted with one write, syncs it, and
-// answers. It is the only place where the log grows.
+// append judges a group, writes what is admitted with one write, has it synced,
+// and answers what is final. It is the only place where a leader's log grows.
 func (p *Partition) append(group []*Proposal) {
 	if len(group) == 0 {
 		return
@@ -33,20 +34,41 @@ func (p *Partition) append(group []*Proposal) {
 	}
 	err := p.write(now)
 	clear(p.batches)
+	unsure := false
 	for _, q := range group {
 		p.answer(q, err)
+		unsure = unsure || q.unsure
 	}
-	p.advance()
+	if unsure {
+		p.confirm(group)
+	}
+	p.work()
 	p.flushFrozen(now)
+}
+
+// confirm has the answers that rest on what is not in the log wait until it is
+// certain that this broker still leads.
+func (p *Partition) confirm(group []*Proposal) {
+	if p.core == nil || p.core.role != RoleLeader {
+		return
+	}
+	round := p.core.Confirm()
+	for _, q := range group {
+		if q.unsure {
+			q.round = round
+		}
+	}
+	p.round.Store(round)
+	p.moved()
 }
 
 // judge decides on q in the contract's order and, if it is admitted, places it
 // at end and lets the folds see it. It returns the end after q.
 func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
 	q.Result = Result{Base: -1, LogStart: p.log.Start(), AppendTimeMs: -1}
-	q.await = protocol.None
-	if p.failed != nil {
-		q.Result.Err = p.failed
+	q.await, q.round, q.unsure = protocol.None, 0, false
+	if err := p.mayAppend(q.Acks); err != nil {
+		q.Result.Err = err
 		return end
 	}
 	if p.repeated(q) {
@@ -55,8 +77,7 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	gap := p.producers.Follows(q.Batch)
 	if q.Locks == nil {
 		if gap != nil {
-			q.Result.Err = gap
-			return end
+			return q.gap(gap, end)
 		}
 		return p.observe(p.place(q, q.Batch, end, now))
 	}
@@ -73,8 +94,7 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	case v.Duplicate:
 		return p.answerRepeat(q, v.FirstOffset, v.Await, gap, end, now)
 	case gap != nil:
-		q.Result.Err = gap
-		return end
+		return q.gap(gap, end)
 	}
 	p.locks.Locks(q.Locks, p.HighWatermark(), &v)
 	switch {
@@ -141,6 +161,7 @@ func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol
 	p.producers.Refused(q.Batch)
 	p.noteRefusal(q.Locks, r, p.opts.NowMs())
 	q.Result.Refusal, q.await = r, await
+	q.unsure = await == protocol.None
 	return end
 }
 
@@ -174,7 +195,7 @@ func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now 
 		b.StampLogAppendTime(now)
 		q.Result.AppendTimeMs = now
 	}
-	b.Place(end, p.opts.Epoch)
+	b.Place(end, p.core.Epoch())
 	p.producers.Fold(b, now)
 	p.batches = append(p.batches, b)
 	p.unsynced += int64(b.NextOffset() - b.BaseOffset()) // offsets, since a batch without records must be on disk as well
@@ -182,7 +203,19 @@ func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now 
 	return b
 }
 
-// write appends the group and syncs it when the topic's flush settings ask for it.
+// mayAppend reports why nothing may be appended, or nil.
+func (p *Partition) mayAppend(acks Acks) error {
+	switch {
+	case p.failed != nil:
+		return p.failed
+	case p.core == nil:
+		return ErrNotLeader
+	}
+	return p.core.MayAppend(acks)
+}
+
+// write appends the group and has it synced when the topic's flush settings ask
+// for it: here, or, where followers are to be heard meanwhile, beside the loop.
 func (p *Partition) write(now int64) error {
 	if len(p.batches) == 0 {
 		return nil
@@ -190,10 +223,49 @@ func (p *Partition) write(now int64) error {
 	if err := p.log.Append(now, p.batches...); err != nil {
 		return p.fail(err)
 	}
-	if p.unsynced < p.settings.FlushMessages {
+	p.core.Appended(coreMs())
+	alone := len(p.core.standing.Replicas) < 2
+	if !alone {
+		p.moved()
+	}
+	switch {
+	case p.unsynced < p.settings.FlushMessages:
+	case alone:
+		if err := p.sync(); err != nil {
+			return err
+		}
+	default:
+		p.syncBeside()
 		return nil
 	}
-	return p.sync()
+	p.core.Synced(p.log.End(), coreMs())
+	return nil
+}
+
+// syncBeside syncs all that was written, while the loop goes on without
+// touching the log.
+func (p *Partition) syncBeside() {
+	p.syncing, p.unsynced = true, 0
+	end := p.log.End()
+	p.loops.Add(1)
+	go func() {
+		defer p.loops.Done()
+		start := time.Now()
+		err := p.log.Sync()
+		if err == nil && p.opts.Synced != nil {
+			p.opts.Synced(time.Since(start).Seconds())
+		}
+		p.note(func() { p.syncedBeside(end, err) })
+	}()
+}
+
+func (p *Partition) syncedBeside(end protocol.Offset, err error) {
+	p.syncing = false
+	if err != nil {
+		_ = p.fail(err)
+	} else {
+		p.core.Synced(end, coreMs())
+	}
 }
 
 // settle puts on disk what flush.messages has left: no checkpoint may speak of
@@ -219,20 +291,25 @@ func (p *Partition) sync() error {
 
 // fail is final. What was in flight is unknown, so the folds are worthless too:
 // every later proposal gets the same error, until the broker starts again and
-// reads what the disk kept.
+// reads what the disk kept. Others may lead meanwhile.
 func (p *Partition) fail(err error) error {
+	if p.failed != nil {
+		return p.failed
+	}
 	p.failed = fmt.Errorf("%w: %w", ErrStorage, err)
 	p.broken.Store(true)
-	p.opts.Logger.Error("partition takes no more writes: its disk has failed",
+	p.opts.Logger.Error("partition takes no more writes: its log has failed",
 		"partition", p.opts.ID.String(), "dir", p.opts.Dir, "error", err)
+	if p.core != nil {
+		p.core.Failed(p.failed, coreMs())
+	}
 	return p.failed
 }
 
-// answer completes q now or puts it behind the high watermark.
+// answer puts q behind the high watermark, or makes its error final.
 func (p *Partition) answer(q *Proposal, err error) {
 	if err != nil && q.Result.Err == nil {
-		q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: err}
-		q.await = protocol.None
+		q.fail(err)
 	}
 	if q.Result.Err != nil {
 		q.await = protocol.None
@@ -240,27 +317,55 @@ func (p *Partition) answer(q *Proposal, err error) {
 	p.waiting = append(p.waiting, q)
 }
 
-// advance moves the high watermark and completes what it has passed. With one
-// replica all that the flush settings let stand is committed.
-func (p *Partition) advance() {
-	if p.failed == nil {
-		if end := p.log.End(); end > p.HighWatermark() {
-			p.highWatermark.Store(int64(end))
-			p.moved()
-		}
+// release completes what has become final.
+func (p *Partition) release() {
+	if len(p.waiting) == 0 {
+		return
 	}
-	hw := p.HighWatermark()
+	hw, synced := p.HighWatermark(), p.core.SyncedEnd()
 	rest := p.waiting[:0]
 	for _, q := range p.waiting {
-		if q.await != protocol.None && q.await >= hw {
-			if p.failed == nil {
-				rest = append(rest, q)
-				continue
-			}
-			q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: p.failed}
+		switch {
+		case q.round > p.confirmed, q.await >= hw && (q.Acks == AcksAll || q.await >= synced):
+			rest = append(rest, q)
+		default:
+			q.Done.Completed(q)
 		}
-		q.Done.Completed(q)
 	}
 	clear(p.waiting[len(rest):])
 	p.waiting = rest
+}
+
+// expire answers what has waited for as long as its writer wanted to.
+func (p *Partition) expire(now int64) {
+	late := func(q *Proposal) bool {
+		if q.deadlineMs == 0 || now < q.deadlineMs {
+			return false
+		}
+		q.fail(ErrTimeout)
+		q.Done.Completed(q)
+		return true
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, late)
+	p.mail.Lock()
+	held := p.mail.proposals
+	p.mail.proposals = nil
+	p.mail.Unlock()
+	held = slices.DeleteFunc(held, late)
+	p.mail.Lock()
+	p.mail.proposals = append(held, p.mail.proposals...)
+	p.mail.Unlock()
+}
+
+// abort answers all that waits: this replica can answer for nothing any more.
+func (p *Partition) abort(err error) {
+	all := p.waiting
+	p.waiting = nil
+	for _, q := range all {
+		if q.Result.Err == nil {
+			q.fail(err)
+		}
+		q.Done.Completed(q)
+	}
+	p.dismiss(err)
 }

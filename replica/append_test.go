@@ -36,16 +36,28 @@ func open(t testing.TB, fs vfs.FS) *bench {
 		t.Fatal(err)
 	}
 	p, err := Open(Options{
-		FS: fs, Dir: "p", ID: protocol.TopicPartition{Topic: protocol.TopicID{1}}, Base: base, Budget: conflict.NewBudget(0),
+		FS: fs, Dir: "p", ID: protocol.TopicPartition{Topic: protocol.TopicID{1}}, Self: 1, Host: alone{}, Base: base, Budget: conflict.NewBudget(0),
 		Settings: settings(), NowMs: func() int64 { return 1_700_000_000_000 }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, fs: fs, base: base, Partition: p}
+	p.Begin(1)
+	p.Stand(Standing{Leader: 1, Replicas: []protocol.BrokerID{1}, ISR: []Member{{1, 1}}})
+	p.do(func() {})
 	t.Cleanup(func() { b.close() })
 	return b
 }
+
+// alone is the Host of a partition that has no other replica.
+type alone struct{}
+
+func (alone) Fetch(*Partition, protocol.BrokerID, Fetch) {}
+func (alone) StopFetch(*Partition)                       {}
+func (alone) AlterISR(*Partition, ISRChange)             {}
+func (alone) Resign(*Partition)                          {}
+func (alone) RoleChanged(*Partition, *State)             {}
 
 func (b *bench) close() {
 	if b.base == nil {

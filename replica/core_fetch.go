@@ -111,6 +111,7 @@ func (c *Core) EpochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, proto
 // leading is what a leader knows beyond the metadata.
 type leading struct {
 	start     protocol.Offset // the log end at which the epoch began
+	end       protocol.Offset // the log end that was last heard of
 	followers []follower      // all other replicas, in their order
 	isr       isrProposals
 
@@ -128,6 +129,17 @@ type follower struct {
 	round      int64           // of the newest answer that it has seen
 }
 
+// appended notes that followers who had everything had it until now: one that
+// waits for more sends no fetch meanwhile.
+func (l *leading) appended(end protocol.Offset, nowMs int64) {
+	for i := range l.followers {
+		if f := &l.followers[i]; f.synced >= l.end {
+			f.caughtUpMs = nowMs
+		}
+	}
+	l.end = end
+}
+
 func (l *leading) follower(id protocol.BrokerID) *follower {
 	i := slices.IndexFunc(l.followers, func(f follower) bool { return f.ID == id })
 	if i < 0 {
@@ -140,6 +152,7 @@ func (l *leading) follower(id protocol.BrokerID) *follower {
 // does not count: they may have to be truncated first.
 func (c *Core) lead(nowMs int64) {
 	c.leading.start = c.o.Log.End()
+	c.leading.end = c.leading.start
 	for _, id := range c.standing.Replicas {
 		if id != c.o.Self.ID {
 			c.leading.followers = append(c.leading.followers,

@@ -41,11 +41,16 @@ func (c *Core) refetch(nowMs int64) {
 	c.fetch(nowMs)
 }
 
+// awaits reports whether an answer is the one that is waited for.
+func (c *Core) awaits(a *FetchAnswer) bool {
+	return c.role == RoleFollower && c.following.waiting && a.Fetch == c.following.asked
+}
+
 // FetchAnswered takes in the leader's answer. One to a fetch that is no longer
 // waited for says nothing any more: the epoch, or the log, has moved on.
 func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
 	w := &c.following
-	if c.role != RoleFollower || !w.waiting || a.Fetch != w.asked {
+	if !c.awaits(&a) {
 		return
 	}
 	w.waiting, w.round = false, max(w.round, a.Round)

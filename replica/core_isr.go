@@ -99,3 +99,18 @@ func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was b
 	caughtUp := f.synced >= c.highWatermark && f.synced >= c.leading.start
 	return f.Member, f.Incarnation > 0 && caughtUp && !silent, false
 }
+
+// isrMayChange reports whether time alone may change the ISR, or a proposal
+// waits to be repeated.
+func (c *Core) isrMayChange(nowMs int64) bool {
+	if len(c.leading.isr.maybe) > 0 || c.leading.isr.retryMs > nowMs {
+		return true
+	}
+	for i := range c.leading.followers {
+		f := &c.leading.followers[i]
+		if c.standing.inSync(f.ID) && f.synced < c.o.Log.End() {
+			return true
+		}
+	}
+	return false
+}

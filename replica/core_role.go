@@ -177,8 +177,11 @@ func (c *Core) restand(nowMs int64) {
 
 // Appended says that the log's end has moved.
 func (c *Core) Appended(nowMs int64) {
-	if c.role == RoleFollower {
+	switch c.role {
+	case RoleFollower:
 		c.followWatermark()
+	case RoleLeader:
+		c.leading.appended(c.o.Log.End(), nowMs)
 	}
 }
 
@@ -223,6 +226,18 @@ func (c *Core) Tick(nowMs int64) {
 	}
 }
 
+// Restless reports whether something waits for a Tick.
+func (c *Core) Restless(nowMs int64) bool {
+	switch c.role {
+	case RoleLeader:
+		return c.isrMayChange(nowMs)
+	case RoleOffline:
+		return c.resignMs > 0
+	}
+	w := &c.following
+	return w.retryMs > nowMs-c.o.RetryMs && !w.waiting && !w.cutting
+}
+
 // Failed says that the log can no longer be written or read. It is final.
 func (c *Core) Failed(err error, nowMs int64) {
 	if c.role == RoleOffline {
@@ -237,6 +252,7 @@ func (c *Core) Failed(err error, nowMs int64) {
 // resign asks to be rid of what an offline replica must not be: leader, or in sync.
 func (c *Core) resign(nowMs int64) {
 	if !c.known || c.standing.Leader != c.o.Self.ID && !slices.Contains(c.standing.ISR, c.o.Self) {
+		c.resignMs = 0
 		return
 	}
 	c.resignMs = nowMs + c.o.RetryMs

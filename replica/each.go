@@ -21,8 +21,7 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 		q.Result.Left, q.await = v.Left, v.Await
 		return end
 	case gap != nil:
-		q.Result.Err = gap
-		return end
+		return q.gap(gap, end)
 	}
 	b, err := p.kept(q.Batch, &v)
 	if err != nil {
@@ -37,7 +36,7 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 	}
 	q.Result.Left = v.Left
 	if b.Count() == 0 && b.ProducerID() == protocol.NoProducer {
-		q.await = v.Await
+		q.await, q.unsure = v.Await, v.Await == protocol.None
 		return end
 	}
 	b = p.place(q, b, end, now)

@@ -20,10 +20,14 @@ func (p *Partition) Housekeep() (err error) {
 }
 
 func (p *Partition) housekeep() error {
+	p.tick()
 	if p.failed != nil {
 		return nil
 	}
 	now := p.opts.NowMs()
+	if err := p.followStart(); err != nil {
+		return err
+	}
 	if p.unsynced > 0 && now-p.syncedMs >= p.settings.FlushMs {
 		if err := p.sync(); err != nil {
 			return err
@@ -104,7 +108,20 @@ func (p *Partition) saveProducers() error {
 		return fmt.Errorf("checkpoint the producers: %w", err)
 	}
 	p.saved = end
+	if err := p.log.WriteCheckpoint(committedName, p.HighWatermark(), nil); err != nil {
+		return fmt.Errorf("note the high watermark: %w", err)
+	}
 	return nil
+}
+
+// followStart raises a follower's log start to its leader's, as far as the log
+// is committed here.
+func (p *Partition) followStart() error {
+	to := min(p.startAt, p.HighWatermark())
+	if p.core == nil || p.core.role != RoleFollower || to <= p.log.Start() {
+		return nil
+	}
+	return p.deleteBefore(to)
 }
 
 // flushFrozen writes a retired generation of the lock table to its base, beside
@@ -167,6 +184,8 @@ func (p *Partition) DeleteBefore(o protocol.Offset) (start protocol.Offset, err 
 		switch {
 		case p.failed != nil:
 			err = p.failed
+		case p.core == nil || p.core.role != RoleLeader:
+			err = ErrNotLeader
 		case o < 0 || o > hw:
 			err = ErrOffsetOutOfRange
 		case o <= p.log.Start():
@@ -198,8 +217,11 @@ func (p *Partition) deleteBefore(o protocol.Offset) error {
 // SetSettings takes the topic's new settings into force.
 func (p *Partition) SetSettings(s Settings) {
 	p.do(func() {
-		p.settings = s
+		p.settings, p.opts.Settings = s, s
 		p.log.SetConfig(s.Log)
+		if p.core != nil {
+			p.core.SetMinInsync(s.MinInsync)
+		}
 		p.locks.SetRetention(s.LockRetentionMs, s.LockIDRetention)
 	})
 }

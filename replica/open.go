@@ -6,12 +6,15 @@ import (
 
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
 // producersName is the name of the producer table's checkpoints.
 const producersName = "producers"
+
+// committedName is the name of the checkpoints that are at a high watermark and
+// hold nothing else.
+const committedName = "committed"
 
 // Open recovers the partition's log and folds it. What the checkpoints cover is
 // not read again; a checkpoint that is missing, damaged or ahead of the log is
@@ -22,6 +25,7 @@ func Open(opts Options) (*Partition, error) {
 		return nil, fmt.Errorf("open log %s: %w", opts.Dir, err)
 	}
 	p := &Partition{opts: opts, log: log, settings: opts.Settings, lockedAt: protocol.None, flushed: make(chan error, 1)}
+	p.state.Store(unborn)
 	if err := p.recover(); err != nil {
 		if p.locks != nil {
 			p.locks.Close()
@@ -50,19 +54,16 @@ func (p *Partition) recover() error {
 	if err != nil {
 		return err
 	}
-	now := p.opts.NowMs()
-	err = p.log.Scan(max(p.log.Start(), min(producersAt, locksAt)), end, func(b record.Batch) error {
-		if b.LastOffset() >= producersAt {
-			p.producers.Fold(b, now)
-		}
-		if b.LastOffset() >= locksAt {
-			return p.refold(b, end, now)
-		}
-		return nil
-	})
 	p.saved = producersAt
-	p.highWatermark.Store(int64(end))
-	return err
+	p.highWatermark.Store(int64(min(max(p.committedBefore(end), locksAt, p.log.Start()), end)))
+	return p.fold(producersAt, locksAt, end)
+}
+
+// committedBefore is the newest high watermark that an earlier start noted: how
+// far the log was committed for certain.
+func (p *Partition) committedBefore(end protocol.Offset) protocol.Offset {
+	at, _, _ := p.log.ReadCheckpoint(committedName, end)
+	return at
 }
 
 // openProducers returns the offset from which the producer table is to be folded.
@@ -102,42 +103,16 @@ func (p *Partition) openLocks(end protocol.Offset) (protocol.Offset, error) {
 	return c.Applied() + 1, nil
 }
 
-// refold folds a batch that the base does not have, and keeps the window within
-// its budget on the way.
-func (p *Partition) refold(b record.Batch, end protocol.Offset, now int64) error {
-	if err := foldBatch(p.locks, b, p.opts.Limits); err != nil {
-		return err
-	}
-	work := p.locks.Flush(end, now)
-	if work == nil {
-		return nil
-	}
-	err := work()
-	p.locks.Flushed(err)
-	return err
-}
-
-// foldBatch opens a batch only when the table needs to see its records.
-func foldBatch(table *conflict.Coordinator, b record.Batch, limits record.Limits) error {
-	if !conflict.NeedsRecords(b) {
-		table.Fold(b, nil)
-		return nil
-	}
-	recs, err := b.Open(limits)
-	if err != nil {
-		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
-	}
-	defer recs.Release()
-	table.Fold(b, &recs)
-	return nil
-}
-
 // stop takes no more proposals and waits for those that are under way.
 func (p *Partition) stop() {
 	p.mail.Lock()
 	p.mail.closed = true
 	p.mail.Unlock()
 	p.loops.Wait()
+	if p.core != nil && p.core.role == RoleFollower {
+		p.opts.Host.StopFetch(p)
+	}
+	p.abort(ErrNotLeader)
 	p.reap(true)
 }
 

@@ -19,12 +19,16 @@ var (
 	ErrNotLeader = errors.New("this broker does not lead the partition")
 	// ErrStorage: a write or sync of the partition's disk failed; the replica takes no more writes.
 	ErrStorage = errors.New("the partition's disk has failed")
+	// ErrTimeout: not every in-sync replica had the batch in time. It may be in
+	// the log all the same.
+	ErrTimeout = errors.New("the in-sync replicas did not take the batch in time")
 )
 
 // Settings are what a partition takes from its topic. The zero value of a field
 // is not a default: the caller fills all.
 type Settings struct {
 	Log             segment.Config
+	MinInsync       int // min.insync.replicas
 	LogAppendTime   bool
 	FlushMessages   int64 // offsets that may be unsynced behind an answer; 1 syncs every group
 	FlushMs         int64
@@ -38,130 +42,76 @@ type Options struct {
 	FS       vfs.FS
 	Dir      string
 	ID       protocol.TopicPartition
+	Self     protocol.BrokerID
+	Host     Host // may be nil for a partition that is only looked at
 	Base     *conflict.Base
 	Budget   *conflict.Budget
-	Epoch    protocol.LeaderEpoch
 	Settings Settings
 	Limits   record.Limits
-	NowMs    func() int64
+	// LagMaxMs is replica.lag.time.max.ms; default as in CoreOptions.
+	LagMaxMs int64
+	NowMs    func() int64 // the time of day
 	Logger   *slog.Logger
 	Synced   func(seconds float64) // told of each sync that the log makes; may be nil
 }
 
-// Partition is one broker's copy of one partition.
+// Partition is one broker's copy of one partition: a Core, the log and the folds
+// that it rules over, and the loop that does what it asks for.
 //
 //	Propose ─► mailbox ─► loop: judge each ─► one write ─► one sync ─► high watermark ─► Done
+//	a follower's fetch ─► mailbox ─► loop: it has synced up to there ──────┘
+//	a leader's answer  ─► mailbox ─► loop: check, write, fold, sync ─► next fetch
 //
 // The loop is a goroutine that lives while the mailbox holds anything: an idle
 // partition costs none. Everything that arrives during a write and sync is the
 // next group, so the number of syncs falls as the load rises.
 //
-// A group is judged when the previous one is on disk. Judging ahead while a sync
-// runs would gain a few microseconds of a hundred, for a second goroutine and an
-// undo.
+// A leader with followers syncs beside its loop, so that their fetches are heard
+// meanwhile and they sync at the same time as it does. A group is judged when
+// the previous one is on disk: judging ahead while a sync runs would gain a few
+// microseconds of a hundred, for an undo.
+//
+// A partition serves nobody until Begin and Stand have told it that its broker
+// is registered, and what the metadata shows.
 type Partition struct {
 	opts Options
 	log  *segment.Log
 
-	mail struct {
-		sync.Mutex
-		proposals []*Proposal
-		tasks     []func()
-		running   bool // a loop goroutine exists
-		closed    bool
-	}
-	loops sync.WaitGroup // the loop and the base writes that it starts
+	mail  mail
+	loops sync.WaitGroup // the loop, and the syncs and base writes that it starts
 
 	// Owned by the loop.
+	core      *Core // nil before Begin
+	standing  *Standing
 	settings  Settings
 	producers *Producers
 	locks     *conflict.Coordinator
 	failed    error
 	batches   []record.Batch  // scratch: what the group appends
+	inbox     []record.Batch  // what came from the leader
 	waiting   []*Proposal     // answers above the high watermark
+	confirmed int64           // the newest round that is certain
 	spare     []*Proposal     // the mailbox's other slice
-	unsynced  int64           // offsets appended since the last sync; 0: all is on disk
+	syncing   bool            // a sync runs beside the loop: the log is not to be touched
+	unsynced  int64           // offsets appended since the last sync began; 0: all is on disk
 	saved     protocol.Offset // end at the last producer checkpoint
 	syncedMs  int64           // when housekeeping last synced
 	lockedAt  protocol.Offset // up to where the lock base has folded, at the last checkpoint
+	startAt   protocol.Offset // the leader's log start, when it is above ours
 	flushing  bool            // a base write is under way
 	flushed   chan error      // its result
 
+	state         atomic.Pointer[State]
 	highWatermark atomic.Int64
+	round         atomic.Int64
+	restless      atomic.Bool   // the core waits for time to pass
 	broken        atomic.Bool   // mirrors failed, for readers
 	refused       atomic.Uint64 // lock requests refused
 	watchers      watchers
 }
 
-// Propose hands q to the loop. q.Done is called once, from the loop.
-func (p *Partition) Propose(q *Proposal) {
-	p.mail.Lock()
-	if p.mail.closed {
-		p.mail.Unlock()
-		q.Result = Result{Base: -1, LogStart: -1, AppendTimeMs: -1, Err: ErrNotLeader}
-		q.Done.Completed(q)
-		return
-	}
-	p.mail.proposals = append(p.mail.proposals, q)
-	p.wakeLoop()
-}
-
-// do runs f in the loop and waits for it. It reports false when the partition
-// is closed and f was not run.
-func (p *Partition) do(f func()) bool {
-	done := make(chan struct{})
-	if !p.post(func() { f(); close(done) }) {
-		return false
-	}
-	<-done
-	return true
-}
-
-// post has f run in the loop, unless the partition is closed.
-func (p *Partition) post(f func()) bool {
-	p.mail.Lock()
-	if p.mail.closed {
-		p.mail.Unlock()
-		return false
-	}
-	p.mail.tasks = append(p.mail.tasks, f)
-	p.wakeLoop()
-	return true
-}
-
-// wakeLoop starts the loop if none runs, and releases the mailbox.
-func (p *Partition) wakeLoop() {
-	start := !p.mail.running
-	if start {
-		p.mail.running = true
-		p.loops.Add(1)
-	}
-	p.mail.Unlock()
-	if start {
-		go p.loop()
-	}
-}
-
-func (p *Partition) loop() {
-	defer p.loops.Done()
-	for {
-		p.mail.Lock()
-		group, tasks := p.mail.proposals, p.mail.tasks
-		if len(group) == 0 && len(tasks) == 0 {
-			p.mail.running = false
-			p.mail.Unlock()
-			return
-		}
-		p.mail.proposals, p.mail.tasks = p.spare[:0], nil
-		p.mail.Unlock()
-		p.append(group)
-		for _, task := range tasks {
-			task()
-		}
-		clear(group)
-		p.spare = group
-	}
-}
+// State is what the replica is at present.
+func (p *Partition) State() *State { return p.state.Load() }
 
 // HighWatermark is the offset below which records are committed and may be read.
 func (p *Partition) HighWatermark() protocol.Offset {
@@ -174,14 +124,63 @@ func (p *Partition) Start() protocol.Offset { return p.log.Start() }
 // End is the log end offset.
 func (p *Partition) End() protocol.Offset { return p.log.End() }
 
-// Log gives readers the log. What they read they bound by the high watermark.
+// Log gives readers the log. What they read they bound by the high watermark,
+// unless they are followers.
 func (p *Partition) Log() *segment.Log { return p.log }
 
-// Epoch is the leader epoch that this replica writes with.
-func (p *Partition) Epoch() protocol.LeaderEpoch { return p.opts.Epoch }
+// Epoch is the newest leader epoch that this replica knows of; -1 before any.
+func (p *Partition) Epoch() protocol.LeaderEpoch { return p.State().Epoch }
+
+// Round is what a leader's answer to a follower's fetch carries, see Core.Confirm.
+func (p *Partition) Round() int64 { return p.round.Load() }
 
 // ID names the partition.
 func (p *Partition) ID() protocol.TopicPartition { return p.opts.ID }
 
 // Failed reports whether the partition's disk has failed.
 func (p *Partition) Failed() bool { return p.broken.Load() }
+
+// CommittedEnd is the answer to ListOffsets for the latest offset (KIP-207).
+func (p *Partition) CommittedEnd() (protocol.Offset, error) {
+	switch st := p.State(); {
+	case st.Role == RoleOffline:
+		return protocol.None, ErrStorage
+	case st.Role != RoleLeader:
+		return protocol.None, ErrNotLeader
+	case !st.Settled:
+		return protocol.None, ErrOffsetNotAvailable
+	}
+	return p.HighWatermark(), nil
+}
+
+// EpochEnd answers OffsetForLeaderEpoch, as Core.EpochEnd.
+func (p *Partition) EpochEnd(asked protocol.LeaderEpoch) (e protocol.LeaderEpoch, end protocol.Offset, err error) {
+	e, end, err = -1, protocol.None, ErrNotLeader
+	p.ask(func() {
+		if p.core != nil {
+			e, end, err = p.core.EpochEnd(asked)
+		}
+	})
+	return e, end, err
+}
+
+// Followers lists a leader's followers; nil when this broker does not lead.
+func (p *Partition) Followers() (all []FollowerState) {
+	p.ask(func() {
+		if p.core != nil {
+			all = p.core.Followers()
+		}
+	})
+	return all
+}
+
+// ask runs f, which must not touch the log, in the loop and waits for it,
+// unless the partition is closed.
+func (p *Partition) ask(f func()) bool {
+	done := make(chan struct{})
+	if !p.note(func() { f(); close(done) }) {
+		return false
+	}
+	<-done
+	return true
+}

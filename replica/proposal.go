@@ -27,10 +27,28 @@ type Proposal struct {
 	// left out of the batch and the others are written. It has no meaning
 	// without Locks.
 	PerAppend bool
+	// TimeoutMs is how long the answer may wait; 0 is for ever.
+	TimeoutMs int64
 
 	Result Result
 
-	await protocol.Offset // the answer may be sent when the high watermark is above this
+	await      protocol.Offset // the answer may be sent when the high watermark is above this,
+	round      int64           // and this round of leadership is confirmed
+	unsure     bool            // the answer rests on what is not in the log
+	deadlineMs int64           // 0: there is none
+}
+
+// fail makes the answer an error.
+func (q *Proposal) fail(err error) {
+	q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: err}
+	q.await = protocol.None
+}
+
+// gap is the answer to a sequence that does not follow: a leader that was
+// deposed and does not know it would see gaps where there are none.
+func (q *Proposal) gap(err error, end protocol.Offset) protocol.Offset {
+	q.Result.Err, q.unsure = err, true
+	return end
 }
 
 // Completer is told, once, that a proposal's result is final. It is called from

@@ -2,15 +2,19 @@ package replica
 
 import "sync"
 
-// Watcher is woken when any partition that it watches has moved: its high
-// watermark, its start or its leadership. One Watcher serves one waiting fetch.
+// Waker is woken when a partition that it watches has moved: its high watermark,
+// its start, its state, its round or, where it is led with followers, its end.
+// Wake is called from the partition's loop and must not block.
+type Waker interface{ Wake() }
+
+// Watcher is a Waker for one waiting fetch, of however many partitions.
 type Watcher struct{ C chan struct{} }
 
 // NewWatcher returns a Watcher that nothing has woken.
 func NewWatcher() *Watcher { return &Watcher{C: make(chan struct{}, 1)} }
 
-// wake never blocks: one pending wake says all.
-func (w *Watcher) wake() {
+// Wake never blocks: one pending wake says all.
+func (w *Watcher) Wake() {
 	select {
 	case w.C <- struct{}{}:
 	default:
@@ -21,23 +25,23 @@ func (w *Watcher) wake() {
 type watchers struct {
 	mu struct {
 		sync.Mutex
-		set map[*Watcher]struct{}
+		set map[Waker]struct{}
 	}
 }
 
 // Watch adds w. Take it before the read whose outcome decides whether to wait,
 // or a move in between is missed.
-func (p *Partition) Watch(w *Watcher) {
+func (p *Partition) Watch(w Waker) {
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
 	if p.watchers.mu.set == nil {
-		p.watchers.mu.set = map[*Watcher]struct{}{}
+		p.watchers.mu.set = map[Waker]struct{}{}
 	}
 	p.watchers.mu.set[w] = struct{}{}
 }
 
 // Unwatch removes w.
-func (p *Partition) Unwatch(w *Watcher) {
+func (p *Partition) Unwatch(w Waker) {
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
 	delete(p.watchers.mu.set, w)
@@ -47,6 +51,6 @@ func (p *Partition) moved() {
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
 	for w := range p.watchers.mu.set {
-		w.wake()
+		w.Wake()
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -304,7 +306,7 @@ func TestPartitionsLoseNothingThroughElectionsAndPowerCuts(t *testing.T) {
 	for i := range written {
 		writers.Go(func() { written[i] = c.count(fmt.Sprintf("w%d", i), stop) })
 	}
-	for range 40 {
+	for range rounds(40) {
 		time.Sleep(time.Duration(10+rng.IntN(40)) * time.Millisecond)
 		id := protocol.BrokerID(1 + rng.IntN(3))
 		if rng.IntN(2) == 0 {
@@ -398,4 +400,12 @@ func (c *cluster) compare(t *testing.T, written [][]protocol.Offset) {
 	if total == 0 {
 		t.Error("nothing was written")
 	}
+}
+
+// rounds is how many faults a test lives through: LOCKSTEP_ROUNDS asks for more.
+func rounds(n int) int {
+	if more, err := strconv.Atoi(os.Getenv("LOCKSTEP_ROUNDS")); err == nil {
+		return more
+	}
+	return n
 }

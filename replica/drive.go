@@ -150,7 +150,7 @@ func (p *Partition) changeRole() {
 	switch role := p.core.Role(); role {
 	case RoleLeader:
 		p.opts.Host.StopFetch(p)
-		p.opts.Logger.Info("partition is led here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
+		p.opts.Logger.Debug("partition is led here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
 			"from", p.log.End(), "high watermark", p.HighWatermark())
 		return
 	case RoleOffline:
@@ -160,7 +160,7 @@ func (p *Partition) changeRole() {
 		p.opts.Host.StopFetch(p)
 		p.abort(p.failed)
 	default:
-		p.opts.Logger.Info("partition is followed here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
+		p.opts.Logger.Debug("partition is followed here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
 			"leader", p.core.Leader(), "end", p.log.End())
 		p.abort(ErrNotLeader)
 	}

@@ -55,6 +55,8 @@ var doors = []door{
 		"only a command line meets a terminal"},
 	{"github.com/IBM/sarama", nil, []string{"test"},
 		"a foreign client, to be tested against"},
+	{"github.com/anishathalye/porcupine", []string{"test"}, nil,
+		"histories are judged beside the product, not in it"},
 	{"github.com/segmentio/kafka-go", nil, []string{"test"},
 		"a foreign client, to be tested against"},
 }

@@ -1,0 +1,91 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Disk is a small ext4 in a file, mounted for one node.
+type Disk struct {
+	image, Mount string
+}
+
+// fsIocShutdown is ext4's ioctl that stops a file system at once; with
+// withoutFlush what was not synced is lost, as when the power goes.
+const (
+	fsIocShutdown = 0x8004587d
+	withoutFlush  = 2
+)
+
+// newDisk makes and mounts a file system of so many bytes under dir. An error
+// says what the machine does not permit.
+func newDisk(dir string, bytes int64) (*Disk, error) {
+	d := &Disk{filepath.Join(dir, "disk.image"), filepath.Join(dir, "disk")}
+	if err := os.MkdirAll(d.Mount, 0o755); err != nil {
+		return nil, err
+	}
+	if err := command("truncate", "-s", strconv.FormatInt(bytes, 10), d.image); err != nil {
+		return nil, err
+	}
+	if err := command("mkfs.ext4", "-q", "-m", "0", d.image); err != nil {
+		return nil, err
+	}
+	return d, d.mount()
+}
+
+func (d *Disk) mount() error { return command("mount", "-o", "loop", d.image, d.Mount) }
+
+// CutPower stops the file system: from now on every write and sync of it fails,
+// and what was not synced is gone. The processes that use it live on.
+func (d *Disk) CutPower() error {
+	fd, err := unix.Open(d.Mount, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.IoctlSetPointerInt(fd, fsIocShutdown, withoutFlush)
+}
+
+// PowerOn mounts the file system again, as it was on disk. Nobody may use it.
+func (d *Disk) PowerOn() error {
+	return errors.Join(command("umount", d.Mount), d.mount())
+}
+
+const ballast = "ballast"
+
+// Fill leaves no room on the file system.
+func (d *Disk) Fill() error {
+	f, err := os.Create(filepath.Join(d.Mount, ballast))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var size int64
+	for step := int64(64 << 20); step >= 4096; {
+		switch err := unix.Fallocate(int(f.Fd()), 0, size, step); {
+		case errors.Is(err, unix.ENOSPC):
+			step /= 2
+		case err != nil:
+			return fmt.Errorf("fill %s: %w", d.Mount, err)
+		default:
+			size += step
+		}
+	}
+	return nil
+}
+
+// Empty gives the room back.
+func (d *Disk) Empty() error {
+	err := os.Remove(filepath.Join(d.Mount, ballast))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (d *Disk) unmount() error { return command("umount", "-l", d.Mount) }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,13 +32,34 @@ type Config struct {
 	Listeners []Listener // at least one
 	HTTPAddr  string     // "" = no HTTP
 
-	Etcd []string // endpoints of an outside etcd; empty = embedded
+	// InterBroker names the listener by which the other brokers reach this one and
+	// it reaches them; all brokers of a cluster must have it. "" = the first.
+	InterBroker string
 
-	Topics                   []NewTopic // to be there before the broker is ready
-	AutoCreateTopics         bool
-	NumPartitions            int32 // of a topic created without a count; default 1
-	DefaultReplicationFactor int16 // default 1
-	TopicDefaults            map[string]string
+	Etcd []string // endpoints of an outside etcd; empty = embedded
+	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
+	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
+	EtcdPeers map[protocol.BrokerID]string
+	// SessionTimeout is how long a silent broker counts as live; default 2 s. A
+	// process that died is noticed sooner, by its refused connections.
+	SessionTimeout time.Duration
+	// LagTimeMax is replica.lag.time.max.ms: how long a replica may lag behind and
+	// stay in sync. Default 2.5 s: a link that is cut holds writes up for no longer.
+	LagTimeMax time.Duration
+	// LeaveTimeout bounds how long a broker that stops waits until others lead in
+	// its place; default 5 s.
+	LeaveTimeout time.Duration
+
+	Topics           []NewTopic // to be there before the broker is ready
+	AutoCreateTopics bool
+	NumPartitions    int32 // of a topic created without a count; default 1
+	// DefaultReplicationFactor is of a topic created without one. Default: as many
+	// as there are EtcdPeers, up to 3; or 1.
+	DefaultReplicationFactor int16
+	// TopicDefaults are settings of topics that do not set them. Where the default
+	// replication factor is 3 or more, min.insync.replicas is 2 unless it is set:
+	// what was acknowledged with acks=all then outlives any one broker.
+	TopicDefaults map[string]string
 
 	Groups GroupConfig
 
@@ -63,7 +86,10 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.NodeID, 1)
 	orDefault(&c.Version, "dev")
 	orDefault(&c.NumPartitions, 1)
-	orDefault(&c.DefaultReplicationFactor, 1)
+	orDefault(&c.DefaultReplicationFactor, int16(max(1, min(len(c.EtcdPeers), replicasByDefault))))
+	orDefault(&c.SessionTimeout, 2*time.Second)
+	orDefault(&c.LagTimeMax, 2500*time.Millisecond)
+	orDefault(&c.LeaveTimeout, 5*time.Second)
 	orDefault(&c.RequestBytesMax, 100<<20)
 	orDefault(&c.FramesBytesMax, 512<<20)
 	orDefault(&c.DecompressedMax, 64<<20)
@@ -74,10 +100,30 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
 	orDefault(&c.HousekeepInterval, 5*time.Second)
 	c.Groups = c.Groups.withDefaults()
+	if len(c.Listeners) > 0 {
+		orDefault(&c.InterBroker, c.Listeners[0].Name)
+	}
+	c.TopicDefaults = withMinInsync(c.TopicDefaults, c.DefaultReplicationFactor)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
 	return c
+}
+
+// replicasByDefault is how many replicas a topic gets in a cluster that has as
+// many brokers: with one gone, two still agree.
+const replicasByDefault = 3
+
+const minInsyncName = "min.insync.replicas"
+
+// withMinInsync adds the default that follows from the replication factor.
+func withMinInsync(defaults map[string]string, replicas int16) map[string]string {
+	if _, set := defaults[minInsyncName]; set || replicas < replicasByDefault {
+		return defaults
+	}
+	with := map[string]string{minInsyncName: "2"}
+	maps.Copy(with, defaults)
+	return with
 }
 
 func orDefault[T comparable](v *T, def T) {
@@ -94,6 +140,9 @@ func (c Config) validate() error {
 	if len(c.Listeners) == 0 {
 		return errors.New("no listener is set")
 	}
+	if err := c.validatePeers(); err != nil {
+		return err
+	}
 	if c.FramesBytesMax < 2*int64(c.RequestBytesMax) {
 		return fmt.Errorf("the budget of %d bytes for all requests is less than two requests of the largest size, %d", c.FramesBytesMax, c.RequestBytesMax)
 	}
@@ -101,6 +150,22 @@ func (c Config) validate() error {
 		return err
 	}
 	return checkTopicDefaults(c.TopicDefaults)
+}
+
+func (c Config) validatePeers() error {
+	if !slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Name == c.InterBroker }) {
+		return fmt.Errorf("the listener %q, which the other brokers are to use, is none of the listeners", c.InterBroker)
+	}
+	if len(c.EtcdPeers) == 0 {
+		return nil
+	}
+	if len(c.Etcd) > 0 {
+		return errors.New("an outside etcd and etcd peers are both set; they exclude each other")
+	}
+	if _, ok := c.EtcdPeers[c.NodeID]; !ok {
+		return fmt.Errorf("the etcd peers name the nodes %v, and this is node %d", slices.Sorted(maps.Keys(c.EtcdPeers)), c.NodeID)
+	}
+	return nil
 }
 
 // advertised completes what clients are told from the address that was bound.

@@ -2,10 +2,8 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -17,7 +15,6 @@ import (
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
@@ -25,16 +22,34 @@ import (
 // openersMax bounds how many partitions are opened side by side.
 const openersMax = 4
 
-// hosted is the set of partitions that this broker holds. One goroutine, run,
-// makes it follow the Image; everyone else reads the snapshot.
+// hosted is the set of partitions that this broker holds a replica of. One
+// goroutine, run, makes it follow the Image; everyone else reads the snapshot.
+//
+//	open ──────────────► begun ──────────────────► stands
+//	the log is folded    the broker is registered  the partition knows its
+//	                                               leader, and follows or leads
 type hosted struct {
-	srv *Server
-	now atomic.Pointer[shelf]
+	srv  *Server
+	now  atomic.Pointer[shelf]
+	host replica.Host
 
-	// Owned by run; settled is for those who wait for it.
+	// registered is the incarnation in which this process registered first; 0
+	// before. Only then may partitions begin.
+	registered atomic.Int64
+	kicked     chan struct{} // holds one signal at most: look again
+
+	// Owned by run.
+	kept  *keptLogs
+	life  int64              // the incarnation that the partitions were told of
+	image *coordinator.Image // that was followed last
+
+	closedClean bool // close has closed all, and nothing had failed
+
+	// settled is run's, for those who wait for it.
 	settled struct {
 		sync.Mutex
-		revision int64
+		revision int64         // of the image that was followed last
+		began    int64         // the incarnation that the partitions have begun in; 0: none
 		moved    chan struct{} // closed and replaced when revision rises
 	}
 }
@@ -48,6 +63,7 @@ type shelf struct {
 
 // topic is one topic's partitions on this broker and what they share.
 type topic struct {
+	of         *coordinator.Topic // as the image has it
 	name       string
 	id         protocol.TopicID
 	settings   settings.Topic
@@ -60,25 +76,25 @@ type topic struct {
 type partition struct {
 	*replica.Partition
 	index  int32
-	broken error // set instead of Partition when the log would not open
+	broken error // set instead of Partition when the log would not open, or is lost
 	log    *slog.Logger
-	hurt   atomic.Pointer[error] // damage found while reading
+
+	stood int32 // the partition epoch that it was told last; -1: none. Owned by the reconciler.
 }
 
-// damaged notes what a reader found. The partition is not read from again until
-// the broker starts anew: damage is never served, and never skipped.
-func (p *partition) damaged(err error) {
-	if p.hurt.CompareAndSwap(nil, &err) {
-		p.log.Error("partition is damaged and is not read from any more", "partition", p.index, "error", err)
-	}
-}
+// damaged notes what a reader found: the replica goes offline until the broker
+// starts anew. Damage is never served, and never skipped.
+func (p *partition) damaged(err error) { p.Fail(err) }
 
-// damage is what damaged noted.
+// damage is why the partition is not to be read, or nil.
 func (p *partition) damage() error {
-	if err := p.hurt.Load(); err != nil {
-		return *err
+	if !p.Failed() {
+		return nil
 	}
-	return nil
+	if err := p.State().Err; err != nil {
+		return err
+	}
+	return replica.ErrStorage
 }
 
 // checkEpoch compares the leader epoch that a client goes by (KIP-320); -1 is none.
@@ -94,7 +110,8 @@ func (p *partition) checkEpoch(epoch int32) error {
 }
 
 func newHosted(s *Server) *hosted {
-	h := &hosted{srv: s}
+	h := &hosted{srv: s, kicked: make(chan struct{}, 1)}
+	h.host = &attendant{s}
 	h.now.Store(&shelf{})
 	h.settled.revision, h.settled.moved = -1, make(chan struct{})
 	return h
@@ -121,7 +138,7 @@ func (h *hosted) run(ctx context.Context) error {
 		im := h.srv.cluster.Image()
 		h.follow(ctx, im)
 		h.settled.Lock()
-		h.settled.revision = im.Revision
+		h.settled.revision, h.settled.began = im.Revision, h.life
 		close(h.settled.moved)
 		h.settled.moved = make(chan struct{})
 		h.settled.Unlock()
@@ -129,18 +146,35 @@ func (h *hosted) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
+		case <-h.kicked:
 		}
 	}
+}
+
+// begin lets the partitions begin: the broker is registered, in this incarnation
+// or a later one. It returns when they have.
+func (h *hosted) begin(ctx context.Context, incarnation int64) error {
+	h.registered.Store(incarnation)
+	select {
+	case h.kicked <- struct{}{}:
+	default:
+	}
+	return h.await(ctx, func() bool { return h.settled.began >= incarnation })
 }
 
 // settle waits until the partitions are as the image of this moment says.
 func (h *hosted) settle(ctx context.Context) error {
 	want := h.srv.cluster.Image().Revision
+	return h.await(ctx, func() bool { return h.settled.revision >= want })
+}
+
+// await returns when good, which is called under the lock of settled.
+func (h *hosted) await(ctx context.Context, good func() bool) error {
 	for {
 		h.settled.Lock()
-		have, moved := h.settled.revision, h.settled.moved
+		ok, moved := good(), h.settled.moved
 		h.settled.Unlock()
-		if have >= want {
+		if ok {
 			return nil
 		}
 		select {
@@ -150,91 +184,6 @@ func (h *hosted) settle(ctx context.Context) error {
 		}
 	}
 }
-
-// follow opens, changes and closes what the image says.
-func (h *hosted) follow(ctx context.Context, im *coordinator.Image) {
-	old := h.now.Load()
-	next := &shelf{
-		byName: make(map[string]*topic, len(old.byName)), byID: make(map[protocol.TopicID]*topic, len(old.byID)),
-		layers: h.srv.settingLayers(),
-	}
-	sameLayers := sameLayers(old.layers, next.layers)
-	var opening errgroup.Group
-	opening.SetLimit(openersMax)
-	for _, it := range im.Topics() {
-		t := h.followTopic(old.byID[it.ID], it, sameLayers, &opening)
-		next.byName[t.name], next.byID[t.id] = t, t
-	}
-	opening.Wait()
-	h.now.Store(next)
-	for id, t := range old.byID {
-		if next.byID[id] == nil {
-			h.drop(t)
-		}
-	}
-}
-
-// followTopic returns the topic as the image has it. What did not change is
-// shared with the old one.
-func (h *hosted) followTopic(old *topic, it *coordinator.Topic, sameLayers bool, opening *errgroup.Group) *topic {
-	if old != nil && sameLayers && len(old.partitions) == len(it.Partitions) && maps.Equal(old.overrides, it.Configs) {
-		return old
-	}
-	parsed, err := settings.Parse(it.Configs, h.srv.settingLayers()...)
-	if err != nil {
-		h.srv.log.Error("topic settings do not parse; the defaults stand", "topic", it.Name, "error", err)
-		parsed = settings.Default()
-	}
-	t := &topic{name: it.Name, id: it.ID, settings: parsed, overrides: it.Configs, partitions: make([]*partition, len(it.Partitions))}
-	if old != nil {
-		copy(t.partitions, old.partitions)
-		t.metrics = old.metrics
-		for _, p := range old.partitions {
-			if p != nil && p.Partition != nil {
-				p.SetSettings(h.partitionSettings(parsed))
-			}
-		}
-	} else {
-		t.metrics = h.srv.metrics.topic(it.Name)
-	}
-	for i, ip := range it.Partitions {
-		if t.partitions[i] == nil && ip.Leader == h.srv.cfg.NodeID {
-			opening.Go(func() error { t.partitions[i] = h.open(t, ip); return nil })
-		}
-	}
-	return t
-}
-
-// open opens one partition's log. One that will not open stays closed and says
-// why to everyone who asks; the others go on.
-func (h *hosted) open(t *topic, ip coordinator.Partition) *partition {
-	s := h.srv
-	p, err := replica.Open(replica.Options{
-		FS: s.fs, Dir: h.dir(t, ip.Index), ID: protocol.TopicPartition{Topic: t.id, Index: ip.Index},
-		Base: s.base, Budget: s.budget, Self: s.cfg.NodeID, Host: unattended{},
-		Settings: h.partitionSettings(t.settings), Limits: record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax},
-		NowMs: nowMs, Logger: s.log.With("topic", t.name), Synced: s.metrics.synced,
-	})
-	if err != nil {
-		s.log.Error("partition stays closed", "topic", t.name, "partition", ip.Index, "error", err)
-		return &partition{index: ip.Index, broken: err, log: s.log}
-	}
-	p.Begin(1)
-	p.Stand(replica.Standing{
-		Leader: s.cfg.NodeID, LeaderEpoch: ip.LeaderEpoch, Replicas: []protocol.BrokerID{s.cfg.NodeID},
-		ISR: []replica.Member{{ID: s.cfg.NodeID, Incarnation: 1}},
-	})
-	return &partition{Partition: p, index: ip.Index, log: s.log.With("topic", t.name)}
-}
-
-// unattended is the Host of partitions that have no other replica.
-type unattended struct{}
-
-func (unattended) Fetch(*replica.Partition, protocol.BrokerID, replica.Fetch) {}
-func (unattended) StopFetch(*replica.Partition)                               {}
-func (unattended) AlterISR(*replica.Partition, replica.ISRChange)             {}
-func (unattended) Resign(*replica.Partition)                                  {}
-func (unattended) RoleChanged(*replica.Partition, *replica.State)             {}
 
 // dir is DATA/logs/TOPIC-INDEX.TOPICID: the name is for people, the id keeps a
 // topic that was deleted and created again apart.
@@ -252,6 +201,7 @@ func (h *hosted) partitionSettings(t settings.Topic) replica.Settings {
 			SegmentBytes: t.SegmentBytes, SegmentMs: t.SegmentMs, IndexIntervalBytes: int64(t.IndexIntervalBytes),
 			RetentionMs: retentionMs, RetentionBytes: retentionBytes, Files: h.srv.files,
 		},
+		MinInsync:       int(t.MinInsyncReplicas),
 		LogAppendTime:   t.TimestampType == settings.LogAppendTime,
 		FlushMessages:   t.FlushMessages,
 		FlushMs:         t.FlushMs,
@@ -270,24 +220,6 @@ func (t *topic) policy() conflict.Policy {
 		return conflict.Required
 	default:
 		return conflict.Optional
-	}
-}
-
-// drop closes a deleted topic and removes its data.
-func (h *hosted) drop(t *topic) {
-	h.srv.metrics.drop(t.name)
-	for _, p := range t.partitions {
-		if p == nil {
-			continue
-		}
-		dir := h.dir(t, p.index)
-		var err error
-		if p.Partition != nil {
-			err = p.Delete()
-		}
-		if err = errors.Join(err, h.srv.fs.RemoveAll(dir)); err != nil {
-			h.srv.log.Error("a deleted topic's data is not all gone", "dir", dir, "error", err)
-		}
 	}
 }
 
@@ -323,17 +255,41 @@ func (h *hosted) housekeep(ctx context.Context) {
 	round("retention", func(p *partition) error { return p.Retain() })
 }
 
-// close closes all partitions cleanly.
+// close closes all partitions, and notes whether all that they took in is on disk.
 func (h *hosted) close() error {
 	var g errgroup.Group
 	g.SetLimit(openersMax)
+	var failed atomic.Bool
 	h.each(func(t *topic, p *partition) {
 		g.Go(func() error {
-			if err := p.Close(); err != nil {
+			err := p.Close()
+			if err != nil || p.Failed() {
+				failed.Store(true)
+			}
+			if err != nil {
 				return fmt.Errorf("close %s-%d: %w", t.name, p.index, err)
 			}
 			return nil
 		})
 	})
-	return g.Wait()
+	err := g.Wait()
+	h.closedClean = !failed.Load()
+	return err
+}
+
+// unsettled returns a partition that this broker leads, or is to lead, and of
+// which it does not know yet what earlier leaders committed; or nil.
+func (h *hosted) unsettled() (found *partition) {
+	im := h.srv.cluster.Image()
+	h.each(func(t *topic, p *partition) {
+		if it, ok := im.TopicByID(t.id); ok && it.Partitions[p.index].Leader == h.srv.cfg.NodeID && p.unsettled() {
+			found = p
+		}
+	})
+	return found
+}
+
+func (p *partition) unsettled() bool {
+	st := p.State()
+	return st.Role != replica.RoleOffline && !st.Settled
 }

@@ -86,17 +86,8 @@ func (h *httpServer) live(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]string{"status": "live"})
 }
 
-func (h *httpServer) isReady() bool {
-	select {
-	case <-h.srv.ready:
-		return true
-	default:
-		return false
-	}
-}
-
 func (h *httpServer) ready(w http.ResponseWriter, _ *http.Request) {
-	if !h.isReady() {
+	if !h.srv.isReady() {
 		fail(w, http.StatusServiceUnavailable, "starting")
 		return
 	}
@@ -109,7 +100,7 @@ func (h *httpServer) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (h *httpServer) whenReady(f http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !h.isReady() {
+		if !h.srv.isReady() {
 			fail(w, http.StatusServiceUnavailable, "starting")
 			return
 		}
@@ -137,10 +128,8 @@ func (s *Server) sick() []sickPartition {
 			case p == nil:
 			case p.broken != nil:
 				sick = append(sick, sickPartition{t.name, p.index, p.broken.Error()})
-			case p.damage() != nil:
-				sick = append(sick, sickPartition{t.name, p.index, p.damage().Error()})
 			case p.Failed():
-				sick = append(sick, sickPartition{t.name, p.index, "its disk has failed"})
+				sick = append(sick, sickPartition{t.name, p.index, p.damage().Error()})
 			}
 		}
 	}

@@ -3,10 +3,8 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -21,9 +19,6 @@ import (
 // filesMax is how many log files are kept open for readers that are away.
 const filesMax = 512
 
-// leaveTimeout bounds how long a broker that stops tries to say so.
-const leaveTimeout = 2 * time.Second
-
 // Server is one broker. New makes it, Run runs it once.
 type Server struct {
 	cfg       Config
@@ -37,16 +32,18 @@ type Server struct {
 
 	connections atomic.Int64
 
+	http *httpServer
+
 	// Set by Run before anything is served.
-	store   coordinator.Store
-	cluster *coordinator.Cluster
-	base    *conflict.Base
-	budget  *conflict.Budget
-	files   *segment.Files
-	hosted  *hosted
-	groups  *groups
-	ids     producerIDs
-	http    *httpServer
+	identity identity
+	store    coordinator.Store
+	cluster  *coordinator.Cluster
+	base     *conflict.Base
+	budget   *conflict.Budget
+	files    *segment.Files
+	hosted   *hosted
+	groups   *groups
+	ids      producerIDs
 }
 
 // New checks the configuration and binds the listeners, so that their
@@ -112,146 +109,82 @@ func (s *Server) HTTPAddr() string {
 }
 
 // Run opens the data directory, serves until ctx ends or a part fails, and
-// closes everything in order: connections, partitions, metadata.
+// closes everything in order: leaderships are handed over first, then go
+// connections, partitions, metadata.
 func (s *Server) Run(ctx context.Context) (err error) {
 	began := time.Now()
 	s.log.Info("lockstep "+s.cfg.Version, "node", s.cfg.NodeID, "data", s.cfg.DataDir)
 	defer s.unbind()
-	closers, err := s.open(ctx)
-	defer func() { err = errors.Join(err, closers.close()) }()
-	if err != nil {
-		return err
-	}
-	serving, stop := context.WithCancel(ctx)
+	var opened closers
+	defer func() { err = errors.Join(err, opened.close()) }()
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, serving := errgroup.WithContext(serving)
+	if s.http != nil {
+		// It answers while the rest starts, which may have to wait for other brokers.
+		g.Go(func() error { return s.http.serve(serving) })
+	}
+	if opened, err = s.open(ctx); err != nil {
+		stop()
+		return errors.Join(stopped(ctx, err), g.Wait())
+	}
 	g.Go(func() error { return s.cluster.Run(serving) })
 	g.Go(func() error { return s.hosted.run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
 	g.Go(func() error { return s.housekeep(serving) })
-	if s.http != nil {
-		g.Go(func() error { return s.http.serve(serving) })
-	}
+	g.Go(func() error { return s.tick(serving) })
 	g.Go(func() error {
-		if err := s.start(serving, began); err != nil {
-			return err
-		}
-		for _, l := range s.listeners {
-			g.Go(func() error { return s.accept(serving, l) })
+		return s.start(serving, began, func() {
+			for _, l := range s.listeners {
+				g.Go(func() error { return s.accept(serving, l) })
+			}
+		})
+	})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			s.log.Info("stopping", "why", context.Cause(ctx))
+			s.leave(serving)
+			stop()
+		case <-serving.Done():
 		}
 		return nil
 	})
-	err = g.Wait()
-	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		s.log.Info("stopping", "why", context.Cause(ctx))
+	return stopped(ctx, g.Wait())
+}
+
+// stopped is the error of a part, unless it only says that ctx has ended.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-// open brings up what serving stands on. What it returns is to be closed even
-// when there is an error.
-func (s *Server) open(ctx context.Context) (closers, error) {
-	var cs closers
-	if err := s.fs.MkdirAll(s.cfg.DataDir, 0o755); err != nil {
-		return cs, fmt.Errorf("make data dir %s: %w", s.cfg.DataDir, err)
+// isReady reports whether the broker has ever been ready.
+func (s *Server) isReady() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
 	}
-	lock, err := segment.LockDir(s.fs, s.cfg.DataDir)
-	if err != nil {
-		return cs, fmt.Errorf("lock data dir %s: %w", s.cfg.DataDir, err)
-	}
-	cs.add(lock)
-	if err := s.openStore(ctx, &cs); err != nil {
-		return cs, err
-	}
-	s.base, err = conflict.OpenBase(s.fs, filepath.Join(s.cfg.DataDir, "locks"))
-	if err != nil {
-		return cs, fmt.Errorf("open lock base: %w", err)
-	}
-	cs.add(s.base)
-	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
-	cs.add(s.files)
-	s.hosted = newHosted(s)
-	s.groups = newGroups(s)
-	cs.add(closeFunc(s.hosted.close))
-	s.ids.cluster = s.cluster
-	return cs, nil
 }
 
-// openStore starts or dials etcd and loads the image.
-func (s *Server) openStore(ctx context.Context, cs *closers) error {
-	if len(s.cfg.Etcd) > 0 {
-		store, err := coordinator.DialEtcd(s.cfg.Etcd)
-		if err != nil {
-			return fmt.Errorf("reach etcd at %v: %w", s.cfg.Etcd, err)
-		}
-		cs.add(store)
-		s.store = store
-	} else {
-		e, err := coordinator.StartEmbedded(ctx, coordinator.EmbeddedOptions{
-			Dir: filepath.Join(s.cfg.DataDir, "etcd"), Logger: s.log,
-		})
-		if err != nil {
-			return fmt.Errorf("start embedded etcd: %w", err)
-		}
-		cs.add(e)
-		s.store = e.Store()
-	}
-	directory, err := directoryID(s.fs, s.cfg.DataDir)
-	if err != nil {
-		return fmt.Errorf("data dir: %w", err)
-	}
-	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, DirectoryID: directory}
-	for _, l := range s.listeners {
-		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.host, Port: l.port})
-	}
-	c, err := coordinator.Open(ctx, coordinator.Options{
-		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: s.cfg.ClusterID,
-		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
-	})
-	if err != nil {
-		return fmt.Errorf("load cluster metadata: %w", err)
-	}
-	s.cluster = c
-	cs.add(closeFunc(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-		defer cancel()
-		return c.Close(ctx)
-	}))
-	return nil
-}
+// tickEvery is how often the partitions are told that time passes.
+const tickEvery = 100 * time.Millisecond
 
-// start registers the broker, opens its partitions, makes the topics that it
-// was told to have, and says that it is ready.
-func (s *Server) start(ctx context.Context, began time.Time) error {
-	if err := s.cluster.Register(ctx); err != nil {
-		return fmt.Errorf("register broker %d: %w", s.cfg.NodeID, err)
-	}
-	if err := s.hosted.settle(ctx); err != nil {
-		return err
-	}
-	for _, t := range s.cfg.Topics {
-		_, err := s.cluster.CreateTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
-		if err != nil && !errors.Is(err, coordinator.ErrTopicExists) {
-			return fmt.Errorf("create topic %s: %w", t.Name, err)
+func (s *Server) tick(ctx context.Context) error {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.hosted.each(func(_ *topic, p *partition) { p.Tick() })
 		}
 	}
-	if err := s.hosted.settle(ctx); err != nil {
-		return err
-	}
-	im := s.cluster.Image()
-	for i, l := range s.listeners {
-		if i < 2 { // the start says six lines at most
-			s.log.Info("kafka", "listener", l.Name, "bound", l.ln.Addr().String(), "advertised", l.String())
-		}
-	}
-	if s.http != nil {
-		s.log.Info("http", "address", "http://"+s.HTTPAddr())
-	}
-	close(s.ready)
-	s.log.Info("ready", "in", time.Since(began).Round(time.Millisecond).String(), "cluster", im.ClusterID,
-		"topics", len(im.Topics()), "partitions", im.PartitionCount())
-	return nil
 }
 
 // housekeep goes over the partitions from time to time.

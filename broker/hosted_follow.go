@@ -1,0 +1,287 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// errLogLost is a log that was here and is not any more. An empty one does not
+// take its place while the metadata counts on what it held.
+var errLogLost = errors.New("its log was here and is gone; it is made anew, and copied, once other replicas lead without it")
+
+// following is one round of making the partitions as an image says.
+type following struct {
+	h          *hosted
+	im         *coordinator.Image
+	sameLayers bool
+	reborn     bool // the broker has been registered anew: all partitions begin again
+	opening    errgroup.Group
+	opened     []*placed
+	changed    []*topic
+	left       []*placed // replicas that this broker no longer holds
+}
+
+// placed is a partition with its place.
+type placed struct {
+	t  *topic
+	ip *coordinator.Partition
+	p  *partition
+}
+
+// follow opens, changes and closes what the image says.
+func (h *hosted) follow(_ context.Context, im *coordinator.Image) {
+	old := h.now.Load()
+	next := &shelf{
+		byName: make(map[string]*topic, len(old.byName)), byID: make(map[protocol.TopicID]*topic, len(old.byID)),
+		layers: h.srv.settingLayers(),
+	}
+	f := &following{h: h, im: im, sameLayers: sameLayers(old.layers, next.layers)}
+	if life := h.lifeIn(im); life != h.life {
+		h.life, f.reborn = life, true
+	}
+	f.opening.SetLimit(openersMax)
+	for _, it := range im.Topics() {
+		t := f.topic(old.byID[it.ID], it)
+		next.byName[t.name], next.byID[t.id] = t, t
+	}
+	f.opening.Wait()
+	f.list()
+	h.now.Store(next)
+	f.stand(next)
+	for id, t := range old.byID {
+		if next.byID[id] == nil {
+			h.drop(t)
+		}
+	}
+	for _, l := range f.left {
+		h.discard(l.t, l.p)
+	}
+}
+
+// lifeIn is the incarnation in which the image shows this process; 0 before it
+// has registered. What a predecessor left in the image is not this process.
+func (h *hosted) lifeIn(im *coordinator.Image) int64 {
+	first := h.registered.Load()
+	self, live := im.Broker(h.srv.cfg.NodeID)
+	if first == 0 || !live || self.Incarnation < first {
+		return h.life
+	}
+	return self.Incarnation
+}
+
+// topic returns the topic as the image has it. What did not change is shared
+// with the old one.
+func (f *following) topic(old *topic, it *coordinator.Topic) *topic {
+	if old != nil && old.of == it && f.sameLayers {
+		return old
+	}
+	t := &topic{
+		of: it, name: it.Name, id: it.ID, overrides: it.Configs, partitions: make([]*partition, len(it.Partitions)),
+	}
+	f.changed = append(f.changed, t)
+	if old != nil {
+		copy(t.partitions, old.partitions)
+		t.metrics = old.metrics
+	} else {
+		t.metrics = f.h.srv.metrics.topic(it.Name)
+	}
+	f.settings(t, old)
+	for i := range it.Partitions {
+		f.partition(t, &it.Partitions[i])
+	}
+	return t
+}
+
+// settings takes a topic's new settings into force.
+func (f *following) settings(t, old *topic) {
+	if old != nil && f.sameLayers && maps.Equal(old.overrides, t.overrides) {
+		t.settings = old.settings
+		return
+	}
+	parsed, err := settings.Parse(t.overrides, f.h.srv.settingLayers()...)
+	if err != nil {
+		f.h.srv.log.Error("topic settings do not parse; the defaults stand", "topic", t.name, "error", err)
+		parsed = settings.Default()
+	}
+	t.settings = parsed
+	for _, p := range t.partitions {
+		if p != nil && p.Partition != nil {
+			p.SetSettings(f.h.partitionSettings(parsed))
+		}
+	}
+}
+
+// partition opens what this broker is to hold, and notes what it no longer holds.
+func (f *following) partition(t *topic, ip *coordinator.Partition) {
+	self := f.h.srv.cfg.NodeID
+	p := t.partitions[ip.Index]
+	switch held := slices.Contains(ip.Replicas, self); {
+	case !held && p != nil:
+		t.partitions[ip.Index] = nil
+		f.left = append(f.left, &placed{t, ip, p})
+	case held && (p == nil || p.mayRecover(ip, self)):
+		at := &placed{t: t, ip: ip}
+		f.opened = append(f.opened, at)
+		f.opening.Go(func() error {
+			at.p = f.h.open(t, ip)
+			t.partitions[ip.Index] = at.p
+			return nil
+		})
+	}
+}
+
+// mayRecover reports whether a log that was lost may be made anew: nobody counts
+// on this replica any more.
+func (p *partition) mayRecover(ip *coordinator.Partition, self protocol.BrokerID) bool {
+	return errors.Is(p.broken, errLogLost) && !slices.Contains(ip.ISR, self)
+}
+
+// open opens one partition's log. One that will not open stays closed and says
+// why to everyone who asks; the others go on.
+func (h *hosted) open(t *topic, ip *coordinator.Partition) *partition {
+	s := h.srv
+	id := protocol.TopicPartition{Topic: t.id, Index: ip.Index}
+	log := s.log.With("topic", t.name)
+	dir := h.dir(t, ip.Index)
+	if slices.Contains(ip.ISR, s.cfg.NodeID) && h.kept.had(id) && h.missing(dir) {
+		log.Error("partition stays closed", "partition", ip.Index, "dir", dir, "error", errLogLost)
+		return &partition{index: ip.Index, broken: errLogLost, log: log}
+	}
+	p, err := replica.Open(replica.Options{
+		FS: s.fs, Dir: dir, ID: id, Self: s.cfg.NodeID, Host: h.host, Base: s.base, Budget: s.budget,
+		Settings: h.partitionSettings(t.settings), Limits: record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax},
+		LagMaxMs: s.cfg.LagTimeMax.Milliseconds(), NowMs: nowMs, Logger: log, Synced: s.metrics.synced,
+	})
+	if err != nil {
+		log.Error("partition stays closed", "partition", ip.Index, "error", err)
+		return &partition{index: ip.Index, broken: err, log: log}
+	}
+	return &partition{Partition: p, index: ip.Index, log: log, stood: -1}
+}
+
+func (h *hosted) missing(dir string) bool {
+	_, err := h.srv.fs.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// list writes down what was opened, before anything is written to it.
+func (f *following) list() {
+	var ids []protocol.TopicPartition
+	for _, o := range f.opened {
+		if o.p.Partition != nil {
+			ids = append(ids, o.p.ID())
+		}
+	}
+	err := f.h.kept.add(ids)
+	if err == nil {
+		return
+	}
+	f.h.srv.log.Error("new partitions stay closed", "error", err)
+	for _, o := range f.opened {
+		if o.p.Partition != nil {
+			err := errors.Join(err, o.p.Close())
+			o.t.partitions[o.ip.Index] = &partition{index: o.ip.Index, broken: err, log: o.p.log}
+		}
+	}
+}
+
+// stand tells the partitions that the broker is registered, and what the image
+// shows of them.
+func (f *following) stand(next *shelf) {
+	h := f.h
+	if h.life == 0 {
+		return
+	}
+	for _, o := range f.opened {
+		if p := o.t.partitions[o.ip.Index]; p.Partition == nil {
+			h.resign(o.t, o.ip, p)
+		} else if !f.reborn {
+			p.Begin(h.life)
+		}
+	}
+	topics := f.changed
+	if f.reborn {
+		topics = slices.Collect(maps.Values(next.byName))
+	}
+	for _, t := range topics {
+		for i, p := range t.partitions {
+			if p != nil && p.Partition != nil {
+				f.standing(p, &t.of.Partitions[i])
+			}
+		}
+	}
+}
+
+func (f *following) standing(p *partition, ip *coordinator.Partition) {
+	if f.reborn {
+		p.Begin(f.h.life)
+	}
+	if p.stood != ip.PartitionEpoch {
+		p.stood = ip.PartitionEpoch
+		p.Stand(standing(f.im, ip))
+	}
+}
+
+// lost lists the partitions whose logs are gone or will not open.
+func (h *hosted) lost() (lost []protocol.TopicPartition) {
+	for _, t := range h.now.Load().byName {
+		for _, p := range t.partitions {
+			if p != nil && p.broken != nil {
+				lost = append(lost, protocol.TopicPartition{Topic: t.id, Index: p.index})
+			}
+		}
+	}
+	return lost
+}
+
+// discard closes a replica that this broker no longer holds and removes its data.
+func (h *hosted) discard(t *topic, p *partition) {
+	dir := h.dir(t, p.index)
+	var err error
+	if p.Partition != nil {
+		err = p.Delete()
+	}
+	h.kept.drop(protocol.TopicPartition{Topic: t.id, Index: p.index})
+	if err = errors.Join(err, h.srv.fs.RemoveAll(dir)); err != nil {
+		h.srv.log.Error("the data of a replica that is not held any more is not all gone", "dir", dir, "error", err)
+	}
+}
+
+// drop closes a deleted topic and removes its data.
+func (h *hosted) drop(t *topic) {
+	h.srv.metrics.drop(t.name)
+	for _, p := range t.partitions {
+		if p != nil {
+			h.discard(t, p)
+		}
+	}
+}
+
+// standing is what the image shows of a partition, in the replica's terms.
+func standing(im *coordinator.Image, p *coordinator.Partition) replica.Standing {
+	st := replica.Standing{
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Replicas: p.Replicas,
+		ISR: make([]replica.Member, len(p.ISR)),
+	}
+	for i, id := range p.ISR {
+		st.ISR[i] = replica.Member{ID: id, Incarnation: joinedIn(im, p, i)}
+	}
+	return st
+}
+
+// joinedIn is the incarnation in which a member of the ISR came into sync.
+func joinedIn(im *coordinator.Image, p *coordinator.Partition, i int) int64 {
+	b, _ := im.Broker(p.ISR[i])
+	return b.Incarnation
+}

@@ -1,0 +1,221 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/replica"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// open brings up what serving stands on. What it returns is to be closed even
+// when there is an error.
+func (s *Server) open(ctx context.Context) (closers, error) {
+	var cs closers
+	if err := s.fs.MkdirAll(s.cfg.DataDir, 0o755); err != nil {
+		return cs, fmt.Errorf("make data dir %s: %w", s.cfg.DataDir, err)
+	}
+	lock, err := segment.LockDir(s.fs, s.cfg.DataDir)
+	if err != nil {
+		return cs, fmt.Errorf("lock data dir %s: %w", s.cfg.DataDir, err)
+	}
+	cs.add(lock)
+	if s.identity, err = claimIdentity(s.fs, s.cfg.DataDir, s.cfg.NodeID, s.cfg.ClusterID); err != nil {
+		return cs, fmt.Errorf("data dir: %w", err)
+	}
+	if err := s.openStore(ctx, &cs); err != nil {
+		return cs, err
+	}
+	if err := s.openCluster(ctx, &cs); err != nil {
+		return cs, err
+	}
+	cs.add(closeFunc(s.noteCleanStop))
+	s.base, err = conflict.OpenBase(s.fs, filepath.Join(s.cfg.DataDir, "locks"))
+	if err != nil {
+		return cs, fmt.Errorf("open lock base: %w", err)
+	}
+	cs.add(s.base)
+	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
+	cs.add(s.files)
+	s.hosted = newHosted(s)
+	if s.hosted.kept, err = openKeptLogs(s.fs, s.cfg.DataDir); err != nil {
+		return cs, err
+	}
+	s.groups = newGroups(s)
+	cs.add(closeFunc(s.hosted.close))
+	s.ids.cluster = s.cluster
+	return cs, nil
+}
+
+// quorumPatience is after how long a broker says that it waits for its peers.
+const quorumPatience = 5 * time.Second
+
+// openStore starts or dials etcd.
+func (s *Server) openStore(ctx context.Context, cs *closers) error {
+	switch {
+	case s.store != nil: // a test's
+		return nil
+	case len(s.cfg.Etcd) > 0:
+		store, err := coordinator.DialEtcd(s.cfg.Etcd)
+		if err != nil {
+			return fmt.Errorf("reach etcd at %v: %w", s.cfg.Etcd, err)
+		}
+		cs.add(store)
+		s.store = store
+		return nil
+	}
+	o := coordinator.EmbeddedOptions{Dir: filepath.Join(s.cfg.DataDir, "etcd"), Logger: s.log}
+	if len(s.cfg.EtcdPeers) > 0 {
+		o.Name, o.Peers = strconv.Itoa(int(s.cfg.NodeID)), make(map[string]string, len(s.cfg.EtcdPeers))
+		for id, url := range s.cfg.EtcdPeers {
+			o.Peers[strconv.Itoa(int(id))] = url
+		}
+		slow := time.AfterFunc(quorumPatience, func() {
+			s.log.Warn("waiting for more brokers: the embedded etcd has no quorum yet", "peers", o.Peers)
+		})
+		defer slow.Stop()
+	}
+	e, err := coordinator.StartEmbedded(ctx, o)
+	if err != nil {
+		return fmt.Errorf("start embedded etcd: %w", err)
+	}
+	cs.add(e)
+	s.store = e.Store()
+	return nil
+}
+
+// openCluster loads the image, and notes in the data directory whose it is.
+func (s *Server) openCluster(ctx context.Context, cs *closers) error {
+	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, DirectoryID: s.identity.Directory}
+	for _, l := range s.listeners {
+		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.host, Port: l.port})
+	}
+	expect := s.identity.Cluster
+	if expect == unknownClusterID {
+		expect = s.cfg.ClusterID
+	}
+	c, err := coordinator.Open(ctx, coordinator.Options{
+		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: expect, SessionTimeout: s.cfg.SessionTimeout,
+		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
+	})
+	if errors.Is(err, coordinator.ErrClusterMismatch) {
+		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", errForeignDir, s.cfg.DataDir, s.identity.Node, orUnknown(s.identity.Cluster), err)
+	}
+	if err != nil {
+		return fmt.Errorf("load cluster metadata: %w", err)
+	}
+	s.cluster = c
+	cs.add(closeFunc(s.unregister))
+	if err := s.identity.belongTo(s.fs, s.cfg.DataDir, c.Image().ClusterID); err != nil {
+		return fmt.Errorf("note the cluster in the data dir: %w", err)
+	}
+	return nil
+}
+
+// start opens the logs, registers the broker, makes the topics that it was told
+// to have, and says that it is ready. accept is called as soon as others may
+// talk to it: a leader needs its followers to be ready.
+func (s *Server) start(ctx context.Context, began time.Time, accept func()) error {
+	if err := s.hosted.settle(ctx); err != nil {
+		return err
+	}
+	if err := s.register(ctx); err != nil {
+		return err
+	}
+	accept()
+	for _, t := range s.cfg.Topics {
+		if err := s.ensureTopic(ctx, t); err != nil {
+			return err
+		}
+	}
+	if err := s.settleAll(ctx); err != nil {
+		return err
+	}
+	im := s.cluster.Image()
+	for i, l := range s.listeners {
+		if i < 2 { // the start says six lines at most
+			s.log.Info("kafka", "listener", l.Name, "bound", l.ln.Addr().String(), "advertised", l.String())
+		}
+	}
+	if s.http != nil {
+		s.log.Info("http", "address", "http://"+s.HTTPAddr())
+	}
+	close(s.ready)
+	s.log.Info("ready", "in", time.Since(began).Round(time.Millisecond).String(), "cluster", im.ClusterID,
+		"topics", len(im.Topics()), "partitions", im.PartitionCount())
+	return nil
+}
+
+// register makes the broker known, with what it has brought over from its last
+// life and what it has lost, and lets the partitions begin.
+func (s *Server) register(ctx context.Context) error {
+	before, err := readCleanStop(s.fs, s.cfg.DataDir)
+	if err != nil {
+		return fmt.Errorf("read how the broker was stopped: %w", err)
+	}
+	incarnation, err := s.registerAs(ctx, before, s.hosted.lost())
+	if err != nil {
+		return fmt.Errorf("register broker %d: %w", s.cfg.NodeID, err)
+	}
+	if err := removeCleanStop(s.fs, s.cfg.DataDir); err != nil {
+		return fmt.Errorf("forget how the broker was stopped: %w", err)
+	}
+	return s.hosted.begin(ctx, incarnation)
+}
+
+// topicPatience is how long a broker waits between two tries to make a topic for
+// whose replicas there are not enough brokers yet.
+const topicPatience = 100 * time.Millisecond
+
+// ensureTopic makes a topic that is to be there at start. In a cluster that
+// starts, its replicas may have to wait for their brokers.
+func (s *Server) ensureTopic(ctx context.Context, t NewTopic) error {
+	for tries := 0; ; tries++ {
+		_, err := s.cluster.CreateTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
+		switch {
+		case err == nil, errors.Is(err, coordinator.ErrTopicExists):
+			return nil
+		case errors.Is(err, coordinator.ErrInvalidReplicationFactor) && len(s.cluster.Image().Brokers()) < len(s.cfg.EtcdPeers):
+			if tries == 0 {
+				s.log.Info("topic waits for more brokers", "topic", t.Name, "why", err)
+			}
+		default:
+			return fmt.Errorf("create topic %s: %w", t.Name, err)
+		}
+		select {
+		case <-time.After(topicPatience):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settleAll waits until this broker's partitions are as the metadata says, and
+// until it knows, of those that it leads, what earlier leaders committed.
+func (s *Server) settleAll(ctx context.Context) error {
+	if err := s.hosted.settle(ctx); err != nil {
+		return err
+	}
+	moved := replica.NewWatcher()
+	for p := s.hosted.unsettled(); p != nil; p = s.hosted.unsettled() {
+		p.Watch(moved)
+		if p.unsettled() {
+			select {
+			case <-moved.C:
+			case <-time.After(topicPatience): // the image may have moved on
+			case <-ctx.Done():
+			}
+		}
+		p.Unwatch(moved)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}

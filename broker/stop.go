@@ -1,0 +1,101 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+)
+
+const (
+	// unregisterTimeout bounds how long a broker that stops tries to say so.
+	unregisterTimeout = 2 * time.Second
+	// hintsFor is how long a broker that others have taken over from goes on
+	// answering: clients learn from it who leads now, and need not ask around.
+	hintsFor = 100 * time.Millisecond
+)
+
+// leave hands this broker's leaderships to others, as far as there are any, and
+// returns when it leads nothing that somebody else could lead. It goes on
+// serving meanwhile.
+func (s *Server) leave(ctx context.Context) {
+	if !s.isReady() || len(s.cluster.Image().Brokers()) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaveTimeout)
+	defer cancel()
+	began := time.Now()
+	led := s.leads(s.cluster.Image())
+	err := s.announceLeave(ctx)
+	for err == nil {
+		changed := s.cluster.Changed()
+		if s.leads(s.cluster.Image()) == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err == nil {
+		err = s.hosted.settle(ctx)
+	}
+	if err != nil {
+		s.log.Warn("stopping without having handed all leaderships over", "left", s.leads(s.cluster.Image()), "error", err)
+		return
+	}
+	s.log.Info("leaderships are handed over", "partitions", led, "in", time.Since(began).Round(time.Millisecond).String())
+	if led > 0 {
+		select {
+		case <-time.After(hintsFor):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// leads counts the partitions that this broker leads and another could.
+func (s *Server) leads(im *coordinator.Image) (n int) {
+	for _, t := range im.Topics() {
+		for i := range t.Partitions {
+			if p := &t.Partitions[i]; p.Leader == s.cfg.NodeID && s.replaceable(im, p) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// replaceable reports whether another member of the ISR could lead.
+func (s *Server) replaceable(im *coordinator.Image, p *coordinator.Partition) bool {
+	for _, id := range p.ISR {
+		if b, live := im.Broker(id); live && id != s.cfg.NodeID && !leaving(&b) {
+			return true
+		}
+	}
+	return false
+}
+
+// noteCleanStop leaves word for the next life that all is on disk. It comes
+// after the partitions were closed, and not at all if any of them had failed:
+// then a part of what this life took in may be lost.
+func (s *Server) noteCleanStop() error {
+	if s.hosted == nil || !s.hosted.closedClean || s.hosted.life == 0 {
+		return nil
+	}
+	return writeCleanStop(s.fs, s.cfg.DataDir, s.hosted.life)
+}
+
+// unregister tells the others that this broker is gone. If it cannot, they
+// notice by themselves: that is no failure of a broker that stops.
+func (s *Server) unregister() error {
+	ctx, cancel := context.WithTimeout(context.Background(), unregisterTimeout)
+	defer cancel()
+	err := s.cluster.Close(ctx)
+	if errors.Is(err, coordinator.ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("stopped without telling the metadata store", "error", err)
+		return nil
+	}
+	return err
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
@@ -120,27 +121,43 @@ func (l *Log) write(nowMs int64, batches []record.Batch) error {
 	return g.flush()
 }
 
-// prepare makes the log ready for b: a segment with room that b can follow in
-// without a gap, and a manifest that expects b's leader epoch.
+// prepare makes the log ready for b: a segment with room, and a manifest that
+// expects b's leader epoch and, if b leaves one, a gap. An empty segment is
+// given up for one that begins where b does.
 func (l *Log) prepare(nowMs int64, b record.Batch, g *gathering) error {
 	w := &l.w
-	if b.BaseOffset() > w.state.end() || l.dueToRoll(nowMs, b) {
+	end := w.state.end()
+	gap := b.BaseOffset() > end
+	if gap && w.state.active.size == 0 || l.dueToRoll(nowMs, b) {
 		if err := g.flush(); err != nil {
 			return err
 		}
 		if err := l.roll(b.BaseOffset()); err != nil {
 			return err
 		}
+		gap = false
 	}
-	if !w.clean && b.LeaderEpoch() <= w.state.epochs.latest() {
+	if !w.clean && b.LeaderEpoch() <= w.state.epochs.latest() && (!gap || w.state.active.sparse) {
 		return nil
 	}
 	if err := g.flush(); err != nil {
 		return err
 	}
 	w.clean = false
-	w.state.epochs = w.state.epochs.with(b.LeaderEpoch(), b.BaseOffset())
+	w.state.active.sparse = w.state.active.sparse || gap
+	w.state.epochs = w.state.epochs.with(b.LeaderEpoch(), epochStartOf(b, end, w.state.epochs))
 	return l.persist()
+}
+
+// epochStartOf is where b's leader epoch begins, if it is new: behind a gap,
+// where the gap does. The offsets in it were compacted away elsewhere, and the
+// epoch may have begun with any of them. A replica that asks where the epoch
+// before it ended must not keep what it wrote there on its own.
+func epochStartOf(b record.Batch, end protocol.Offset, known epochs) protocol.Offset {
+	if len(known) == 0 {
+		return b.BaseOffset()
+	}
+	return end
 }
 
 // gathering is batches on their way to the file.

@@ -43,7 +43,7 @@ func (l *Log) truncate(to protocol.Offset) error {
 // cutExtent is x without the batches that have an offset at or above to, and
 // the entries of its index that belong into memory.
 func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []entry, error) {
-	at, err := l.locate(s, x, to)
+	at, err := l.cutPlace(s, x, to)
 	if err != nil {
 		return extent{}, nil, err
 	}
@@ -63,6 +63,15 @@ func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []e
 		out.entries, tail = 0, nil
 	}
 	return out, tail, nil
+}
+
+// cutPlace is locate, with the end of the batch before it. Behind a gap the
+// index tells only where the next one begins, so there the segment is walked.
+func (l *Log) cutPlace(s *snapshot, x *extent, to protocol.Offset) (place, error) {
+	if !x.sparse {
+		return l.locate(s, x, to)
+	}
+	return l.walk(s, x, place{next: x.base}, func(_ int64, h header) bool { return h.last >= to })
 }
 
 // remeasure finds the greatest timestamp of x anew.
@@ -114,7 +123,8 @@ func (l *Log) reset(start, end protocol.Offset) error {
 // rest is to go, and then, by whoever gets to it, the deed.
 func (l *Log) cut(start protocol.Offset, segments []extent, e epochs, tail []entry) error {
 	w := &l.w
-	m := &manifest{cut: true, start: start, segments: segments, epochs: e}
+	end := segments[len(segments)-1].next
+	m := &manifest{cut: true, start: start, compacted: min(w.state.compacted, end), segments: segments, epochs: e}
 	if err := w.closeFiles(); err != nil {
 		return err
 	}
@@ -122,7 +132,7 @@ func (l *Log) cut(start protocol.Offset, segments []extent, e epochs, tail []ent
 		return err
 	}
 	w.clean = false
-	w.state.start, w.state.epochs = start, e
+	w.state.start, w.state.epochs, w.state.compacted = start, e, m.compacted
 	w.state.setSealed(segments[:len(segments)-1])
 	w.state.generation++
 	l.setActive(*m.active(), tail)
@@ -158,8 +168,8 @@ func (l *Log) applyCut(m *manifest) error {
 // keeps reports whether a file stays when what is not in the manifest goes.
 func (m *manifest) keeps(name string) bool {
 	for _, suffix := range []string{logSuffix, indexSuffix} {
-		if base, ok := parseName(name, suffix); ok {
-			return m.has(base)
+		if base, edition, ok := parseName(name, suffix); ok {
+			return m.has(base, edition)
 		}
 	}
 	if _, at, ok := parseCheckpointName(name); ok {
@@ -168,8 +178,8 @@ func (m *manifest) keeps(name string) bool {
 	return true
 }
 
-func (m *manifest) has(base protocol.Offset) bool {
-	return slices.ContainsFunc(m.segments, func(x extent) bool { return x.base == base })
+func (m *manifest) has(base protocol.Offset, edition uint32) bool {
+	return slices.ContainsFunc(m.segments, func(x extent) bool { return x.base == base && x.edition == edition })
 }
 
 // shrinkActive makes the active file exactly as long as its batches are, and
@@ -212,7 +222,7 @@ func (l *Log) eachHeader(s *snapshot, x *extent, fn func(pos int64, h header) er
 		return err
 	}
 	defer l.files.release(f)
-	scan := headers{window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, epochs: s.epochs}
+	scan := headers{window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, sparse: x.sparse, epochs: s.epochs}
 	defer scan.release()
 	for {
 		h, err := scan.peek(x.next)

@@ -83,7 +83,7 @@ func (t *tail) explain(pos int64, why error, w io.Writer) error {
 }
 
 func dumpIndex(fs vfs.FS, path string, w io.Writer) error {
-	base, ok := parseName(fs.PathBase(path), indexSuffix)
+	base, _, ok := parseName(fs.PathBase(path), indexSuffix)
 	if !ok {
 		return fmt.Errorf("segment: %s has no offset in its name", path)
 	}
@@ -117,9 +117,16 @@ func dumpManifest(fs vfs.FS, path string, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("segment: %s: %w", path, err)
 	}
-	fmt.Fprintf(w, "start %d clean %v cut %v\n", m.start, m.clean, m.cut)
+	fmt.Fprintf(w, "start %d clean %v cut %v compacted to %d\n", m.start, m.clean, m.cut, m.compacted)
 	for _, x := range m.segments {
-		fmt.Fprintf(w, "segment %d next %d bytes %d time %d at %d entries %d\n", x.base, x.next, x.size, x.maxTime, x.maxTimeBase, x.entries)
+		fmt.Fprintf(w, "segment %d next %d bytes %d time %d at %d entries %d", x.base, x.next, x.size, x.maxTime, x.maxTimeBase, x.entries)
+		if x.edition > 0 {
+			fmt.Fprintf(w, " edition %d written at %d", x.edition, x.writtenMs)
+		}
+		if x.sparse {
+			fmt.Fprint(w, " with gaps")
+		}
+		fmt.Fprintln(w)
 	}
 	for _, e := range m.epochs {
 		fmt.Fprintf(w, "epoch %d from %d\n", e.epoch, e.start)

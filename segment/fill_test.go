@@ -55,7 +55,7 @@ func TestNoZerosAheadOfLargeGroups(t *testing.T) {
 
 func sizeOnDisk(t *testing.T, dir string) int64 {
 	t.Helper()
-	n, err := fileSize(vfs.Default, dir+"/"+logName(0))
+	n, err := fileSize(vfs.Default, dir+"/"+logName(at(0)))
 	must(t, err)
 	return n
 }

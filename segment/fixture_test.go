@@ -62,6 +62,9 @@ func open(t testing.TB, fs vfs.FS, cfg Config) *Log {
 	return l
 }
 
+// at is the segment with that base offset, as it was first written.
+func at(base protocol.Offset) *segment { return &segment{base: base} }
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -183,7 +183,7 @@ func TestChangedByteIsNotTakenForATornTailBeforeZeros(t *testing.T) {
 	}
 	image := imageOf(t, fs)
 	must(t, l.Close())
-	name := logName(0)
+	name := logName(at(0))
 	size := len(image[name])
 	image = image.with(name, append(image[name], make([]byte, 2048)...))
 	want, err := image.serve(t)

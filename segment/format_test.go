@@ -21,7 +21,8 @@ func TestFormatsAreWhatIsDrawn(t *testing.T) {
 		case "checkpoint":
 			return hex.Dump(encodeCheckpoint(42, []byte("state of a fold")))
 		case "names":
-			return logName(42) + "\n" + indexName(42) + "\n" + checkpointName("producers", 42) + "\n"
+			return logName(at(42)) + "\n" + indexName(at(42)) + "\n" + logName(&segment{base: 42, edition: 3}) + "\n" +
+				checkpointName("producers", 42) + "\n"
 		default:
 			t.Fatalf("what is %q?", d.Cmd)
 			return ""
@@ -32,9 +33,10 @@ func TestFormatsAreWhatIsDrawn(t *testing.T) {
 func someManifest() *manifest {
 	sealed, active := newExtent(40), newExtent(100)
 	sealed.next, sealed.size, sealed.maxTime, sealed.maxTimeBase, sealed.entries = 100, 65536, 1_700_000_000_000, 77, 15
+	sealed.edition, sealed.writtenMs, sealed.sparse = 3, 1_700_000_000_500, true
 	active.next, active.size = 103, 300
 	return &manifest{
-		clean: true, start: 42, segments: []extent{sealed, active},
+		clean: true, start: 42, compacted: 90, segments: []extent{sealed, active},
 		epochs: epochs{{0, 42}, {7, 101}},
 	}
 }
@@ -48,6 +50,26 @@ func TestManifestSurvivesItsEncoding(t *testing.T) {
 	}
 }
 
+// The goal: a log of the first version, which knew nothing of compaction, is
+// opened still. Method: the bytes of such a manifest.
+func TestManifestOfTheFirstVersionIsRead(t *testing.T) {
+	old, err := hex.DecodeString("4c4b534d00010001000000000000002a00000002000000020000000000000028" +
+		"000000000000006400000000000100000000018bcfe56800000000000000004d" +
+		"000000000000000f00000000000000640000000000000067000000000000012c" +
+		"ffffffffffffffff000000000000006400000000000000000000000000000000" +
+		"0000002a0000000700000000000000656b3f6182")
+	must(t, err)
+	m, err := decodeManifest(old)
+	must(t, err)
+	x := m.segments[0]
+	if !m.clean || m.start != 42 || m.compacted != 0 || x.base != 40 || x.entries != 15 || x.edition != 0 || x.writtenMs != -1 || x.sparse {
+		t.Fatalf("%+v with %+v", m, x)
+	}
+	if m.epochs.at(101) != 7 {
+		t.Fatalf("epochs are %v", m.epochs)
+	}
+}
+
 func TestManifestThatMakesNoSenseIsRefused(t *testing.T) {
 	for what, change := range map[string]func(*manifest){
 		"no segments":           func(m *manifest) { m.segments = nil },
@@ -55,6 +77,7 @@ func TestManifestThatMakesNoSenseIsRefused(t *testing.T) {
 		"segments out of order": func(m *manifest) { m.segments[0], m.segments[1] = m.segments[1], m.segments[0] },
 		"negative size":         func(m *manifest) { m.segments[0].size = -1 },
 		"start behind the end":  func(m *manifest) { m.start = 104 },
+		"compacted too far":     func(m *manifest) { m.compacted = 104 },
 		"epochs that fall":      func(m *manifest) { m.epochs[0].epoch = 8 },
 	} {
 		m := someManifest()
@@ -66,15 +89,18 @@ func TestManifestThatMakesNoSenseIsRefused(t *testing.T) {
 }
 
 func TestNamesAreReadBack(t *testing.T) {
-	if o, ok := parseName(logName(42), logSuffix); !ok || o != 42 {
+	if o, edition, ok := parseName(logName(at(42)), logSuffix); !ok || o != 42 || edition != 0 {
 		t.Errorf("%d, %v", o, ok)
 	}
 	name, at, ok := parseCheckpointName(checkpointName("two-words", 42))
 	if !ok || name != "two-words" || at != protocol.Offset(42) {
 		t.Errorf("%q, %d, %v", name, at, ok)
 	}
-	for _, file := range []string{"", ".log", "1.log", "0000000000000000000x.log", "99999999999999999999.log", "-00000000000000000001.checkpoint", "manifest"} {
-		if _, ok := parseName(file, logSuffix); ok {
+	if o, edition, ok := parseName(indexName(&segment{base: 42, edition: 12}), indexSuffix); !ok || o != 42 || edition != 12 {
+		t.Errorf("%d, edition %d, %v", o, edition, ok)
+	}
+	for _, file := range []string{"", ".log", "00000000000000000042..log", "00000000000000000042.0.log", "00000000000000000042.x.log", "00000000000000000042-1.log", "1.log", "0000000000000000000x.log", "99999999999999999999.log", "-00000000000000000001.checkpoint", "manifest"} {
+		if _, _, ok := parseName(file, logSuffix); ok {
 			t.Errorf("%q was taken for a segment", file)
 		}
 		if _, _, ok := parseCheckpointName(file); ok {

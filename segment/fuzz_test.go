@@ -24,7 +24,7 @@ func crashedImage(t testing.TB) diskImage {
 	must(t, l.WriteCheckpoint("fold", 4, []byte("state")))
 	image := imageOf(t, fs)
 	_ = l.w.closeFiles()
-	name := logName(l.w.state.active.base)
+	name := logName(l.w.state.active.segment)
 	return image.with(name, append(image[name], make([]byte, 1000)...))
 }
 

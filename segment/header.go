@@ -44,13 +44,15 @@ func readHeader(b []byte) (header, bool) {
 }
 
 // headers steps from batch to batch of a segment, and proves that each begins
-// at the offset where the one before it ends, for there are no gaps within a
-// segment, and is of the epoch that wrote there. A batch's CRC covers neither.
+// at the offset where the one before it ends, or behind it where the segment
+// may have gaps, and is of the epoch that wrote there. A batch's CRC covers
+// neither.
 type headers struct {
 	window
 	path   string
 	pos    int64           // of the next batch
-	next   protocol.Offset // its base offset
+	next   protocol.Offset // its base offset, or one in the gap before it
+	sparse bool            // there may be gaps
 	epochs epochs
 }
 
@@ -77,7 +79,7 @@ func (s *headers) check(h header) error {
 	switch {
 	case s.pos+h.size > s.size:
 		return corrupt(s.path, s.pos, s.next, "batch of %d bytes goes beyond the end of the segment's batches, at %d", h.size, s.size)
-	case h.base != s.next:
+	case h.base != s.next && !(s.sparse && h.base > s.next):
 		return corrupt(s.path, s.pos, s.next, "batch begins at offset %d", h.base)
 	case !s.epochs.agrees(h.last, h.epoch):
 		return corrupt(s.path, s.pos, s.next, "batch is of leader epoch %d, but epoch %d wrote there", h.epoch, s.epochs.at(h.last))

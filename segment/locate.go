@@ -11,7 +11,7 @@ import (
 // place is where a batch begins, or where the last one ends.
 type place struct {
 	pos  int64
-	next protocol.Offset // the base offset of the batch at pos
+	next protocol.Offset // the base offset of the batch at pos, or one in the gap before it
 	head header          // of that batch, once it was read; size 0 at the end
 }
 
@@ -96,7 +96,7 @@ func (l *Log) walk(s *snapshot, x *extent, from place, stop func(pos int64, h he
 }
 
 func (l *Log) walkFile(s *snapshot, x *extent, f *openFile, from place, stop func(pos int64, h header) bool) (place, error) {
-	scan := headers{window: newWindow(f, x.size, lookBuffers), path: f.path, pos: from.pos, next: from.next, epochs: s.epochs}
+	scan := headers{window: newWindow(f, x.size, lookBuffers), path: f.path, pos: from.pos, next: from.next, sparse: x.sparse, epochs: s.epochs}
 	defer scan.release()
 	for {
 		h, err := scan.peek(x.next)
@@ -118,7 +118,7 @@ func isCorrupt(err error) bool {
 // rebuildIndex writes the index of a sealed segment anew from its batches and
 // returns the number of its entries.
 func (l *Log) rebuildIndex(s *snapshot, x *extent) (int64, error) {
-	name := indexName(x.base)
+	name := indexName(x.segment)
 	_, err, _ := l.rebuilds.Do(name, func() (any, error) {
 		entries, err := l.indexEntries(s, x)
 		if err != nil {

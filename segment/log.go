@@ -126,5 +126,5 @@ func (l *Log) fail(doing string, err error) error {
 
 func (l *Log) path(name string) string { return l.fs.PathJoin(l.dir, name) }
 
-func (l *Log) logPath(s *segment) string   { return l.path(logName(s.base)) }
-func (l *Log) indexPath(s *segment) string { return l.path(indexName(s.base)) }
+func (l *Log) logPath(s *segment) string   { return l.path(logName(s)) }
+func (l *Log) indexPath(s *segment) string { return l.path(indexName(s)) }

@@ -232,11 +232,11 @@ func TestLostIndexIsBuiltAgain(t *testing.T) {
 		want, err := image.serve(t)
 		must(t, err)
 		for _, base := range []protocol.Offset{0, l.w.state.active.base} {
-			changed := image.with(indexName(base), nil)
+			changed := image.with(indexName(at(base)), nil)
 			if damage != nil {
-				changed[indexName(base)] = damage(image[indexName(base)])
+				changed[indexName(at(base))] = damage(image[indexName(at(base))])
 			} else {
-				delete(changed, indexName(base))
+				delete(changed, indexName(at(base)))
 			}
 			if got, err := changed.serve(t); err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s, at %d: %d bytes, %v", what, base, len(got), err)
@@ -254,9 +254,9 @@ func TestBatchThatSeemsToReachBeyondTheBoundIsProven(t *testing.T) {
 	must(t, l.Append(0, records(t, 0, 2, 10), records(t, 2, 2, 10)))
 	must(t, l.Close())
 	image := imageOf(t, fs)
-	b := bytes.Clone(image[logName(0)])
+	b := bytes.Clone(image[logName(at(0))])
 	b[26] += 5
-	l = open(t, image.with(logName(0), b).mount(t), Config{})
+	l = open(t, image.with(logName(at(0)), b).mount(t), Config{})
 	r, err := l.Read(0, 2, 1000, true)
 	if !isCorrupt(err) {
 		t.Fatalf("%d bytes, %v", r.Len(), err)

@@ -312,9 +312,10 @@ func (m *model) epochs(t *rapid.T) {
 		if i == 0 || m.batches[i-1].epoch == b.epoch {
 			continue
 		}
-		before := m.batches[i-1].epoch
-		if epoch, end := m.log.EpochEnd(b.epoch - 1); epoch != before || end != b.base {
-			t.Fatalf("epoch %d ends at %d, want %d at %d", epoch, end, before, b.base)
+		before := m.batches[i-1].epoch // it ends where the gap begins, if there is one
+		epoch, end := m.log.EpochEnd(b.epoch - 1)
+		if epoch != before || end <= m.batches[i-1].last || end > b.base {
+			t.Fatalf("epoch %d ends at %d, want %d behind %d and not behind %d", epoch, end, before, m.batches[i-1].last, b.base)
 		}
 	}
 }

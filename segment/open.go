@@ -97,24 +97,25 @@ func (l *Log) readManifest(names []string) (*manifest, error) {
 }
 
 // checkFiles compares the directory to the manifest. Files older than the log
-// were to be deleted, and an empty one was to become the active segment, or had
-// been; any other segment that is too many or too few is damage.
+// were to be deleted, those that compaction has read or not finished as well,
+// and an empty one was to become the active segment, or had been; any other
+// segment that is too many or too few is damage.
 func (l *Log) checkFiles(m *manifest, names []string) error {
 	for _, name := range names {
-		base, isLog := parseName(name, logSuffix)
+		base, edition, isLog := parseName(name, logSuffix)
 		if !isLog {
-			if base, isIndex := parseName(name, indexSuffix); isIndex && !m.has(base) {
+			if base, edition, isIndex := parseName(name, indexSuffix); isIndex && !m.has(base, edition) {
 				if err := l.remove(name); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		if m.has(base) {
+		if m.has(base, edition) {
 			continue
 		}
-		if base >= m.segments[0].base {
-			if err := l.checkLeftover(base); err != nil {
+		if edition == 0 && base >= m.segments[0].base && base >= m.compacted {
+			if err := l.checkLeftover(name, base); err != nil {
 				return err
 			}
 		}
@@ -130,8 +131,8 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 	return nil
 }
 
-func (l *Log) checkLeftover(base protocol.Offset) error {
-	path := l.path(logName(base))
+func (l *Log) checkLeftover(name string, base protocol.Offset) error {
+	path := l.path(name)
 	size, err := fileSize(l.fs, path)
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (l *Log) checkSealed(x *extent) error {
 func (l *Log) adopt(m *manifest, names []string) error {
 	w := &l.w
 	w.clean = m.clean
-	w.state.start, w.state.epochs = m.start, m.epochs
+	w.state.start, w.state.epochs, w.state.compacted = m.start, m.epochs, m.compacted
 	w.state.setSealed(m.segments[:len(m.segments)-1])
 	x := *m.active()
 	x.trustedFrom = x.size
@@ -232,7 +233,7 @@ func (l *Log) remakeIndex() error {
 	if err != nil {
 		return err
 	}
-	if err := l.remove(indexName(s.active.base)); err != nil {
+	if err := l.remove(indexName(s.active.segment)); err != nil {
 		return err
 	}
 	s.active.entries, s.tail = 0, nil

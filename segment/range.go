@@ -129,7 +129,7 @@ func (p *proof) step(b []byte) (record.Batch, error) {
 		return batch, corrupt(path, p.pos, p.next, "%v", err)
 	}
 	switch {
-	case batch.BaseOffset() != p.next:
+	case batch.BaseOffset() != p.next && !(p.r.of.sparse && batch.BaseOffset() > p.next):
 		return batch, corrupt(path, p.pos, p.next, "batch begins at offset %d", batch.BaseOffset())
 	case !p.r.snap.epochs.agrees(batch.LastOffset(), batch.LeaderEpoch()):
 		return batch, corrupt(path, p.pos, p.next, "batch is of leader epoch %d", batch.LeaderEpoch())

@@ -11,9 +11,9 @@ import (
 //
 // Up to the recovery point everything was synced, and the manifest says how
 // much that is. Behind it lie batches of which some were synced; nothing on
-// disk says which. Their offsets leave no gap and their leader epochs are in
-// the manifest, for what would break that (a gap, a new epoch) is written into
-// the manifest first. A power cut may have lost any of the sectors that were
+// disk says which. Their offsets leave no gap, unless the manifest says that
+// this segment may have gaps, and their leader epochs are in the manifest: a
+// first gap and a new epoch are written there before the batch that brings them. A power cut may have lost any of the sectors that were
 // written since the last sync, in any order, so that an unwritten sector can
 // be followed by whole batches of the same group. An unwritten sector reads as
 // zeros, for it was never anything else: zeros are written ahead, or the file
@@ -48,7 +48,7 @@ func (l *Log) recover(size int64) error {
 		return err
 	}
 	defer l.files.release(f)
-	t := tail{window: newWindow(f, size, passBuffers), path: path}
+	t := tail{window: newWindow(f, size, passBuffers), path: path, sparse: w.state.active.sparse}
 	defer t.release()
 	from := w.state.active.size
 	w.state.active.trustedFrom = from
@@ -122,7 +122,8 @@ func (l *Log) rest() error {
 // tail reads what is behind the recovery point.
 type tail struct {
 	window
-	path string
+	path   string
+	sparse bool // batches may leave gaps
 }
 
 // take is the header of the batch at pos if it is whole and in order. The zero
@@ -137,10 +138,10 @@ func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
 	switch {
 	case err != nil:
 		reason = err.Error()
-	case b.BaseOffset() != next:
+	case b.BaseOffset() != next && !(t.sparse && b.BaseOffset() > next):
 		reason = fmt.Sprintf("it begins at offset %d", b.BaseOffset())
-	case b.LeaderEpoch() != e.at(next):
-		reason = fmt.Sprintf("it is of leader epoch %d, not %d", b.LeaderEpoch(), e.at(next))
+	case b.LeaderEpoch() != e.at(b.BaseOffset()):
+		reason = fmt.Sprintf("it is of leader epoch %d, not %d", b.LeaderEpoch(), e.at(b.BaseOffset()))
 	default:
 		return headerOf(b), nil
 	}

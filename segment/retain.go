@@ -83,15 +83,30 @@ func (l *Log) tooOld(x *extent, nowMs int64) (bool, error) {
 	if keepMs < 0 {
 		return false, nil
 	}
-	newest := x.maxTime
-	if newest < 0 {
-		info, err := l.fs.Stat(l.logPath(x.segment))
-		if err != nil {
-			return false, err
-		}
-		newest = info.ModTime().UnixMilli()
+	newest, err := l.newestMs(x)
+	return nowMs-newest > keepMs, err
+}
+
+// newestMs is the time of a segment's newest record: the greatest timestamp,
+// or when it was written where records have none.
+func (l *Log) newestMs(x *extent) (int64, error) {
+	if x.maxTime >= 0 {
+		return x.maxTime, nil
 	}
-	return nowMs-newest > keepMs, nil
+	return l.writtenMs(x)
+}
+
+// writtenMs is when a segment's newest record was appended, at the latest, by
+// the clock of this machine.
+func (l *Log) writtenMs(x *extent) (int64, error) {
+	if x.writtenMs >= 0 {
+		return x.writtenMs, nil
+	}
+	info, err := l.fs.Stat(l.logPath(x.segment))
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixMilli(), nil
 }
 
 // rollIdle is roll for a log that may not have been written to yet.
@@ -116,10 +131,10 @@ func (l *Log) drop(n int, start protocol.Offset) error {
 	}
 	l.publish()
 	for _, x := range gone {
-		if err := l.remove(logName(x.base)); err != nil {
+		if err := l.remove(logName(x.segment)); err != nil {
 			return err
 		}
-		if err := l.remove(indexName(x.base)); err != nil {
+		if err := l.remove(indexName(x.segment)); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func (l *Log) roll(base protocol.Offset) error {
 	if old.size > 0 || old.base == base {
 		return nil
 	}
-	return l.remove(logName(old.base))
+	return l.remove(logName(old.segment))
 }
 
 // startSegment makes an empty file and the active segment of it.

@@ -12,6 +12,14 @@ import (
 type segment struct {
 	base protocol.Offset
 
+	// edition counts how often compaction has rewritten the file, or those that
+	// it was made of; it is part of the file's name.
+	edition uint32
+
+	// writtenMs is when the newest record of a compacted segment was appended, at
+	// the latest: the file itself is younger. -1: ask the file.
+	writtenMs int64
+
 	// trustedFrom is the position from which on all bytes were written, or
 	// scanned by recovery, in this process. Set before the segment is published.
 	trustedFrom int64
@@ -33,10 +41,11 @@ type extent struct {
 	maxTime     int64           // the greatest max timestamp of a batch, or -1
 	maxTimeBase protocol.Offset // base offset of the first batch that has it
 	entries     int64           // of its index
+	sparse      bool            // there may be gaps between batches
 }
 
 func newExtent(base protocol.Offset) extent {
-	return extent{segment: &segment{base: base}, next: base, maxTime: -1, maxTimeBase: base}
+	return extent{segment: &segment{base: base, writtenMs: -1}, next: base, maxTime: -1, maxTimeBase: base}
 }
 
 // snapshot is the whole log at one moment. Published by the writer, never
@@ -48,6 +57,10 @@ type snapshot struct {
 	active extent
 	tail   []entry // of the active segment's index: what is not in full chunks
 	epochs epochs
+
+	// compacted is the offset below which a pass of compaction has been:
+	// between any two records there that are left, no key is twice.
+	compacted protocol.Offset
 
 	sealedBytes int64
 	generation  uint64 // rises when anything is cut off or dropped

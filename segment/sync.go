@@ -79,10 +79,11 @@ func (l *Log) writeManifest() error {
 func (l *Log) manifest() *manifest {
 	s := &l.w.state
 	return &manifest{
-		clean:    l.w.clean,
-		start:    s.start,
-		segments: append(s.sealed[:len(s.sealed):len(s.sealed)], s.active),
-		epochs:   s.epochs,
+		clean:     l.w.clean,
+		start:     s.start,
+		compacted: s.compacted,
+		segments:  append(s.sealed[:len(s.sealed):len(s.sealed)], s.active),
+		epochs:    s.epochs,
 	}
 }
 

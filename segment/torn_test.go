@@ -36,7 +36,7 @@ func TestAnySectorsOfTheUnsyncedTailMayBeLost(t *testing.T) {
 		image := imageOf(t, fs)
 		_ = l.w.closeFiles()
 
-		name := logName(0)
+		name := logName(at(0))
 		image = image.with(name, loseSectors(image[name], int(synced), rng))
 		again, err := Open(image.mount(t), "/log", Config{})
 		if err != nil {
@@ -92,9 +92,9 @@ func TestWhatLiesBehindATornBatchDoesNotComeBack(t *testing.T) {
 	must(t, l.Append(0, lost, stale))
 	_ = l.w.closeFiles()
 	image := imageOf(t, fs)
-	torn := bytes.Clone(image[logName(0)])
+	torn := bytes.Clone(image[logName(at(0))])
 	clear(torn[512:1024])
-	fs = image.with(logName(0), torn).mount(t)
+	fs = image.with(logName(at(0)), torn).mount(t)
 
 	l = open(t, fs, Config{})
 	if l.End() != 0 || l.Recovery().TruncatedBytes == 0 {

@@ -33,8 +33,8 @@ func (s *Server) deleteRecords(_ *exchange, req *kmsg.DeleteRecordsRequest) kmsg
 
 // deleteBefore returns the new start, or -1.
 func (s *Server) deleteBefore(t *topic, index int32, before protocol.Offset) (protocol.Offset, error) {
-	p := t.partition(index)
-	if err := s.whyNotHere(t, index, p); err != nil {
+	p, err := s.led(t, index)
+	if err != nil {
 		return -1, err
 	}
 	if it, ok := s.cluster.Image().TopicByID(t.id); ok && it.Internal {

@@ -42,8 +42,8 @@ func (s *Server) producersOf(t *topic, index int32) kmsg.DescribeProducersRespon
 }
 
 func (s *Server) activeProducers(t *topic, index int32) ([]kmsg.DescribeProducersResponseTopicPartitionActiveProducer, error) {
-	p := t.partition(index)
-	if err := s.whyNotHere(t, index, p); err != nil {
+	p, err := s.led(t, index)
+	if err != nil {
 		return nil, err
 	}
 	states, err := p.ProducerStates()

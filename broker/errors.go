@@ -22,6 +22,13 @@ var codes = []struct {
 }{
 	{replica.ErrNotLeader, kerr.NotLeaderForPartition},
 	{replica.ErrStorage, kerr.KafkaStorageError},
+	{replica.ErrCommittedLost, kerr.KafkaStorageError},
+	{replica.ErrNotEnoughReplicas, kerr.NotEnoughReplicas},
+	{replica.ErrTimeout, kerr.RequestTimedOut},
+	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
+	{replica.ErrFencedEpoch, kerr.FencedLeaderEpoch},
+	{replica.ErrUnknownEpoch, kerr.UnknownLeaderEpoch},
+	{replica.ErrNotReplica, kerr.ReplicaNotAvailable},
 	{replica.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 	{replica.ErrUnknownProducer, kerr.UnknownProducerID},
 	{replica.ErrProducerFenced, kerr.InvalidProducerEpoch},

@@ -27,23 +27,13 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 				o.ErrorCode = codeOf(err)
 				continue
 			}
-			epoch, end := p.epochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
+			epoch, end, err := p.EpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
+			if err != nil {
+				o.ErrorCode = codeOf(err)
+				continue
+			}
 			o.LeaderEpoch, o.EndOffset = int32(epoch), int64(end)
 		}
 	}
 	return resp
-}
-
-// epochEnd is the largest epoch that is not above the asked one, and where it
-// ended; -1 and -1 if the asked one is not known. The log notes an epoch with
-// its first batch; the one that this broker leads in begins at the end until then.
-func (p *partition) epochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset) {
-	epoch, end := p.Log().EpochEnd(asked)
-	if end >= 0 || asked < 0 || asked > p.Epoch() {
-		return epoch, end
-	}
-	if latest := p.Log().LatestEpoch(); asked < p.Epoch() && latest >= 0 {
-		return latest, p.End()
-	}
-	return asked, p.End()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 // The timestamps that stand for a place rather than for a time.
@@ -25,9 +26,10 @@ var specialTimes = map[int64]int16{
 
 var _ = serves(protocol.KeyListOffsets, (*Server).listOffsets)
 
-// listOffsets answers for consumers, up to the high watermark. There are no
-// transactions yet, so that the last stable offset is the same; and a client
-// that calls itself a replica sees no more than others.
+// listOffsets answers for consumers, up to the high watermark, where this broker
+// leads: a follower may be behind. There are no transactions yet, so that the
+// last stable offset is the same; and a client that calls itself a replica sees
+// no more than others.
 func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := respond[*kmsg.ListOffsetsResponse](req)
 	named := namedPartitions(req)
@@ -92,7 +94,11 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 	}
 	switch rp.Timestamp {
 	case timeLatest:
-		return foundOffset{p.HighWatermark(), -1, p.Epoch()}, nil
+		end, err := p.CommittedEnd()
+		if err != nil {
+			return nowhere, err
+		}
+		return foundOffset{end, -1, p.Epoch()}, nil
 	case timeEarliest, timeEarliestLocal:
 		return p.earliest(), nil
 	case timeLatestTiered:
@@ -106,9 +112,18 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 	}
 }
 
-// readable returns a partition that can be read from here, by a client that
-// goes by the given leader epoch.
+// readable returns a partition that is led here and can be read from, by a
+// client that goes by the given leader epoch.
 func (s *Server) readable(t *topic, index, epoch int32) (*partition, error) {
+	p, err := s.led(t, index)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.checkEpoch(epoch)
+}
+
+// led returns a partition that this broker leads.
+func (s *Server) led(t *topic, index int32) (*partition, error) {
 	p := t.partition(index)
 	if err := s.whyNotHere(t, index, p); err != nil {
 		return nil, err
@@ -116,7 +131,10 @@ func (s *Server) readable(t *topic, index, epoch int32) (*partition, error) {
 	if err := p.damage(); err != nil {
 		return nil, err
 	}
-	return p, p.checkEpoch(epoch)
+	if p.State().Role != replica.RoleLeader {
+		return nil, replica.ErrNotLeader
+	}
+	return p, nil
 }
 
 // earliest is the log's start. Where nothing is left, the next record will be

@@ -18,7 +18,9 @@ import (
 const (
 	zstdFromVersion   = 7 // of Produce (KIP-110)
 	produceServedFrom = 3
-	tooOldBytesMax    = 1 << 20
+	// produceLeaderHints is the version from which a wrong broker names the right one.
+	produceLeaderHints = 10
+	tooOldBytesMax     = 1 << 20
 
 	// A request that names more partitions than it can hold batches for costs more
 	// memory than it has bytes. A few that are empty are answered as what they are.
@@ -88,6 +90,7 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 // propose checks one partition's part and hands it to the partition's loop.
 func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.ProduceRequestTopicPartition) {
 	part.topic, part.index, part.Done, part.Acks = t, in.Partition, p, replica.Acks(p.req.Acks)
+	part.TimeoutMs = max(0, int64(p.req.TimeoutMillis))
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
 	host := t.partition(in.Partition)
 	err := part.wantsVerdicts(&in.UnknownTags)
@@ -137,13 +140,11 @@ func (s *Server) admissible(p *producing, t *topic, index int32, host *partition
 	if t.name == offsetsTopic {
 		return fmt.Errorf("%w: %s is written by the broker alone", kerr.InvalidTopicException, t.name)
 	}
-	if acks == replica.AcksAll && s.inSync(t, index) < int(t.settings.MinInsyncReplicas) {
-		return kerr.NotEnoughReplicas
-	}
 	return nil
 }
 
-// whyNotHere says why this broker does not serve a partition, or nil.
+// whyNotHere says why this broker has no replica of a partition to serve, or
+// nil. Whether it leads, the partition itself knows best.
 func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
 	switch {
 	case t == nil || index < 0 || int(index) >= len(t.partitions):
@@ -154,15 +155,6 @@ func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
 		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, host.broken)
 	}
 	return nil
-}
-
-// inSync is the number of in-sync replicas.
-func (s *Server) inSync(t *topic, index int32) int {
-	it, ok := s.cluster.Image().TopicByID(t.id)
-	if !ok || int(index) >= len(it.Partitions) {
-		return 0
-	}
-	return len(it.Partitions[index].ISR)
 }
 
 // check takes the batch through its gateway and prepares its locks.
@@ -303,6 +295,7 @@ func (p *producing) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
 	resp := respond[*kmsg.ProduceResponse](p.req)
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
+	hints := hints{view: p.x.c.srv.view(p.x)}
 	part := p.parts
 	for i := range p.req.Topics {
 		rt := &resp.Topics[i]
@@ -310,8 +303,12 @@ func (p *producing) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 		rt.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(p.req.Topics[i].Partitions))
 		for j := range rt.Partitions {
 			part[0].response(&rt.Partitions[j])
+			part[0].hint(p, &rt.Partitions[j], &hints)
 			part = part[1:]
 		}
+	}
+	for _, n := range hints.nodes {
+		resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: n.rack})
 	}
 	return resp.AppendTo(dst), nil
 }
@@ -334,6 +331,16 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 		}
 	default:
 		part.verdicts(out)
+	}
+}
+
+// hint tells a client that came to the wrong broker which one leads (KIP-951).
+func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartition, hints *hints) {
+	if p.req.Version < produceLeaderHints || out.ErrorCode != kerr.NotLeaderForPartition.Code {
+		return
+	}
+	if leader, epoch, ok := hints.leader(part.topic, part.index); ok {
+		out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = leader, epoch
 	}
 }
 

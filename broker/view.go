@@ -33,17 +33,24 @@ type node struct {
 func (v view) nodes() []node {
 	var nodes []node
 	for _, b := range v.Brokers() {
-		e, ok := v.endpoint(&b)
-		if !ok {
-			continue
+		if n, ok := v.node(&b); ok {
+			nodes = append(nodes, n)
 		}
-		n := node{id: int32(b.ID), host: e.Host, port: e.Port}
-		if b.Rack != "" {
-			n.rack = kmsg.StringPtr(b.Rack)
-		}
-		nodes = append(nodes, n)
 	}
 	return nodes
+}
+
+// node is a broker as the listener's clients reach it.
+func (v view) node(b *coordinator.Broker) (node, bool) {
+	e, ok := v.endpoint(b)
+	if !ok {
+		return node{}, false
+	}
+	n := node{id: int32(b.ID), host: e.Host, port: e.Port}
+	if b.Rack != "" {
+		n.rack = kmsg.StringPtr(b.Rack)
+	}
+	return n, true
 }
 
 // endpoint is a broker's address on the listener.

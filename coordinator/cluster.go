@@ -18,7 +18,9 @@ import (
 // none returns before Run runs. All methods are safe for concurrent use.
 //
 // Run's watcher is the only writer of the image. Run's session keeps this
-// broker's registration alive.
+// broker's registration alive. All that Run's controller and ISR writer, or any
+// other broker's, decide from an image becomes true by compare-and-swap alone:
+// who only believes to be controller does no harm.
 type Cluster struct {
 	o      Options
 	keys   layout
@@ -27,7 +29,10 @@ type Cluster struct {
 	stop   context.CancelFunc // ends Run and whoever waits for it
 	ending context.Context    // ended by stop
 
+	life    string // names this process in its registration
 	session session
+	health  health
+	isr     isrQueue
 
 	mu struct {
 		sync.Mutex
@@ -45,9 +50,15 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	c := &Cluster{o: o, keys: layout{prefix: o.Prefix}, log: o.Logger}
 	c.ending, c.stop = context.WithCancel(context.Background())
 	c.session.wake = make(chan struct{}, 1)
-	c.session.requests = make(chan chan<- registration)
+	c.session.requests = make(chan request)
+	c.isr.wake = make(chan struct{}, 1)
 	c.mu.changed = make(chan struct{})
 
+	life, err := newID(o.Rand)
+	if err != nil {
+		return nil, err
+	}
+	c.life = life.String()
 	im, err := c.open(ctx)
 	if err != nil {
 		c.stop()
@@ -141,8 +152,10 @@ func (c *Cluster) awaitImage(ctx context.Context, good func(*Image) bool) error 
 	}
 }
 
-// Run follows the store and keeps this broker registered until ctx ends or
-// Close is called, which are no errors. It must be called once.
+// Run follows the store, keeps this broker registered, writes the ISR changes
+// that it is given and, while this broker is controller, holds elections. It
+// does so until ctx ends or Close is called, which are no errors. It must be
+// called once.
 func (c *Cluster) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	defer close(done)
@@ -159,6 +172,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.watch(ctx) })
 	g.Go(func() error { return c.keepSession(ctx) })
+	g.Go(func() error { return c.alterISRs(ctx) })
+	g.Go(func() error { return c.control(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cluster metadata: %w", err)
 	}

@@ -93,7 +93,7 @@ func join(t *testing.T, o Options) *runs {
 	t.Helper()
 	r := openCluster(t, o)
 	t.Cleanup(func() { r.leave(t) })
-	noError(t, r.Register(background(t)))
+	noError(t, r.Register(background(t), Registration{}))
 	return r
 }
 
@@ -361,11 +361,12 @@ func TestATopicMadeAgainHasAnotherIDAndNoOldState(t *testing.T) {
 	c := join(t, Options{Store: s, Self: broker(1)})
 	ctx := background(t)
 	first := create(t, c, "t", 2)
-	p := first.Partitions[1]
-	p.LeaderEpoch = 7
-	noError(t, c.AlterPartition(ctx, first.ID, p))
+	partition := protocol.TopicPartition{Topic: first.ID, Index: 1}
+	c.Resign(partition, c.Incarnation())
+	c.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(partition); return p.LeaderEpoch == 1 })
 	noError(t, c.CreatePartitions(ctx, "t", 3, nil, false))
-	if now, _ := c.Image().Topic("t"); now.Partitions[1].LeaderEpoch != 7 || now.Partitions[1].PartitionEpoch != 1 {
+	noError(t, c.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "1"}, nil, false, false))
+	if now, _ := c.Image().Topic("t"); now.Partitions[1].LeaderEpoch != 1 || now.Partitions[1].PartitionEpoch != 1 {
 		t.Fatalf("more partitions lost the state of one: %+v", now.Partitions)
 	}
 	noError(t, c.DeleteTopic(ctx, "t"))
@@ -378,47 +379,8 @@ func TestATopicMadeAgainHasAnotherIDAndNoOldState(t *testing.T) {
 	if len(all) != 0 {
 		t.Fatalf("left behind: %v", all)
 	}
-	wantError(t, c.AlterPartition(ctx, first.ID, p), ErrUnknownTopic)
-}
-
-func TestPartitionStateIsFencedByItsEpoch(t *testing.T) {
-	s, _ := newMem(t)
-	c := join(t, Options{Store: s, Self: broker(1)})
-	join(t, Options{Store: s, Self: broker(2)})
-	c.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 2 })
-	ctx := background(t)
-	topic, err := c.CreateTopic(ctx, NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {1, 2}}}, false)
-	noError(t, err)
-	was := topic.Partitions[0]
-
-	next := was
-	next.Leader, next.LeaderEpoch, next.ISR = 2, 1, []protocol.BrokerID{2}
-	noError(t, c.AlterPartition(ctx, topic.ID, next))
-	now, _ := c.Image().TopicByID(topic.ID)
-	if p := now.Partitions[0]; p.Leader != 2 || p.LeaderEpoch != 1 || p.PartitionEpoch != 1 || len(p.ISR) != 1 {
-		t.Fatalf("partition %+v", p)
-	}
-	if topic.Partitions[0].Leader != 1 {
-		t.Fatal("an image that was published has changed")
-	}
-
-	wantError(t, c.AlterPartition(ctx, topic.ID, was), ErrFencedPartition)
-	for _, spoil := range []func(*Partition){
-		func(p *Partition) { p.Leader = 1 },                      // no new epoch, and not in the ISR
-		func(p *Partition) { p.Leader, p.LeaderEpoch = 1, 2 },    // not in the ISR
-		func(p *Partition) { p.ISR = nil },                       // nobody
-		func(p *Partition) { p.ISR = []protocol.BrokerID{2, 3} }, // not a replica
-		func(p *Partition) { p.ISR = []protocol.BrokerID{2, 2} }, // twice
-		func(p *Partition) { p.LeaderEpoch = 0 },                 // backwards
-		func(p *Partition) { p.PartitionEpoch = 0 },              // stale
-		func(p *Partition) { p.Index = 1 },                       // unknown
-		func(p *Partition) { p.Leader = 9 },                      // stranger
-	} {
-		bad := now.Partitions[0]
-		spoil(&bad)
-		if err := c.AlterPartition(ctx, topic.ID, bad); err == nil {
-			t.Errorf("%+v was taken", bad)
-		}
+	if ok := alterISR(c, partition, ISRChange{LeaderEpoch: 1, PartitionEpoch: 1, ISR: []Member{{1, c.Incarnation()}}}); ok {
+		t.Fatal("the ISR of a topic that is gone was changed")
 	}
 }
 
@@ -478,7 +440,7 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 		e, err := StartEmbedded(ctx, EmbeddedOptions{Dir: dir, Logger: quiet})
 		noError(t, err)
 		c := openCluster(t, Options{Store: e.Store(), Self: broker(1), ExpectClusterID: clusterID})
-		noError(t, c.Register(ctx))
+		noError(t, c.Register(ctx, Registration{}))
 
 		im := c.Image()
 		if round > 0 && im.ClusterID != clusterID {

@@ -7,30 +7,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Life is a live broker, as an election sees it.
-type Life struct {
-	Incarnation int64
-	// Before is the incarnation that this life goes on from: it was shut down
-	// cleanly and has on disk all that it had. 0: it was not, or there was none;
-	// what it had not synced may be lost.
-	Before int64
-	// Leaving: the broker is about to shut down and wants to lead nothing.
-	Leaving bool
-	// Lost: the partition's log is not the one that the broker had; its disk was
-	// replaced. It stands until the broker has come into sync with the new one.
-	Lost bool
-}
-
-// Candidacy is one partition with the life in which each member came into sync.
-type Candidacy struct {
-	Partition
-	// Joined stands beside ISR: the incarnation in which the member came into
-	// sync; its negative once that life has resigned. nil is for a partition
-	// that still is as it was made, at Revision: whoever was registered then is meant.
-	Joined   []int64
-	Revision int64
-}
-
 // ElectionRules are what an election may do.
 type ElectionRules struct {
 	// SyncedAcks: the partition syncs before it acknowledges (flush.messages=1).
@@ -65,10 +41,13 @@ type ElectionRules struct {
 //
 // The last ones never go: when nobody may lead, the ISR stands as it is and
 // waits for one of them, for only they have all that was acknowledged.
-func Elect(now Candidacy, lives map[protocol.BrokerID]Life, rules ElectionRules) (next Candidacy, changed bool) {
+func Elect(now Partition, lives Lives, rules ElectionRules) (next Partition, changed bool) {
+	if now.atRest(lives, rules) {
+		return now, false
+	}
 	staying := stay(now.members(lives), rules)
 	next = now
-	next.Revision, next.ISR, next.Joined = 0, nil, nil
+	next.ISR, next.Joined = nil, nil
 	for _, id := range now.ISR {
 		if at := slices.IndexFunc(staying, func(m member) bool { return m.id == id }); at >= 0 {
 			next.ISR = append(next.ISR, id)
@@ -88,13 +67,10 @@ func Elect(now Candidacy, lives map[protocol.BrokerID]Life, rules ElectionRules)
 // Resign is the state after a member's log has failed in this life: it leads
 // no more and leaves the ISR, unless it is the last one there; then nobody
 // leads until another life of it, or an operator, has something to offer.
-func Resign(now Candidacy, id protocol.BrokerID, incarnation int64) (next Candidacy, changed bool) {
+func Resign(now Partition, id protocol.BrokerID, incarnation int64) (next Partition, changed bool) {
 	next = now
 	next.ISR, next.Joined = slices.Clone(now.ISR), slices.Clone(now.Joined)
 	if at := slices.Index(next.ISR, id); at >= 0 {
-		if next.Joined == nil {
-			next.Joined = make([]int64, len(next.ISR))
-		}
 		switch joined := next.Joined[at]; {
 		case joined != 0 && joined != incarnation: // another life's
 		case len(next.ISR) > 1:
@@ -134,30 +110,45 @@ const (
 	memberAbsent                       // gone, resigned, or with its log lost
 )
 
-// members are the ISR in the order of the replicas, the preferred leader first.
-func (c *Candidacy) members(lives map[protocol.BrokerID]Life) []member {
-	all := make([]member, 0, len(c.ISR))
-	for i, id := range c.ISR {
-		joined := int64(0)
-		if c.Joined != nil {
-			joined = c.Joined[i]
+// atRest is the quick answer for nearly every partition: a member leads in its
+// life, the others are in theirs, and nobody is about to go.
+func (p *Partition) atRest(lives Lives, rules ElectionRules) bool {
+	led := false
+	for i, id := range p.ISR {
+		life, live := lives[id]
+		if !live || life.Incarnation != p.Joined[i] || life.Leaving || !life.has(p.Joined[i]) {
+			return false
 		}
-		all = append(all, c.member(id, joined, lives))
+		led = led || id == p.Leader
+	}
+	return led && !(rules.Preferred && p.Leader != p.preferred() && slices.Contains(p.ISR, p.preferred()))
+}
+
+// preferred is the replica that leads when it can.
+func (p *Partition) preferred() protocol.BrokerID {
+	if len(p.Replicas) == 0 {
+		return protocol.NoBroker
+	}
+	return p.Replicas[0]
+}
+
+// members are the ISR in the order of the replicas, the preferred leader first.
+func (p *Partition) members(lives Lives) []member {
+	all := make([]member, 0, len(p.ISR))
+	for i, id := range p.ISR {
+		all = append(all, newMember(id, p.Joined[i], lives))
 	}
 	slices.SortStableFunc(all, func(a, b member) int {
-		return cmp.Compare(slices.Index(c.Replicas, a.id), slices.Index(c.Replicas, b.id))
+		return cmp.Compare(slices.Index(p.Replicas, a.id), slices.Index(p.Replicas, b.id))
 	})
 	return all
 }
 
-func (c *Candidacy) member(id protocol.BrokerID, joined int64, lives map[protocol.BrokerID]Life) member {
+func newMember(id protocol.BrokerID, joined int64, lives Lives) member {
 	life, live := lives[id]
-	if joined == 0 {
-		joined = c.joinedAtFirst(life)
-	}
 	m := member{id: id, joined: joined, joins: life.Incarnation}
 	switch {
-	case !live || joined == -life.Incarnation || life.Lost && joined != life.Incarnation:
+	case !live || joined == -life.Incarnation || !life.has(joined):
 		m.state, m.joins = memberAbsent, joined
 	case joined <= 0 || joined != life.Incarnation && joined != life.Before:
 		m.state = memberRestarted
@@ -169,17 +160,6 @@ func (c *Candidacy) member(id protocol.BrokerID, joined int64, lives map[protoco
 		m.state = memberClean
 	}
 	return m
-}
-
-// joinedAtFirst is the life that was meant when the partition was made, as far
-// as it can be told; 0 when it cannot.
-func (c *Candidacy) joinedAtFirst(life Life) int64 {
-	for _, incarnation := range [...]int64{life.Incarnation, life.Before} {
-		if incarnation <= c.Revision {
-			return incarnation
-		}
-	}
-	return 0
 }
 
 // stay keeps the members of the best kind there is; if those are absent ones,
@@ -206,7 +186,7 @@ func stay(members []member, rules ElectionRules) []member {
 
 // chooseLeader takes the present leader if it may go on, or else the first
 // replica that may lead.
-func chooseLeader(now *Candidacy, staying []member, rules ElectionRules) member {
+func chooseLeader(now *Partition, staying []member, rules ElectionRules) member {
 	none := member{id: protocol.NoBroker}
 	if len(staying) == 0 || staying[0].state == memberAbsent {
 		return none

@@ -14,18 +14,38 @@ import (
 
 // The stories of elections. "partition" sets the stage, "elect live=(1/5 2/6<4
 // 3/7!)" goes on from the last state: broker 1 lives in incarnation 5, 2 in
-// incarnation 6 which goes on cleanly from 4, 3 is leaving; 4/9? has lost its log.
+// incarnation 6 which goes on cleanly from 4, 3 is leaving; 4/9? has found its
+// log lost in this incarnation, and 5/9@8 has had its disk since incarnation 8.
 func TestElectionStories(t *testing.T) {
-	var now Candidacy
+	var now Partition
 	datadriven.RunTest(t, "testdata/elect", func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "partition":
-			now = parseCandidacy(t, d)
+			now = parsePartition(t, d)
 			return show(now)
 		case "elect":
 			rules := ElectionRules{SyncedAcks: d.HasArg("synced"), Preferred: d.HasArg("preferred")}
 			d.MaybeScanArgs(t, "min", &rules.MinInsync)
 			next, changed := Elect(now, parseLives(t, d), rules)
+			return become(&now, next, changed)
+		case "start":
+			now = StartReassignment(now, parsePartition(t, d).Replicas)
+			return become(&now, now, true)
+		case "cancel":
+			now = CancelReassignment(now)
+			return become(&now, now, true)
+		case "reassign":
+			next, changed := Reassign(now)
+			return become(&now, next, changed)
+		case "join":
+			var id int
+			var incarnation int64
+			d.ScanArgs(t, "broker", &id)
+			d.ScanArgs(t, "incarnation", &incarnation)
+			now.ISR, now.Joined = append(slices.Clone(now.ISR), protocol.BrokerID(id)), append(slices.Clone(now.Joined), incarnation)
+			return become(&now, now, true)
+		case "decide":
+			next, changed := decidePartition(now, parseLives(t, d), ElectionRules{SyncedAcks: true})
 			return become(&now, next, changed)
 		case "resign":
 			var id int
@@ -40,7 +60,7 @@ func TestElectionStories(t *testing.T) {
 	})
 }
 
-func become(now *Candidacy, next Candidacy, changed bool) string {
+func become(now *Partition, next Partition, changed bool) string {
 	if !changed {
 		return "as it is\n"
 	}
@@ -49,15 +69,19 @@ func become(now *Candidacy, next Candidacy, changed bool) string {
 	return show(*now)
 }
 
-func show(c Candidacy) string {
-	return fmt.Sprintf("leader %d epoch %d isr %v joined %v\n", c.Leader, c.LeaderEpoch, c.ISR, c.Joined)
+func show(c Partition) string {
+	text := fmt.Sprintf("leader %d epoch %d isr %v joined %v", c.Leader, c.LeaderEpoch, c.ISR, c.Joined)
+	if c.reassigned {
+		text += fmt.Sprintf(" replicas %v adding %v removing %v", c.Replicas, c.Adding, c.Removing)
+	}
+	return text + "\n"
 }
 
-func parseCandidacy(t *testing.T, d *datadriven.TestData) (c Candidacy) {
+func parsePartition(t *testing.T, d *datadriven.TestData) (c Partition) {
 	var leader int
-	d.ScanArgs(t, "leader", &leader)
+	leader = -1
+	d.MaybeScanArgs(t, "leader", &leader)
 	c.Leader = protocol.BrokerID(leader)
-	d.MaybeScanArgs(t, "revision", &c.Revision)
 	for _, arg := range d.CmdArgs {
 		for _, v := range arg.Vals {
 			var n int64
@@ -74,11 +98,12 @@ func parseCandidacy(t *testing.T, d *datadriven.TestData) (c Candidacy) {
 			}
 		}
 	}
+	c.Joined = beside(c.ISR, c.Joined)
 	return c
 }
 
-func parseLives(t *testing.T, d *datadriven.TestData) map[protocol.BrokerID]Life {
-	lives := map[protocol.BrokerID]Life{}
+func parseLives(t *testing.T, d *datadriven.TestData) Lives {
+	lives := Lives{}
 	for _, arg := range d.CmdArgs {
 		if arg.Key != "live" {
 			continue
@@ -89,7 +114,11 @@ func parseLives(t *testing.T, d *datadriven.TestData) map[protocol.BrokerID]Life
 			if v == "" {
 				continue
 			}
-			v, life.Lost = strings.CutSuffix(v, "?")
+			v, lost := strings.CutSuffix(v, "?")
+			v, since, _ := strings.Cut(v, "@")
+			if since != "" {
+				fmt.Sscan(since, &life.Since)
+			}
 			v, life.Leaving = strings.CutSuffix(v, "!")
 			v, before, _ := strings.Cut(v, "<")
 			if before != "" {
@@ -97,6 +126,9 @@ func parseLives(t *testing.T, d *datadriven.TestData) map[protocol.BrokerID]Life
 			}
 			if _, err := fmt.Sscanf(v, "%d/%d", &id, &life.Incarnation); err != nil {
 				t.Fatalf("%q: %v", v, err)
+			}
+			if lost {
+				life.Lost = life.Incarnation
 			}
 			lives[id] = life
 		}
@@ -110,10 +142,11 @@ func parseLives(t *testing.T, d *datadriven.TestData) map[protocol.BrokerID]Life
 func TestElectionsNeverChooseOutsideTheISR(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ids := []protocol.BrokerID{1, 2, 3, 4}[:rapid.IntRange(1, 4).Draw(t, "replicas")]
-		now := Candidacy{Partition: Partition{Leader: 1, Replicas: ids, ISR: slices.Clone(ids)}, Revision: 10}
-		lives := map[protocol.BrokerID]Life{}
+		now := Partition{Leader: 1, Replicas: ids, ISR: slices.Clone(ids)}
+		lives := Lives{}
 		for _, id := range ids {
 			lives[id] = Life{Incarnation: int64(id)}
+			now.Joined = append(now.Joined, int64(id))
 		}
 		incarnation := int64(100)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
@@ -153,7 +186,7 @@ func TestElectionsNeverChooseOutsideTheISR(t *testing.T) {
 	})
 }
 
-func checkElection(t *rapid.T, now, next Candidacy, lives map[protocol.BrokerID]Life) {
+func checkElection(t *rapid.T, now, next Partition, lives Lives) {
 	for _, id := range next.ISR {
 		if !slices.Contains(now.ISR, id) {
 			t.Fatalf("%d was added: %s then %s", id, show(now), show(next))

@@ -105,6 +105,7 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
 	}
 	e.store = NewEtcdStore(v3client.New(e.etcd.Server))
+	e.store.alone = len(o.Peers) == 0
 	if err := e.await(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
 	}

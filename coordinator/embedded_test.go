@@ -42,7 +42,7 @@ func TestAMemberAloneOpensNoPortAndSaysNothing(t *testing.T) {
 			t.Fatal("it does not sync")
 		}
 		c := openCluster(t, Options{Store: e.Store(), Self: broker(1)})
-		noError(t, c.Register(background(t)))
+		noError(t, c.Register(background(t), Registration{}))
 		c.leave(t)
 		noError(t, e.Close())
 	}
@@ -93,7 +93,7 @@ func TestThreeMembersGoOnWithoutOne(t *testing.T) {
 	brokers := make([]*runs, 3)
 	for i, e := range members {
 		brokers[i] = openCluster(t, Options{Store: e.Store(), Self: broker(protocol.BrokerID(i + 1))})
-		noError(t, brokers[i].Register(background(t)))
+		noError(t, brokers[i].Register(background(t), Registration{}))
 	}
 	for _, b := range brokers {
 		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 && im.ClusterID == brokers[0].Image().ClusterID })
@@ -164,7 +164,7 @@ func BenchmarkCreateTopic(b *testing.B) {
 	}
 	done := make(chan error)
 	go func() { done <- c.Run(context.Background()) }()
-	if err := c.Register(context.Background()); err != nil {
+	if err := c.Register(context.Background(), Registration{}); err != nil {
 		b.Fatal(err)
 	}
 	n := 0

@@ -19,6 +19,19 @@ type brokerValue struct {
 	Endpoints []endpointValue `json:"endpoints"`
 	Rack      string          `json:"rack,omitempty"`
 	Directory string          `json:"directory,omitempty"`
+	Life      string          `json:"life,omitempty"`
+	Before    int64           `json:"before,omitempty"`
+	Lost      []lostValue     `json:"lost,omitempty"`
+	LostSince int64           `json:"lostSince,omitempty"`
+}
+
+type lostValue struct {
+	Topic      string  `json:"topic"`
+	Partitions []int32 `json:"partitions"`
+}
+
+type directoryValue struct {
+	Directory string `json:"directory"`
 }
 
 type endpointValue struct {
@@ -35,6 +48,7 @@ type topicValue struct {
 	Name     string                `json:"name"`
 	ID       string                `json:"id"`
 	Replicas [][]protocol.BrokerID `json:"replicas"`
+	Joined   [][]int64             `json:"joined,omitempty"`
 	Configs  map[string]string     `json:"configs,omitempty"`
 }
 
@@ -42,7 +56,11 @@ type partitionValue struct {
 	Leader         protocol.BrokerID    `json:"leader"`
 	LeaderEpoch    protocol.LeaderEpoch `json:"leaderEpoch"`
 	ISR            []protocol.BrokerID  `json:"isr"`
+	Joined         []int64              `json:"joined,omitempty"`
 	PartitionEpoch int32                `json:"partitionEpoch"`
+	Replicas       []protocol.BrokerID  `json:"replicas,omitempty"` // once reassigned
+	Adding         []protocol.BrokerID  `json:"adding,omitempty"`
+	Removing       []protocol.BrokerID  `json:"removing,omitempty"`
 }
 
 type producerIDsValue struct {
@@ -66,32 +84,51 @@ func decode[V any](kv KeyValue) (V, error) {
 	return v, nil
 }
 
-func (b Broker) value() brokerValue {
-	v := brokerValue{Rack: b.Rack, Directory: b.DirectoryID}
+func (b *Broker) value() brokerValue {
+	v := brokerValue{Rack: b.Rack, Directory: b.DirectoryID, Life: b.life, Before: b.Before, LostSince: b.lostSince}
 	for _, e := range b.Endpoints {
 		v.Endpoints = append(v.Endpoints, endpointValue(e))
 	}
+	at := map[protocol.TopicID]int{}
+	for _, id := range b.Lost {
+		i, ok := at[id.Topic]
+		if !ok {
+			i = len(v.Lost)
+			at[id.Topic] = i
+			v.Lost = append(v.Lost, lostValue{Topic: id.Topic.String()})
+		}
+		v.Lost[i].Partitions = append(v.Lost[i].Partitions, id.Index)
+	}
 	return v
 }
 
-func (v brokerValue) broker(id protocol.BrokerID, incarnation int64) Broker {
-	b := Broker{ID: id, Rack: v.Rack, Incarnation: incarnation, DirectoryID: v.Directory}
+func (v *brokerValue) broker(id protocol.BrokerID, kv KeyValue) (Broker, error) {
+	b := Broker{
+		ID: id, Rack: v.Rack, Incarnation: kv.ModRevision, DirectoryID: v.Directory, Before: v.Before,
+		life: v.Life, lease: kv.Lease, lostSince: v.LostSince,
+	}
 	for _, e := range v.Endpoints {
 		b.Endpoints = append(b.Endpoints, Endpoint(e))
 	}
-	return b
+	for _, l := range v.Lost {
+		topic, err := parseTopicID(l.Topic)
+		if err != nil {
+			return b, fmt.Errorf("key %s: lost: %w", kv.Key, err)
+		}
+		for _, index := range l.Partitions {
+			b.Lost = append(b.Lost, protocol.TopicPartition{Topic: topic, Index: index})
+		}
+	}
+	return b, nil
 }
 
+// value is the topic's key: how its partitions were made, and not how they stand.
 func (t *Topic) value() topicValue {
-	v := topicValue{Name: t.Name, ID: t.ID.String(), Configs: t.Configs}
-	for i := range t.Partitions {
-		v.Replicas = append(v.Replicas, t.Partitions[i].Replicas)
-	}
-	return v
+	return topicValue{Name: t.Name, ID: t.ID.String(), Replicas: t.made.replicas, Joined: t.made.joined, Configs: t.Configs}
 }
 
 // topic makes a topic whose partitions are as they were made.
-func (v topicValue) topic(modRevision int64) (*Topic, error) {
+func (v *topicValue) topic(modRevision int64) (*Topic, error) {
 	id, err := parseTopicID(v.ID)
 	if err != nil {
 		return nil, fmt.Errorf("topic %s: %w", v.Name, err)
@@ -99,38 +136,66 @@ func (v topicValue) topic(modRevision int64) (*Topic, error) {
 	t := &Topic{
 		Name:        v.Name,
 		ID:          id,
-		Partitions:  newPartitions(v.Replicas, 0),
 		Configs:     v.Configs,
 		Internal:    isInternal(v.Name),
+		made:        assignment{replicas: v.Replicas, joined: v.Joined},
 		modRevision: modRevision,
 	}
+	t.Partitions = t.made.partitions()
 	if t.Configs == nil {
 		t.Configs = map[string]string{}
 	}
 	return t, nil
 }
 
-// newPartitions makes partitions with these replicas, numbered from first: led
-// by the first replica, with all in sync.
-func newPartitions(replicas [][]protocol.BrokerID, first int) []Partition {
-	partitions := make([]Partition, len(replicas))
-	for i, r := range replicas {
-		leader := protocol.NoBroker
-		if len(r) > 0 {
-			leader = r[0]
-		}
-		partitions[i] = Partition{Index: int32(first + i), Leader: leader, Replicas: r, ISR: r}
+// partitions are led by the first replica, with all in sync.
+func (a assignment) partitions() []Partition {
+	partitions := make([]Partition, len(a.replicas))
+	for i := range partitions {
+		partitions[i] = a.partition(i)
 	}
 	return partitions
 }
 
+// partition is one as it was made.
+func (a assignment) partition(i int) Partition {
+	p := Partition{Index: int32(i), Leader: protocol.NoBroker, Replicas: a.replicas[i], ISR: a.replicas[i]}
+	if i < len(a.joined) {
+		p.Joined = a.joined[i]
+	}
+	p.Joined = beside(p.ISR, p.Joined)
+	p.Leader = p.preferred()
+	return p
+}
+
+// beside makes joined as long as the ISR. What is missing is not known.
+func beside(isr []protocol.BrokerID, joined []int64) []int64 {
+	if len(joined) == len(isr) {
+		return joined
+	}
+	all := make([]int64, len(isr))
+	copy(all, joined)
+	return all
+}
+
 func (p *Partition) value() partitionValue {
-	return partitionValue{Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR, PartitionEpoch: p.PartitionEpoch}
+	v := partitionValue{
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR, Joined: p.Joined, PartitionEpoch: p.PartitionEpoch,
+		Adding: p.Adding, Removing: p.Removing,
+	}
+	if p.reassigned {
+		v.Replicas = p.Replicas
+	}
+	return v
 }
 
 // with is the partition in another state.
 func (p Partition) with(v partitionValue, stateRevision int64) Partition {
 	p.Leader, p.LeaderEpoch, p.ISR, p.PartitionEpoch = v.Leader, v.LeaderEpoch, v.ISR, v.PartitionEpoch
+	p.Joined, p.Adding, p.Removing = beside(v.ISR, v.Joined), v.Adding, v.Removing
+	if len(v.Replicas) > 0 {
+		p.Replicas, p.reassigned = v.Replicas, true
+	}
 	p.stateRevision = stateRevision
 	return p
 }

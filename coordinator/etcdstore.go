@@ -19,6 +19,7 @@ import (
 // etcd without a quorum would let it wait for ever.
 type EtcdStore struct {
 	client *clientv3.Client
+	alone  bool // it is of a member alone, in this process
 
 	ctx     context.Context // ended by Close, ends the watches
 	cancel  context.CancelFunc

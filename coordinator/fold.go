@@ -1,9 +1,7 @@
 package coordinator
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -65,6 +63,10 @@ func (f *fold) add(e Event) {
 		err = f.addController(e)
 	case keyBroker:
 		err = f.addBroker(key.broker, e)
+	case keyDirectory:
+		err = f.addDirectory(key.broker, e)
+	case keyLeaving:
+		f.addLeaving(key.broker, e)
 	case keyTopic:
 		err = f.addTopic(key.folded, e)
 	case keyPartition:
@@ -111,21 +113,6 @@ func (f *fold) addController(e Event) error {
 	return err
 }
 
-func (f *fold) addBroker(id protocol.BrokerID, e Event) error {
-	others := slices.DeleteFunc(slices.Clone(f.next.brokers), func(b Broker) bool { return b.ID == id })
-	if e.Deleted {
-		f.next.brokers = others
-		return nil
-	}
-	v, err := decode[brokerValue](e.KV)
-	if err != nil {
-		return err
-	}
-	f.next.brokers = append(others, v.broker(id, e.KV.ModRevision))
-	slices.SortFunc(f.next.brokers, func(a, b Broker) int { return cmp.Compare(a.ID, b.ID) })
-	return nil
-}
-
 func (f *fold) addClusterConfig(e Event) error {
 	c, err := decodeConfig(e)
 	if err == nil {
@@ -139,15 +126,7 @@ func (f *fold) addBrokerConfig(id protocol.BrokerID, e Event) error {
 	if err != nil {
 		return err
 	}
-	all := maps.Clone(f.next.brokerConfigs)
-	if all == nil {
-		all = make(map[protocol.BrokerID]configMap)
-	}
-	all[id] = c
-	if e.Deleted {
-		delete(all, id)
-	}
-	f.next.brokerConfigs = all
+	f.next.brokerConfigs = put(f.next.brokerConfigs, id, c, !e.Deleted)
 	return nil
 }
 
@@ -204,8 +183,8 @@ func (f *fold) addPartition(id protocol.TopicID, index int32, e Event) error {
 		return nil
 	}
 	if e.Deleted {
-		p := &f.own(t).Partitions[index]
-		*p = newPartitions([][]protocol.BrokerID{p.Replicas}, int(index))[0]
+		t = f.own(t)
+		t.Partitions[index] = t.made.partition(int(index))
 		return nil
 	}
 	v, err := decode[partitionValue](e.KV)

@@ -72,9 +72,14 @@ func randomOps(t *rapid.T, s *MemStore, l layout) []Op {
 	switch rapid.IntRange(0, 6).Draw(t, "kind") {
 	case 0:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
-		return []Op{Put(l.broker(id), encode(broker(id).value()))}
+		b := broker(id)
+		return []Op{
+			Put(l.broker(id), encode(b.value())),
+			Put(l.directory(id), encode(directoryValue{rapid.SampledFrom([]string{b.DirectoryID, "other"}).Draw(t, "directory")})),
+		}
 	case 1:
-		return []Op{Delete(l.broker(protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))))}
+		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
+		return []Op{Delete(l.broker(id)), Put(l.leaving(id), nil)}
 	case 2:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		return []Op{Put(l.brokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), Put(l.clusterConfig(), []byte(`{}`)), Delete(l.controller())}
@@ -114,14 +119,15 @@ func randomTopic(t *rapid.T, name string) *Topic {
 	for i := range replicas {
 		replicas[i] = []protocol.BrokerID{1, 2}
 	}
-	return &Topic{Name: name, ID: id, Partitions: newPartitions(replicas, 0)}
+	made := assignment{replicas: replicas}
+	return &Topic{Name: name, ID: id, Partitions: made.partitions(), made: made}
 }
 
 // describe tells all that an image says, and checks that it says it in order.
 func describe(im *Image) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "revision %d cluster %q controller %d partitions %d\n", im.Revision, im.ClusterID, im.Controller, im.PartitionCount())
-	fmt.Fprintf(&b, "brokers %+v\nconfigs %v", im.Brokers(), im.ClusterConfigs())
+	fmt.Fprintf(&b, "brokers %+v leaving %v directories %v\nconfigs %v", im.Brokers(), im.leaving, im.directories, im.ClusterConfigs())
 	for id := range protocol.BrokerID(4) {
 		fmt.Fprintf(&b, " %d:%v", id, im.BrokerConfigs(id))
 	}
@@ -152,6 +158,8 @@ func FuzzFold(f *testing.F) {
 	f.Add("configs/brokers/1", []byte(`{"a":"b"}`))
 	f.Add("configs/cluster", []byte(`null`))
 	f.Add("controller", []byte(`{"broker":1}`))
+	f.Add("directories/1", []byte(`{"directory":"a"}`))
+	f.Add("leaving/1", []byte(`{}`))
 	l := layout{prefix: "/"}
 	topic := KeyValue{Key: "/topics/t", ModRevision: 1, Value: []byte(`{"name":"t","id":"AAAAAAAAAAAAAAAAAAAAAA","replicas":[[1],[2]]}`)}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
@@ -178,6 +186,8 @@ func TestKeysAreReadBackAsWritten(t *testing.T) {
 		l.controller():      {kind: keyController},
 		l.producerIDs():     {kind: keyProducerIDs},
 		l.broker(7):         {kind: keyBroker, broker: 7},
+		l.directory(7):      {kind: keyDirectory, broker: 7},
+		l.leaving(7):        {kind: keyLeaving, broker: 7},
 		l.topic("a.b_c"):    {kind: keyTopic, folded: "a_b_c"},
 		l.partition(id, 12): {kind: keyPartition, topic: id, index: 12},
 		l.clusterConfig():   {kind: keyClusterConfig},

@@ -23,6 +23,8 @@ type Image struct {
 	Controller protocol.BrokerID
 
 	brokers       []Broker // by ID
+	directories   map[protocol.BrokerID]directory
+	leaving       map[protocol.BrokerID]bool
 	topics        []*Topic // by Name
 	topicsByID    []*Topic // by ID; the same topics
 	clusterConfig configMap
@@ -45,6 +47,20 @@ type Broker struct {
 	Incarnation int64
 	// DirectoryID names the data directory that the broker runs on; "" = not known.
 	DirectoryID string
+	// Before is the incarnation that this one goes on from: it had everything on
+	// disk when it ended. 0: there was none, or it ended otherwise.
+	Before int64
+	// Since is the incarnation that first had the present DirectoryID; 0 = not known.
+	Since int64
+	// Lost are the partitions whose logs this broker found gone or could not open.
+	// It is sorted by nothing and not to be changed.
+	Lost []protocol.TopicPartition
+	// Leaving: the broker is about to shut down and wants to lead nothing.
+	Leaving bool
+
+	life      string  // the process, which Incarnation alone does not tell before it is shown
+	lease     LeaseID // of the registration
+	lostSince int64   // the incarnation that found what is Lost; 0: this one
 }
 
 // Endpoint is an advertised address. Name is the listener's.
@@ -62,19 +78,34 @@ type Topic struct {
 	Configs    map[string]string // overrides only
 	Internal   bool
 
+	made        assignment // as the topic's key has it
 	modRevision int64
+}
+
+// assignment is the replicas of partitions as they were made, and the
+// incarnations that these were in.
+type assignment struct {
+	replicas [][]protocol.BrokerID
+	joined   [][]int64
 }
 
 // Partition is who holds and who leads one partition.
 type Partition struct {
 	Index       int32
-	Leader      protocol.BrokerID // NoBroker: none is alive
+	Leader      protocol.BrokerID // NoBroker: none may lead
 	LeaderEpoch protocol.LeaderEpoch
 	Replicas    []protocol.BrokerID // the first is preferred as leader
 	ISR         []protocol.BrokerID // a subset of Replicas
+	// Joined stands beside ISR: the incarnation in which the member came into
+	// sync, its negative once that life has resigned; 0 = not known.
+	Joined []int64
+	// Adding and Removing are subsets of Replicas and tell a reassignment under
+	// way: once all Adding are in sync, all Removing go.
+	Adding, Removing []protocol.BrokerID
 	// PartitionEpoch counts the changes of this state, from 0.
 	PartitionEpoch int32
 
+	reassigned    bool  // Replicas are the state's own, not the topic's
 	stateRevision int64 // of the state key; 0 = there is none yet
 }
 
@@ -112,6 +143,15 @@ func (im *Image) TopicByID(id protocol.TopicID) (*Topic, bool) {
 		return nil, false
 	}
 	return im.topicsByID[i], true
+}
+
+// Partition returns a partition and its topic. The partition is the image's own.
+func (im *Image) Partition(id protocol.TopicPartition) (*Topic, *Partition, bool) {
+	t, ok := im.TopicByID(id.Topic)
+	if !ok || id.Index < 0 || int(id.Index) >= len(t.Partitions) {
+		return t, nil, false
+	}
+	return t, &t.Partitions[id.Index], true
 }
 
 // Topics returns all topics, by name.

@@ -13,10 +13,14 @@ const FormatVersion = 1
 // The layout of the store, under one prefix. All values are JSON.
 //
 //	format                      {"version":1,"clusterId":"…"}                    written once
-//	brokers/ID                  {"endpoints":[…],"rack":"…","directory":"…"}     leased; live while it stands
+//	brokers/ID                  {"endpoints":[…],"rack":"…","directory":"…",     leased; live while it stands
+//	                             "life":"…","before":17,"lost":[…],"lostSince":0}
+//	directories/ID              {"directory":"…"}                                written when the directory changes
+//	leaving/ID                  {}                                               leased
 //	controller                  {"broker":1}                                     leased
-//	topics/FOLDED               {"name":"…","id":"…","replicas":[[1,2],[2,1]],"configs":{…}}
-//	partitions/TOPICID/INDEX    {"leader":1,"leaderEpoch":3,"isr":[1],"partitionEpoch":5}
+//	topics/FOLDED               {"name":"…","id":"…","replicas":[[1,2],[2,1]],"joined":[[21,22],[22,21]],"configs":{…}}
+//	partitions/TOPICID/INDEX    {"leader":1,"leaderEpoch":3,"isr":[1],"joined":[21],"partitionEpoch":5,
+//	                             "replicas":[1,2],"adding":[2],"removing":[]}
 //	configs/cluster             {"log.retention.ms":"…"}
 //	configs/brokers/ID          {"log.retention.ms":"…"}
 //	producer-ids                {"next":1000}
@@ -30,7 +34,14 @@ const FormatVersion = 1
 // first change of leader or ISR; without one it is as it was made: led by its
 // first replica, all replicas in sync, both epochs 0. State stands under the
 // topic's id, so that what a deleted topic left behind can never be taken for
-// state of a new topic of that name.
+// state of a new topic of that name. It has replicas of its own from the first
+// reassignment on.
+//
+// An incarnation is the revision at which a broker's key was written. "joined"
+// is the incarnation in which each replica, or each of the ISR, came into sync;
+// its negative once that life has resigned. Layouts written before there was
+// "joined" lack it; that counts as 0, not known. The revision of a directory's
+// key is the incarnation since which the broker has had it.
 type layout struct{ prefix string }
 
 func (l layout) format() string      { return l.prefix + "format" }
@@ -39,6 +50,14 @@ func (l layout) producerIDs() string { return l.prefix + "producer-ids" }
 
 func (l layout) broker(id protocol.BrokerID) string {
 	return l.prefix + "brokers/" + strconv.Itoa(int(id))
+}
+
+func (l layout) directory(id protocol.BrokerID) string {
+	return l.prefix + "directories/" + strconv.Itoa(int(id))
+}
+
+func (l layout) leaving(id protocol.BrokerID) string {
+	return l.prefix + "leaving/" + strconv.Itoa(int(id))
 }
 
 func (l layout) topic(name string) string { return l.prefix + "topics/" + foldName(name) }
@@ -65,6 +84,8 @@ const (
 	keyFormat
 	keyController
 	keyBroker
+	keyDirectory
+	keyLeaving
 	keyTopic
 	keyPartition
 	keyClusterConfig
@@ -75,7 +96,7 @@ const (
 // parsedKey is a key taken apart.
 type parsedKey struct {
 	kind   keyKind
-	broker protocol.BrokerID // of a broker or its config
+	broker protocol.BrokerID // of a broker, its directory, leave or config
 	folded string            // of a topic
 	topic  protocol.TopicID  // of a partition
 	index  int32             // of a partition
@@ -96,6 +117,10 @@ func (l layout) parse(key string) parsedKey {
 		return parsedKey{kind: keyProducerIDs}
 	case "brokers":
 		return brokerKey(keyBroker, rest)
+	case "directories":
+		return brokerKey(keyDirectory, rest)
+	case "leaving":
+		return brokerKey(keyLeaving, rest)
 	case "topics":
 		return parsedKey{kind: keyTopic, folded: rest}
 	case "partitions":

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -26,7 +28,8 @@ type Options struct {
 	ExpectClusterID string
 	// Prefix stands before every key and ends in '/'. Default: "/lockstep/".
 	Prefix string
-	// SessionTimeout is how long a silent broker counts as alive. Default: 3 s.
+	// SessionTimeout is how long a silent broker counts as alive. Default: 2 s;
+	// with a store that no other broker shares, 10 s, as there is nobody to take over.
 	SessionTimeout time.Duration
 	// RequestTimeout bounds a change that comes without a deadline. Default: 30 s.
 	RequestTimeout time.Duration
@@ -37,6 +40,12 @@ type Options struct {
 	MaxPartitionsPerTopic int
 	// MaxPartitions bounds the cluster. Default: 200,000.
 	MaxPartitions int
+	// Rules says what an election of a topic with these overrides may do. Default:
+	// what Kafka's defaults and the overrides say.
+	Rules func(configs map[string]string) ElectionRules
+	// PreferredInterval is how often leadership is given back to preferred
+	// replicas that are in sync. Default: 60 s; below 0: never.
+	PreferredInterval time.Duration
 	// Rand makes topic ids and the cluster id. Default: crypto/rand.
 	Rand io.Reader
 }
@@ -49,7 +58,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Prefix = "/lockstep/"
 	}
 	if o.SessionTimeout == 0 {
-		o.SessionTimeout = 3 * time.Second
+		o.SessionTimeout = sharedSession
+		if s, ok := o.Store.(*EtcdStore); ok && s.alone {
+			o.SessionTimeout = aloneSession
+		}
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = 30 * time.Second
@@ -66,10 +78,33 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxPartitions == 0 {
 		o.MaxPartitions = 200_000
 	}
+	if o.Rules == nil {
+		o.Rules = defaultRules
+	}
+	if o.PreferredInterval == 0 {
+		o.PreferredInterval = time.Minute
+	}
+	if o.PreferredInterval < 0 {
+		o.PreferredInterval = math.MaxInt64
+	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
 	return o, o.validate()
+}
+
+const (
+	sharedSession = 2 * time.Second
+	aloneSession  = 10 * time.Second
+)
+
+// defaultRules are the rules of a topic on brokers without settings of their own.
+func defaultRules(configs map[string]string) ElectionRules {
+	t, err := settings.Parse(configs)
+	if err != nil {
+		t = settings.Default() // of a later version; it was valid when it was set
+	}
+	return ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
 }
 
 func (o *Options) validate() error {

@@ -79,6 +79,46 @@ func rackRing(brokers []Broker) []Broker {
 	return ring
 }
 
+// staying are the live brokers that are not about to go, or all if fewer than n stay.
+func (im *Image) staying(n int) []Broker {
+	if len(im.leaving) == 0 {
+		return im.brokers
+	}
+	stay := slices.DeleteFunc(slices.Clone(im.brokers), func(b Broker) bool { return b.Leaving })
+	if len(stay) < n {
+		return im.brokers
+	}
+	return stay
+}
+
+// joined are the present lives of replicas, which are in sync from the start.
+func (im *Image) joined(replicas [][]protocol.BrokerID) [][]int64 {
+	now := make(map[protocol.BrokerID]int64, len(im.brokers))
+	for i := range im.brokers {
+		now[im.brokers[i].ID] = im.brokers[i].Incarnation
+	}
+	all := make([][]int64, len(replicas))
+	for i, r := range replicas {
+		all[i] = make([]int64, len(r))
+		for j, id := range r {
+			all[i][j] = now[id]
+		}
+	}
+	return all
+}
+
+// alongside makes joined as long as the replicas, where an older layout has none.
+func alongside(replicas [][]protocol.BrokerID, joined [][]int64) [][]int64 {
+	all := make([][]int64, len(replicas))
+	for i, r := range replicas {
+		if i < len(joined) {
+			all[i] = joined[i]
+		}
+		all[i] = beside(r, all[i])
+	}
+	return all
+}
+
 // checkAssignment refuses replicas that cannot be: every partition has rf of
 // them, on different brokers that are registered.
 func checkAssignment(im *Image, replicas [][]protocol.BrokerID, rf int) error {

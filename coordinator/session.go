@@ -20,17 +20,38 @@ import (
 //	                      none
 //
 // Run's session loop makes and mends it and is the only one to set lease and
-// incarnation; Close takes it back, after the loop has ended.
+// incarnations; Close takes it back, after the loop has ended.
 type session struct {
-	lease       atomic.Int64 // 0: not registered
-	incarnation int64        // of the loop alone
+	lease   atomic.Int64 // 0: not registered
+	leaving atomic.Bool  // by Leave, for good
 
-	requests chan chan<- registration // from Register to the loop
-	wake     chan struct{}            // tells the loop to look now; it holds one signal at most
+	// Of the loop alone.
+	asked       Registration // by the newest Register
+	incarnation int64        // the newest of this process; 0: none
+	first       int64        // the oldest of this process
+
+	requests chan request  // from Register to the loop
+	wake     chan struct{} // tells the loop to look now; it holds one signal at most
 }
 
-// registration is the loop's answer to Register: the revision to wait for.
-type registration struct {
+// Registration is what a broker says of itself when it begins a life.
+type Registration struct {
+	// Before is the incarnation of the life that ended with everything on disk,
+	// and that this one goes on from; 0: there was none, or it did not end so.
+	Before int64
+	// Lost are the partitions that the image gives this broker in the ISR, and
+	// whose logs are gone or cannot be opened.
+	Lost []protocol.TopicPartition
+}
+
+// request is a Register on its way to the loop; answer has room for one.
+type request struct {
+	Registration
+	answer chan<- registered
+}
+
+// registered is the loop's answer to Register: the revision to wait for.
+type registered struct {
 	revision int64
 	err      error
 }
@@ -52,12 +73,15 @@ func (s *session) look(im *Image, self protocol.BrokerID) {
 // Register makes this broker known to all for as long as Run runs. It returns
 // when the image shows it. While another live broker holds the id, it waits for
 // that one to lapse, for twice the session timeout, and then refuses with ErrBrokerIDTaken.
-func (c *Cluster) Register(ctx context.Context) error {
+//
+// A session whose lease lapsed while the process lived registers again by
+// itself, in a new incarnation that goes on from the last: nothing was lost.
+func (c *Cluster) Register(ctx context.Context, r Registration) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	answer := make(chan registration, 1)
+	answer := make(chan registered, 1)
 	select {
-	case c.session.requests <- answer:
+	case c.session.requests <- request{r, answer}:
 	case <-c.ending.Done():
 		return ErrClosed
 	case <-ctx.Done():
@@ -76,6 +100,57 @@ func (c *Cluster) Register(ctx context.Context) error {
 	}
 }
 
+// Incarnation is that of this process's present registration, as the image
+// shows it; 0 before there is one, and while a lease that lapsed is not replaced.
+func (c *Cluster) Incarnation() int64 { return c.incarnationIn(c.Image()) }
+
+func (c *Cluster) incarnationIn(im *Image) int64 {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.life == c.life {
+		return b.Incarnation
+	}
+	return 0
+}
+
+// Leave tells all that this broker is about to shut down, so that others come
+// to lead in its place. It returns when the image shows it, and holds until Close.
+func (c *Cluster) Leave(ctx context.Context) error {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	lease := LeaseID(c.session.lease.Load())
+	if lease == 0 {
+		return fmt.Errorf("broker %d leaves: %w", c.o.Self.ID, ErrNotRegistered)
+	}
+	c.session.leaving.Store(true)
+	put := PutLeased(c.keys.leaving(c.o.Self.ID), []byte("{}"), lease)
+	// With a lease that lapsed, the registration that takes its place says it too.
+	if _, _, err := c.o.Store.Txn(ctx, nil, []Op{put}); err != nil && !errors.Is(err, ErrLeaseNotFound) {
+		return fmt.Errorf("broker %d leaves: %w", c.o.Self.ID, err)
+	}
+	return c.awaitImage(ctx, func(im *Image) bool {
+		b, ok := im.Broker(c.o.Self.ID)
+		return ok && b.Leaving
+	})
+}
+
+// Bury ends the registration of a broker's life that is proven dead: its
+// listener, on a machine that answers, refuses connections. All that hung on
+// its lease goes in one revision. A live broker that was buried by mistake
+// registers again; an incarnation that is no longer registered is no error.
+func (c *Cluster) Bury(ctx context.Context, id protocol.BrokerID, incarnation int64) error {
+	b, ok := c.Image().Broker(id)
+	if !ok || b.Incarnation != incarnation || b.lease == 0 {
+		return nil
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	// A lease is one registration's alone, so nothing of a later one goes with it.
+	if err := c.o.Store.RevokeLease(ctx, b.lease); err != nil {
+		return fmt.Errorf("bury broker %d: %w", id, err)
+	}
+	c.log.Info("broker is dead; its registration was ended", "broker", id, "incarnation", incarnation)
+	return nil
+}
+
 // keepSession registers when it is asked to, renews the lease, and registers
 // again when it was lost.
 func (c *Cluster) keepSession(ctx context.Context) error {
@@ -85,9 +160,10 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case answer := <-c.session.requests:
+		case r := <-c.session.requests:
+			c.session.asked = r.Registration
 			rev, err := c.register(ctx)
-			answer <- registration{revision: rev, err: err}
+			r.answer <- registered{revision: rev, err: err}
 			continue
 		case <-beat.C:
 		case <-c.session.wake:
@@ -98,10 +174,15 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 	}
 }
 
-// renew is one beat of the session. That the store is gone, the watcher says;
-// the next beat tries again.
+// renew is one beat of the session. When the store is gone the next beat tries again.
 func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
-	err := c.o.Store.KeepAlive(ctx, lease)
+	call, cancel := context.WithTimeout(ctx, c.o.SessionTimeout)
+	defer cancel()
+	err := c.o.Store.KeepAlive(call, lease)
+	if ctx.Err() != nil {
+		return
+	}
+	c.storeSeen(&c.health.session, err == nil || errors.Is(err, ErrLeaseNotFound), err)
 	if err == nil {
 		err = c.mend(ctx, lease)
 	}
@@ -120,7 +201,7 @@ func (c *Cluster) mend(ctx context.Context, lease LeaseID) error {
 	if im.Revision < c.session.incarnation {
 		return nil
 	}
-	if _, ok := im.Broker(c.o.Self.ID); !ok {
+	if c.incarnationIn(im) == 0 {
 		// Somebody deleted the key; a lease that lapsed would have been told.
 		return fmt.Errorf("registration is gone: %w", ErrLeaseNotFound)
 	}
@@ -128,75 +209,6 @@ func (c *Cluster) mend(ctx context.Context, lease LeaseID) error {
 		return c.claimController(ctx, lease)
 	}
 	return nil
-}
-
-// register makes a lease and claims what hangs on it.
-func (c *Cluster) register(ctx context.Context) (int64, error) {
-	lease, err := c.o.Store.GrantLease(ctx, c.o.SessionTimeout)
-	if err != nil {
-		return 0, err
-	}
-	rev, predecessor, err := c.claim(ctx, lease)
-	if err != nil {
-		// Nothing hangs on the new lease; if it cannot be revoked now it lapses.
-		_ = c.o.Store.RevokeLease(ctx, lease)
-		return 0, err
-	}
-	old := LeaseID(c.session.lease.Swap(int64(lease)))
-	c.session.incarnation = rev
-	c.log.Debug("broker registered", "broker", c.o.Self.ID, "incarnation", rev)
-	// What hung on an earlier lease, the controller's key above all, goes at once.
-	for _, id := range []LeaseID{old, predecessor} {
-		if id != 0 {
-			if err := c.o.Store.RevokeLease(ctx, id); err != nil {
-				return 0, err
-			}
-		}
-	}
-	return rev, c.claimController(ctx, lease)
-}
-
-// claim puts this broker's key under the lease. It returns the revision, which
-// is the incarnation, and the lease that the key was under before.
-func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predecessor LeaseID, err error) {
-	key := c.keys.broker(c.o.Self.ID)
-	put := PutLeased(key, encode(c.o.Self.value()), lease)
-	patience := time.NewTimer(2 * c.o.SessionTimeout)
-	defer patience.Stop()
-	for {
-		kv, _, err := c.o.Store.Get(ctx, key)
-		if err != nil {
-			return 0, 0, err
-		}
-		if kv.ModRevision == 0 || c.ours(kv) {
-			ok, rev, err := c.o.Store.Txn(ctx, []Compare{{Key: key, ModRevision: kv.ModRevision}}, []Op{put})
-			if err != nil || ok {
-				return rev, kv.Lease, err
-			}
-			continue
-		}
-		if err := c.o.Store.KeepAlive(ctx, lease); err != nil {
-			return 0, 0, err
-		}
-		select {
-		case <-time.After(c.o.SessionTimeout / sessionBeats):
-		case <-patience.C:
-			return 0, 0, fmt.Errorf("%w: %s", ErrBrokerIDTaken, kv.Value)
-		case <-ctx.Done():
-			return 0, 0, ctx.Err()
-		}
-	}
-}
-
-// ours reports whether a registration was left by an earlier life of this
-// broker. A data directory has one process at a time, so whoever registered
-// from it before is dead.
-func (c *Cluster) ours(kv KeyValue) bool {
-	if kv.Lease != 0 && int64(kv.Lease) == c.session.lease.Load() {
-		return true
-	}
-	v, err := decode[brokerValue](kv)
-	return err == nil && v.Directory != "" && v.Directory == c.o.Self.DirectoryID
 }
 
 // claimController takes the controller's key if nobody has it.

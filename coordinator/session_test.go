@@ -20,7 +20,7 @@ func TestABrokerThatLeavesIsGoneAtOnce(t *testing.T) {
 	s, _ := newMem(t)
 	a := join(t, Options{Store: s, Self: broker(1)})
 	b := openCluster(t, Options{Store: s, Self: broker(2)})
-	noError(t, b.Register(background(t)))
+	noError(t, b.Register(background(t), Registration{}))
 	a.eventually(t, func(im *Image) bool { return live(im, 2) })
 	b.leave(t)
 	a.eventually(t, func(im *Image) bool { return !live(im, 2) })
@@ -29,7 +29,7 @@ func TestABrokerThatLeavesIsGoneAtOnce(t *testing.T) {
 func TestTheControllersLeaseIsTakenOverWhenItEnds(t *testing.T) {
 	s, _ := newMem(t)
 	a := openCluster(t, Options{Store: s, Self: broker(1)})
-	noError(t, a.Register(background(t)))
+	noError(t, a.Register(background(t), Registration{}))
 	a.eventually(t, func(im *Image) bool { return im.Controller == 1 })
 	b := join(t, Options{Store: s, Self: broker(2)})
 	if got := b.Image().Controller; got != 1 {
@@ -67,7 +67,7 @@ func TestABrokerWhoseKeyWasDeletedRegistersAgain(t *testing.T) {
 func TestARestartedBrokerTakesItsRegistrationOver(t *testing.T) {
 	s, _ := newMem(t)
 	a := openCluster(t, Options{Store: s, Self: broker(1)})
-	noError(t, a.Register(background(t)))
+	noError(t, a.Register(background(t), Registration{}))
 	before, _ := a.Image().Broker(1)
 	a.kill(t)
 
@@ -88,7 +88,7 @@ func TestTwoBrokersWithOneIDAreTold(t *testing.T) {
 	stranger.DirectoryID = "another"
 	b := openCluster(t, Options{Store: s, Self: stranger, SessionTimeout: short})
 	defer b.leave(t)
-	wantError(t, b.Register(background(t)), ErrBrokerIDTaken)
+	wantError(t, b.Register(background(t), Registration{}), ErrBrokerIDTaken)
 	if now, _ := a.Image().Broker(1); now.Incarnation != was.Incarnation {
 		t.Fatal("the first broker was disturbed")
 	}
@@ -96,15 +96,15 @@ func TestTwoBrokersWithOneIDAreTold(t *testing.T) {
 	// Once the first is gone the second may have the id.
 	a.kill(t)
 	clock.advance(time.Minute)
-	noError(t, b.Register(background(t)))
+	noError(t, b.Register(background(t), Registration{}))
 }
 
 func TestNothingWaitsForAClusterThatHasEnded(t *testing.T) {
 	s, _ := newMem(t)
 	c := openCluster(t, Options{Store: s, Self: broker(1)})
-	noError(t, c.Register(background(t)))
+	noError(t, c.Register(background(t), Registration{}))
 	c.leave(t)
-	wantError(t, c.Register(background(t)), ErrClosed)
+	wantError(t, c.Register(background(t), Registration{}), ErrClosed)
 	_, err := c.CreateTopic(background(t), NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
 	if err == nil {
 		t.Fatal("created")
@@ -119,7 +119,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
-	noError(t, c.Register(background(t)))
+	noError(t, c.Register(background(t), Registration{}))
 	cancel()
 	noError(t, <-done)
 	noError(t, c.Close(background(t)))

@@ -74,12 +74,13 @@ func (c *Cluster) decideTopic(im *Image, t NewTopic, id protocol.TopicID) (*Topi
 		return nil, d
 	}
 	made := &Topic{
-		Name:       t.Name,
-		ID:         id,
-		Partitions: newPartitions(replicas, 0),
-		Configs:    maps.Clone(t.Configs),
-		Internal:   isInternal(t.Name),
+		Name:     t.Name,
+		ID:       id,
+		Configs:  maps.Clone(t.Configs),
+		Internal: isInternal(t.Name),
+		made:     assignment{replicas, im.joined(replicas)},
 	}
+	made.Partitions = made.made.partitions()
 	d.ops = []Op{Put(key, encode(made.value()))}
 	return made, d
 }
@@ -102,7 +103,7 @@ func (c *Cluster) replicasOf(im *Image, t NewTopic) ([][]protocol.BrokerID, erro
 	if err := c.checkPartitions(im, n, n); err != nil {
 		return nil, err
 	}
-	return Place(im.brokers, n, rf, im.partitions)
+	return Place(im.staying(rf), n, rf, im.partitions)
 }
 
 // assigned checks a manual assignment and brings it in order.
@@ -199,7 +200,8 @@ func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32
 			return d
 		}
 		v := t.value()
-		v.Replicas = append(v.Replicas, added...)
+		v.Joined = slices.Concat(alongside(v.Replicas, v.Joined), im.joined(added))
+		v.Replicas = slices.Concat(v.Replicas, added)
 		d.ops = []Op{Put(c.keys.topic(name), encode(v))}
 		return d
 	})
@@ -215,9 +217,9 @@ func (c *Cluster) moreReplicas(im *Image, t *Topic, total int, assignment [][]pr
 	if err := c.checkPartitions(im, total, added); err != nil {
 		return nil, err
 	}
-	rf := len(t.Partitions[0].Replicas)
+	rf := len(t.Partitions[0].Replicas) - len(t.Partitions[0].Removing)
 	if assignment == nil {
-		return Place(im.brokers, added, rf, im.partitions)
+		return Place(im.staying(rf), added, rf, im.partitions)
 	}
 	if len(assignment) != added {
 		return nil, fmt.Errorf("%w: %d partitions are added, and %d are assigned", ErrInvalidReplicaAssignment, added, len(assignment))

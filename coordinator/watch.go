@@ -34,7 +34,6 @@ func (c *Cluster) watch(ctx context.Context) error {
 // If the store no longer has what came since, everything is listed again. It
 // tries until ctx ends or the store turns out to be another one.
 func (c *Cluster) resume(ctx context.Context, ended error) error {
-	gone := false
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		// Waiting first also spares a store whose watches end as soon as they begin.
 		if !sleep(ctx, wait) {
@@ -49,15 +48,12 @@ func (c *Cluster) resume(ctx context.Context, ended error) error {
 		if fatal(err) {
 			return err
 		}
-		if err == nil {
-			if gone {
-				c.log.Info("metadata store is back", "revision", c.Image().Revision)
-			}
+		if ctx.Err() != nil {
 			return nil
 		}
-		if !gone && ctx.Err() == nil {
-			gone = true
-			c.log.Warn("metadata store is gone; metadata stands still", "revision", c.Image().Revision, "error", err)
+		c.storeSeen(&c.health.watch, err == nil, err)
+		if err == nil {
+			return nil
 		}
 	}
 }
@@ -88,12 +84,12 @@ func (c *Cluster) fold(u Update) error {
 	for _, e := range u.Events {
 		f.add(e)
 	}
-	return c.take(f.image(u.Revision))
+	return c.accept(f.image(u.Revision))
 }
 
-// take publishes an image unless its errors forbid it. What could not be read
+// accept publishes an image unless its errors forbid it. What could not be read
 // was left as it was, and is logged: one bad value must not stop the cluster.
-func (c *Cluster) take(im *Image, err error) error {
+func (c *Cluster) accept(im *Image, err error) error {
 	if fatal(err) {
 		return err
 	}
@@ -114,7 +110,7 @@ func (c *Cluster) relist(ctx context.Context) error {
 		return err
 	}
 	c.log.Warn("metadata is read anew: the store has dropped what came since", "from", c.Image().Revision, "revision", im.Revision)
-	return c.take(im, err)
+	return c.accept(im, err)
 }
 
 // checkForward asks a store that was lost whether it still is the same one.

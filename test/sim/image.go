@@ -31,22 +31,22 @@ type registration struct {
 // image is what one broker has seen of the store.
 type image struct {
 	rev        int64
-	partition  coordinator.Candidacy
+	partition  coordinator.Partition
 	modRev     int64 // of the partition
-	lives      map[protocol.BrokerID]coordinator.Life
+	lives      coordinator.Lives
 	leaving    map[protocol.BrokerID]bool
 	controller protocol.BrokerID
 }
 
 func newImage() image {
-	return image{lives: map[protocol.BrokerID]coordinator.Life{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
+	return image{lives: coordinator.Lives{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
 }
 
 func (im *image) fold(e coordinator.Event) {
 	var id protocol.BrokerID
 	switch key := e.KV.Key; {
 	case key == keyPartition:
-		im.partition, im.modRev = decode[coordinator.Candidacy](e.KV.Value), e.KV.ModRevision
+		im.partition, im.modRev = decode[coordinator.Partition](e.KV.Value), e.KV.ModRevision
 	case key == keyController && e.Deleted:
 		im.controller = protocol.NoBroker
 	case key == keyController:
@@ -55,7 +55,11 @@ func (im *image) fold(e coordinator.Event) {
 		delete(im.lives, id)
 	case scan(key, keyBrokers, &id):
 		r := decode[registration](e.KV.Value)
-		im.lives[id] = coordinator.Life{Incarnation: e.KV.ModRevision, Before: r.Before, Lost: r.Lost}
+		life := coordinator.Life{Incarnation: e.KV.ModRevision, Before: r.Before}
+		if r.Lost {
+			life.Lost = life.Incarnation
+		}
+		im.lives[id] = life
 	case scan(key, keyLeaving, &id):
 		im.leaving[id] = !e.Deleted
 	}
@@ -67,7 +71,7 @@ func scan(key, prefix string, id *protocol.BrokerID) bool {
 }
 
 // electorate is who lives, and who is about to go.
-func (im *image) electorate() map[protocol.BrokerID]coordinator.Life {
+func (im *image) electorate() coordinator.Lives {
 	lives := maps.Clone(im.lives)
 	for id, leaving := range im.leaving {
 		if life, ok := lives[id]; ok && leaving {
@@ -79,7 +83,7 @@ func (im *image) electorate() map[protocol.BrokerID]coordinator.Life {
 }
 
 // standing is the partition as a core wants it.
-func standing(c *coordinator.Candidacy) replica.Standing {
+func standing(c *coordinator.Partition) replica.Standing {
 	s := replica.Standing{Leader: c.Leader, LeaderEpoch: c.LeaderEpoch, PartitionEpoch: c.PartitionEpoch, Replicas: c.Replicas}
 	for i, id := range c.ISR {
 		s.ISR = append(s.ISR, replica.Member{ID: id, Incarnation: c.Joined[i]})
@@ -88,7 +92,7 @@ func standing(c *coordinator.Candidacy) replica.Standing {
 }
 
 // put stores the partition's next state if it is still at that revision.
-func put(s *coordinator.MemStore, next coordinator.Candidacy, modRev int64, also ...coordinator.Compare) bool {
+func put(s *coordinator.MemStore, next coordinator.Partition, modRev int64, also ...coordinator.Compare) bool {
 	next.PartitionEpoch++
 	compares := append(also, coordinator.Compare{Key: keyPartition, ModRevision: modRev})
 	ok, _, err := s.Txn(context.Background(), compares, []coordinator.Op{coordinator.Put(keyPartition, encode(next))})
@@ -96,12 +100,12 @@ func put(s *coordinator.MemStore, next coordinator.Candidacy, modRev int64, also
 }
 
 // partitionNow is the register itself, as only the store and the judge see it.
-func partitionNow(s *coordinator.MemStore) (coordinator.Candidacy, int64) {
+func partitionNow(s *coordinator.MemStore) (coordinator.Partition, int64) {
 	kv, _, err := s.Get(context.Background(), keyPartition)
 	if err != nil || kv.ModRevision == 0 {
-		return coordinator.Candidacy{}, 0
+		return coordinator.Partition{}, 0
 	}
-	return decode[coordinator.Candidacy](kv.Value), kv.ModRevision
+	return decode[coordinator.Partition](kv.Value), kv.ModRevision
 }
 
 func encode(v any) []byte {

@@ -242,7 +242,7 @@ func (b *broker) elect(change func(*coordinator.MemStore) bool) {
 		func(any, bool) { b.session.electing = false })
 }
 
-func (b *broker) decide() (coordinator.Candidacy, bool) {
+func (b *broker) decide() (coordinator.Partition, bool) {
 	im := &b.session.image
 	lives := im.electorate()
 	if b.w.bugs.AllLivesAreOne {

@@ -101,8 +101,7 @@ func newWorld(seed uint64, bugs Bugs) *World {
 	w.ledger = newLedger(w)
 	w.net = network{w: w, cut: map[[2]int]bool{}, loss: w.o.Loss, double: w.o.Double, slow: w.o.Slow, delayMax: w.o.DelayMax}
 	w.store = coordinator.NewMemStore(func() time.Time { return time.UnixMicro(w.now) })
-	first := coordinator.Candidacy{Revision: 1 << 40}
-	first.Leader = protocol.NoBroker
+	first := coordinator.Partition{Leader: protocol.NoBroker}
 	for i := range w.o.Brokers {
 		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{}, skew: w.rng.Int64N(10_000 * ms)}
 		w.brokers = append(w.brokers, b)

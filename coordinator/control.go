@@ -1,0 +1,130 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// controlRetry is how long a controller waits before it tries again what the
+// store did not answer.
+const controlRetry = 200 * time.Millisecond
+
+// control holds elections while this broker is controller: from each image over
+// what may have changed since the last, and over all that the store did not take.
+//
+// What it writes was decided from one image and is compared with it. A
+// partition that has moved on since is seen in the next image, and decided again.
+func (c *Cluster) control(ctx context.Context) error {
+	preferred := time.NewTicker(c.o.PreferredInterval)
+	defer preferred.Stop()
+	var last *Image // all of it was decided, and carried out as far as the store agreed; nil: nothing was
+	for {
+		changed := c.Changed()
+		im := c.Image()
+		switch {
+		case im.Controller != c.o.Self.ID || c.incarnationIn(im) == 0:
+			last = nil
+		case im == last:
+		case !c.elect(ctx, im, c.candidates(last, im), false):
+			last = nil
+			if !sleep(ctx, controlRetry) {
+				return nil
+			}
+			continue
+		default:
+			last = im
+			continue // its own changes show, and perhaps more
+		}
+		select {
+		case <-changed:
+		case <-preferred.C:
+			if last != nil {
+				c.elect(ctx, last, c.candidates(nil, last), true)
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// candidate is a partition that may need an election.
+type candidate struct {
+	topic *Topic
+	index int
+}
+
+// candidates are the partitions that may need an election in im, if all was well in last.
+func (c *Cluster) candidates(last, im *Image) []candidate {
+	var all []candidate
+	everything := last == nil || !sameBrokers(last, im) || last.clusterConfig.modRevision != im.clusterConfig.modRevision
+	for _, t := range im.topics {
+		var old *Topic
+		if !everything {
+			old, _ = last.TopicByID(t.ID)
+		}
+		if old == t {
+			continue
+		}
+		for i := range t.Partitions {
+			if old != nil && i < len(old.Partitions) && old.Partitions[i].stateRevision == t.Partitions[i].stateRevision {
+				continue
+			}
+			all = append(all, candidate{t, i})
+		}
+	}
+	return all
+}
+
+// sameBrokers reports whether two images have the very same brokers: a change makes a new slice.
+func sameBrokers(a, b *Image) bool {
+	return len(a.brokers) == len(b.brokers) && (len(a.brokers) == 0 || &a.brokers[0] == &b.brokers[0])
+}
+
+// elect decides candidates of an image and carries the outcome out. It reports
+// whether the store answered.
+func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, preferred bool) bool {
+	voters := newElectorate(im)
+	var moves []*move
+	var rules ElectionRules
+	var of *Topic
+	for _, cand := range candidates {
+		if of != cand.topic {
+			of, rules = cand.topic, c.o.Rules(cand.topic.Configs)
+			rules.Preferred = preferred
+		}
+		p := &of.Partitions[cand.index]
+		if next, changed := decidePartition(*p, voters.of(protocol.TopicPartition{Topic: of.ID, Index: p.Index}), rules); changed {
+			moves = append(moves, &move{topic: of, next: next})
+		}
+	}
+	c.carryOut(ctx, moves)
+	return c.tell(moves)
+}
+
+// decidePartition is what a controller wants of a partition: an election, and,
+// where a reassignment can end, its end.
+func decidePartition(now Partition, lives Lives, rules ElectionRules) (next Partition, changed bool) {
+	next, elected := Elect(now, lives, rules)
+	next, moved := Reassign(next)
+	if moved {
+		next, _ = Elect(next, lives, rules)
+	}
+	return next, elected || moved
+}
+
+// tell logs elections, and reports whether the store answered.
+func (c *Cluster) tell(moves []*move) bool {
+	done, answered := 0, true
+	for _, m := range moves {
+		if m.done {
+			done++
+		}
+		answered = answered && m.err == nil
+	}
+	if len(moves) > 0 {
+		c.log.Info("elections held", "partitions", len(moves), "done", done, "revision", c.Image().Revision)
+	}
+	return answered
+}

@@ -1,0 +1,82 @@
+package coordinator
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// directory is the data directory that a broker was last registered with, and
+// the incarnation since which it has had it.
+type directory struct {
+	id    string
+	since int64
+}
+
+func (f *fold) addBroker(id protocol.BrokerID, e Event) error {
+	var b Broker
+	if !e.Deleted {
+		v, err := decode[brokerValue](e.KV)
+		if err != nil {
+			return err
+		}
+		if b, err = v.broker(id, e.KV); err != nil {
+			return err
+		}
+	}
+	others := slices.DeleteFunc(slices.Clone(f.next.brokers), func(b Broker) bool { return b.ID == id })
+	if !e.Deleted {
+		others = append(others, b)
+		slices.SortFunc(others, func(a, b Broker) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	f.next.brokers = others
+	f.dress(id)
+	return nil
+}
+
+func (f *fold) addDirectory(id protocol.BrokerID, e Event) error {
+	v := directoryValue{}
+	if !e.Deleted {
+		var err error
+		if v, err = decode[directoryValue](e.KV); err != nil {
+			return err
+		}
+	}
+	f.next.directories = put(f.next.directories, id, directory{v.Directory, e.KV.ModRevision}, !e.Deleted)
+	f.dress(id)
+	return nil
+}
+
+func (f *fold) addLeaving(id protocol.BrokerID, e Event) {
+	f.next.leaving = put(f.next.leaving, id, true, !e.Deleted)
+	f.dress(id)
+}
+
+// dress puts on a broker what other keys say of it. They may come before or after its own.
+func (f *fold) dress(id protocol.BrokerID) {
+	at := slices.IndexFunc(f.next.brokers, func(b Broker) bool { return b.ID == id })
+	if at < 0 {
+		return
+	}
+	f.next.brokers = slices.Clone(f.next.brokers)
+	b := &f.next.brokers[at]
+	b.Leaving, b.Since = f.next.leaving[id], 0
+	if d := f.next.directories[id]; d.id == b.DirectoryID {
+		b.Since = d.since
+	}
+}
+
+// put returns a map with the key's value in it, or without it, and leaves the old one as it is.
+func put[V any](old map[protocol.BrokerID]V, id protocol.BrokerID, v V, in bool) map[protocol.BrokerID]V {
+	next := maps.Clone(old)
+	if next == nil {
+		next = make(map[protocol.BrokerID]V)
+	}
+	next[id] = v
+	if !in {
+		delete(next, id)
+	}
+	return next
+}

@@ -1,0 +1,201 @@
+package coordinator
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Member is a broker in one of its lives.
+type Member struct {
+	ID          protocol.BrokerID
+	Incarnation int64
+}
+
+// ISRChange asks for another ISR. It is made only if the partition is still at
+// LeaderEpoch and PartitionEpoch and each of Added is still registered in that
+// life; PartitionEpoch then rises by one.
+type ISRChange struct {
+	LeaderEpoch    protocol.LeaderEpoch
+	PartitionEpoch int32
+	ISR            []Member
+	Added          []Member // those of ISR that are not in it now
+}
+
+// isrLinger is how long a change waits for others to share its transaction;
+// isrRetry is how long a resignation waits that was not taken.
+const (
+	isrLinger = time.Millisecond
+	isrRetry  = 20 * time.Millisecond
+)
+
+// isrQueue holds what partitions of this broker want changed. A partition has
+// one change under way at a time and resigns once in a life, so that the
+// partitions that are open bound it.
+type isrQueue struct {
+	wake chan struct{} // holds one signal at most
+
+	mu struct {
+		sync.Mutex
+		ended   bool // nobody will look any more
+		changes []isrRequest
+		resigns []resignation
+	}
+}
+
+type isrRequest struct {
+	id protocol.TopicPartition
+	ISRChange
+	done func(ok bool)
+}
+
+type resignation struct {
+	id          protocol.TopicPartition
+	incarnation int64
+}
+
+// AlterISR changes the ISR of a partition that this broker leads. It does not
+// block. done is called once, later and from another goroutine: with true when
+// it is done and this broker's image shows it, with false when it was refused
+// or when that is not known. Once Run has ended nothing is answered any more.
+func (c *Cluster) AlterISR(id protocol.TopicPartition, ch ISRChange, done func(ok bool)) {
+	c.isr.add(func(q *isrQueue) { q.mu.changes = append(q.mu.changes, isrRequest{id, ch, done}) })
+}
+
+// Resign gives up a partition whose log has failed in this life of the broker:
+// see the function [Resign]. It does not block, and is tried until the metadata shows it.
+func (c *Cluster) Resign(id protocol.TopicPartition, incarnation int64) {
+	c.isr.add(func(q *isrQueue) { q.mu.resigns = append(q.mu.resigns, resignation{id, incarnation}) })
+}
+
+func (q *isrQueue) add(add func(*isrQueue)) {
+	q.mu.Lock()
+	if !q.mu.ended {
+		add(q)
+	}
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *isrQueue) take() ([]isrRequest, []resignation) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	changes, resigns := q.mu.changes, q.mu.resigns
+	q.mu.changes, q.mu.resigns = nil, nil
+	return changes, resigns
+}
+
+// end refuses what waits, and takes no more.
+func (q *isrQueue) end() {
+	q.mu.Lock()
+	q.mu.ended = true
+	q.mu.Unlock()
+	changes, _ := q.take()
+	for _, r := range changes {
+		r.done(false)
+	}
+}
+
+// alterISRs carries out what is asked for, batch after batch: what comes while
+// one is under way is the next.
+func (c *Cluster) alterISRs(ctx context.Context) error {
+	defer c.isr.end()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.isr.wake:
+		case <-retry.C:
+		}
+		if !sleep(ctx, isrLinger) {
+			return nil
+		}
+		if c.alterBatch(ctx, c.Image()) {
+			retry.Reset(isrRetry)
+		}
+	}
+}
+
+// alterBatch carries out what waits, and reports whether something is to be tried again.
+func (c *Cluster) alterBatch(ctx context.Context, im *Image) (again bool) {
+	changes, resigns := c.isr.take()
+	moving := make(map[protocol.TopicPartition]*move)
+	var moves []*move
+	add := func(m *move) {
+		if m != nil && moving[m.id()] == nil {
+			moving[m.id()] = m
+			moves = append(moves, m)
+		}
+	}
+	for _, r := range resigns {
+		add(c.resignMove(im, r))
+	}
+	asked := make([]*move, len(changes))
+	for i, r := range changes {
+		// One that meets another of its partition would be refused by what that one changes.
+		if m := c.isrMove(im, &r); m != nil && moving[m.id()] == nil {
+			asked[i] = m
+			add(m)
+		}
+	}
+	c.carryOut(ctx, moves)
+	for i, r := range changes {
+		r.done(asked[i] != nil && asked[i].done)
+	}
+	for _, r := range resigns {
+		if m := moving[r.id]; m != nil && !m.done {
+			c.isr.add(func(q *isrQueue) { q.mu.resigns = append(q.mu.resigns, r) })
+			again = true
+		}
+	}
+	return again
+}
+
+// isrMove is the change as a move, or nil if it cannot follow what the image shows.
+func (c *Cluster) isrMove(im *Image, r *isrRequest) *move {
+	t, p, ok := im.Partition(r.id)
+	if !ok || p.Leader != c.o.Self.ID || p.LeaderEpoch != r.LeaderEpoch || p.PartitionEpoch != r.PartitionEpoch {
+		return nil
+	}
+	m := &move{topic: t, next: *p}
+	m.next.ISR, m.next.Joined = nil, nil
+	for _, member := range r.ISR {
+		at := slices.Index(p.ISR, member.ID)
+		if !slices.Contains(r.Added, member) && (at < 0 || p.Joined[at] != member.Incarnation) {
+			return nil
+		}
+		m.next.ISR = append(m.next.ISR, member.ID)
+		m.next.Joined = append(m.next.Joined, member.Incarnation)
+	}
+	for _, member := range r.Added {
+		if b, ok := im.Broker(member.ID); ok && b.Leaving {
+			return nil // the next election would take it away again
+		}
+		m.needs = append(m.needs, Compare{Key: c.keys.broker(member.ID), ModRevision: member.Incarnation})
+	}
+	if p.admits(&m.next) != nil {
+		return nil
+	}
+	return m
+}
+
+// resignMove is the resignation as a move, or nil if nothing is left to give up.
+func (c *Cluster) resignMove(im *Image, r resignation) *move {
+	t, p, ok := im.Partition(r.id)
+	if !ok {
+		return nil
+	}
+	next, changed := Resign(*p, c.o.Self.ID, r.incarnation)
+	if !changed {
+		return nil
+	}
+	return &move{topic: t, next: next}
+}

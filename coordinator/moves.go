@@ -1,0 +1,115 @@
+package coordinator
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// move is the next state of one partition, decided from one image. It is
+// carried out if the partition, its topic and what it needs are still as they were.
+type move struct {
+	topic *Topic    // of the image that it was decided from
+	next  Partition // with the PartitionEpoch and the revision of the state that it follows
+	needs []Compare
+
+	done bool  // set by carryOut: the store has it
+	err  error // set by carryOut: whether the store has it is not known
+}
+
+func (m *move) id() protocol.TopicPartition {
+	return protocol.TopicPartition{Topic: m.topic.ID, Index: m.next.Index}
+}
+
+// movesAtOnce is how many transactions one carryOut has under way.
+const movesAtOnce = 4
+
+// carryOut writes moves of different partitions, in as few transactions as
+// there can be, and returns when this broker's image shows what was done. A
+// batch that is refused is tried again in halves, so that one partition that has
+// moved on holds up no other. Each move is told its own outcome.
+func (c *Cluster) carryOut(ctx context.Context, moves []*move) {
+	var g errgroup.Group
+	g.SetLimit(movesAtOnce)
+	for len(moves) > 0 {
+		t := c.fill(moves)
+		moves = moves[len(t.moves):]
+		g.Go(func() error {
+			c.try(ctx, t.moves)
+			return nil
+		})
+	}
+	_ = g.Wait() // the moves have their own errors
+}
+
+// try carries out moves that fit into one transaction.
+func (c *Cluster) try(ctx context.Context, moves []*move) {
+	t := c.fill(moves)
+	ok, rev, err := c.o.Store.Txn(ctx, t.compares, t.ops)
+	switch {
+	case err != nil:
+		for _, m := range moves {
+			m.err = err
+		}
+	case ok:
+		for _, m := range moves {
+			m.done = true
+		}
+		_ = c.await(ctx, rev) // that it is done is known, whether the image shows it or not
+	case len(moves) > 1:
+		half := len(moves) / 2
+		c.try(ctx, moves[:half])
+		c.try(ctx, moves[half:])
+	}
+}
+
+// txn is moves as one transaction.
+type txn struct {
+	moves    []*move
+	compares []Compare
+	ops      []Op
+}
+
+// fill takes moves from the front for as long as a transaction has room.
+func (c *Cluster) fill(moves []*move) txn {
+	var t txn
+	has := make(map[string]int64, MaxTxnOps)
+	for i, m := range moves {
+		key := c.keys.partition(m.topic.ID, m.next.Index)
+		needs := append([]Compare{c.unchanged(m.topic), {Key: key, ModRevision: m.next.stateRevision}}, m.needs...)
+		if !t.admit(has, needs) {
+			break
+		}
+		v := m.next.value()
+		v.PartitionEpoch++
+		t.ops = append(t.ops, Put(key, encode(v)))
+		t.moves = moves[:i+1]
+	}
+	return t
+}
+
+// admit adds compares, each once, if there is room for all and none contradicts another.
+func (t *txn) admit(has map[string]int64, needs []Compare) bool {
+	room := MaxTxnOps - len(t.compares)
+	for _, n := range needs {
+		rev, ok := has[n.Key]
+		if ok && rev != n.ModRevision {
+			return false
+		}
+		if !ok {
+			room--
+		}
+	}
+	if room < 0 {
+		return false
+	}
+	for _, n := range needs {
+		if _, ok := has[n.Key]; !ok {
+			has[n.Key] = n.ModRevision
+			t.compares = append(t.compares, n)
+		}
+	}
+	return true
+}

@@ -1,0 +1,76 @@
+package coordinator
+
+import (
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Reassign ends a reassignment that can end: everyone who was to be added is in
+// sync, so that whoever was to be removed can go. It is a pure function. A
+// leader that goes leaves the partition to the election that is to follow.
+func Reassign(now Partition) (next Partition, changed bool) {
+	if len(now.Adding) == 0 && len(now.Removing) == 0 || now.Leader == protocol.NoBroker {
+		return now, false
+	}
+	for _, id := range now.Adding {
+		if !slices.Contains(now.ISR, id) {
+			return now, false
+		}
+	}
+	next = now.without(now.Removing)
+	if len(next.ISR) == 0 {
+		return now, false // nobody of those who are to stay has what was acknowledged
+	}
+	next.Adding, next.Removing = nil, nil
+	return next, true
+}
+
+// without is the partition without some of its replicas.
+func (p Partition) without(gone []protocol.BrokerID) Partition {
+	replicas, isr, joined := p.Replicas, p.ISR, p.Joined
+	p.Replicas, p.ISR, p.Joined, p.reassigned = nil, nil, nil, true
+	for _, id := range replicas {
+		if !slices.Contains(gone, id) {
+			p.Replicas = append(p.Replicas, id)
+		}
+	}
+	for i, id := range isr {
+		if !slices.Contains(gone, id) {
+			p.ISR, p.Joined = append(p.ISR, id), append(p.Joined, joined[i])
+		}
+	}
+	return p
+}
+
+// StartReassignment gives a partition, with no reassignment under way, the
+// target as its replicas; those that go stay until all that come are in sync.
+func StartReassignment(now Partition, target []protocol.BrokerID) (next Partition) {
+	next = now
+	next.Replicas, next.Adding, next.Removing = slices.Clone(target), nil, nil
+	next.reassigned = true
+	for _, id := range target {
+		if !slices.Contains(now.Replicas, id) {
+			next.Adding = append(next.Adding, id)
+		}
+	}
+	for _, id := range now.Replicas {
+		if !slices.Contains(target, id) {
+			next.Removing = append(next.Removing, id)
+		}
+	}
+	next.Replicas = append(next.Replicas, next.Removing...)
+	return next
+}
+
+// CancelReassignment takes back a reassignment under way: who was to be added
+// goes, in sync or not, and who was to be removed stays. If only those to be
+// added are in sync, nobody is left to lead.
+func CancelReassignment(now Partition) (next Partition) {
+	if len(now.Adding) == 0 && len(now.Removing) == 0 {
+		return now
+	}
+	next = now.without(now.Adding)
+	next.Adding, next.Removing = nil, nil
+	return next
+}

@@ -1,0 +1,119 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// register makes a lease and claims what hangs on it. Only the session loop calls it.
+func (c *Cluster) register(ctx context.Context) (int64, error) {
+	lease, err := c.o.Store.GrantLease(ctx, c.o.SessionTimeout)
+	if err != nil {
+		return 0, err
+	}
+	rev, predecessor, err := c.claim(ctx, lease)
+	if err != nil {
+		// Nothing is meant to hang on the new lease; if it cannot be revoked now it lapses.
+		_ = c.o.Store.RevokeLease(ctx, lease)
+		return 0, err
+	}
+	old := LeaseID(c.session.lease.Swap(int64(lease)))
+	c.session.lived(rev)
+	c.log.Debug("broker registered", "broker", c.o.Self.ID, "incarnation", rev)
+	// What hung on an earlier lease, the controller's key above all, goes at once.
+	for _, id := range []LeaseID{old, predecessor} {
+		if id != 0 {
+			if err := c.o.Store.RevokeLease(ctx, id); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return rev, c.claimController(ctx, lease)
+}
+
+// lived notes an incarnation of this process.
+func (s *session) lived(incarnation int64) {
+	s.incarnation = incarnation
+	if s.first == 0 {
+		s.first = incarnation
+	}
+}
+
+// claim puts this broker's key under the lease. It returns the revision, which
+// is the incarnation, and the lease that the key was under before.
+func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predecessor LeaseID, err error) {
+	patience := time.NewTimer(2 * c.o.SessionTimeout)
+	defer patience.Stop()
+	for {
+		kv, _, err := c.o.Store.Get(ctx, c.keys.broker(c.o.Self.ID))
+		if err != nil {
+			return 0, 0, err
+		}
+		if kv.ModRevision == 0 || c.ours(kv) {
+			ok, rev, err := c.take(ctx, kv, lease)
+			if err != nil || ok {
+				return rev, kv.Lease, err
+			}
+			continue
+		}
+		if err := c.o.Store.KeepAlive(ctx, lease); err != nil {
+			return 0, 0, err
+		}
+		select {
+		case <-time.After(c.o.SessionTimeout / sessionBeats):
+		case <-patience.C:
+			return 0, 0, fmt.Errorf("%w: %s", ErrBrokerIDTaken, kv.Value)
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		}
+	}
+}
+
+// take puts the key in the place of what was there, and with it what else is
+// to change at the same moment.
+func (c *Cluster) take(ctx context.Context, was KeyValue, lease LeaseID) (bool, int64, error) {
+	id := c.o.Self.ID
+	dir, _, err := c.o.Store.Get(ctx, c.keys.directory(id))
+	if err != nil {
+		return false, 0, err
+	}
+	self := c.self(was)
+	compares := []Compare{{Key: was.Key, ModRevision: was.ModRevision}, {Key: dir.Key, ModRevision: dir.ModRevision}}
+	ops := []Op{PutLeased(was.Key, encode(self.value()), lease)}
+	if c.session.leaving.Load() {
+		ops = append(ops, PutLeased(c.keys.leaving(id), []byte("{}"), lease))
+	} else {
+		ops = append(ops, Delete(c.keys.leaving(id))) // an earlier life's
+	}
+	if v, err := decode[directoryValue](dir); self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
+		ops = append(ops, Put(dir.Key, encode(directoryValue{self.DirectoryID})))
+	}
+	return c.o.Store.Txn(ctx, compares, ops)
+}
+
+// self is this broker as it is to be registered, in the place of another registration or of none.
+func (c *Cluster) self(was KeyValue) Broker {
+	if v, err := decode[brokerValue](was); err == nil && v.Life == c.life {
+		// An earlier attempt, of which it was not known whether it had worked.
+		c.session.lived(was.ModRevision)
+	}
+	b := c.o.Self
+	b.life = c.life
+	b.Before, b.Lost, b.lostSince = c.session.asked.Before, c.session.asked.Lost, c.session.first
+	if c.session.incarnation != 0 {
+		b.Before = c.session.incarnation
+	}
+	return b
+}
+
+// ours reports whether a registration was left by this process or an earlier
+// life of this broker. A data directory has one process at a time, so whoever
+// registered from it before is dead.
+func (c *Cluster) ours(kv KeyValue) bool {
+	v, err := decode[brokerValue](kv)
+	if err != nil {
+		return false
+	}
+	return v.Life == c.life || v.Directory != "" && v.Directory == c.o.Self.DirectoryID
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -225,4 +226,26 @@ func (c *Client) producer() (protocol.ProducerID, protocol.ProducerEpoch, error)
 		return 0, 0, fmt.Errorf("ask for a producer id: %w", err)
 	}
 	return protocol.ProducerID(resp.ProducerID), protocol.ProducerEpoch(resp.ProducerEpoch), nil
+}
+
+// TopicID is the id that a topic was given when it was created. A topic that is
+// deleted and created again under its name has another one.
+func (c *Client) TopicID(ctx context.Context, topic string) ([16]byte, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = kmsg.StringPtr(topic)
+	req.Topics = []kmsg.MetadataRequestTopic{rt}
+	req.AllowAutoTopicCreation = c.createsTopics()
+	resp, err := req.RequestWith(ctx, c.cl)
+	switch {
+	case err != nil:
+	case len(resp.Topics) != 1:
+		err = kerr.UnknownTopicOrPartition
+	default:
+		err = errorOf(resp.Topics[0].ErrorCode)
+	}
+	if err != nil {
+		return [16]byte{}, fmt.Errorf("ask for the id of topic %s: %w", topic, err)
+	}
+	return resp.Topics[0].TopicID, nil
 }

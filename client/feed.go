@@ -15,7 +15,7 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// feed reads one partition from an offset on, for one view.
+// feed reads one partition from an offset on, for one fold.
 //
 // It sends its own Fetch requests, on connections of its own: a consumer does
 // not tell how far it has read where batches are empty, and the batches of
@@ -30,7 +30,7 @@ type feed struct {
 	began struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
-		end  int64         // the high watermark at the first fetch
+		end  int64         // the high watermark before the first fetch
 	}
 	stop    context.CancelFunc
 	ctx     context.Context
@@ -45,13 +45,13 @@ const (
 	isolationRecords = 0 // everything below the high watermark
 )
 
-func newFeed(c *Client, at place, o viewOptions) (*feed, error) {
+func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	opts := append(slices.Clone(c.cl.Opts()), kgo.ConsumerGroup(""), kgo.ConsumeTopics(), kgo.ConsumePartitions(nil))
-	cl, err := kgo.NewClient(append(opts, o.kgo...)...)
+	cl, err := kgo.NewClient(append(opts, more...)...)
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{c: c, at: at, next: o.basis + 1}
+	f := &feed{c: c, at: at, next: basis + 1}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
@@ -59,9 +59,13 @@ func newFeed(c *Client, at place, o viewOptions) (*feed, error) {
 	return f, nil
 }
 
+// takeFunc takes what was read: records, and the offset that ends what was read,
+// which may lie behind a gap. It returns from where to read on.
+type takeFunc func(records []*kgo.Record, next int64) (int64, error)
+
 // start reads on its goroutine until close, an error of take, or one that no
 // trying again can cure; then it calls end.
-func (f *feed) start(take func(records []*kgo.Record, next int64) error, end func(error)) {
+func (f *feed) start(take takeFunc, end func(error)) {
 	f.running.Go(func() {
 		err := f.run(take)
 		if f.ctx.Err() != nil {
@@ -78,7 +82,7 @@ func (f *feed) close() {
 	f.own.cl.Close()
 }
 
-// begin waits for the first fetch and returns the last offset that was
+// begin waits until the feed has begun and returns the last offset that was
 // committed then.
 func (f *feed) begin(ctx context.Context) (int64, error) {
 	select {
@@ -96,7 +100,7 @@ func (f *feed) begun(end int64) {
 	})
 }
 
-func (f *feed) run(take func([]*kgo.Record, int64) error) error {
+func (f *feed) run(take takeFunc) error {
 	leader, tries := int32(-1), 0
 	for f.ctx.Err() == nil {
 		p, err := f.ask(&leader)
@@ -130,7 +134,25 @@ func (f *feed) ask(leader *int32) (_ *kmsg.FetchResponseTopicPartition, err erro
 			return nil, err
 		}
 	}
+	if err := f.learnEnd(*leader); err != nil {
+		return nil, err
+	}
 	return f.fetch(*leader)
+}
+
+// learnEnd asks for the end once. A fetch would tell it too, but a leader that
+// is new does not answer this with less than was committed.
+func (f *feed) learnEnd(leader int32) error {
+	select {
+	case <-f.began.done:
+		return nil
+	default:
+	}
+	last, err := f.endAt(f.ctx, leader)
+	if err == nil {
+		f.begun(last + 1)
+	}
+	return err
 }
 
 func (f *feed) sleep(d time.Duration) {
@@ -178,6 +200,10 @@ func (f *feed) end(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return f.endAt(ctx, leader)
+}
+
+func (f *feed) endAt(ctx context.Context, leader int32) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	rp := kmsg.NewListOffsetsRequestTopicPartition()
@@ -197,22 +223,21 @@ func (f *feed) end(ctx context.Context) (int64, error) {
 	return p.Offset - 1, errorOf(p.ErrorCode)
 }
 
-// errTruncated: records that the view has not read are gone.
-var errTruncated = errors.New("the partition's log does not reach back to where the view has read to")
+// errTruncated: records that were not read are gone, or those that were read.
+var errTruncated = errors.New("the partition's log does not hold the offset to read on from")
 
-// outOfRange lets a view that has read nothing begin at the log's start. For
+// outOfRange lets a fold that has read nothing begin at the log's start. For
 // any other, records are missing, and its state would be wrong.
 func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition) error {
 	if f.next != 0 || p.LogStartOffset <= 0 {
-		return fmt.Errorf("%w: offset %d, and the log starts at %d", errTruncated, f.next, p.LogStartOffset)
+		return fmt.Errorf("%w: offset %d, and the log holds %d to %d", errTruncated, f.next, p.LogStartOffset, p.HighWatermark-1)
 	}
 	f.next = p.LogStartOffset
 	return nil
 }
 
 // hand takes the answer apart and hands it on.
-func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take func([]*kgo.Record, int64) error) error {
-	f.begun(p.HighWatermark)
+func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 	var records []*kgo.Record
 	next, raw := f.next, p.RecordBatches
 	for len(raw) > 0 {
@@ -235,8 +260,9 @@ func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take func([]*kgo.Record
 	if next == f.next {
 		return nil
 	}
-	f.next = next
-	return take(records, next)
+	var err error
+	f.next, err = take(records, next)
+	return err
 }
 
 // records appends those of a batch from next on.

@@ -30,19 +30,21 @@ func (tx *Tx) Append(recs ...*kgo.Record) { tx.records = append(tx.records, recs
 // ID names the append, in place of a name that the view makes up.
 func (tx *Tx) ID(id string) { tx.id = id }
 
-// Update runs fn on the state and appends what it decided. If somebody has
-// written one of its locks since, Update waits until the view has read that
-// write and runs fn again, until the append is in, fn returns an error, which
-// is Update's then, or the context ends. fn sees what this view has appended
-// before. A run that appends no record ends Update with Result{Offset: None}.
-//
-// fn may be called many times, must not call Update or Read of its own view,
-// and must not keep s. A panic of fn is the caller's.
+// SetBasis is for who drives a Fold: the state that the decision sees is that of
+// the partition up to basis.
+func (tx *Tx) SetBasis(basis int64) { tx.basis = basis }
+
+// Update has decide look at the state, tell its basis (Tx.SetBasis) and decide,
+// and appends what it decided. If somebody has written one of its locks since,
+// Update waits until that write is applied and has it decide again, until the
+// append is in, decide returns an error, which is Update's then, or the context
+// ends. All that this fold has appended before is applied when decide is called.
+// A run that appends no record ends Update with Result{Offset: None}.
 //
 // Other errors are those of Client.Append. On ErrUnknownResult the append may
-// be in: if fn gave it an ID, Client.Append with that ID tells.
-func (v *View[S]) Update(ctx context.Context, fn func(tx *Tx, s S) error) (Result, error) {
-	u := update[S]{v: v, fn: fn, id: v.newID()}
+// be in: if decide gave it an ID, Client.Append with that ID tells.
+func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *Tx) error) (Result, error) {
+	u := update{f: f, fn: decide, id: f.newID()}
 	defer u.release()
 	for {
 		if err := u.decide(ctx); err != nil {
@@ -62,11 +64,11 @@ func (v *View[S]) Update(ctx context.Context, fn func(tx *Tx, s S) error) (Resul
 			}
 		}
 		began := time.Now()
-		result, err := v.c.Append(ctx, v.feed.at.topic, v.feed.at.partition,
+		result, err := f.c.Append(ctx, f.feed.at.topic, f.feed.at.partition,
 			Cond{ID: u.tx.id, Basis: u.tx.basis, Locks: u.tx.locks}, u.tx.records...)
-		v.took(time.Since(began))
+		f.took(time.Since(began))
 		if err == nil {
-			v.wrote(result)
+			f.wrote(result)
 			return result, nil
 		}
 		if err := u.refused(ctx, err); err != nil {
@@ -76,9 +78,9 @@ func (v *View[S]) Update(ctx context.Context, fn func(tx *Tx, s S) error) (Resul
 }
 
 // update is one call of Update.
-type update[S any] struct {
-	v  *View[S]
-	fn func(*Tx, S) error
+type update struct {
+	f  *Fold
+	fn func(context.Context, *Tx) error
 	id string
 	tx Tx
 
@@ -88,27 +90,28 @@ type update[S any] struct {
 	seen   int64  // writes of lock when it was first wanted
 }
 
-func (u *update[S]) release() {
+func (u *update) release() {
 	if u.leave != nil {
 		u.leave()
 		u.leave, u.lock = nil, ""
 	}
 }
 
-// decide runs fn on a state that holds all that the view has written.
-func (u *update[S]) decide(ctx context.Context) error {
-	return u.v.Read(ctx, func(s S, basis int64) error {
-		u.tx = Tx{basis: basis, id: u.id}
-		return u.fn(&u.tx, s)
-	})
+// decide runs fn when the state holds all that the fold has written.
+func (u *update) decide(ctx context.Context) error {
+	if err := u.f.Await(ctx); err != nil {
+		return err
+	}
+	u.tx = Tx{basis: None, id: u.id}
+	return u.fn(ctx, &u.tx)
 }
 
 // standInLine waits for the turn of a lock that others contend for, and
 // reports whether there was anything to wait for.
-func (u *update[S]) standInLine(ctx context.Context) (waited bool, err error) {
-	lock, busy := u.v.queue.busy(u.tx.locks)
+func (u *update) standInLine(ctx context.Context) (waited bool, err error) {
+	lock, busy := u.f.queue.busy(u.tx.locks)
 	if !busy {
-		if lock, busy = u.v.contended(u.tx.locks); !busy {
+		if lock, busy = u.f.contended(u.tx.locks); !busy {
 			return false, nil
 		}
 	}
@@ -118,43 +121,43 @@ func (u *update[S]) standInLine(ctx context.Context) (waited bool, err error) {
 	return true, u.awaitTurn(ctx)
 }
 
-// hold takes the view's own queue of a lock.
-func (u *update[S]) hold(ctx context.Context, lock string) error {
+// hold takes the fold's own queue of a lock.
+func (u *update) hold(ctx context.Context, lock string) error {
 	if u.lock == lock && u.leave != nil {
 		return nil
 	}
 	u.release()
-	leave, err := u.v.queue.acquire(ctx, lock)
+	leave, err := u.f.queue.acquire(ctx, lock)
 	if err != nil {
 		return err
 	}
 	u.lock, u.leave = lock, leave
-	u.v.mu.RLock()
-	u.seen = u.v.mu.turns.writes(lock)
-	u.v.mu.RUnlock()
+	u.f.mu.RLock()
+	u.seen = u.f.mu.turns.writes(lock)
+	u.f.mu.RUnlock()
 	return nil
 }
 
 // refused waits until deciding again may succeed, or returns the error if it
 // cannot.
-func (u *update[S]) refused(ctx context.Context, err error) error {
+func (u *update) refused(ctx context.Context, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || !errors.Is(err, ErrConflict) {
 		return err
 	}
 	last := e.Last
 	if last == None { // the lock history does not reach back: only the end will do
-		if last, err = u.v.feed.end(ctx); err != nil {
+		if last, err = u.f.feed.end(ctx); err != nil {
 			return err
 		}
 	}
 	if last <= u.tx.basis {
 		return e // a basis of its own that fn gave a lock: the same again would be refused again
 	}
-	u.v.mu.Lock()
-	u.v.mu.turns.refused(e.Lock, e.By, time.Now())
-	u.v.mu.Unlock()
-	if err := u.v.caughtUp(ctx, last); err != nil {
+	u.f.mu.Lock()
+	u.f.mu.turns.refused(e.Lock, e.By, time.Now())
+	u.f.mu.Unlock()
+	if err := u.f.caughtUp(ctx, last); err != nil {
 		return err
 	}
 	if err := u.hold(ctx, e.Lock); err != nil {
@@ -164,13 +167,13 @@ func (u *update[S]) refused(ctx context.Context, err error) error {
 	return u.awaitTurn(ctx)
 }
 
-// awaitTurn waits until nobody else is before this view in the lock's line.
-func (u *update[S]) awaitTurn(ctx context.Context) error {
-	v := u.v
+// awaitTurn waits until nobody else is before this fold in the lock's line.
+func (u *update) awaitTurn(ctx context.Context) error {
+	f := u.f
 	for {
-		v.mu.RLock()
-		d, moved, err := v.mu.turns.wait(u.lock, v.name, u.seen, time.Now()), v.mu.moved, v.mu.err
-		v.mu.RUnlock()
+		f.mu.RLock()
+		d, moved, err := f.mu.turns.wait(u.lock, f.name, u.seen, time.Now()), f.mu.moved, f.mu.err
+		f.mu.RUnlock()
 		if d == 0 || err != nil {
 			return err
 		}
@@ -188,34 +191,34 @@ func (u *update[S]) awaitTurn(ctx context.Context) error {
 	}
 }
 
-// contended finds the first of the locks that this view should wait for.
-func (v *View[S]) contended(locks []Lock) (string, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if len(v.mu.turns.lines) == 0 {
+// contended finds the first of the locks that this fold should wait for.
+func (f *Fold) contended(locks []Lock) (string, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if len(f.mu.turns.lines) == 0 {
 		return "", false
 	}
 	now := time.Now()
 	for _, l := range locks {
 		name := l.header()
-		if l.kind.Judged() && v.mu.turns.wait(name, v.name, v.mu.turns.writes(name), now) > 0 {
+		if l.kind.Judged() && f.mu.turns.wait(name, f.name, f.mu.turns.writes(name), now) > 0 {
 			return name, true
 		}
 	}
 	return "", false
 }
 
-func (v *View[S]) took(d time.Duration) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.mu.turns.took(d)
+func (f *Fold) took(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mu.turns.took(d)
 }
 
-// wrote notes what the view has appended.
-func (v *View[S]) wrote(r Result) {
-	v.written.Lock()
-	v.written.offset = max(v.written.offset, r.Last())
-	v.written.Unlock()
+// wrote notes what the fold has appended.
+func (f *Fold) wrote(r Result) {
+	f.written.Lock()
+	f.written.offset = max(f.written.offset, r.Last())
+	f.written.Unlock()
 }
 
-func (v *View[S]) newID() string { return fmt.Sprintf("%s.%d", v.name, v.ids.Add(1)) }
+func (f *Fold) newID() string { return fmt.Sprintf("%s.%d", f.name, f.ids.Add(1)) }

@@ -4,47 +4,30 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// View folds one partition into a state S and runs the loop of optimistic
-// writers: read the state, decide, append on condition, and if somebody was
-// faster, read on and decide again. Any number of goroutines may use it.
+// View folds one partition into application state S in memory and runs the
+// loop of optimistic writers: read the state, decide, append on condition, and
+// if somebody was faster, read on and decide again. Any number of goroutines
+// may use it; how writers share a hot lock, Fold says.
 //
 // apply is called for each record, in order, by one goroutine at a time, and
 // never while a function given to Update or Read runs. If S holds maps or
 // slices, functions share them with the view: they may read them until they
 // return, and must not change or keep them. A function that blocks holds up
 // the view.
-//
-// Writers of one View that are refused over one lock take turns. Writers of
-// several Views, in one process or many, find their turn in the log itself:
-// whoever has waited longest goes next, so that few of their appends are in
-// vain (see turns).
 type View[S any] struct {
-	c     *Client
-	feed  *feed
-	apply func(*S, *kgo.Record)
-	opts  viewOptions
-	name  string // begins the lock-ids of this view's appends
+	fold   *Fold
+	apply  func(*S, *kgo.Record)
+	poison func(r *kgo.Record, reason any) error
 
 	mu struct {
 		sync.RWMutex
-		state   S
-		applied int64 // all of the partition up to here is in state
-		turns   turns
-		err     error         // the view has ended
-		moved   chan struct{} // closed when any of these change
+		state S
+		basis int64 // all of the partition up to here is in state
 	}
-	written struct {
-		sync.Mutex
-		offset int64 // the last that this view has appended
-	}
-	queue queues // of this view's own writers
-	ids   atomic.Uint64
 }
 
 // ViewOption changes a default of NewView.
@@ -77,118 +60,70 @@ func FeedWith(opts ...kgo.Opt) ViewOption { return func(o *viewOptions) { o.kgo 
 // Update or Read waits until the view has read what was committed when it
 // began.
 func NewView[S any](c *Client, topic string, partition int32, init S, apply func(*S, *kgo.Record), o ...ViewOption) (*View[S], error) {
-	opts := viewOptions{basis: None}
+	opts := viewOptions{basis: None, poison: stopAtPoison}
 	for _, opt := range o {
 		opt(&opts)
 	}
-	v := &View[S]{c: c, apply: apply, opts: opts, name: newViewName()}
-	v.mu.state, v.mu.applied, v.mu.moved = init, opts.basis, make(chan struct{})
-	v.written.offset = None
-	feed, err := newFeed(c, place{topic, partition}, opts)
-	if err != nil {
-		return nil, fmt.Errorf("read %s-%d: %w", topic, partition, err)
-	}
-	v.feed = feed
-	feed.start(v.take, v.end)
-	return v, nil
+	v := &View[S]{apply: apply, poison: opts.poison}
+	v.mu.state, v.mu.basis = init, opts.basis
+	fold, err := NewFold(c, topic, partition, opts.basis, v.take, opts.kgo...)
+	v.fold = fold
+	return v, err
+}
+
+func stopAtPoison(r *kgo.Record, reason any) error {
+	return fmt.Errorf("apply of the record at offset %d panicked: %v", r.Offset, reason)
 }
 
 // Close ends the view and waits for its goroutine. Calls under way and later
 // ones return ErrClosed. The Client stays open.
-func (v *View[S]) Close() { v.feed.close() }
+func (v *View[S]) Close() { v.fold.Close() }
 
-// take applies what was read: records, and the offset that ends what was read,
-// which may lie behind a gap.
-func (v *View[S]) take(records []*kgo.Record, next int64) error {
+// take is the fold's Apply.
+func (v *View[S]) take(_ context.Context, records []*kgo.Record, to int64) (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := time.Now()
 	for _, r := range records {
 		if err := v.applyOne(r); err != nil {
-			return err
+			return v.mu.basis, err
 		}
-		v.mu.applied = r.Offset
-		v.mu.turns.see(r, now)
+		v.mu.basis = r.Offset
 	}
-	v.mu.applied = next - 1
-	v.announce()
-	return nil
+	v.mu.basis = to
+	return to, nil
 }
 
 func (v *View[S]) applyOne(r *kgo.Record) (err error) {
 	defer func() {
-		reason := recover()
-		switch {
-		case reason == nil:
-		case v.opts.poison != nil:
-			err = v.opts.poison(r, reason)
-		default:
-			err = fmt.Errorf("apply of the record at offset %d panicked: %v", r.Offset, reason)
+		if reason := recover(); reason != nil {
+			err = v.poison(r, reason)
 		}
 	}()
 	v.apply(&v.mu.state, r)
 	return nil
 }
 
-// end notes that nothing is read any more.
-func (v *View[S]) end(err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.mu.err = err
-	v.announce()
-}
-
-func (v *View[S]) announce() {
-	close(v.mu.moved)
-	v.mu.moved = make(chan struct{})
-}
-
 // Read calls fn with the state and its basis: the offset up to which the
 // partition is in the state. What this view has appended is in it. State and
 // basis together are a snapshot: From resumes it.
 func (v *View[S]) Read(ctx context.Context, fn func(s S, basis int64) error) error {
-	v.written.Lock()
-	written := v.written.offset
-	v.written.Unlock()
-	if err := v.caughtUp(ctx, written); err != nil {
+	if err := v.fold.Await(ctx); err != nil {
 		return err
 	}
-	return v.look(fn)
-}
-
-// look calls fn with the state as it is.
-func (v *View[S]) look(fn func(s S, basis int64) error) error {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return fn(v.mu.state, v.mu.applied)
+	return fn(v.mu.state, v.mu.basis)
 }
 
-// caughtUp waits until the view has read what there was when it began, and up
-// to an offset.
-func (v *View[S]) caughtUp(ctx context.Context, offset int64) error {
-	begin, err := v.feed.begin(ctx)
-	if err != nil {
-		return err
-	}
-	return v.waitFor(ctx, func() bool { return v.mu.applied >= max(offset, begin) })
-}
-
-// waitFor waits until a condition on what mu guards holds.
-func (v *View[S]) waitFor(ctx context.Context, holds func() bool) error {
-	for {
+// Update runs fn on the state and appends what it decided, again and again as
+// Fold.Update says. fn sees what this view has appended before. It may be
+// called many times, must not call Update or Read of its own view, and must not
+// keep s. A panic of fn is the caller's.
+func (v *View[S]) Update(ctx context.Context, fn func(tx *Tx, s S) error) (Result, error) {
+	return v.fold.Update(ctx, func(_ context.Context, tx *Tx) error {
 		v.mu.RLock()
-		err, ok, moved := v.mu.err, holds(), v.mu.moved
-		v.mu.RUnlock()
-		switch {
-		case err != nil:
-			return err
-		case ok:
-			return nil
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		defer v.mu.RUnlock()
+		tx.SetBasis(v.mu.basis)
+		return fn(tx, v.mu.state)
+	})
 }

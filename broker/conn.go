@@ -37,6 +37,7 @@ type conn struct {
 	slots chan struct{} // one for each request whose answer is not sent
 	turn  chan struct{} // held by the one request that is not a Produce
 	share atomic.Bool   // the connection's own share of frames is in use
+	peer  *peerSession  // another broker's, which follows this one; nil: a client's. The reader's
 
 	out outbox
 }
@@ -93,6 +94,7 @@ func (c *conn) serve() {
 	})
 	defer stop()
 	err := c.read()
+	c.peer.close()
 	c.out.leave()
 	c.out.drain()
 	c.in.drop()

@@ -31,17 +31,20 @@ const (
 // fetch answers with what is there, or waits for it: the partitions wake it when
 // they move, it never polls.
 func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
+	if req.Version >= peerFetchVersion && req.ReplicaState.ID >= 0 {
+		return s.replicaFetch(x, req)
+	}
 	if req.SessionID != 0 || req.SessionEpoch > 0 {
 		// Sessions are declined (KIP-227): no answer ever gave out an id.
-		x.finish(&fetched{req: req, code: kerr.FetchSessionIDNotFound.Code})
+		x.finish(&fetched{version: req.Version, code: kerr.FetchSessionIDNotFound.Code})
 		return nil
 	}
 	f := s.gather(req)
-	if f.enough() || req.MaxWaitMillis <= 0 {
-		x.finish(f)
-		return nil
+	if !f.enough() && req.MaxWaitMillis > 0 {
+		f = s.await(x, req, f)
 	}
-	x.finish(s.await(x, req, f))
+	f.hint(s.view(x))
+	x.finish(f)
 	return nil
 }
 
@@ -106,17 +109,27 @@ func (f *fetched) watch(w *replica.Watcher) (unwatch func()) {
 
 // fetched is the answer to a Fetch.
 type fetched struct {
-	req   *kmsg.FetchRequest
-	code  int16
-	parts []fetchedPart
-	bytes int
+	version  int16
+	code     int16
+	topics   []fetchedTopic
+	parts    []fetchedPart // of the first topic, of the second, ...
+	bytes    int
+	bytesMin int
 	// bytesMax is what the answer may hold. A request that asks for less at most
 	// than at least gets the most.
 	bytesMax int
-	hurry    bool // something must be said at once
+	hurry    bool   // something must be said at once
+	leaders  []node // where those that hints name can be reached
 
 	body []byte // the answer without its records
 	cuts []cut  // where they belong, when they are streamed
+}
+
+// fetchedTopic is a topic of it, by id or, in old versions, by name.
+type fetchedTopic struct {
+	id    protocol.TopicID
+	name  string
+	parts int
 }
 
 // fetchedPart is one partition of it.
@@ -128,8 +141,21 @@ type fetchedPart struct {
 	hw        protocol.Offset
 	start     protocol.Offset
 	diverging *divergence
+	leader    *leaderHint       // who leads instead of this broker
+	nearest   protocol.BrokerID // who should be read from instead; 0: nobody
+	round     int64             // of leadership, for a follower; 0: none
 	ranges    []segment.Range
 	bytes     int
+}
+
+// add appends a partition.
+func (f *fetched) add(id protocol.TopicID, name string, part fetchedPart) {
+	if n := len(f.topics); n == 0 || f.topics[n-1].id != id || f.topics[n-1].name != name {
+		f.topics = append(f.topics, fetchedTopic{id: id, name: name})
+	}
+	f.topics[len(f.topics)-1].parts++
+	f.parts = append(f.parts, part)
+	f.bytes += part.bytes
 }
 
 // divergence tells a client where its log parts from this one (KIP-595).
@@ -140,12 +166,12 @@ type divergence struct {
 
 // enough reports whether the answer need not wait.
 func (f *fetched) enough() bool {
-	return f.hurry || f.bytes >= min(int(f.req.MinBytes), f.bytesMax) || len(f.parts) == 0
+	return f.hurry || f.bytes >= min(f.bytesMin, f.bytesMax) || len(f.parts) == 0
 }
 
 // gather reads what each partition has for the request.
 func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
-	f := &fetched{req: req, bytesMax: max(0, min(fetchBytesMax, int(req.MaxBytes)))}
+	f := &fetched{version: req.Version, bytesMin: int(req.MinBytes), bytesMax: max(0, min(fetchBytesMax, int(req.MaxBytes)))}
 	f.parts = make([]fetchedPart, 0, partitionsOf(req))
 	left := f.bytesMax
 	for i := range req.Topics {
@@ -157,10 +183,9 @@ func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
 			if err := s.gatherPart(req, &part, rp, left, f.bytes == 0); err != nil {
 				part.code, f.hurry = s.fetchCode(req, &part, err), true
 			}
-			f.hurry = f.hurry || part.diverging != nil
-			f.bytes += part.bytes
+			f.hurry = f.hurry || part.diverging != nil || part.nearest > 0
 			left = max(0, left-part.bytes)
-			f.parts = append(f.parts, part)
+			f.add(rt.TopicID, rt.Topic, part)
 		}
 	}
 	return f
@@ -204,9 +229,16 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	if err := host.checkEpoch(rp.CurrentLeaderEpoch); err != nil {
 		return err
 	}
+	st := host.State()
+	if err := mayRead(st, req.Version); err != nil {
+		return err
+	}
 	part.hw, part.start = host.HighWatermark(), host.Start()
 	from := protocol.Offset(rp.FetchOffset)
-	if from < part.start || from > host.End() {
+	switch {
+	case from > host.End() && st.Role == replica.RoleFollower:
+		return kerr.OffsetNotAvailable // the leader may have it
+	case from < part.start || from > host.End():
 		return kerr.OffsetOutOfRange
 	}
 	if rp.LastFetchedEpoch >= 0 {
@@ -216,15 +248,19 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 			return nil
 		}
 	}
-	return part.read(from, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+	if part.nearest = s.nearest(req, st); part.nearest > 0 {
+		return nil
+	}
+	return part.read(from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
 }
 
-// read takes pieces until the bytes are used up. The first piece of an answer
-// may be larger than asked for, so that a large batch cannot stop a reader.
-func (part *fetchedPart) read(from protocol.Offset, bytesMax int, first bool) error {
-	for from < part.hw && (part.bytes < bytesMax || first) {
-		r, err := part.host.Log().Read(from, part.hw, min(fetchPiece, bytesMax-part.bytes), first)
-		if errors.Is(err, segment.ErrOffsetOutOfRange) {
+// read takes pieces below an offset until the bytes are used up. The first piece
+// of an answer may be larger than asked for, so that a large batch cannot stop a
+// reader.
+func (part *fetchedPart) read(from, below protocol.Offset, bytesMax int, first bool) error {
+	for from < below && (part.bytes < bytesMax || first) {
+		r, err := part.host.Log().Read(from, below, min(fetchPiece, bytesMax-part.bytes), first)
+		if errors.Is(err, segment.ErrOffsetOutOfRange) || errors.Is(err, segment.ErrClosed) {
 			return err
 		}
 		if err != nil {
@@ -245,9 +281,13 @@ func (part *fetchedPart) read(from protocol.Offset, bytesMax int, first bool) er
 // release gives the log's files back.
 func (f *fetched) release() {
 	for i := range f.parts {
-		for _, r := range f.parts[i].ranges {
-			r.Close()
-		}
-		f.parts[i].ranges = nil
+		f.parts[i].release()
 	}
+}
+
+func (part *fetchedPart) release() {
+	for _, r := range part.ranges {
+		r.Close()
+	}
+	part.ranges = nil
 }

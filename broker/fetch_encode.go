@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kbin"
@@ -20,7 +19,10 @@ const (
 	fetchPreferredReplica = 11
 
 	noPreferredReplica = -1
-	tagDiverging       = 0
+
+	tagDiverging     = 0 // of a partition
+	tagCurrentLeader = 1 // of a partition
+	tagNodeEndpoints = 0 // of the answer
 	// inlineMax is up to where an answer's records are gathered with the rest.
 	inlineMax = 32 << 10
 )
@@ -61,6 +63,11 @@ func (f *fetched) tailSize() int {
 
 // writeTail writes body and records in turn.
 func (f *fetched) writeTail(c *conn) error {
+	return f.writeTailUnless(c, func() error { return nil })
+}
+
+// writeTailUnless is writeTail, which asks once more before the last bytes.
+func (f *fetched) writeTailUnless(c *conn, spoilt func() error) error {
 	at := 0
 	for _, cut := range f.cuts {
 		if _, err := c.Write(f.body[at:cut.at]); err != nil {
@@ -75,6 +82,9 @@ func (f *fetched) writeTail(c *conn) error {
 				return fmt.Errorf("send records: %w", err)
 			}
 		}
+	}
+	if err := spoilt(); err != nil {
+		return err
 	}
 	_, err := c.Write(f.body[at:])
 	return err
@@ -100,28 +110,28 @@ func (e *fetchEncoder) encode() {
 		e.b = kbin.AppendInt16(e.b, e.f.code)
 		e.b = kbin.AppendInt32(e.b, 0) // session: declined
 	}
-	topics := e.f.req.Topics
-	if e.f.code != 0 {
-		topics = nil
-	}
-	e.array(len(topics))
+	e.array(len(e.f.topics))
 	part := e.f.parts
-	for i := range topics {
-		rt := &topics[i]
+	for i := range e.f.topics {
+		rt := &e.f.topics[i]
 		switch {
 		case e.version >= fetchTopicIDs:
-			e.b = append(e.b, rt.TopicID[:]...)
+			e.b = append(e.b, rt.id[:]...)
 		case e.flexible:
-			e.b = kbin.AppendCompactString(e.b, rt.Topic)
+			e.b = kbin.AppendCompactString(e.b, rt.name)
 		default:
-			e.b = kbin.AppendString(e.b, rt.Topic)
+			e.b = kbin.AppendString(e.b, rt.name)
 		}
-		e.array(len(rt.Partitions))
-		for range rt.Partitions {
+		e.array(rt.parts)
+		for range rt.parts {
 			e.partition(&part[0])
 			part = part[1:]
 		}
 		e.noTags()
+	}
+	if len(e.f.leaders) > 0 && e.flexible {
+		e.nodeEndpoints()
+		return
 	}
 	e.noTags()
 }
@@ -136,7 +146,11 @@ func (e *fetchEncoder) partition(p *fetchedPart) {
 	}
 	e.array(-1) // aborted transactions
 	if e.version >= fetchPreferredReplica {
-		e.b = kbin.AppendInt32(e.b, noPreferredReplica)
+		preferred := int32(noPreferredReplica)
+		if p.nearest > 0 {
+			preferred = int32(p.nearest)
+		}
+		e.b = kbin.AppendInt32(e.b, preferred)
 	}
 	if e.flexible {
 		e.b = kbin.AppendUvarint(e.b, uint32(p.bytes)+1)
@@ -144,16 +158,57 @@ func (e *fetchEncoder) partition(p *fetchedPart) {
 		e.b = kbin.AppendInt32(e.b, int32(p.bytes))
 	}
 	e.cuts = append(e.cuts, cut{len(e.b), p})
-	if d := p.diverging; d != nil && e.flexible {
-		e.b = kbin.AppendUvarint(e.b, 1)
-		e.b = kbin.AppendUvarint(e.b, tagDiverging)
-		e.b = kbin.AppendUvarint(e.b, 4+8+1)
-		e.b = binary.BigEndian.AppendUint32(e.b, uint32(d.epoch))
-		e.b = binary.BigEndian.AppendUint64(e.b, uint64(d.end))
-		e.b = append(e.b, 0)
-		return
+	if e.flexible {
+		e.partitionTags(p)
 	}
-	e.noTags()
+}
+
+// partitionTags appends the tagged fields, in the order of their numbers.
+func (e *fetchEncoder) partitionTags(p *fetchedPart) {
+	count := uint32(0)
+	for _, there := range [...]bool{p.diverging != nil, p.leader != nil, p.round > 0} {
+		if there {
+			count++
+		}
+	}
+	e.b = kbin.AppendUvarint(e.b, count)
+	if d := p.diverging; d != nil {
+		e.tag(tagDiverging, 4+8+1)
+		e.b = kbin.AppendInt32(e.b, int32(d.epoch))
+		e.b = kbin.AppendInt64(e.b, int64(d.end))
+		e.b = append(e.b, 0)
+	}
+	if l := p.leader; l != nil {
+		e.tag(tagCurrentLeader, 4+4+1)
+		e.b = kbin.AppendInt32(e.b, int32(l.leader))
+		e.b = kbin.AppendInt32(e.b, int32(l.epoch))
+		e.b = append(e.b, 0)
+	}
+	if p.round > 0 {
+		e.tag(tagRound, 8)
+		e.b = appendRound(e.b, p.round)
+	}
+}
+
+func (e *fetchEncoder) tag(tag uint32, size int) {
+	e.b = kbin.AppendUvarint(e.b, tag)
+	e.b = kbin.AppendUvarint(e.b, uint32(size))
+}
+
+// nodeEndpoints appends where the leaders that the partitions name can be
+// reached (KIP-951).
+func (e *fetchEncoder) nodeEndpoints() {
+	nodes := kbin.AppendCompactArrayLen(nil, len(e.f.leaders))
+	for _, n := range e.f.leaders {
+		nodes = kbin.AppendInt32(nodes, n.id)
+		nodes = kbin.AppendCompactString(nodes, n.host)
+		nodes = kbin.AppendInt32(nodes, n.port)
+		nodes = kbin.AppendCompactNullableString(nodes, n.rack)
+		nodes = append(nodes, 0)
+	}
+	e.b = append(e.b, 1)
+	e.tag(tagNodeEndpoints, len(nodes))
+	e.b = append(e.b, nodes...)
 }
 
 // array appends an array's count; -1 is null.

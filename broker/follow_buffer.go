@@ -1,0 +1,95 @@
+package broker
+
+import (
+	"errors"
+	"io"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+const (
+	peerBufferClassMin = 12 // 4 KiB
+	peerBufferClassMax = 24 // 16 MiB; larger ones are left to the collector
+)
+
+var peerBuffers [peerBufferClassMax + 1]sync.Pool
+
+// peerBuffer is an answer's bytes. The partitions that append from it hold it;
+// the last one to let go gives it back.
+type peerBuffer struct {
+	b     []byte
+	class int
+	refs  atomic.Int32
+	freed func() // told when the last reference is gone
+}
+
+func newPeerBuffer(n int) *peerBuffer {
+	class := max(peerBufferClassMin, bits.Len(uint(n-1)))
+	var buf *peerBuffer
+	if class <= peerBufferClassMax {
+		buf, _ = peerBuffers[class].Get().(*peerBuffer)
+	}
+	if buf == nil {
+		size := n
+		if class <= peerBufferClassMax {
+			size = 1 << class
+		}
+		buf = &peerBuffer{b: make([]byte, size), class: class}
+	}
+	buf.b, buf.freed = buf.b[:n], nil
+	buf.refs.Store(1)
+	return buf
+}
+
+func (b *peerBuffer) hold() { b.refs.Add(1) }
+
+func (b *peerBuffer) release() {
+	if b.refs.Add(-1) > 0 {
+		return
+	}
+	if freed := b.freed; freed != nil {
+		freed()
+	}
+	if b.class <= peerBufferClassMax {
+		peerBuffers[b.class].Put(b)
+	}
+}
+
+// readAnswer reads a frame.
+func readAnswer(in io.Reader, bytesMax int32) (*peerBuffer, error) {
+	var prefix [protocol.FrameLengthBytes]byte
+	if _, err := io.ReadFull(in, prefix[:]); err != nil {
+		return nil, err
+	}
+	n, err := protocol.FrameLength(prefix, bytesMax)
+	if err != nil {
+		return nil, err
+	}
+	// Of a long frame no more is taken than has come, and as much again: its
+	// length may be a lie.
+	buf := newPeerBuffer(min(n, peerBufferFirst))
+	for have := 0; ; {
+		m, err := io.ReadFull(in, buf.b[have:])
+		if have += m; err != nil {
+			buf.release()
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if have == n {
+			return buf, nil
+		}
+		larger := newPeerBuffer(min(n, 2*have))
+		copy(larger.b, buf.b)
+		buf.release()
+		buf = larger
+	}
+}
+
+// peerBufferFirst is taken for an answer before its bytes have come: what an
+// honest leader sends fits.
+const peerBufferFirst = peerAnswerBytes + 1<<20

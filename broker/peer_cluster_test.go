@@ -1,0 +1,188 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// peers is brokers in one process, on real sockets and disks, whose metadata is
+// one store in memory.
+type peers struct {
+	t     *testing.T
+	store *coordinator.MemStore
+	all   map[protocol.BrokerID]*peer
+}
+
+// peer is one of them in one life.
+type peer struct {
+	*Server
+	cfg  Config
+	stop context.CancelFunc
+	ran  chan error
+}
+
+// sharedStore is a store that outlives the brokers on it.
+type sharedStore struct{ coordinator.Store }
+
+func (sharedStore) Close() error { return nil }
+
+func startPeers(t *testing.T, n int, opts ...func(*Config)) *peers {
+	t.Helper()
+	ps := &peers{t: t, store: coordinator.NewMemStore(time.Now), all: map[protocol.BrokerID]*peer{}}
+	dir := t.TempDir() // its cleanup comes after close
+	t.Cleanup(ps.close)
+	var starting sync.WaitGroup
+	for id := protocol.BrokerID(1); id <= protocol.BrokerID(n); id++ {
+		cfg := Config{
+			NodeID: id, DataDir: filepath.Join(dir, fmt.Sprint(id)), DefaultReplicationFactor: int16(n),
+			Listeners: []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
+			Rack:      fmt.Sprintf("rack-%d", id),
+			Logger:    slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})).With("broker", id),
+		}
+		for _, o := range opts {
+			o(&cfg)
+		}
+		ps.all[id] = ps.begin(cfg)
+	}
+	for _, p := range ps.all {
+		starting.Go(p.waitReady(t))
+	}
+	starting.Wait()
+	return ps
+}
+
+func (ps *peers) begin(cfg Config) *peer {
+	ps.t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		ps.t.Fatal(err)
+	}
+	s.store = sharedStore{ps.store}
+	ctx, stop := context.WithCancel(context.Background())
+	p := &peer{Server: s, cfg: cfg, stop: stop, ran: make(chan error, 1)}
+	go func() { p.ran <- s.Run(ctx) }()
+	return p
+}
+
+func (p *peer) waitReady(t *testing.T) func() {
+	return func() {
+		select {
+		case <-p.Ready():
+		case err := <-p.ran:
+			p.ran <- nil
+			t.Errorf("broker %d ended before it was ready: %v", p.cfg.NodeID, err)
+		}
+	}
+}
+
+func (ps *peers) close() {
+	for _, p := range ps.all {
+		p.stop()
+	}
+	for id, p := range ps.all {
+		if err := <-p.ran; err != nil && !errors.Is(err, context.Canceled) {
+			ps.t.Errorf("broker %d: %v", id, err)
+		}
+	}
+	ps.store.Close()
+}
+
+// client is a stock client of all brokers.
+func (ps *peers) client(opts ...kgo.Opt) *kgo.Client {
+	ps.t.Helper()
+	var seeds []string
+	for _, p := range ps.all {
+		seeds = append(seeds, p.Addr(""))
+	}
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
+	if err != nil {
+		ps.t.Fatal(err)
+	}
+	ps.t.Cleanup(cl.Close)
+	return cl
+}
+
+// create makes a topic on the given replicas, the first of which leads.
+func (ps *peers) create(name string, partitions int, replicas ...int32) {
+	ps.t.Helper()
+	req := kmsg.NewPtrCreateTopicsRequest()
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, -1, -1
+	for i := range partitions {
+		a := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+		a.Partition, a.Replicas = int32(i), replicas
+		rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
+	}
+	req.Topics, req.TimeoutMillis = append(req.Topics, rt), 10_000
+	w := dial(ps.t, ps.all[protocol.BrokerID(replicas[0])].Addr(""))
+	if resp := ask[*kmsg.CreateTopicsResponse](w, 7, req); resp.Topics[0].ErrorCode != 0 {
+		ps.t.Fatalf("create %s: code %d", name, resp.Topics[0].ErrorCode)
+	}
+}
+
+// partition is a broker's copy of a partition, once it is there.
+func (ps *peers) partition(id protocol.BrokerID, topic string, index int32) *replica.Partition {
+	ps.t.Helper()
+	var p *partition
+	ps.await("the partition to be opened", func() bool {
+		p = ps.all[id].hosted.topic(topic).partition(index)
+		return p != nil && p.Partition != nil
+	})
+	return p.Partition
+}
+
+// await waits until something is so; a test that waits in vain is broken.
+func (ps *peers) await(what string, so func() bool) {
+	ps.t.Helper()
+	for deadline := time.Now().Add(wireTimeout); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			ps.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// awaitEqual waits until every replica has the log and the high watermark of the
+// first, and compares them byte for byte.
+func (ps *peers) awaitEqual(topic string, index int32, brokers ...protocol.BrokerID) {
+	ps.t.Helper()
+	first := ps.partition(brokers[0], topic, index)
+	want := logBytes(ps.t, first)
+	for _, id := range brokers[1:] {
+		p := ps.partition(id, topic, index)
+		ps.await(fmt.Sprintf("broker %d to have all of %s-%d", id, topic, index), func() bool {
+			return p.End() == first.End() && p.HighWatermark() == first.HighWatermark()
+		})
+		if got := logBytes(ps.t, p); string(got) != string(want) {
+			ps.t.Fatalf("broker %d has %d bytes of %s-%d, and broker %d %d others", id, len(got), topic, index, brokers[0], len(want))
+		}
+	}
+}
+
+func logBytes(t *testing.T, p *replica.Partition) (all []byte) {
+	t.Helper()
+	for from := p.Start(); from < p.End(); {
+		r, err := p.Log().Read(from, p.End(), 1<<30, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all, err = r.AppendTo(all); err != nil {
+			t.Fatal(err)
+		}
+		from = r.NextOffset()
+		r.Close()
+	}
+	return all
+}

@@ -1,0 +1,73 @@
+package broker
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// peerMetrics counts what brokers send each other.
+type peerMetrics struct {
+	bytesIn  prometheus.Counter
+	bytesOut prometheus.Counter
+}
+
+func newPeerMetrics(s *Server) *peerMetrics {
+	m := &peerMetrics{
+		bytesIn:  counter("replication_bytes_in_total", "Bytes of record batches fetched from leaders."),
+		bytesOut: counter("replication_bytes_out_total", "Bytes of record batches sent to followers."),
+	}
+	s.metrics.registry.MustRegister(m.bytesIn, m.bytesOut, &lagCollector{s})
+	return m
+}
+
+// lagCollector reads how far the followers of what this broker leads are behind.
+type lagCollector struct{ srv *Server }
+
+var (
+	followerLabels = []string{"topic", "partition", "follower"}
+
+	descLagOffsets = prometheus.NewDesc("lockstep_replica_lag_offsets", "Offsets that a follower has not on its disk yet.", followerLabels, nil)
+	descLagBytes   = prometheus.NewDesc("lockstep_replica_lag_bytes", "Bytes of record batches that a follower has not on its disk yet.", followerLabels, nil)
+)
+
+// Describe sends nothing: the set of metrics depends on the topics.
+func (c *lagCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect asks every partition that is led here with followers.
+func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
+	if !c.srv.isReady() {
+		return
+	}
+	c.srv.hosted.each(func(t *topic, p *partition) {
+		if st := p.State(); st.Role != replica.RoleLeader || len(st.Replicas) < 2 {
+			return
+		}
+		for _, f := range p.Followers() {
+			labels := []string{t.name, strconv.Itoa(int(p.index)), strconv.Itoa(int(f.ID))}
+			end, from := p.End(), max(f.Synced, p.Start())
+			out <- prometheus.MustNewConstMetric(descLagOffsets, prometheus.GaugeValue, float64(max(0, end-from)), labels...)
+			out <- prometheus.MustNewConstMetric(descLagBytes, prometheus.GaugeValue, float64(p.bytesFrom(from, end)), labels...)
+		}
+	})
+}
+
+// bytesFrom is how many bytes the batches of a span of offsets take; less where
+// the log is being cut.
+func (p *partition) bytesFrom(from, end protocol.Offset) (n int64) {
+	for from < end {
+		r, err := p.Log().Read(from, end, 1<<40, true)
+		if err != nil {
+			return n
+		}
+		r.Close()
+		if r.Len() == 0 {
+			return n
+		}
+		n, from = n+int64(r.Len()), r.NextOffset()
+	}
+	return n
+}

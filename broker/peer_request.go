@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// peerRequest is one request of a follower, taken out of its frame.
+type peerRequest struct {
+	x         *exchange
+	from      replica.Member
+	waitMs    int32
+	bytesMax  int
+	listed    []peerListing
+	forgotten []protocol.TopicPartition
+}
+
+// peerListing is a partition's fetch, and what its follower knows already.
+type peerListing struct {
+	id    protocol.TopicPartition
+	fetch replica.Fetch
+	hw    protocol.Offset
+	start protocol.Offset
+}
+
+// newPeerRequest copies what the session needs: the frame is given back.
+func newPeerRequest(x *exchange, req *kmsg.FetchRequest) *peerRequest {
+	q := &peerRequest{
+		x:      x,
+		from:   replica.Member{ID: protocol.BrokerID(req.ReplicaState.ID), Incarnation: req.ReplicaState.Epoch},
+		waitMs: req.MaxWaitMillis, bytesMax: max(0, min(peerAnswerBytes, int(req.MaxBytes))),
+		listed: make([]peerListing, 0, partitionsOf(req)),
+	}
+	for i := range req.Topics {
+		rt := &req.Topics[i]
+		for j := range rt.Partitions {
+			q.listed = append(q.listed, q.listing(rt.TopicID, &rt.Partitions[j]))
+		}
+	}
+	for i := range req.ForgottenTopics {
+		rt := &req.ForgottenTopics[i]
+		for _, index := range rt.Partitions {
+			q.forgotten = append(q.forgotten, protocol.TopicPartition{Topic: rt.TopicID, Index: index})
+		}
+	}
+	return q
+}
+
+func (q *peerRequest) listing(topic protocol.TopicID, rp *kmsg.FetchRequestTopicPartition) peerListing {
+	l := peerListing{
+		id: protocol.TopicPartition{Topic: topic, Index: rp.Partition},
+		fetch: replica.Fetch{
+			From: q.from, Epoch: protocol.LeaderEpoch(rp.CurrentLeaderEpoch),
+			Offset: protocol.Offset(rp.FetchOffset), LastEpoch: protocol.LeaderEpoch(rp.LastFetchedEpoch),
+		},
+		hw: protocol.Offset(rp.HighWatermark), start: protocol.Offset(rp.LogStartOffset),
+	}
+	rp.UnknownTags.Each(func(tag uint32, value []byte) {
+		if tag == tagRound {
+			l.fetch.Round = parseRound(value)
+		}
+	})
+	return l
+}
+
+// replicaFetch gives a follower's request to the connection's session, which it
+// begins with the first one. It is called by the connection's reader.
+func (s *Server) replicaFetch(x *exchange, req *kmsg.FetchRequest) error {
+	if refusal := s.refusePeer(x.c.peer, req); refusal != nil {
+		s.logPeer(x, req, refusal)
+		x.finish(&fetched{version: req.Version, code: codeOf(refusal)})
+		return errHangUp
+	}
+	ps := x.c.peer
+	if ps == nil {
+		ps = newPeerSession(s, x.c)
+		x.c.peer = ps
+	}
+	ps.next++
+	q := newPeerRequest(x, req)
+	x.giveBack()
+	x.leaveTurn()
+	select {
+	case ps.requests <- q:
+		return nil
+	case <-x.c.ctx.Done():
+		return x.c.ctx.Err()
+	}
+}
+
+// leaveTurn lets the connection's next request be read before this one is
+// answered. The session bounds them.
+func (x *exchange) leaveTurn() {
+	if x.turn {
+		x.turn = false
+		<-x.c.turn
+	}
+}
+
+// refusePeer says why a broker is not talked to, or nil. A bad neighbour is told
+// what is wrong with it and hung up on; it moves nothing here.
+func (s *Server) refusePeer(ps *peerSession, req *kmsg.FetchRequest) error {
+	im := s.cluster.Image()
+	id, incarnation := protocol.BrokerID(req.ReplicaState.ID), req.ReplicaState.Epoch
+	switch {
+	case req.ClusterID == nil || *req.ClusterID != im.ClusterID:
+		return fmt.Errorf("%w: it is of cluster %q, and this is %q", kerr.InconsistentClusterID, printable(textOr(req.ClusterID)), im.ClusterID)
+	case id == s.cfg.NodeID:
+		return fmt.Errorf("%w: it calls itself broker %d, as this one does", kerr.DuplicateBrokerRegistration, id)
+	}
+	if b, ok := im.Broker(id); ok && b.Incarnation > incarnation {
+		return fmt.Errorf("%w: it is in incarnation %d, and broker %d was registered anew as %d", kerr.StaleBrokerEpoch, incarnation, id, b.Incarnation)
+	}
+	want := int32(0)
+	if ps != nil {
+		want = ps.next
+	}
+	if req.SessionID != 0 || req.SessionEpoch != want {
+		return fmt.Errorf("%w: request %d of session %d came where %d of 0 was due", kerr.InvalidFetchSessionEpoch, req.SessionEpoch, req.SessionID, want)
+	}
+	if ps != nil && ps.unsent.Load() >= peerUnsentMax {
+		return fmt.Errorf("%w: it has more than %d requests under way", kerr.InvalidRequest, peerUnsentMax)
+	}
+	return nil
+}
+
+func textOr(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

@@ -1,0 +1,42 @@
+package broker
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// What brokers say to each other, see docs/protocol.md.
+const (
+	peerFetchVersion = 17
+	// peerWait is how long a leader keeps a follower's fetch when there is nothing
+	// to tell: its answer is then the heartbeat.
+	peerWait = 500 * time.Millisecond
+	// peerSilence is how long a follower waits for the next byte of an answer.
+	peerSilence = 3 * peerWait
+	// peerInFlight is how many requests a follower has under way.
+	peerInFlight = 2
+
+	peerAnswerBytes    = 8 << 20 // of records in one answer; a first batch may be larger
+	peerPartitionBytes = 1 << 20 // of one partition in it
+	// peerLaggingBytes is of all partitions that the follower is not in sync with: what
+	// catches up must not hold up what has.
+	peerLaggingBytes = 2 << 20
+	// peerListedMax bounds the partitions of one request or answer.
+	peerListedMax = 4096
+
+	// tagRound is the tagged field of a partition in a Fetch between brokers, in
+	// request and answer: an int64, the round of leadership (replica.Core.Confirm).
+	tagRound = 10101
+)
+
+func appendRound(dst []byte, round int64) []byte {
+	return binary.BigEndian.AppendUint64(dst, uint64(round))
+}
+
+// parseRound reads a round; 0 is none.
+func parseRound(value []byte) int64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return max(0, int64(binary.BigEndian.Uint64(value)))
+}

@@ -35,15 +35,16 @@ type Server struct {
 	http *httpServer
 
 	// Set by Run before anything is served.
-	identity identity
-	store    coordinator.Store
-	cluster  *coordinator.Cluster
-	base     *conflict.Base
-	budget   *conflict.Budget
-	files    *segment.Files
-	hosted   *hosted
-	groups   *groups
-	ids      producerIDs
+	identity  identity
+	store     coordinator.Store
+	cluster   *coordinator.Cluster
+	base      *conflict.Base
+	budget    *conflict.Budget
+	files     *segment.Files
+	hosted    *hosted
+	followers *followers
+	groups    *groups
+	ids       producerIDs
 }
 
 // New checks the configuration and binds the listeners, so that their
@@ -130,6 +131,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 	g.Go(func() error { return s.cluster.Run(serving) })
 	g.Go(func() error { return s.hosted.run(serving) })
+	g.Go(func() error { return s.followers.run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
 	g.Go(func() error { return s.housekeep(serving) })
 	g.Go(func() error { return s.tick(serving) })

@@ -12,8 +12,10 @@ TESTFLAGS ?=
 FUZZTIME  ?= 10s
 SEEDS     ?= 20000
 FIRST     ?= 1
+ROUNDS    ?= 20
+SEED      ?= 0
 
-.PHONY: build run test lint vet skips fuzz sim bench test-clients clean help
+.PHONY: build run test lint vet skips fuzz sim chaos failover bench test-clients image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -47,6 +49,15 @@ fuzz: ## every fuzz target, FUZZTIME each
 	    echo "fuzz $$(dirname "$$file") $$target"; \
 	    $(GO) test "$$(dirname "$$file")" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
 	  done; done
+
+sim: ## SEEDS seeds of the simulated cluster, from seed FIRST on
+	$(GO) test ./test/sim -run 'TestASoundClusterKeepsAllPromises' -seeds $(SEEDS) -first $(FIRST) -timeout 0 -v
+
+chaos: build ## ROUNDS faults on three real brokers under load; SEED=s replays a schedule; needs root for links and disks
+	$(GO) run ./test/chaos -binary bin/lockstep -rounds $(ROUNDS) -seed $(SEED)
+
+failover: build ## the gap in a stock client's writes, over 20 rounds of each way to lose a leader
+	$(GO) run ./test/chaos -binary bin/lockstep -failover both
 
 bench: build ## throughput, latency and CPU, against a floor measured in the same run
 	@if [ -d test/bench ]; then $(GO) run ./test/bench; else echo "skip: there is no test/bench yet"; fi

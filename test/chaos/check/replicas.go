@@ -109,3 +109,6 @@ func SameBytes(committed int64, replicas []*Replica) []string {
 
 // IsReplicaOf reports whether a directory belongs to a partition.
 func (p Place) IsReplicaOf(dir string) bool { return strings.HasPrefix(dir, p.String()+".") }
+
+// Batches is how many it holds.
+func (r *Replica) Batches() int { return len(r.batches) }

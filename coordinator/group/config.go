@@ -7,21 +7,27 @@ type Config struct {
 	SessionMaxMs int64 // group.max.session.timeout.ms; default 1,800,000
 	// group.initial.rebalance.delay.ms: how long an empty group waits for more
 	// members after each that has come; 0 is no wait.
-	InitialDelayMs   int64
-	NewMemberMs      int64 // how long a new member may wait for its first rebalance; default 300,000
-	MembersMax       int   // group.max.size; default 10,000
-	GroupBytesMax    int   // of one group's subscriptions, all members; default 16 MiB
-	GroupsMax        int   // of one coordinator; default 100,000
-	GroupIDBytesMax  int   // default 1,024
-	MetadataBytesMax int   // offset.metadata.max.bytes; default 4,096
-	RetentionMs      int64 // offsets.retention.minutes; default 7 days
-	RetentionCheckMs int64 // offsets.retention.check.interval.ms; default 600,000
+	InitialDelayMs int64
+	NewMemberMs    int64 // how long a new member may wait for its first rebalance; default 300,000
+	// group.consumer.session.timeout.ms, and how often members of the consumer
+	// protocol are to be heard of: group.consumer.heartbeat.interval.ms.
+	ConsumerSessionMs   int64 // default 45,000
+	ConsumerHeartbeatMs int64 // default 5,000
+	MembersMax          int   // group.max.size; default 10,000
+	GroupBytesMax       int   // of one group's subscriptions, all members; default 16 MiB
+	GroupsMax           int   // of one coordinator; default 100,000
+	GroupIDBytesMax     int   // default 1,024
+	MetadataBytesMax    int   // offset.metadata.max.bytes; default 4,096
+	RetentionMs         int64 // offsets.retention.minutes; default 7 days
+	RetentionCheckMs    int64 // offsets.retention.check.interval.ms; default 600,000
 }
 
 func (c Config) withDefaults() Config {
 	orDefault(&c.SessionMinMs, 6_000)
 	orDefault(&c.SessionMaxMs, 1_800_000)
 	orDefault(&c.NewMemberMs, 300_000)
+	orDefault(&c.ConsumerSessionMs, 45_000)
+	orDefault(&c.ConsumerHeartbeatMs, 5_000)
 	orDefault(&c.MembersMax, 10_000)
 	orDefault(&c.GroupBytesMax, 16<<20)
 	orDefault(&c.GroupsMax, 100_000)

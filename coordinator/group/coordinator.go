@@ -35,11 +35,14 @@ type Coordinator struct {
 	cleanup timer
 	expiry  []string // groups that the sweep under way has not looked at
 	fx      Effects  // of the command under way
+
+	topics     Topics // of the cluster
+	topicsSeen uint64 // counts them
 }
 
 // New makes a coordinator without groups. Replay what its log holds, then Start.
 func New(cfg Config, newID func() string) *Coordinator {
-	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group)}
+	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group), topics: noTopics{}}
 	c.cleanup.fire = c.sweep
 	return c
 }
@@ -49,6 +52,9 @@ func (c *Coordinator) Start(now int64) {
 	for _, g := range c.groups {
 		for _, m := range g.members {
 			c.touch(m, now)
+		}
+		if g.modern != nil {
+			c.startModern(now, g)
 		}
 	}
 	c.timers.set(&c.cleanup, now+c.cfg.RetentionCheckMs)
@@ -108,7 +114,7 @@ func (c *Coordinator) obtain(id string, now int64) (*group, error) {
 // forgetIfBlank drops a group of which nothing is known: nobody in it, nothing
 // of it in the log.
 func (c *Coordinator) forgetIfBlank(g *group) {
-	if g.state == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 {
+	if g.status() == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 {
 		c.bury(g)
 	}
 }
@@ -121,6 +127,11 @@ func (c *Coordinator) bury(g *group) {
 	}
 	for _, t := range g.pending {
 		c.timers.stop(t)
+	}
+	if g.modern != nil {
+		for _, m := range g.modern.members {
+			c.stopTimers(m)
+		}
 	}
 	g.state = Dead
 	delete(c.groups, g.id)

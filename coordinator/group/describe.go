@@ -10,6 +10,7 @@ type Listing struct {
 	Group, ProtocolType string
 	State               State
 	Members             int
+	Consumer            bool // of the consumer protocol, and not a classic one
 }
 
 // List is all groups, by id.
@@ -17,7 +18,11 @@ func (c *Coordinator) List() []Listing {
 	all := make([]Listing, 0, len(c.groups))
 	for _, id := range c.sorted() {
 		g := c.groups[id]
-		all = append(all, Listing{id, g.protocolType, g.state, len(g.members)})
+		members := len(g.members)
+		if g.modern != nil {
+			members = len(g.modern.members)
+		}
+		all = append(all, Listing{id, g.protocolType, g.status(), members, g.modern != nil})
 	}
 	return all
 }
@@ -39,10 +44,10 @@ type MemberDescription struct {
 	Metadata, Assignment []byte
 }
 
-// Describe describes a group.
+// Describe describes a classic group.
 func (c *Coordinator) Describe(groupID string) (Description, bool) {
 	g := c.groups[groupID]
-	if g == nil {
+	if g == nil || g.modern != nil {
 		return Description{Group: groupID, State: Dead}, false
 	}
 	d := Description{Group: g.id, ProtocolType: g.protocolType, State: g.state}

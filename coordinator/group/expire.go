@@ -29,7 +29,7 @@ func (c *Coordinator) expire(now int64, g *group) {
 			c.erase(g, tp)
 		}
 	}
-	if g.state == Empty && len(g.offsets) == 0 && len(g.pending) == 0 {
+	if g.status() == Empty && len(g.offsets) == 0 && len(g.pending) == 0 {
 		c.end(g)
 	}
 }
@@ -38,14 +38,14 @@ func (c *Coordinator) expire(now int64, g *group) {
 // since its group became empty, or, where members are there but do not read the
 // topic or where there never are members, since the commit (KIP-211).
 func (g *group) expired(topic string, o Offset, now, retentionMs int64) bool {
-	if g.state != Empty && (g.state != Stable || g.reads(topic)) {
+	if state := g.status(); state != Empty && (g.modern == nil && state != Stable || g.reads(topic)) {
 		return false
 	}
 	if o.ExpireMs >= 0 {
 		return now >= o.ExpireMs
 	}
 	since := o.CommitMs
-	if g.state == Empty && g.protocolType != "" {
+	if g.modern == nil && g.state == Empty && g.protocolType != "" {
 		since = max(since, g.stateSinceMs)
 	}
 	return now-since >= retentionMs
@@ -56,7 +56,10 @@ func (c *Coordinator) end(g *group) {
 	for _, tp := range g.committed() {
 		c.erase(g, tp)
 	}
-	if g.written {
+	switch {
+	case g.modern != nil:
+		c.eraseModern(g)
+	case g.written:
 		c.append(Record{Key: groupKey(g.id)})
 	}
 	c.bury(g)
@@ -68,7 +71,7 @@ func (c *Coordinator) Delete(groupID string) (Effects, error) {
 	switch {
 	case g == nil:
 		return Effects{}, ErrGroupNotFound
-	case g.state != Empty || len(g.pending) > 0:
+	case g.status() != Empty || len(g.pending) > 0:
 		return Effects{}, ErrNonEmptyGroup
 	}
 	c.end(g)

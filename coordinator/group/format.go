@@ -21,8 +21,14 @@ import "math"
 // tags. All versions up to 4 are read. Offsets are written in v1 when their
 // committer set how long they are kept, else in v3; groups in v3.
 const (
-	keyOffsetMax = 1
-	keyGroup     = 2
+	keyOffsetMax   = 1
+	keyGroup       = 2
+	keyEpoch       = 3
+	keyTopics      = 4
+	keyMember      = 5
+	keyTargetEpoch = 6
+	keyTarget      = 7
+	keyCurrent     = 8
 
 	offsetExpires   = 1 // has the time to expire; no other version does
 	offsetWritten   = 3 // since here: leader epoch

@@ -45,8 +45,10 @@ func (m *member) bytes() (n int) {
 }
 
 // matches reports whether the member has joined with these very protocols.
-func (m *member) matches(protocols []Protocol) bool {
-	return slices.EqualFunc(m.protocols, protocols, func(a, b Protocol) bool {
+func (m *member) matches(protocols []Protocol) bool { return sameProtocols(m.protocols, protocols) }
+
+func sameProtocols(a, b []Protocol) bool {
+	return slices.EqualFunc(a, b, func(a, b Protocol) bool {
 		return a.Name == b.Name && string(a.Metadata) == string(b.Metadata)
 	})
 }
@@ -71,6 +73,7 @@ type group struct {
 	offsets      map[TopicPartition]Offset
 	topics       map[string]bool // subscribed to; nil: not known
 	written      bool            // the log has a record of the group itself
+	modern       *modern         // of the consumer protocol; then what classic groups have is empty
 
 	timer    timer // of the phase: joining, or syncing
 	initial  bool  // the rebalance is the first of an empty group
@@ -80,6 +83,14 @@ type group struct {
 
 func newGroup(id string, now int64) *group {
 	return &group{id: id, stateSinceMs: now}
+}
+
+// status is where the group stands, by whichever protocol.
+func (g *group) status() State {
+	if g.modern != nil {
+		return g.modern.state()
+	}
+	return g.state
 }
 
 // become changes the state along the table.

@@ -52,6 +52,12 @@ func (c *Coordinator) join(now int64, call CallID, r *JoinRequest) error {
 	}
 	r.RebalanceMs = max(r.RebalanceMs, 0)
 	g := c.groups[r.Group]
+	if g != nil && g.modern != nil {
+		if len(g.modern.members) > 0 {
+			return c.guestJoin(now, call, g, r)
+		}
+		c.dissolve(g)
+	}
 	if g == nil && r.Member != "" {
 		return ErrUnknownMember
 	}

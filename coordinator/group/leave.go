@@ -29,6 +29,10 @@ func (c *Coordinator) Leave(now int64, r LeaveRequest) (LeaveResponse, Effects) 
 		}
 		return resp, Effects{}
 	}
+	if g.modern != nil {
+		resp = c.guestLeave(now, g, &r)
+		return resp, c.take()
+	}
 	before := len(g.members)
 	for i, l := range r.Members {
 		resp.Members[i] = c.leave(g, l)

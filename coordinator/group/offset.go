@@ -25,8 +25,9 @@ type Offset struct {
 // that uses a group for its offsets only.
 type CommitRequest struct {
 	Group, Member, Instance string
-	Generation              int32
+	Generation              int32 // or member epoch
 	RetentionMs             int64 // -1: the broker's
+	KnowsEpochs             bool  // the client understands errors about epochs (v9)
 	Offsets                 []Commit
 }
 
@@ -72,6 +73,8 @@ func (c *Coordinator) committing(now int64, r *CommitRequest) (*group, error) {
 		return nil, ErrIllegalGeneration
 	case g == nil:
 		return c.obtain(r.Group, now)
+	case g.modern != nil:
+		return g, c.checkCommit(g.modern, r)
 	case g.state == Empty && r.Generation < 0:
 		return g, nil
 	case r.Generation < 0 && r.Member == "" && r.Instance == "":
@@ -93,6 +96,36 @@ func (c *Coordinator) committing(now int64, r *CommitRequest) (*group, error) {
 	return g, nil
 }
 
+// checkCommit holds a commit against a group of the consumer protocol. A member
+// that has been led on commits with its old epoch until it has heard of that: it
+// may, for partitions that it has had since then or earlier (KIP-1251).
+func (c *Coordinator) checkCommit(mg *modern, r *CommitRequest) error {
+	if r.Generation < 0 && len(mg.members) == 0 {
+		return nil
+	}
+	m, err := mg.member(r.Member, "")
+	switch {
+	case err != nil:
+		return err
+	case m.classic != nil && r.Generation != m.epoch:
+		return ErrIllegalGeneration
+	case m.classic == nil && !r.KnowsEpochs:
+		return ErrOldCommit
+	case r.Generation == m.epoch:
+		return nil
+	case r.Generation > m.epoch || r.Generation < 0:
+		return ErrStaleEpoch
+	}
+	for i := range r.Offsets {
+		t, ok := c.topics.Topic(r.Offsets[i].Topic)
+		h := mg.held[place{t.ID, r.Offsets[i].Partition}]
+		if !ok || h.by != m || h.since > r.Generation {
+			return ErrStaleEpoch
+		}
+	}
+	return nil
+}
+
 func (c *Coordinator) store(g *group, tp TopicPartition, o Offset) {
 	g.put(tp, o)
 	c.append(Record{offsetKey(g.id, tp), offsetValue(o)})
@@ -111,6 +144,26 @@ type Committed struct {
 	TopicPartition
 	Offset
 	Found bool
+}
+
+// MayFetch holds a member that reads offsets against its group. Who names no
+// member may always, as may all in classic groups.
+func (c *Coordinator) MayFetch(groupID, memberID string, epoch int32) error {
+	g := c.groups[groupID]
+	if g == nil || g.modern == nil || memberID == "" && epoch < 0 {
+		return nil
+	}
+	m, err := g.modern.member(memberID, "")
+	switch {
+	case err != nil:
+		return err
+	case m.epoch == epoch:
+		return nil
+	case m.classic != nil:
+		return ErrIllegalGeneration
+	default:
+		return ErrStaleEpoch
+	}
 }
 
 // Fetch finds the offsets of these partitions, in their order.
@@ -158,7 +211,7 @@ func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition)
 	switch {
 	case g == nil:
 		return nil, Effects{}, ErrGroupNotFound
-	case g.state != Empty && g.protocolType != consumerType:
+	case g.status() != Empty && g.protocolType != consumerType:
 		return nil, Effects{}, ErrNonEmptyGroup
 	}
 	errs := make([]error, len(partitions))
@@ -175,6 +228,10 @@ func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition)
 
 // reads reports whether members may be reading the topic.
 func (g *group) reads(topic string) bool {
+	if g.modern != nil {
+		_, reads := g.modern.topics[topic]
+		return reads
+	}
 	return g.state != Empty && (g.topics == nil || g.topics[topic])
 }
 

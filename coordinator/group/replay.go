@@ -14,6 +14,8 @@ func (c *Coordinator) Replay(key, value []byte) error {
 		return c.replayOffset(&k, value)
 	case version == keyGroup:
 		return c.replayGroup(&k, value)
+	case version <= keyCurrent:
+		return c.replayConsumer(version, &k, value)
 	}
 	return nil
 }
@@ -75,7 +77,9 @@ func (c *Coordinator) replayGroup(k *reader, value []byte) error {
 		return fmt.Errorf("%w: key of a group", ErrBadRecord)
 	}
 	if value == nil {
-		c.unwrite(id)
+		if g := c.groups[id]; g != nil && g.modern == nil {
+			c.unwrite(id)
+		}
 		return nil
 	}
 	g := newGroup(id, 0)

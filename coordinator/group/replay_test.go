@@ -80,23 +80,28 @@ func TestGroupsOfAllVersionsAreRead(t *testing.T) {
 }
 
 func TestRecordsThatCannotBeReadAreRefusedAndForeignOnesPassedOver(t *testing.T) {
-	key := offsetKey("g", TopicPartition{"t", 3})
+	okey := offsetKey("g", TopicPartition{"t", 3})
 	value := offsetValue(Offset{Offset: 1, ExpireMs: -1})
 	for name, r := range map[string]Record{
 		"no key":         {nil, value},
-		"cut key":        {key[:len(key)-1], value},
-		"cut offset":     {key, value[:len(value)-1]},
-		"longer offset":  {key, append(append([]byte{}, value...), 0)},
-		"newer offset":   {key, append([]byte{0, 5}, value[2:]...)},
+		"cut key":        {okey[:len(okey)-1], value},
+		"cut offset":     {okey, value[:len(value)-1]},
+		"longer offset":  {okey, append(append([]byte{}, value...), 0)},
+		"newer offset":   {okey, append([]byte{0, 5}, value[2:]...)},
 		"negative key":   {[]byte{0xff, 0xff}, value},
 		"cut group":      {groupKey("g"), []byte{0, 3, 0, 1}},
 		"twice a member": {groupKey("g"), twice()},
+		"cut epoch":      {key(keyEpoch, "g"), []byte{0, 0, 0}},
+		"newer epoch":    {key(keyEpoch, "g"), []byte{0, 1, 0, 0, 0, 1, 0}},
+		"no member":      {key(keyTarget, "g"), []byte{0, 0, 1, 0}},
+		"cut target":     {key(keyTarget, "g", "m"), []byte{0, 0, 2, 0}},
+		"long current":   {key(keyCurrent, "g", "m"), []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0}},
 	} {
 		if err := New(Config{}, nil).Replay(r.Key, r.Value); !errors.Is(err, ErrBadRecord) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := New(Config{}, nil).Replay([]byte{0, 3, 9}, []byte{1}); err != nil {
+	if err := New(Config{}, nil).Replay([]byte{0, 99, 9}, []byte{1}); err != nil {
 		t.Errorf("a record of a newer kind: %v", err)
 	}
 }

@@ -9,6 +9,8 @@ package group
 //	                                                                      └───── Stable
 //
 // A group that is deleted is Dead, and forgotten with the command that did it.
+// Groups of the consumer protocol have states that follow from their members;
+// see modern.
 type State uint8
 
 // The states, as Kafka's tools know them.
@@ -18,9 +20,11 @@ const (
 	CompletingRebalance
 	Stable
 	Dead
+	Assigning   // consumer protocol: the target is being made
+	Reconciling // consumer protocol: members are being led to their targets
 )
 
-var stateNames = [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"}
+var stateNames = [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Assigning", "Reconciling"}
 
 // String is the name in ListGroups and DescribeGroups.
 func (s State) String() string { return stateNames[s] }

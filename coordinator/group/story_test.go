@@ -22,12 +22,13 @@ func TestStories(t *testing.T) {
 
 // story is a coordinator, its log and the calls that wait.
 type story struct {
-	c     *Coordinator
-	cfg   Config
-	log   []Record
-	now   int64
-	ids   int
-	calls []string // names, by CallID-1
+	c      *Coordinator
+	cfg    Config
+	log    []Record
+	now    int64
+	ids    int
+	calls  []string // names, by CallID-1
+	topics fixedTopics
 }
 
 func newStory(cfg Config) *story {
@@ -38,7 +39,9 @@ func newStory(cfg Config) *story {
 }
 
 func (s *story) open() *Coordinator {
-	return New(s.cfg, func() string { s.ids++; return fmt.Sprint(s.ids) })
+	c := New(s.cfg, func() string { s.ids++; return fmt.Sprint(s.ids) })
+	c.SetTopics(s.topics)
+	return c
 }
 
 func (s *story) run(t *testing.T, d *datadriven.TestData) string {
@@ -61,6 +64,16 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return s.leave(a)
 	case "commit":
 		return s.commit(a)
+	case "topics":
+		s.topics = a.topics()
+		s.c.SetTopics(s.topics)
+		return ""
+	case "beat":
+		return s.beat(a)
+	case "describe-consumer":
+		return s.describeConsumer(a)
+	case "may-fetch":
+		return said(s.c.MayFetch(a.str("group", "g"), a.str("member", ""), int32(a.num("epoch", -1))))
 	case "fetch":
 		return s.fetch(a)
 	case "forget-topic":
@@ -130,7 +143,7 @@ func (s *story) leave(a args) string {
 func (s *story) commit(a args) string {
 	r := CommitRequest{
 		Group: a.str("group", "g"), Member: a.str("member", ""), Instance: a.str("instance", ""),
-		Generation: int32(a.num("gen", -1)), RetentionMs: a.num("retention", -1),
+		Generation: int32(a.num("gen", -1)), RetentionMs: a.num("retention", -1), KnowsEpochs: !a.d.HasArg("v8"),
 	}
 	for _, tp := range a.partitions() {
 		r.Offsets = append(r.Offsets, Commit{tp, a.num("offset", 0), int32(a.num("epoch", -1)), a.str("metadata", "")})
@@ -185,7 +198,11 @@ func (s *story) told(fx Effects) string {
 // shown decodes a record with the package's own replay.
 func shown(r Record) string {
 	k := reader{rest: r.Key}
-	if k.int16() == keyGroup {
+	kind := k.int16()
+	if kind > keyGroup {
+		return shownModern(r)
+	}
+	if kind == keyGroup {
 		id := k.str(false)
 		if r.Value == nil {
 			return fmt.Sprintf("group %s: gone", id)
@@ -195,6 +212,9 @@ func shown(r Record) string {
 		names := make([]string, len(g.members))
 		for i, m := range g.members {
 			names[i] = fmt.Sprintf("%s=%s", m.id, m.assignment)
+			if text, ok := decodedAssignment(m.assignment); ok {
+				names[i] = m.id + "=" + text
+			}
 		}
 		return fmt.Sprintf("group %s: generation %d %q leader %q members %v", id, g.generation, g.protocol, g.leader, names)
 	}
@@ -224,6 +244,9 @@ func answered(response any) string {
 	case SyncResponse:
 		if r.Err != nil {
 			return fmt.Sprintf("sync: %v", r.Err)
+		}
+		if text, ok := decodedAssignment(r.Assignment); ok {
+			return "assigned " + text
 		}
 		return fmt.Sprintf("assigned %q", r.Assignment)
 	}
@@ -305,7 +328,11 @@ func (a args) join() JoinRequest {
 		names = []string{"range"}
 	}
 	for _, name := range names {
-		r.Protocols = append(r.Protocols, Protocol{name, subscription(a.list("topics")...)})
+		metadata := subscription(a.list("topics")...)
+		if a.d.HasArg("owned") {
+			metadata = owning(a.list("topics"), a.list("owned"))
+		}
+		r.Protocols = append(r.Protocols, Protocol{name, metadata})
 	}
 	return r
 }
@@ -317,7 +344,11 @@ func (a args) sync() SyncRequest {
 	}
 	for _, text := range a.list("assign") {
 		id, assignment, _ := strings.Cut(text, ":")
-		r.Assignments = append(r.Assignments, Assignment{id, []byte(assignment)})
+		bytes := []byte(assignment)
+		if a.d.HasArg("encoded") {
+			bytes = encodedAssignment(assignment)
+		}
+		r.Assignments = append(r.Assignments, Assignment{id, bytes})
 	}
 	return r
 }

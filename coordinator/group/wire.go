@@ -5,8 +5,42 @@ import (
 	"math"
 )
 
-// writer builds a record in the layout of format.go.
-type writer struct{ b []byte }
+// writer builds a record in the layout of format.go. compact is Kafka's later
+// layout: lengths are varints that count from one, and zero is null.
+type writer struct {
+	b       []byte
+	compact bool
+}
+
+func (w *writer) uvarint(n int) { w.b = binary.AppendUvarint(w.b, uint64(n)) }
+
+// count writes the length of an array.
+func (w *writer) count(n int) {
+	if w.compact {
+		w.uvarint(n + 1)
+	} else {
+		w.int32(int32(n))
+	}
+}
+
+// noTags ends a struct.
+func (w *writer) noTags() { w.uvarint(0) }
+
+// strs writes an array of strings.
+func (w *writer) strs(all []string) {
+	w.count(len(all))
+	for _, s := range all {
+		w.str(s)
+	}
+}
+
+// int32s writes an array of numbers.
+func (w *writer) int32s(all []int32) {
+	w.count(len(all))
+	for _, v := range all {
+		w.int32(v)
+	}
+}
 
 func (w *writer) int16(v int16) { w.b = binary.BigEndian.AppendUint16(w.b, uint16(v)) }
 func (w *writer) int32(v int32) { w.b = binary.BigEndian.AppendUint32(w.b, uint32(v)) }
@@ -15,13 +49,22 @@ func (w *writer) int64(v int64) { w.b = binary.BigEndian.AppendUint64(w.b, uint6
 // str writes a string. None is longer than an int16: they came off the wire as
 // such, and member ids are bounded.
 func (w *writer) str(s string) {
+	if w.compact {
+		w.uvarint(len(s) + 1)
+		w.b = append(w.b, s...)
+		return
+	}
 	w.int16(int16(len(s)))
 	w.b = append(w.b, s...)
 }
 
 // nullable writes an absent string as null.
 func (w *writer) nullable(s string) {
-	if s == "" {
+	switch {
+	case s == "" && w.compact:
+		w.uvarint(0)
+		return
+	case s == "":
 		w.int16(-1)
 		return
 	}
@@ -29,7 +72,7 @@ func (w *writer) nullable(s string) {
 }
 
 func (w *writer) bytes(b []byte) {
-	w.int32(int32(len(b)))
+	w.count(len(b))
 	w.b = append(w.b, b...)
 }
 
@@ -69,6 +112,32 @@ func (r *reader) int64() int64 {
 		return int64(binary.BigEndian.Uint64(b))
 	}
 	return 0
+}
+
+func (r *reader) int8() int8 {
+	if b := r.take(1); b != nil {
+		return int8(b[0])
+	}
+	return 0
+}
+
+func (r *reader) uuid() (id [16]byte) {
+	copy(id[:], r.take(len(id)))
+	return id
+}
+
+func (r *reader) strs() (all []string) {
+	for range r.count() {
+		all = append(all, r.str(false))
+	}
+	return all
+}
+
+func (r *reader) int32s() (all []int32) {
+	for range r.count() {
+		all = append(all, r.int32())
+	}
+	return all
 }
 
 func (r *reader) uvarint() int {
@@ -123,11 +192,19 @@ func (r *reader) count() int {
 
 // tags skips the tags at the end of a struct.
 func (r *reader) tags() {
-	if !r.compact {
-		return
+	if r.compact {
+		r.tagged(nil)
 	}
+}
+
+// tagged reads the tags at the end of a struct: f gets each and its bytes.
+func (r *reader) tagged(f func(tag int, in *reader)) {
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
-		r.uvarint()
-		r.take(r.uvarint())
+		tag := r.uvarint()
+		in := reader{rest: r.take(r.uvarint()), compact: true}
+		if f != nil && !r.bad {
+			f(tag, &in)
+			r.bad = r.bad || in.bad
+		}
 	}
 }

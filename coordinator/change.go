@@ -47,6 +47,21 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 	}
 }
 
+// insist makes a call, which must do no harm when it is made twice, until the
+// store answers or ctx ends. Each try is bounded, as a request may be lost with
+// the member of etcd that had it.
+func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, lossTimeout)
+		err := call(try)
+		lost := errors.Is(err, ErrStoreUnavailable) || err != nil && try.Err() != nil
+		cancel()
+		if !lost || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin) {
+			return err
+		}
+	}
+}
+
 // bounded gives a change a deadline if it has none.
 func (c *Cluster) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {

@@ -8,13 +8,10 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func startEmbedded(t *testing.T, o EmbeddedOptions) *Embedded {
@@ -66,58 +63,6 @@ func TestWarningsOfEtcdAreLogged(t *testing.T) {
 	z.Error("listener closed")
 	if said.Len() > 0 {
 		t.Fatalf("said %s", said.String())
-	}
-}
-
-// Three brokers, each with a member: any sees what another did, and with one of
-// them gone the others go on.
-func TestThreeMembersGoOnWithoutOne(t *testing.T) {
-	peers := freePeers(t, 3)
-	root := t.TempDir()
-	members := make([]*Embedded, 3)
-	var wg sync.WaitGroup
-	for i := range members {
-		wg.Go(func() {
-			name := fmt.Sprint(i + 1)
-			e, err := StartEmbedded(background(t), EmbeddedOptions{Dir: filepath.Join(root, name), Name: name, Peers: peers, Logger: quiet})
-			if err != nil {
-				t.Error(err)
-			}
-			members[i] = e
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		t.FailNow()
-	}
-	brokers := make([]*runs, 3)
-	for i, e := range members {
-		brokers[i] = openCluster(t, Options{Store: e.Store(), Self: broker(protocol.BrokerID(i + 1))})
-		noError(t, brokers[i].Register(background(t), Registration{}))
-	}
-	for _, b := range brokers {
-		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 && im.ClusterID == brokers[0].Image().ClusterID })
-	}
-	topic, err := brokers[2].CreateTopic(background(t), NewTopic{Name: "t", Partitions: 3, ReplicationFactor: 3}, false)
-	noError(t, err)
-
-	brokers[0].kill(t)
-	noError(t, members[0].Close())
-	var alive *Topic
-	for alive == nil { // until a new leader is elected the store may be gone
-		alive, err = brokers[1].CreateTopic(background(t), NewTopic{Name: "u", Partitions: 1, ReplicationFactor: 2}, false)
-		if err != nil {
-			t.Log(err)
-		}
-	}
-	brokers[2].eventually(t, func(im *Image) bool {
-		_, sees := im.TopicByID(alive.ID)
-		_, keeps := im.TopicByID(topic.ID)
-		return sees && keeps && len(im.Brokers()) == 2 && im.Controller != 1 && im.Controller != protocol.NoBroker
-	})
-	for i := 1; i < 3; i++ {
-		brokers[i].kill(t)
-		noError(t, members[i].Close())
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // etcd without a quorum would let it wait for ever.
 type EtcdStore struct {
 	client *clientv3.Client
-	alone  bool // it is of a member alone, in this process
+	alone  bool              // it is of a member alone, in this process
+	peers  map[string]string // of a member in this process, by name; nil: it is not of such a one
 
 	ctx     context.Context // ended by Close, ends the watches
 	cancel  context.CancelFunc

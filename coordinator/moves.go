@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,6 +23,14 @@ type move struct {
 func (m *move) id() protocol.TopicPartition {
 	return protocol.TopicPartition{Topic: m.topic.ID, Index: m.next.Index}
 }
+
+// lossTimeout and moveTimeout bound calls that can be made again at no risk. A
+// request on its way to a leader of etcd that died is lost, and nobody says so:
+// the next one finds the new leader.
+const (
+	lossTimeout = 500 * time.Millisecond
+	moveTimeout = time.Second
+)
 
 // movesAtOnce is how many transactions one carryOut has under way.
 const movesAtOnce = 4
@@ -47,7 +56,9 @@ func (c *Cluster) carryOut(ctx context.Context, moves []*move) {
 // try carries out moves that fit into one transaction.
 func (c *Cluster) try(ctx context.Context, moves []*move) {
 	t := c.fill(moves)
-	ok, rev, err := c.o.Store.Txn(ctx, t.compares, t.ops)
+	call, cancel := context.WithTimeout(ctx, moveTimeout)
+	defer cancel()
+	ok, rev, err := c.o.Store.Txn(call, t.compares, t.ops)
 	switch {
 	case err != nil:
 		for _, m := range moves {

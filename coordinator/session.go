@@ -79,6 +79,14 @@ func (s *session) look(im *Image, self protocol.BrokerID) {
 func (c *Cluster) Register(ctx context.Context, r Registration) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	if err := c.insist(ctx, func(context.Context) error { return c.askSession(ctx, r) }); err != nil {
+		return fmt.Errorf("register broker %d: %w", c.o.Self.ID, err)
+	}
+	return nil
+}
+
+// askSession has the loop register this broker, once.
+func (c *Cluster) askSession(ctx context.Context, r Registration) error {
 	answer := make(chan registered, 1)
 	select {
 	case c.session.requests <- request{r, answer}:
@@ -90,7 +98,7 @@ func (c *Cluster) Register(ctx context.Context, r Registration) error {
 	select {
 	case r := <-answer:
 		if r.err != nil {
-			return fmt.Errorf("register broker %d: %w", c.o.Self.ID, r.err)
+			return r.err
 		}
 		return c.await(ctx, r.revision)
 	case <-c.ending.Done():
@@ -144,7 +152,7 @@ func (c *Cluster) Bury(ctx context.Context, id protocol.BrokerID, incarnation in
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	// A lease is one registration's alone, so nothing of a later one goes with it.
-	if err := c.o.Store.RevokeLease(ctx, b.lease); err != nil {
+	if err := c.insist(ctx, func(ctx context.Context) error { return c.o.Store.RevokeLease(ctx, b.lease) }); err != nil {
 		return fmt.Errorf("bury broker %d: %w", id, err)
 	}
 	c.log.Info("broker is dead; its registration was ended", "broker", id, "incarnation", incarnation)
@@ -176,7 +184,7 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 
 // renew is one beat of the session. When the store is gone the next beat tries again.
 func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
-	call, cancel := context.WithTimeout(ctx, c.o.SessionTimeout)
+	call, cancel := context.WithTimeout(ctx, c.o.SessionTimeout/2)
 	defer cancel()
 	err := c.o.Store.KeepAlive(call, lease)
 	if ctx.Err() != nil {

@@ -1,0 +1,150 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+// A member of etcd must never come back under its name with an empty
+// directory: it has forgotten what it voted for and what it promised to keep,
+// and with it a quorum could forget as well. So a member without a directory
+// first asks the others who they know it as:
+//
+//	nobody answers            it starts a new cluster; those who come do the same
+//	one that never started    it starts: the cluster is just being made
+//	one that was added        it joins
+//	one that has started      it refuses: somebody has to remove that one and add this one,
+//	                          which is ReplaceMember, by any broker that lives
+//
+// Members answer with what they have seen published: a member publishes a
+// client URL at its first start, though nobody listens there.
+
+// ErrMemberLost refuses an empty directory for a member that had one.
+var ErrMemberLost = errors.New("etcd member has lost its directory")
+
+// askPeerTimeout bounds the question to one peer.
+const askPeerTimeout = 2 * time.Second
+
+// peerMember is a member as etcd's /members tells it.
+type peerMember struct {
+	Name       string   `json:"name"`
+	PeerURLs   []string `json:"peerURLs"`
+	ClientURLs []string `json:"clientURLs"`
+}
+
+// clusterState is how etcd is to start: as one of a new cluster or of one that exists.
+func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
+	if wal.Exist(filepath.Join(o.Dir, "member", "wal")) {
+		return embed.ClusterStateFlagNew, nil // it goes on from there
+	}
+	members, from := askPeers(ctx, o)
+	if members == nil {
+		return embed.ClusterStateFlagNew, nil
+	}
+	at := slices.IndexFunc(members, func(m peerMember) bool { return slices.Contains(m.PeerURLs, o.Peers[o.Name]) })
+	switch {
+	case at < 0:
+		return "", fmt.Errorf("etcd member %s at %s is not one of the cluster that %s belongs to; "+
+			"run `lockstep cluster brokers --replace %s` against a broker that lives, then start this one again",
+			o.Name, o.Peers[o.Name], from, o.Name)
+	case members[at].Name == "":
+		return embed.ClusterStateFlagExisting, nil
+	case len(members[at].ClientURLs) > 0:
+		return "", fmt.Errorf("%w: %s is empty, and %s knows member %s as one that has run. If the machine or disk was replaced, "+
+			"run `lockstep cluster brokers --replace %s` against a broker that lives, then start this one again; "+
+			"if the directory is only not mounted, mount it", ErrMemberLost, o.Dir, from, o.Name, o.Name)
+	}
+	return embed.ClusterStateFlagNew, nil
+}
+
+// askPeers returns the members as the first of the others that answers knows them, and who that was.
+func askPeers(ctx context.Context, o EmbeddedOptions) ([]peerMember, string) {
+	for _, name := range slices.Sorted(maps.Keys(o.Peers)) {
+		if name == o.Name {
+			continue
+		}
+		if members, err := askPeer(ctx, o.Peers[name]); err == nil && len(members) > 0 {
+			return members, name
+		}
+	}
+	return nil, ""
+}
+
+func askPeer(ctx context.Context, peerURL string) (members []peerMember, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askPeerTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, peerURL+"/members", nil)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", req.URL, resp.Status)
+	}
+	return members, json.NewDecoder(resp.Body).Decode(&members)
+}
+
+// ReplaceMember makes room for a member of the embedded etcd that has lost its
+// directory for good: it is removed and added anew, and may then start empty.
+// It refuses while the member answers. What was begun and broke off is gone on with.
+func (c *Cluster) ReplaceMember(ctx context.Context, name string) error {
+	s, ok := c.o.Store.(*EtcdStore)
+	if !ok || s.peers == nil {
+		return fmt.Errorf("%w: this broker's etcd has no peers in other brokers", ErrInvalidRequest)
+	}
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if err := s.replaceMember(ctx, name); err != nil {
+		return fmt.Errorf("replace etcd member %s: %w", name, err)
+	}
+	c.log.Warn("etcd member was replaced: it may start with an empty directory", "member", name)
+	return nil
+}
+
+func (s *EtcdStore) replaceMember(ctx context.Context, name string) error {
+	peerURL, ok := s.peers[name]
+	if !ok {
+		return fmt.Errorf("%w: the peers are %v", ErrUnknownBroker, slices.Sorted(maps.Keys(s.peers)))
+	}
+	if _, err := askPeer(ctx, peerURL); err == nil {
+		return fmt.Errorf("%w: it answers at %s; stop it first", ErrInvalidRequest, peerURL)
+	}
+	list, err := s.client.MemberList(ctx)
+	if err != nil {
+		return etcdError(ctx, "list members", err)
+	}
+	for _, m := range list.Members {
+		if !slices.Contains(m.PeerURLs, peerURL) {
+			continue
+		}
+		if m.Name == "" {
+			return nil // it was added, and has not started yet
+		}
+		if _, err := s.client.MemberRemove(ctx, m.ID); err != nil {
+			return etcdError(ctx, "remove member", err)
+		}
+	}
+	// etcd takes no member until all others have been connected for five seconds.
+	for {
+		_, err := s.client.MemberAdd(ctx, []string{peerURL})
+		if !errors.Is(err, rpctypes.ErrUnhealthy) || !sleep(ctx, retryMax) {
+			return etcdError(ctx, "add member", err)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// three are three brokers, each with a member of one etcd in its process.
+type three struct {
+	t       *testing.T
+	root    string
+	peers   map[string]string
+	members [3]*Embedded
+	brokers [3]*runs
+}
+
+func startThree(t *testing.T) *three {
+	c := &three{t: t, root: t.TempDir(), peers: freePeers(t, 3)}
+	t.Cleanup(c.stop)
+	c.start(0, 1, 2)
+	for _, b := range c.brokers {
+		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 && im.Controller != protocol.NoBroker })
+	}
+	return c
+}
+
+func (c *three) dir(i int) string { return filepath.Join(c.root, fmt.Sprint(i+1)) }
+
+func (c *three) startMember(i int) (*Embedded, error) {
+	return StartEmbedded(background(c.t), EmbeddedOptions{Dir: c.dir(i), Name: fmt.Sprint(i + 1), Peers: c.peers, Logger: quiet})
+}
+
+// start starts brokers, which need each other to start.
+func (c *three) start(which ...int) {
+	c.t.Helper()
+	var wg sync.WaitGroup
+	for _, i := range which {
+		wg.Go(func() {
+			var err error
+			if c.members[i], err = c.startMember(i); err != nil {
+				c.t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+	for _, i := range which {
+		c.brokers[i] = openCluster(c.t, Options{Store: c.members[i].Store(), Self: broker(protocol.BrokerID(i + 1)), SessionTimeout: time.Second})
+		noError(c.t, c.brokers[i].Register(background(c.t), Registration{}))
+	}
+}
+
+// kill ends brokers and their members as a crash would: their registrations stay.
+func (c *three) kill(which ...int) {
+	for _, i := range which {
+		if c.members[i] == nil {
+			continue
+		}
+		c.brokers[i].kill(c.t)
+		noError(c.t, c.members[i].Close())
+		c.members[i] = nil
+	}
+}
+
+func (c *three) stop() { c.kill(0, 1, 2) }
+
+// etcdLeader is the broker whose member leads etcd.
+func (c *three) etcdLeader() int {
+	for i, m := range c.members {
+		if m != nil && m.etcd.Server.Leader() == m.etcd.Server.MemberID() {
+			return i
+		}
+	}
+	c.t.Fatal("etcd has no leader")
+	return -1
+}
+
+// createUntilDone creates a topic, over the time in which the store is gone.
+func (c *three) createUntilDone(i int, name string, partitions int32, rf int16) *Topic {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		topic, err := c.brokers[i].CreateTopic(ctx, NewTopic{Name: name, Partitions: partitions, ReplicationFactor: rf}, false)
+		cancel()
+		if err == nil {
+			return topic
+		}
+		if errors.Is(err, ErrTopicExists) {
+			topic, _ = c.brokers[i].Image().Topic(name)
+			return topic
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// The broker dies that is controller and has etcd's leader: others elect an
+// etcd leader, bury it, take the controller's part and lead in its place.
+func TestABrokersDeathMovesItsLeaders(t *testing.T) {
+	t.Parallel()
+	c := startThree(t)
+	dead := c.etcdLeader()
+	a, b := (dead+1)%3, (dead+2)%3
+	const partitions = 30
+	c.createUntilDone(a, "t", partitions, 3)
+	c.brokers[b].eventually(t, func(im *Image) bool { return im.PartitionCount() == partitions })
+
+	began := time.Now()
+	incarnation := c.brokers[dead].Incarnation()
+	c.kill(dead)
+	id := protocol.BrokerID(dead + 1)
+	for {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := c.brokers[a].Bury(ctx, id, incarnation)
+		cancel()
+		if err == nil {
+			break
+		}
+		if time.Since(began) > patience {
+			t.Fatal(err)
+		}
+	}
+	buried := time.Since(began)
+	for _, i := range []int{a, b} {
+		c.brokers[i].eventually(t, func(im *Image) bool {
+			return everyPartition(im, func(p *Partition) bool { return p.Leader != id && p.Leader != protocol.NoBroker && len(p.ISR) == 2 })
+		})
+	}
+	t.Logf("with etcd's leader dead: buried after %v, all leaders moved after %v", buried, time.Since(began))
+}
+
+// Without a quorum metadata stands still and nothing else does; it is said, and
+// when the quorum is back elections go on.
+func TestWithoutAQuorumElectionsWait(t *testing.T) {
+	t.Parallel()
+	c := startThree(t)
+	topic := c.createUntilDone(0, "t", 3, 3)
+	last := c.brokers[0]
+	last.eventually(t, func(im *Image) bool { return im.PartitionCount() == 3 })
+	if _, gone := last.StoreGone(); gone {
+		t.Fatal("the store is said to be gone")
+	}
+	c.kill(1, 2)
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if since, gone := last.StoreGone(); gone && !since.IsZero() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nobody says that the store is gone")
+		}
+	}
+	im := last.Image()
+	if len(im.Brokers()) != 3 || im.PartitionCount() != 3 {
+		t.Fatalf("the image went with the store: %+v", im)
+	}
+	p := im.topics[0].Partitions[0]
+	self := Member{1, last.Incarnation()}
+	if p.Leader == 1 && alterISR(last, protocol.TopicPartition{Topic: topic.ID}, ISRChange{ISR: []Member{self}}) {
+		t.Fatal("the ISR changed without a quorum")
+	}
+	c.start(1)
+	last.eventually(t, func(im *Image) bool {
+		return everyPartition(im, func(p *Partition) bool { return p.Leader == 1 || p.Leader == 2 })
+	})
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if _, gone := last.StoreGone(); !gone {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the store is still said to be gone")
+		}
+	}
+}
+
+// A machine is replaced: its member must not come back under its name with an
+// empty directory before somebody has removed the old one.
+func TestAMemberThatLostItsDirectoryIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := startThree(t)
+	c.createUntilDone(0, "t", 3, 3)
+	wantError(t, c.brokers[0].ReplaceMember(background(t), "3"), ErrInvalidRequest) // it lives
+	wantError(t, c.brokers[0].ReplaceMember(background(t), "4"), ErrUnknownBroker)
+	c.kill(2)
+	noError(t, os.RemoveAll(c.dir(2)))
+
+	_, err := c.startMember(2)
+	wantError(t, err, ErrMemberLost)
+	if !strings.Contains(err.Error(), "lockstep cluster brokers --replace 3") {
+		t.Fatalf("the refusal does not say what to do: %v", err)
+	}
+	for _, i := range []int{0, 1} { // twice: it may break off, and be asked of another
+		noError(t, c.brokers[i].ReplaceMember(background(t), "3"))
+	}
+	c.start(2)
+	c.brokers[2].eventually(t, func(im *Image) bool { _, ok := im.Topic("t"); return ok && len(im.Brokers()) == 3 })
+
+	// It counts for the quorum like any other, and starts again as what it is.
+	c.kill(2)
+	c.start(2)
+	c.kill(0)
+	c.createUntilDone(2, "u", 1, 1)
+}

@@ -40,8 +40,20 @@ type Fold struct {
 		sync.Mutex
 		offset int64 // the last that this fold has appended
 	}
-	queue queues // of this fold's own writers
-	ids   atomic.Uint64
+	queue  queues // of this fold's own writers
+	ids    atomic.Uint64
+	counts struct{ decisions, commits, refusals atomic.Int64 }
+}
+
+// Counts are what Update has come to since the fold began: how often it had a
+// decision made, how many appends went in, and how many were refused because
+// somebody else was faster.
+type Counts struct{ Decisions, Commits, Refusals int64 }
+
+// Counts is for an application's own metrics: Refusals beside Commits says how
+// much its writers contend.
+func (f *Fold) Counts() Counts {
+	return Counts{f.counts.decisions.Load(), f.counts.commits.Load(), f.counts.refusals.Load()}
 }
 
 // Apply brings a state to an offset: records are those of the partition behind

@@ -69,6 +69,7 @@ func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *
 		f.took(time.Since(began))
 		if err == nil {
 			f.wrote(result)
+			f.counts.commits.Add(1)
 			return result, nil
 		}
 		if err := u.refused(ctx, err); err != nil {
@@ -102,6 +103,7 @@ func (u *update) decide(ctx context.Context) error {
 	if err := u.f.Await(ctx); err != nil {
 		return err
 	}
+	u.f.counts.decisions.Add(1)
 	u.tx = Tx{basis: None, id: u.id}
 	return u.fn(ctx, &u.tx)
 }
@@ -145,6 +147,7 @@ func (u *update) refused(ctx context.Context, err error) error {
 	if !errors.As(err, &e) || !errors.Is(err, ErrConflict) {
 		return err
 	}
+	u.f.counts.refusals.Add(1)
 	last := e.Last
 	if last == None { // the lock history does not reach back: only the end will do
 		if last, err = u.f.feed.end(ctx); err != nil {

@@ -79,6 +79,9 @@ func stopAtPoison(r *kgo.Record, reason any) error {
 // ones return ErrClosed. The Client stays open.
 func (v *View[S]) Close() { v.fold.Close() }
 
+// Counts are those of Fold.
+func (v *View[S]) Counts() Counts { return v.fold.Counts() }
+
 // take is the fold's Apply.
 func (v *View[S]) take(_ context.Context, records []*kgo.Record, to int64) (int64, error) {
 	v.mu.Lock()

@@ -52,6 +52,9 @@ func New(ctx context.Context, c *client.Client, db *sql.DB, topic string, partit
 // The Client and the database stay open.
 func (v *View) Close() { v.fold.Close() }
 
+// Counts are those of client.Fold.
+func (v *View) Counts() client.Counts { return v.fold.Counts() }
+
 // Read calls fn with a snapshot of the tables and its basis. What was committed
 // when the view began, and what this view has appended, is in it. fn only
 // reads.

@@ -126,6 +126,9 @@ func dumpManifest(fs vfs.FS, path string, w io.Writer) error {
 		if x.sparse {
 			fmt.Fprint(w, " with gaps")
 		}
+		if x.held {
+			fmt.Fprint(w, " held back")
+		}
 		fmt.Fprintln(w)
 	}
 	for _, e := range m.epochs {

@@ -42,7 +42,8 @@ import (
 //
 // flags: 1 = closed cleanly; 2 = a cut is pending, and whatever is on disk and
 // not in the manifest is to be dropped. Of a segment: 1 = there may be gaps
-// between its batches. Version 1 of the manifest had neither "compacted up to"
+// between its batches; 2 = compaction left records here that were superseded.
+// Version 1 of the manifest had neither "compacted up to"
 // nor the last line of a segment.
 //
 // An index is a row of chunks of 2,048 bytes; all but the last are full.

@@ -55,6 +55,7 @@ type writer struct {
 	firstTime     int64 // max timestamp of the segment's first batch; -1 while unknown
 	openedMs      int64 // when this process first wrote to the segment; 0 before
 
+	compacting bool  // there is a Compaction that has not ended
 	smallSyncs int   // in a row: see fillAhead
 	sinceSync  int64 // bytes
 }

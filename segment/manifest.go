@@ -27,8 +27,11 @@ const (
 	flagCut
 )
 
-// flagSparse is a flag of one segment: there may be gaps between its batches.
-const flagSparse = 1
+// Flags of one segment.
+const (
+	flagSparse = 1 << iota
+	flagHeld
+)
 
 func (m *manifest) encode() []byte {
 	b := make([]byte, 0, manifestHeadSize+len(m.segments)*manifestSegmentSize+len(m.epochs)*manifestEpochSize+crcSize)
@@ -68,10 +71,14 @@ func (m *manifest) flags() (f uint16) {
 }
 
 func (x extent) flags() uint32 {
+	f := uint32(0)
 	if x.sparse {
-		return flagSparse
+		f |= flagSparse
 	}
-	return 0
+	if x.held {
+		f |= flagHeld
+	}
+	return f
 }
 
 // layout is how large the parts of a manifest are in one version of it.
@@ -136,7 +143,8 @@ func decodeExtent(b []byte) extent {
 	}
 	if len(b) == manifestSegmentSize {
 		x.edition = binary.BigEndian.Uint32(b[48:])
-		x.sparse = binary.BigEndian.Uint32(b[52:])&flagSparse != 0
+		flags := binary.BigEndian.Uint32(b[52:])
+		x.sparse, x.held = flags&flagSparse != 0, flags&flagHeld != 0
 		x.writtenMs = getInt64(b[56:])
 	}
 	return x

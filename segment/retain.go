@@ -131,10 +131,7 @@ func (l *Log) drop(n int, start protocol.Offset) error {
 	}
 	l.publish()
 	for _, x := range gone {
-		if err := l.remove(logName(x.segment)); err != nil {
-			return err
-		}
-		if err := l.remove(indexName(x.segment)); err != nil {
+		if err := l.removeSegment(x.segment); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,7 @@ type extent struct {
 	maxTimeBase protocol.Offset // base offset of the first batch that has it
 	entries     int64           // of its index
 	sparse      bool            // there may be gaps between batches
+	held        bool            // compaction left superseded records here, for a reason
 }
 
 func newExtent(base protocol.Offset) extent {

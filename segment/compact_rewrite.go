@@ -1,0 +1,242 @@
+package segment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// rewriting is one segment of the next edition on its way to the disk, made of
+// a group of older ones. Nothing knows of its files before Adopt.
+type rewriting struct {
+	log   *Log
+	every int64 // bytes between two entries of the index
+	of    []extent
+	out   extent // without batches: nothing was left
+	same  bool   // all of it stayed, of one segment: there is nothing to swap
+	file  vfs.File
+	index vfs.File
+	buf   []byte
+	chunk []entry // not written yet
+
+	indexedTo int64
+	flushed   int64 // bytes in the file
+}
+
+// syncEvery bounds what a sync at the end has to write, and what the disk
+// takes in one go, before which others' syncs would have to wait.
+const syncEvery = 2 << 20
+
+// rewrite makes one segment of a group.
+func (c *Compaction) rewrite(ctx context.Context, group []extent) (*rewriting, error) {
+	snap := c.log.snap.Load()
+	if snap.placeOf(group) < 0 {
+		return nil, ErrCompactionStale
+	}
+	c.snap.generation = snap.generation // as far as this group goes, nothing has changed
+	c.judge.held = false
+	r, err := c.begin(group)
+	if err != nil {
+		return nil, c.stale(err)
+	}
+	for i := range group {
+		if err = c.rewriteSegment(ctx, r, &group[i]); err != nil {
+			break
+		}
+	}
+	r.out.held = c.judge.held || group[0].held && group[0].base < c.from // not looked at again
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		return nil, c.stale(errors.Join(err, r.discard()))
+	}
+	c.stats.SegmentsIn += len(group)
+	if r.out.size > 0 {
+		c.stats.SegmentsOut++
+	}
+	return r, nil
+}
+
+// placeOf is where the group lies in the log as it is now, or -1.
+func (s *snapshot) placeOf(group []extent) int {
+	for i := 0; i+len(group) <= len(s.sealed); i++ {
+		if s.sealed[i].segment != group[0].segment {
+			continue
+		}
+		for k := range group {
+			if s.sealed[i+k] != group[k] {
+				return -1
+			}
+		}
+		return i
+	}
+	return -1
+}
+
+// begin opens the files of the next edition.
+func (c *Compaction) begin(group []extent) (*rewriting, error) {
+	l := c.log
+	out := newExtent(group[0].base)
+	out.writtenMs = 0
+	for i := range group {
+		written, err := l.writtenMs(&group[i])
+		if err != nil {
+			return nil, err
+		}
+		out.edition = max(out.edition, group[i].edition+1)
+		out.writtenMs = max(out.writtenMs, written)
+	}
+	r := &rewriting{log: l, every: c.cfg.IndexIntervalBytes, of: group, out: out, same: len(group) == 1, buf: make([]byte, 0, gatherBytes)}
+	var err error
+	if r.file, err = l.fs.Create(l.logPath(out.segment), diskWrites); err != nil {
+		return nil, err
+	}
+	if r.index, err = l.fs.Create(l.indexPath(out.segment), diskWrites); err != nil {
+		return nil, errors.Join(err, r.discard())
+	}
+	return r, nil
+}
+
+// rewriteSegment appends what is left of one segment.
+func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent) error {
+	from, err := c.log.open(&c.snap, x, place{next: x.base}, place{pos: x.size, next: x.next})
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	written, err := c.log.writtenMs(x)
+	if err != nil {
+		return err
+	}
+	keepMs := c.o.LockIDRetentionMs
+	idsRemembered := keepMs < 0 || c.o.NowMs-written < keepMs
+	paced := paced{c: c}
+	err = from.each(func(b record.Batch) error {
+		left, err := c.judge.batch(b, idsRemembered)
+		if err != nil {
+			return fmt.Errorf("compact the batch at offset %d: %w", b.BaseOffset(), err)
+		}
+		size := b.Size()
+		if left.IsZero() || &left.Bytes()[0] != &b.Bytes()[0] {
+			r.same = false
+		}
+		if !left.IsZero() {
+			if err := r.add(left); err != nil {
+				return err
+			}
+			size += left.Size()
+			c.stats.BytesWritten += int64(left.Size())
+		}
+		c.stats.BytesRead += int64(b.Size())
+		return paced.add(ctx, size)
+	})
+	if err != nil {
+		return err
+	}
+	return paced.rest(ctx)
+}
+
+// add appends a batch.
+func (r *rewriting) add(b record.Batch) error {
+	h, x := headerOf(b), &r.out
+	if x.size+h.size > segmentBytesMax {
+		return fmt.Errorf("segment at offset %d does not fit a file any more", x.base)
+	}
+	if err := r.noteEntry(h); err != nil {
+		return err
+	}
+	x.sparse = x.sparse || h.base != x.next
+	if h.maxTime > x.maxTime {
+		x.maxTime, x.maxTimeBase = h.maxTime, h.base
+	}
+	x.size += h.size
+	x.next = h.next()
+	if len(r.buf)+b.Size() > cap(r.buf) {
+		if err := r.flush(); err != nil {
+			return err
+		}
+	}
+	if b.Size() >= directBytes {
+		return r.write(b.Bytes())
+	}
+	r.buf = append(r.buf, b.Bytes()...)
+	return nil
+}
+
+func (r *rewriting) flush() error {
+	err := r.write(r.buf)
+	r.buf = r.buf[:0]
+	return err
+}
+
+func (r *rewriting) write(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := r.file.Write(b); err != nil {
+		return err
+	}
+	before := r.flushed / syncEvery
+	r.flushed += int64(len(b))
+	if r.flushed/syncEvery == before {
+		return nil
+	}
+	_, err := r.file.SyncTo(r.flushed)
+	return err
+}
+
+// noteEntry adds the index's entry for the batch that is to come, if it is due.
+func (r *rewriting) noteEntry(h header) error {
+	x := &r.out
+	if x.size-r.indexedTo < r.every {
+		return nil
+	}
+	r.indexedTo = x.size
+	r.chunk = append(r.chunk, entry{offset: h.base, pos: x.size, maxTime: x.maxTime})
+	x.entries++
+	if len(r.chunk) < chunkEntries {
+		return nil
+	}
+	return r.flushChunk()
+}
+
+func (r *rewriting) flushChunk() error {
+	if len(r.chunk) == 0 {
+		return nil
+	}
+	n := (r.out.entries - 1) / chunkEntries
+	_, err := r.index.Write(encodeChunk(r.out.base, n, r.chunk))
+	r.chunk = r.chunk[:0]
+	return err
+}
+
+// finish makes the files durable, names included, or gives them up if there is
+// nothing in them that the old ones had not.
+func (r *rewriting) finish() error {
+	if r.same || r.out.size == 0 {
+		return r.discard()
+	}
+	if err := errors.Join(r.flush(), r.flushChunk()); err != nil {
+		return err
+	}
+	for _, f := range []*vfs.File{&r.file, &r.index} {
+		if err := (*f).Sync(); err != nil {
+			return err
+		}
+		if err := closeFile(f); err != nil {
+			return err
+		}
+	}
+	return syncDir(r.log.fs, r.log.dir)
+}
+
+// discard removes the files.
+func (r *rewriting) discard() error {
+	err := errors.Join(closeFile(&r.file), closeFile(&r.index))
+	return errors.Join(err, r.log.remove(logName(r.out.segment)), r.log.remove(indexName(r.out.segment)))
+}

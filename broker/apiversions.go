@@ -16,6 +16,14 @@ const (
 	conflictVersionMax = 1
 )
 
+// groupFeature at level 1 says that groups may be of the consumer protocol
+// (KIP-848). It is always in force.
+const (
+	groupFeature    = "group.version"
+	groupVersionMin = 0
+	groupVersionMax = 1
+)
+
 var _ = serves(protocol.KeyApiVersions, (*Server).apiVersions)
 
 // softwareName is what KIP-511 allows as a client's name and version.
@@ -35,6 +43,11 @@ func (s *Server) apiVersions(x *exchange, req *kmsg.ApiVersionsRequest) kmsg.Res
 	f := kmsg.NewApiVersionsResponseSupportedFeature()
 	f.Name, f.MinVersion, f.MaxVersion = conflictFeature, conflictVersionMin, conflictVersionMax
 	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
+	f.Name, f.MinVersion, f.MaxVersion = groupFeature, groupVersionMin, groupVersionMax
+	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
+	final := kmsg.NewApiVersionsResponseFinalizedFeature()
+	final.Name, final.MinVersionLevel, final.MaxVersionLevel = groupFeature, groupVersionMax, groupVersionMax
+	resp.FinalizedFeaturesEpoch, resp.FinalizedFeatures = 0, append(resp.FinalizedFeatures, final)
 	return resp
 }
 

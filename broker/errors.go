@@ -60,6 +60,13 @@ var codes = []struct {
 	{group.ErrNonEmptyGroup, kerr.NonEmptyGroup},
 	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
 	{group.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
+	{group.ErrInvalidRequest, kerr.InvalidRequest},
+	{group.ErrFencedEpoch, kerr.FencedMemberEpoch},
+	{group.ErrStaleEpoch, kerr.StaleMemberEpoch},
+	{group.ErrUnreleasedInstance, kerr.UnreleasedInstanceID},
+	{group.ErrUnsupportedAssignor, kerr.UnsupportedAssignor},
+	{group.ErrInvalidPattern, kerr.InvalidRegularExpression},
+	{group.ErrOldCommit, kerr.UnsupportedVersion},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 	{context.Canceled, kerr.RequestTimedOut},
 }

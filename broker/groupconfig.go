@@ -21,6 +21,8 @@ type GroupConfig struct {
 	InitialRebalanceDelay time.Duration
 	SessionMin            time.Duration // default 6 s
 	SessionMax            time.Duration // default 30 min
+	ConsumerSession       time.Duration // of members of the consumer protocol; default 45 s
+	ConsumerHeartbeat     time.Duration // how often those are to be heard of; default 5 s
 	MembersMax            int           // of one group; default 10,000
 	MetadataBytesMax      int           // of one offset; default 4,096
 	CommitTimeout         time.Duration // for a write to be committed, before its client is told to come again; default 5 s
@@ -34,6 +36,8 @@ func (c GroupConfig) withDefaults() GroupConfig {
 	orDefault(&c.InitialRebalanceDelay, 500*time.Millisecond)
 	orDefault(&c.SessionMin, 6*time.Second)
 	orDefault(&c.SessionMax, 30*time.Minute)
+	orDefault(&c.ConsumerSession, 45*time.Second)
+	orDefault(&c.ConsumerHeartbeat, 5*time.Second)
 	orDefault(&c.MembersMax, 10_000)
 	orDefault(&c.MetadataBytesMax, 4096)
 	orDefault(&c.CommitTimeout, 5*time.Second)
@@ -48,6 +52,8 @@ func (c GroupConfig) validate() error {
 		return fmt.Errorf("the offsets topic cannot have %d partitions with %d replicas", c.OffsetsPartitions, c.OffsetsReplicas)
 	case c.SessionMin <= 0 || c.SessionMax < c.SessionMin:
 		return fmt.Errorf("group sessions cannot last from %v to %v", c.SessionMin, c.SessionMax)
+	case c.ConsumerHeartbeat <= 0 || c.ConsumerSession <= c.ConsumerHeartbeat:
+		return fmt.Errorf("consumers cannot be heard of every %v in sessions of %v", c.ConsumerHeartbeat, c.ConsumerSession)
 	case c.MembersMax < 1 || c.MetadataBytesMax < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
 		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
 	}
@@ -58,8 +64,9 @@ func (c GroupConfig) validate() error {
 func (c GroupConfig) rules() group.Config {
 	return group.Config{
 		SessionMinMs: c.SessionMin.Milliseconds(), SessionMaxMs: c.SessionMax.Milliseconds(),
-		InitialDelayMs: max(0, c.InitialRebalanceDelay.Milliseconds()),
-		MembersMax:     c.MembersMax, MetadataBytesMax: c.MetadataBytesMax,
+		InitialDelayMs:    max(0, c.InitialRebalanceDelay.Milliseconds()),
+		ConsumerSessionMs: c.ConsumerSession.Milliseconds(), ConsumerHeartbeatMs: c.ConsumerHeartbeat.Milliseconds(),
+		MembersMax: c.MembersMax, MetadataBytesMax: c.MetadataBytesMax,
 		RetentionMs: c.OffsetsRetention.Milliseconds(), RetentionCheckMs: c.OffsetsRetentionCheck.Milliseconds(),
 	}
 }
@@ -68,15 +75,17 @@ func (c GroupConfig) rules() group.Config {
 func (c GroupConfig) settings() map[string]string {
 	ms := func(d time.Duration) string { return strconv.FormatInt(max(0, d.Milliseconds()), 10) }
 	return map[string]string{
-		"group.initial.rebalance.delay.ms":    ms(c.InitialRebalanceDelay),
-		"group.max.session.timeout.ms":        ms(c.SessionMax),
-		"group.max.size":                      strconv.Itoa(c.MembersMax),
-		"group.min.session.timeout.ms":        ms(c.SessionMin),
-		"offset.metadata.max.bytes":           strconv.Itoa(c.MetadataBytesMax),
-		"offsets.commit.timeout.ms":           ms(c.CommitTimeout),
-		"offsets.retention.check.interval.ms": ms(c.OffsetsRetentionCheck),
-		"offsets.retention.minutes":           strconv.Itoa(int(c.OffsetsRetention.Minutes())),
-		"offsets.topic.num.partitions":        strconv.Itoa(int(c.OffsetsPartitions)),
-		"offsets.topic.replication.factor":    strconv.Itoa(int(c.OffsetsReplicas)),
+		"group.consumer.heartbeat.interval.ms": ms(c.ConsumerHeartbeat),
+		"group.consumer.session.timeout.ms":    ms(c.ConsumerSession),
+		"group.initial.rebalance.delay.ms":     ms(c.InitialRebalanceDelay),
+		"group.max.session.timeout.ms":         ms(c.SessionMax),
+		"group.max.size":                       strconv.Itoa(c.MembersMax),
+		"group.min.session.timeout.ms":         ms(c.SessionMin),
+		"offset.metadata.max.bytes":            strconv.Itoa(c.MetadataBytesMax),
+		"offsets.commit.timeout.ms":            ms(c.CommitTimeout),
+		"offsets.retention.check.interval.ms":  ms(c.OffsetsRetentionCheck),
+		"offsets.retention.minutes":            strconv.Itoa(int(c.OffsetsRetention.Minutes())),
+		"offsets.topic.num.partitions":         strconv.Itoa(int(c.OffsetsPartitions)),
+		"offsets.topic.replication.factor":     strconv.Itoa(int(c.OffsetsReplicas)),
 	}
 }

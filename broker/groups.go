@@ -172,15 +172,21 @@ func (g *groups) follow() {
 			g.shards[i] = newShard(g, i, l)
 		}
 	}
-	g.forget(im.Topics())
+	g.forget(im)
 }
 
-// forget erases the offsets of topics that were deleted since the last image.
-func (g *groups) forget(now []*coordinator.Topic) {
-	before := g.topics
+// forget shows the groups the topics that there are, and erases the offsets of
+// those that were deleted since the last image.
+func (g *groups) forget(im *coordinator.Image) {
+	before, now := g.topics, im.Topics()
 	g.topics = now
-	if len(g.shards) == 0 {
+	if len(g.shards) == 0 || sameTopics(before, now) {
 		return
+	}
+	for _, sh := range g.shards {
+		if sh.groups != nil {
+			sh.groups.SetTopics(imageTopics{im})
+		}
 	}
 	i := 0
 	for _, t := range before {

@@ -145,6 +145,7 @@ func (sh *shard) loaded(c *group.Coordinator, err error) {
 		return
 	}
 	sh.groups = c
+	c.SetTopics(imageTopics{sh.g.srv.cluster.Image()})
 	c.Start(sh.g.nowMs())
 	sh.release(nil)
 }

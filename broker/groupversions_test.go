@@ -233,6 +233,43 @@ func (v *versions) deleteGroups(version int16) int16 {
 	return resp.Groups[0].ErrorCode
 }
 
+func (v *versions) consumerGroupHeartbeat(version int16) int16 {
+	c := v.consumer()
+	req := joinAs(c.group, "m", v.topic)
+	req.SubscribedTopicRegex = nil
+	resp := ask[*kmsg.ConsumerGroupHeartbeatResponse](v.w, version, req)
+	v.check(version, text(resp.MemberID) == "m" && resp.MemberEpoch == 1 && resp.HeartbeatIntervalMillis == 5000)
+	v.check(version, len(resp.Assignment.Topics) == 1 && len(resp.Assignment.Topics[0].Partitions) == 2)
+	req.MemberID, req.Group = "", v.consumer().group
+	nameless := ask[*kmsg.ConsumerGroupHeartbeatResponse](v.w, version, req)
+	v.check(version, (nameless.ErrorCode == kerr.InvalidRequest.Code) == (version >= heartbeatOwnID))
+	return resp.ErrorCode
+}
+
+func (v *versions) consumerGroupDescribe(version int16) int16 {
+	c, classic := v.consumer(), v.stable()
+	ask[*kmsg.ConsumerGroupHeartbeatResponse](v.w, 1, joinAs(c.group, "m", v.topic))
+	req := kmsg.NewPtrConsumerGroupDescribeRequest()
+	req.Groups = []string{c.group, classic.group, "nobody"}
+	resp := ask[*kmsg.ConsumerGroupDescribeResponse](v.w, version, req)
+	g := resp.Groups[0]
+	v.check(version, g.State == "Stable" && g.Epoch == 1 && g.AssignmentEpoch == 1 && g.AssignorName == "uniform" && len(g.Members) == 1)
+	m := g.Members[0]
+	v.check(version, m.MemberID == "m" && m.ClientID == "wire" && m.SubscribedTopics[0] == v.topic && (version < 1 || m.MemberType == memberConsumer))
+	v.check(version, m.Assignment.TopicPartitions[0].Topic == v.topic && len(m.TargetAssignment.TopicPartitions[0].Partitions) == 2)
+	v.check(version, resp.Groups[1].ErrorCode == kerr.GroupIDNotFound.Code && resp.Groups[2].ErrorCode == kerr.GroupIDNotFound.Code)
+	classic.leave(0)
+	return g.ErrorCode
+}
+
+// joinAs is the first heartbeat of a member of the consumer protocol.
+func joinAs(groupID, member string, topics ...string) *kmsg.ConsumerGroupHeartbeatRequest {
+	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+	req.Group, req.MemberID, req.RebalanceTimeoutMillis = groupID, member, 60_000
+	req.SubscribedTopicNames, req.Topics = topics, []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+	return req
+}
+
 // withoutDelay lets a group's first member in at once.
 func withoutDelay(c *Config) { c.Groups.InitialRebalanceDelay = -1 }
 

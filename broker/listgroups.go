@@ -11,8 +11,11 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// classicGroup is the type of all groups here (KIP-848 has another).
-const classicGroup = "classic"
+// The types of groups (KIP-848).
+const (
+	classicGroup  = "classic"
+	consumerGroup = "consumer"
+)
 
 var _ = serves(protocol.KeyListGroups, (*Server).listGroups)
 
@@ -42,13 +45,14 @@ func (s *Server) listGroups(x *exchange, req *kmsg.ListGroupsRequest) kmsg.Respo
 
 // listing is what a request asks to see of a list. An empty filter lets all pass.
 func listing(req *kmsg.ListGroupsRequest, all []group.Listing) (out []kmsg.ListGroupsResponseGroup) {
-	if !passes(req.TypesFilter, classicGroup) {
-		return nil
-	}
 	for _, l := range all {
-		if state := l.State.String(); passes(req.StatesFilter, state) {
+		state, kind := l.State.String(), classicGroup
+		if l.Consumer {
+			kind = consumerGroup
+		}
+		if passes(req.StatesFilter, state) && passes(req.TypesFilter, kind) {
 			out = append(out, kmsg.ListGroupsResponseGroup{
-				Group: l.Group, ProtocolType: l.ProtocolType, GroupState: state, GroupType: classicGroup,
+				Group: l.Group, ProtocolType: l.ProtocolType, GroupState: state, GroupType: kind,
 			})
 		}
 	}

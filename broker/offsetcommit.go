@@ -9,6 +9,10 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
+// commitMemberEpoch is the version of OffsetCommit from which on its generation
+// may be a member epoch (KIP-848).
+const commitMemberEpoch = 9
+
 var _ = serves(protocol.KeyOffsetCommit, (*Server).offsetCommit)
 
 // offsetCommit is answered when the offsets are committed in their own topic.
@@ -36,6 +40,7 @@ func (s *Server) offsetCommit(x *exchange, req *kmsg.OffsetCommitRequest) kmsg.R
 func (s *Server) commitOf(req *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, group.CommitRequest, []*int16) {
 	resp := respond[*kmsg.OffsetCommitResponse](req)
 	commit := group.CommitRequest{
+		KnowsEpochs: req.Version >= commitMemberEpoch,
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID),
 		Generation: req.Generation, RetentionMs: req.RetentionTimeMillis,
 	}

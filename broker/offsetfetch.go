@@ -11,6 +11,7 @@ import (
 const (
 	fetchOffsetsError  = 2 // an error of its own; before it, one in each partition
 	fetchOffsetsGroups = 8 // several groups at once
+	fetchOffsetsMember = 9 // the member that asks, and its epoch (KIP-848)
 )
 
 var _ = serves(protocol.KeyOffsetFetch, (*Server).offsetFetch)
@@ -26,6 +27,9 @@ func (s *Server) offsetFetch(x *exchange, req *kmsg.OffsetFetchRequest) kmsg.Res
 	}
 	each := func(i int, sh *shard, err error) {
 		var found []group.Committed
+		if err == nil && req.Version >= fetchOffsetsMember {
+			err = sh.groups.MayFetch(wanted[i].Group, orEmpty(wanted[i].MemberID), wanted[i].MemberEpoch)
+		}
 		if err == nil {
 			found = offsetsOf(sh.groups, &wanted[i])
 		}

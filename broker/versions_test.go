@@ -57,6 +57,8 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyListGroups:              v.listGroups,
 		protocol.KeyDescribeGroups:          v.describeGroups,
 		protocol.KeyDeleteGroups:            v.deleteGroups,
+		protocol.KeyConsumerGroupHeartbeat:  v.consumerGroupHeartbeat,
+		protocol.KeyConsumerGroupDescribe:   v.consumerGroupDescribe,
 		protocol.KeyMetadata:                v.metadata,
 		protocol.KeyDescribeCluster:         v.describeCluster,
 		protocol.KeyDescribeTopicPartitions: v.describeTopicPartitions,

@@ -301,3 +301,22 @@ var shapes = map[int16]*shape{
 		)),
 	),
 }
+	KeyConsumerGroupHeartbeat: of[kmsg.ConsumerGroupHeartbeatRequest](
+		str("group_id"),
+		str("member_id"),
+		i32("member_epoch"),
+		str("instance_id").nullable(),
+		str("rack_id").nullable(),
+		i32("rebalance_timeout_ms"),
+		strs("subscribed_topic_names").nullable(),
+		str("subscribed_topic_regex").nullable().from(1),
+		str("server_assignor").nullable(),
+		array("topic_partitions", of[kmsg.ConsumerGroupHeartbeatRequestTopic](
+			uuid("topic_id"),
+			i32s("partitions"),
+		)).nullable(),
+	),
+	KeyConsumerGroupDescribe: of[kmsg.ConsumerGroupDescribeRequest](
+		strs("group_ids"),
+		i8("include_authorized_operations"),
+	),

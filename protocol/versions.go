@@ -38,6 +38,8 @@ const (
 	KeyDescribeTopicPartitions int16 = 75
 )
 
+	KeyConsumerGroupHeartbeat  int16 = 68
+	KeyConsumerGroupDescribe   int16 = 69
 // API is one row of the versions table.
 type API struct {
 	Key          int16
@@ -101,6 +103,8 @@ var apis = [...]API{
 // APIs is the table, sorted by key. The slice is the caller's own.
 func APIs() []API { return slices.Clone(apis[:]) }
 
+	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
+	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
 // Lookup finds the row of an API key.
 func Lookup(key int16) (API, bool) {
 	i, ok := slices.BinarySearchFunc(apis[:], key, func(a API, key int16) int { return int(a.Key) - int(key) })

@@ -86,7 +86,7 @@ func (c *Coordinator) assignmentFor(m *consumer) []byte {
 		list []int32
 	}
 	var all []named
-	for _, id := range m.assigned.ids() {
+	for _, id := range m.assigned.TopicIDs() {
 		if t, ok := c.topics.TopicByID(id); ok {
 			all = append(all, named{t.Name, m.assigned[id]})
 		}

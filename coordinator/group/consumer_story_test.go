@@ -62,7 +62,7 @@ func places(list []string) Partitions {
 // String is places backwards.
 func (p Partitions) String() string {
 	var all []string
-	for _, id := range p.ids() {
+	for _, id := range p.TopicIDs() {
 		numbers := strings.Trim(strings.ReplaceAll(fmt.Sprint(p[id]), " ", "+"), "[]")
 		all = append(all, strings.TrimRight(string(id[:]), "\x00")+":"+numbers)
 	}
@@ -177,7 +177,7 @@ func owning(topics, owned []string) []byte {
 	w.int32(-1)
 	p := places(owned)
 	w.count(len(p))
-	for _, id := range p.ids() {
+	for _, id := range p.TopicIDs() {
 		w.str(strings.TrimRight(string(id[:]), "\x00"))
 		w.int32s(p[id])
 	}

@@ -131,7 +131,7 @@ func (c *Coordinator) appendCurrent(g *group, m *consumer) {
 // partitions writes an array of topics with their partitions.
 func (w *writer) partitions(p Partitions, since func(place) int32) {
 	w.count(len(p))
-	for _, id := range p.ids() {
+	for _, id := range p.TopicIDs() {
 		w.b = append(w.b, id[:]...)
 		w.int32s(p[id])
 		if since == nil {

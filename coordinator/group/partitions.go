@@ -126,7 +126,7 @@ func (p Partitions) count() (n int) {
 	return n
 }
 
-// ids are the topics, in order.
-func (p Partitions) ids() []TopicID {
+// TopicIDs are the topics, in order.
+func (p Partitions) TopicIDs() []TopicID {
 	return slices.SortedFunc(maps.Keys(p), func(a, b TopicID) int { return bytes.Compare(a[:], b[:]) })
 }

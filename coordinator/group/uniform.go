@@ -58,7 +58,7 @@ func (u *uniform) keep() {
 	quota := u.quotas()
 	for i := range u.askers {
 		has := u.askers[i].has
-		for _, id := range has.ids() {
+		for _, id := range has.TopicIDs() {
 			if _, reads := slices.BinarySearch(u.reads[id], i); !reads {
 				continue
 			}

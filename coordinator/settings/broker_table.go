@@ -11,6 +11,8 @@ var brokerOnly = []Definition{
 	{Name: "broker.rack", Type: String, NoDefault: true, Importance: Medium, Doc: "The rack or region of this broker; replicas are spread over them."},
 	{Name: "default.replication.factor", Type: Int, Default: "1", Importance: Medium, Doc: "The replication factor of a topic that is created without one."},
 	{Name: "delete.topic.enable", Type: Bool, Default: "true", Importance: High, Doc: "Whether topics can be deleted."},
+	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Doc: "How often a member of the consumer protocol is to be heard of, in milliseconds."},
+	{Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Doc: "How long a member of the consumer protocol may not be heard of before it loses its place, in milliseconds."},
 	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "500", Importance: Medium, Doc: "How long an empty consumer group waits for more members after each that has come, in milliseconds."},
 	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000", Importance: Medium, Doc: "The longest session that a member of a group may ask for, in milliseconds."},
 	{Name: "group.max.size", Type: Int, Default: "10000", Importance: Medium, Doc: "How many members one group may have."},

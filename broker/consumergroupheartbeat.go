@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// heartbeatOwnID is the version of ConsumerGroupHeartbeat from which on members
+// choose their ids (KIP-1082).
+const heartbeatOwnID = 1
+
+var _ = serves(protocol.KeyConsumerGroupHeartbeat, (*Server).consumerGroupHeartbeat)
+
+// consumerGroupHeartbeat is answered when what it changed is committed.
+func (s *Server) consumerGroupHeartbeat(x *exchange, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
+	beat := group.ConsumerHeartbeatRequest{
+		Group: req.Group, Member: req.MemberID, Epoch: req.MemberEpoch, Instance: req.InstanceID, Rack: req.RackID,
+		RebalanceMs: int64(req.RebalanceTimeoutMillis), Names: req.SubscribedTopicNames, Pattern: req.SubscribedTopicRegex,
+		Assignor: req.ServerAssignor, ClientID: x.header.ClientID, Host: x.c.javaHost(),
+		NamesItself: req.Version >= heartbeatOwnID,
+	}
+	if req.Topics != nil {
+		owned := make(map[group.TopicID][]int32, len(req.Topics))
+		for _, t := range req.Topics {
+			owned[t.TopicID] = slices.Concat(owned[t.TopicID], t.Partitions)
+		}
+		beat.Owned = group.NewPartitions(owned)
+	}
+	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+		if err != nil {
+			x.finish(message{heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err)})
+			return
+		}
+		told, fx, err := sh.groups.ConsumerHeartbeat(s.groups.nowMs(), beat)
+		sh.apply(fx)
+		sh.after(func(lost error) {
+			if lost != nil {
+				err = lost
+			}
+			x.finish(message{heartbeatResponse(req, told, err)})
+		})
+	})
+	return nil
+}
+
+func heartbeatResponse(req *kmsg.ConsumerGroupHeartbeatRequest, told group.ConsumerHeartbeatResponse, err error) kmsg.Response {
+	resp := respond[*kmsg.ConsumerGroupHeartbeatResponse](req)
+	if err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err), textOf(err)
+		return resp
+	}
+	resp.MemberID, resp.MemberEpoch = &told.Member, told.Epoch
+	resp.HeartbeatIntervalMillis = int32(told.HeartbeatMs)
+	if told.Assignment == nil {
+		return resp
+	}
+	resp.Assignment = &kmsg.ConsumerGroupHeartbeatResponseAssignment{Topics: []kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic{}}
+	for _, id := range told.Assignment.TopicIDs() {
+		resp.Assignment.Topics = append(resp.Assignment.Topics, kmsg.ConsumerGroupHeartbeatResponseAssignmentTopic{
+			TopicID: id, Partitions: told.Assignment[id],
+		})
+	}
+	return resp
+}

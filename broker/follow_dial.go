@@ -24,9 +24,9 @@ var errNotRegistered = errors.New("the broker is not registered")
 
 // dial connects to a broker's inter-broker listener.
 //
-// One that refuses, and that was talked to in this very life, is dead: the
-// listener is there before the broker registers, and until its process ends. One
-// that was never reached may be behind a door that is closed to this broker
+// One that refuses, was talked to in this very life and has not said that it
+// leaves is dead: the listener is there before the broker registers, and until
+// its process ends. One that was never reached may be behind a door that is closed to this broker
 // alone; taking its registration back would go on for as long as the door is closed.
 func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error) {
 	b, ok := f.srv.cluster.Image().Broker(id)
@@ -42,7 +42,7 @@ func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, e
 	switch life := (replica.Member{ID: id, Incarnation: b.Incarnation}); {
 	case err == nil:
 		f.meet(life)
-	case errors.Is(err, syscall.ECONNREFUSED) && f.mayBury(life):
+	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && f.mayBury(life):
 		f.bury(ctx, life, addr)
 	}
 	return nc, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -100,6 +101,48 @@ func (ps *peers) close() {
 	ps.store.Close()
 }
 
+// halt stops a broker as an operator would, and waits for it.
+func (ps *peers) halt(id protocol.BrokerID) {
+	ps.t.Helper()
+	p := ps.all[id]
+	p.stop()
+	if err := <-p.ran; err != nil {
+		ps.t.Fatalf("broker %d: %v", id, err)
+	}
+	p.ran <- nil
+}
+
+// restart starts a halted broker where it was.
+func (ps *peers) restart(id protocol.BrokerID) {
+	ps.t.Helper()
+	cfg := ps.all[id].cfg
+	ps.all[id] = ps.begin(cfg)
+	ps.all[id].waitReady(ps.t)()
+}
+
+// leader is who leads a partition, as the metadata says.
+func (ps *peers) leader(topic string, index int32) (id protocol.BrokerID) {
+	ps.t.Helper()
+	ps.await("a leader", func() bool {
+		for _, p := range ps.all {
+			if it, ok := p.cluster.Image().Topic(topic); ok {
+				id = it.Partitions[index].Leader
+			}
+		}
+		return id > 0
+	})
+	return id
+}
+
+// awaitInSync waits until the metadata shows a replica in sync.
+func (ps *peers) awaitInSync(topic string, index int32, id protocol.BrokerID) {
+	ps.t.Helper()
+	ps.await(fmt.Sprintf("broker %d to be in sync", id), func() bool {
+		it, ok := ps.all[id].cluster.Image().Topic(topic)
+		return ok && slices.Contains(it.Partitions[index].ISR, id)
+	})
+}
+
 // client is a stock client of all brokers.
 func (ps *peers) client(opts ...kgo.Opt) *kgo.Client {
 	ps.t.Helper()
@@ -107,7 +150,7 @@ func (ps *peers) client(opts ...kgo.Opt) *kgo.Client {
 	for _, p := range ps.all {
 		seeds = append(seeds, p.Addr(""))
 	}
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10*time.Millisecond)}, opts...)...)
 	if err != nil {
 		ps.t.Fatal(err)
 	}
@@ -147,7 +190,7 @@ func (ps *peers) partition(id protocol.BrokerID, topic string, index int32) *rep
 // await waits until something is so; a test that waits in vain is broken.
 func (ps *peers) await(what string, so func() bool) {
 	ps.t.Helper()
-	for deadline := time.Now().Add(wireTimeout); !so(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20*time.Second); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			ps.t.Fatalf("waited in vain for %s", what)
 		}

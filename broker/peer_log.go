@@ -25,8 +25,9 @@ func (s *Server) logPeer(x *exchange, req *kmsg.FetchRequest, why error) {
 // log says why a conversation with a leader ended.
 func (w *fetcher) log(err error) {
 	s := w.all.srv
-	if errors.Is(err, errNotRegistered) || errors.Is(err, context.Canceled) || !w.all.logged.Allow() {
-		return
+	b, live := s.cluster.Image().Broker(w.leader)
+	if !live || b.Leaving || errors.Is(err, context.Canceled) || !w.all.logged.Allow() {
+		return // what is the matter with it is known
 	}
 	var refused refusedByPeer
 	switch {

@@ -77,11 +77,22 @@ func (part *peerPart) ask() {
 	part.told.fresh = false
 	asked := part.told.asked
 	part.session.mu.Unlock()
-	if !part.open() {
+	switch {
+	case !part.open():
 		part.judged(asked, part.absent())
+		return
+	case part.leaves():
+		part.state = peerIdle
 		return
 	}
 	part.host.Fetched(part.fetch, func(a replica.FetchAnswer) { part.judged(asked, a) })
+}
+
+// leaves reports whether the follower is about to stop and out of sync already.
+// Hearing from it now, the leader would want it in sync again.
+func (part *peerPart) leaves() bool {
+	b, live := part.session.srv.cluster.Image().Broker(part.fetch.From.ID)
+	return live && b.Leaving && !part.host.State().InSync(part.fetch.From.ID)
 }
 
 // absent is the answer where the partition is not, or not open.

@@ -12,8 +12,8 @@ import (
 // whose key was written again later, as Kafka's log cleaner does. The active
 // segment is never touched, and offsets never change.
 //
-//	Log.Compact ─► Next ─► Log.Adopt ─► Next ─► Log.Adopt ─► … ─► Log.EndCompaction
-//	   owner       any       owner       any       owner              owner
+//	Log.Compact ─► Next ─► Log.Adopt ─► Next ─► Log.Adopt ─► … ─► Close
+//	   owner       any       owner       any       owner           any
 //
 // Compact only plans. The first Next surveys the log: it reads what no pass has
 // read yet and notes the newest offset of each key; if there are more keys than
@@ -74,7 +74,8 @@ type CompactOptions struct {
 	// DeleteRetentionMs is delete.retention.ms: how long a tombstone stays
 	// after the pass that finds it first.
 	DeleteRetentionMs int64
-	// LockIDRetentionMs is lock.id.retention.ms; negative is for ever.
+	// LockIDRetentionMs is lock.id.retention.ms; negative is for ever. Default
+	// one day.
 	LockIDRetentionMs int64
 	// MapBytes bounds the map of keys, 19 bytes a key. Default 128 MiB.
 	MapBytes int64
@@ -94,6 +95,7 @@ const (
 
 func (o CompactOptions) withDefaults() CompactOptions {
 	o.MapBytes = max(orDefault(o.MapBytes, defaultMapBytes), mapBytesMin)
+	o.LockIDRetentionMs = orDefault(o.LockIDRetentionMs, day)
 	if o.Pace == nil {
 		o.Pace = func(context.Context, int) error { return nil }
 	}
@@ -119,20 +121,19 @@ var (
 
 // Compact plans a pass, or returns nil if nothing lies between what was
 // compacted and what may be. The owner of the log calls it, and ends the pass
-// with EndCompaction.
+// with Close.
 func (l *Log) Compact(o CompactOptions) (*Compaction, error) {
 	if err := l.usable(); err != nil {
 		return nil, err
-	}
-	if l.w.compacting {
-		return nil, ErrCompacting
 	}
 	s := l.snap.Load()
 	bound, err := l.compactable(s, o.Below, o.NowMs, o.MinLagMs)
 	if err != nil || bound == 0 || s.sealed[bound-1].next <= s.compacted {
 		return nil, err
 	}
-	l.w.compacting = true
+	if l.compacting.Swap(true) {
+		return nil, ErrCompacting
+	}
 	return &Compaction{log: l, o: o.withDefaults(), snap: *s, cfg: l.w.cfg, bound: bound, newest: protocol.None}, nil
 }
 
@@ -187,13 +188,14 @@ func (c *Compaction) group() []extent {
 // Stats says what was done so far.
 func (c *Compaction) Stats() CompactStats { return c.stats }
 
-// EndCompaction ends a pass, be it done or not, and frees its memory.
-func (l *Log) EndCompaction(c *Compaction) error {
-	l.w.compacting = false
+// Close ends the pass, be it done or not, gives its memory back, and removes
+// what was not adopted.
+func (c *Compaction) Close() error {
+	defer c.log.compacting.Store(false)
 	if c.keys != nil {
 		c.keys.release()
 	}
-	if c.made == nil || l.w.failed != nil {
+	if c.made == nil {
 		return nil
 	}
 	return c.made.discard()

@@ -92,7 +92,7 @@ func (r *compactionRun) compact() error {
 			}
 		}
 		if err != nil || !more {
-			return errors.Join(err, r.log.EndCompaction(c))
+			return errors.Join(err, c.Close())
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (j *judge) batch(b record.Batch, idsRemembered bool) (record.Batch, error) 
 	}
 	recs, err := b.Open(j.c.o.Limits)
 	if err != nil {
-		return record.Batch{}, err
+		return record.Batch{}, unopened(b, err)
 	}
 	defer recs.Release()
 	j.weigh(b, &recs)

@@ -213,10 +213,10 @@ func compactWhole(l *Log, o CompactOptions) (*Compaction, error) {
 	for {
 		more, err := c.Next(context.Background())
 		if err != nil || !more {
-			return c, errors.Join(err, l.EndCompaction(c))
+			return c, errors.Join(err, c.Close())
 		}
 		if err := l.Adopt(c); err != nil {
-			return c, errors.Join(err, l.EndCompaction(c))
+			return c, errors.Join(err, c.Close())
 		}
 	}
 }
@@ -255,7 +255,7 @@ func (m *compactionModel) compact(t *rapid.T) {
 		}
 		must2(t, m.log.Adopt(c))
 	}
-	must2(t, m.log.EndCompaction(c))
+	must2(t, c.Close())
 	if !small && idsForgotten {
 		m.checkGone(t, c)
 	}

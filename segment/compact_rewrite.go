@@ -119,7 +119,7 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 	err = from.each(func(b record.Batch) error {
 		left, err := c.judge.batch(b, idsRemembered)
 		if err != nil {
-			return fmt.Errorf("compact the batch at offset %d: %w", b.BaseOffset(), err)
+			return err
 		}
 		size := b.Size()
 		if left.IsZero() || &left.Bytes()[0] != &b.Bytes()[0] {

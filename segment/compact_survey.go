@@ -3,6 +3,7 @@ package segment
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"sync"
 
@@ -147,11 +148,17 @@ func (c *Compaction) openAt(scan *headers, h header, fn func(record.Batch, *reco
 	}
 	recs, err := b.Open(c.o.Limits)
 	if err != nil {
-		return corrupt(scan.path, scan.pos, scan.next, "%v", err)
+		return unopened(b, err)
 	}
 	defer recs.Release()
 	fn(b, &recs)
 	return nil
+}
+
+// unopened says which batch cannot be opened. Its checksum was right, so that
+// is how it was sent.
+func unopened(b record.Batch, err error) error {
+	return fmt.Errorf("segment: compact the batch at offset %d: %w", b.BaseOffset(), err)
 }
 
 // putKeys notes keys and marks. The first record for which there is no room

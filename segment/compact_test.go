@@ -299,7 +299,7 @@ func TestCompactionStandsBackWhereTheLogChanged(t *testing.T) {
 				} else if _, err := c.Next(context.Background()); err != nil {
 					t.Fatal(err)
 				}
-				must(t, l.EndCompaction(c))
+				must(t, c.Close())
 			}
 			if err := newCompactionRun(t, 0).checkFiles(l, fs); err != nil {
 				t.Error(err)
@@ -329,7 +329,7 @@ func TestOneCompactionAtATimeAndAnyMayBeStopped(t *testing.T) {
 	if _, err := c.Next(context.Background()); err != stop {
 		t.Errorf("stopped with %v", err)
 	}
-	must(t, l.EndCompaction(c))
+	must(t, c.Close())
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	c, err = l.Compact(CompactOptions{Below: l.End()})
@@ -337,7 +337,7 @@ func TestOneCompactionAtATimeAndAnyMayBeStopped(t *testing.T) {
 	if _, err := c.Next(ctx); err != context.Canceled {
 		t.Errorf("cancelled: %v", err)
 	}
-	must(t, l.EndCompaction(c))
+	must(t, c.Close())
 	wantWords(t, l, "0:a=1", "1:a=2")
 	must(t, newCompactionRun(t, 0).checkFiles(l, fs))
 	must(t, l.Close())

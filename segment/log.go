@@ -30,6 +30,8 @@ type Log struct {
 	snap   atomic.Pointer[snapshot]
 	closed atomic.Bool
 
+	compacting atomic.Bool // there is a Compaction that was not closed
+
 	rebuilds singleflight.Group // of indexes, by readers; one at a time for each
 
 	w writer
@@ -55,7 +57,6 @@ type writer struct {
 	firstTime     int64 // max timestamp of the segment's first batch; -1 while unknown
 	openedMs      int64 // when this process first wrote to the segment; 0 before
 
-	compacting bool  // there is a Compaction that has not ended
 	smallSyncs int   // in a row: see fillAhead
 	sinceSync  int64 // bytes
 }

@@ -1,0 +1,153 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// CompactOptions say when a partition's log is compacted and at what price. The
+// first four are the topic settings of those names.
+type CompactOptions struct {
+	MinCleanableDirtyRatio float64
+	MinCompactionLagMs     int64
+	MaxCompactionLagMs     int64 // not above 0: no bound
+	DeleteRetentionMs      int64
+
+	// MapBytes bounds the memory of a pass; default 128 MiB.
+	MapBytes int64
+	// Pace is told of bytes that were read or written and may wait; nil: never.
+	Pace func(ctx context.Context, bytes int) error
+}
+
+// errClosing ends a pass whose partition is being closed.
+var errClosing = errors.New("the partition is closing")
+
+// Compact makes a pass of compaction over the log if one is due. Reading and
+// rewriting run on the caller's goroutine, beside the loop, which only plans and
+// swaps; Close waits for the pass, which then ends soon. Leaders and followers
+// compact alike, each its own log, below the high watermark.
+func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.CompactStats, error) {
+	if !p.attend() {
+		return segment.CompactStats{}, nil
+	}
+	defer p.loops.Done()
+	due, err := p.compactionDue(&o)
+	if err != nil || !due {
+		return segment.CompactStats{}, err
+	}
+	began := time.Now()
+	pass, err := p.planCompaction(ctx, o)
+	if err != nil || pass == nil {
+		return segment.CompactStats{}, err
+	}
+	err = errors.Join(p.compact(ctx, pass), pass.Close())
+	stats := pass.Stats()
+	if harmless(err) || err == nil {
+		p.opts.Logger.Info("log compacted", "partition", p.opts.ID.String(), "keys", stats.Keys,
+			"records", stats.RecordsIn, "left", stats.RecordsOut, "bytes", stats.BytesRead, "written", stats.BytesWritten,
+			"segments", stats.SegmentsIn, "took", time.Since(began), "ended early", err != nil)
+		return stats, nil
+	}
+	var damaged *segment.CorruptError
+	if errors.As(err, &damaged) {
+		p.Fail(err)
+	}
+	return stats, err
+}
+
+// harmless reports whether a pass only ended early: the next one will do.
+func harmless(err error) bool {
+	return errors.Is(err, errClosing) || errors.Is(err, segment.ErrCompactionStale) || errors.Is(err, segment.ErrClosed) ||
+		errors.Is(err, context.Canceled)
+}
+
+// attend has Close wait until loops.Done, unless the partition is closed.
+func (p *Partition) attend() bool {
+	p.mail.Lock()
+	defer p.mail.Unlock()
+	if !p.mail.closed {
+		p.loops.Add(1)
+	}
+	return !p.mail.closed
+}
+
+func (p *Partition) closing() bool {
+	p.mail.Lock()
+	defer p.mail.Unlock()
+	return p.mail.closed
+}
+
+// compactionDue reports whether so much of the log is dirty, or for so long,
+// that a pass is worth its price.
+func (p *Partition) compactionDue(o *CompactOptions) (bool, error) {
+	if p.Failed() {
+		return false, nil
+	}
+	now := p.opts.NowMs()
+	debt, err := p.log.Debt(now, p.HighWatermark(), o.MinCompactionLagMs)
+	if err != nil || debt.DirtyBytes == 0 {
+		return false, err
+	}
+	late := o.MaxCompactionLagMs > 0 && debt.OldestMs >= 0 && now-debt.OldestMs > o.MaxCompactionLagMs
+	return late || debt.Ratio() > o.MinCleanableDirtyRatio, nil
+}
+
+func (p *Partition) planCompaction(ctx context.Context, o CompactOptions) (pass *segment.Compaction, err error) {
+	p.do(func() {
+		if p.failed != nil {
+			return
+		}
+		alive := make(map[protocol.ProducerID]struct{}, len(p.producers.byID))
+		for id := range p.producers.byID {
+			alive[id] = struct{}{}
+		}
+		pass, err = p.log.Compact(segment.CompactOptions{
+			Below: p.HighWatermark(), NowMs: p.opts.NowMs(), MinLagMs: o.MinCompactionLagMs,
+			DeleteRetentionMs: o.DeleteRetentionMs, LockIDRetentionMs: p.settings.LockIDRetention,
+			MapBytes: o.MapBytes, Producers: alive, Limits: p.opts.Limits, Pace: p.paceOf(o),
+		})
+	})
+	return pass, err
+}
+
+// paceOf is the caller's pace, which also ends the pass of a partition that is closing.
+func (p *Partition) paceOf(o CompactOptions) func(context.Context, int) error {
+	return func(ctx context.Context, bytes int) error {
+		if p.closing() {
+			return errClosing
+		}
+		if o.Pace == nil {
+			return nil
+		}
+		return o.Pace(ctx, bytes)
+	}
+}
+
+// compact does the pass, step by step.
+func (p *Partition) compact(ctx context.Context, pass *segment.Compaction) error {
+	for {
+		more, err := pass.Next(ctx)
+		if err != nil || !more {
+			return err
+		}
+		ran := p.do(func() {
+			switch err = p.log.Adopt(pass); {
+			case err == nil || harmless(err):
+			case p.failed != nil:
+				err = p.failed
+			default:
+				err = p.fail(err)
+			}
+		})
+		if !ran {
+			return errClosing
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -150,7 +150,7 @@ func (ps *peers) client(opts ...kgo.Opt) *kgo.Client {
 	for _, p := range ps.all {
 		seeds = append(seeds, p.Addr(""))
 	}
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10*time.Millisecond)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(10 * time.Millisecond)}, opts...)...)
 	if err != nil {
 		ps.t.Fatal(err)
 	}
@@ -161,6 +161,12 @@ func (ps *peers) client(opts ...kgo.Opt) *kgo.Client {
 // create makes a topic on the given replicas, the first of which leads.
 func (ps *peers) create(name string, partitions int, replicas ...int32) {
 	ps.t.Helper()
+	ps.createAt(protocol.BrokerID(replicas[0]), name, partitions, replicas...)
+}
+
+// createAt is create, asked of a broker of choice.
+func (ps *peers) createAt(at protocol.BrokerID, name string, partitions int, replicas ...int32) {
+	ps.t.Helper()
 	req := kmsg.NewPtrCreateTopicsRequest()
 	rt := kmsg.NewCreateTopicsRequestTopic()
 	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, -1, -1
@@ -170,7 +176,7 @@ func (ps *peers) create(name string, partitions int, replicas ...int32) {
 		rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
 	}
 	req.Topics, req.TimeoutMillis = append(req.Topics, rt), 10_000
-	w := dial(ps.t, ps.all[protocol.BrokerID(replicas[0])].Addr(""))
+	w := dial(ps.t, ps.all[at].Addr(""))
 	if resp := ask[*kmsg.CreateTopicsResponse](w, 7, req); resp.Topics[0].ErrorCode != 0 {
 		ps.t.Fatalf("create %s: code %d", name, resp.Topics[0].ErrorCode)
 	}
@@ -190,7 +196,7 @@ func (ps *peers) partition(id protocol.BrokerID, topic string, index int32) *rep
 // await waits until something is so; a test that waits in vain is broken.
 func (ps *peers) await(what string, so func() bool) {
 	ps.t.Helper()
-	for deadline := time.Now().Add(20*time.Second); !so(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			ps.t.Fatalf("waited in vain for %s", what)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // decision is what a change made of one image: the transaction to try, or the
@@ -47,16 +48,23 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 	}
 }
 
+// insistMin and insistMax bound one try of what is insisted on.
+const (
+	insistMin = 200 * time.Millisecond
+	insistMax = 2 * time.Second
+)
+
 // insist makes a call, which must do no harm when it is made twice, until the
-// store answers or ctx ends. Each try is bounded, as a request may be lost with
-// the member of etcd that had it.
+// store answers or ctx ends. A request on its way to a leader of etcd that died
+// is lost, and nobody says so: the next one finds the new leader. Tries get
+// longer, for a store that is only slow.
 func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) error {
-	for {
-		try, cancel := context.WithTimeout(ctx, lossTimeout)
+	for bound := insistMin; ; bound = min(2*bound, insistMax) {
+		try, cancel := context.WithTimeout(ctx, bound)
 		err := call(try)
-		lost := errors.Is(err, ErrStoreUnavailable) || err != nil && try.Err() != nil
 		cancel()
-		if !lost || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin) {
+		lost := errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded)
+		if !lost || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin/2) {
 			return err
 		}
 	}

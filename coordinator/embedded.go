@@ -53,7 +53,7 @@ const (
 	aloneTickMs     = 40
 	aloneElectionMs = 200
 	peersTickMs     = 50
-	peersElectionMs = 600
+	peersElectionMs = 500
 )
 
 // Sizes. The metadata of 100,000 partitions takes tens of megabytes, so that

@@ -24,13 +24,9 @@ func (m *move) id() protocol.TopicPartition {
 	return protocol.TopicPartition{Topic: m.topic.ID, Index: m.next.Index}
 }
 
-// lossTimeout and moveTimeout bound calls that can be made again at no risk. A
-// request on its way to a leader of etcd that died is lost, and nobody says so:
-// the next one finds the new leader.
-const (
-	lossTimeout = 500 * time.Millisecond
-	moveTimeout = time.Second
-)
+// moveTimeout bounds one transaction of moves. What is not known to be done is
+// decided again, from the image that shows whether it was.
+const moveTimeout = time.Second
 
 // movesAtOnce is how many transactions one carryOut has under way.
 const movesAtOnce = 4

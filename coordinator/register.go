@@ -8,14 +8,16 @@ import (
 
 // register makes a lease and claims what hangs on it. Only the session loop calls it.
 func (c *Cluster) register(ctx context.Context) (int64, error) {
-	lease, err := c.o.Store.GrantLease(ctx, c.o.SessionTimeout)
+	call, cancel := c.brief(ctx)
+	defer cancel()
+	lease, err := c.o.Store.GrantLease(call, c.o.SessionTimeout)
 	if err != nil {
 		return 0, err
 	}
 	rev, predecessor, err := c.claim(ctx, lease)
 	if err != nil {
 		// Nothing is meant to hang on the new lease; if it cannot be revoked now it lapses.
-		_ = c.o.Store.RevokeLease(ctx, lease)
+		_ = c.revoke(ctx, lease)
 		return 0, err
 	}
 	old := LeaseID(c.session.lease.Swap(int64(lease)))
@@ -24,12 +26,21 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 	// What hung on an earlier lease, the controller's key above all, goes at once.
 	for _, id := range []LeaseID{old, predecessor} {
 		if id != 0 {
-			if err := c.o.Store.RevokeLease(ctx, id); err != nil {
-				return 0, err
+			if err := c.revoke(ctx, id); err != nil {
+				c.log.Debug("earlier lease not revoked", "error", err) // it lapses
 			}
 		}
 	}
-	return rev, c.claimController(ctx, lease)
+	if err := c.claimController(ctx, lease); err != nil {
+		c.log.Debug("controller's part not claimed", "error", err) // the next beat does it
+	}
+	return rev, nil
+}
+
+func (c *Cluster) revoke(ctx context.Context, lease LeaseID) error {
+	ctx, cancel := c.brief(ctx)
+	defer cancel()
+	return c.o.Store.RevokeLease(ctx, lease)
 }
 
 // lived notes an incarnation of this process.
@@ -46,19 +57,12 @@ func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predeces
 	patience := time.NewTimer(2 * c.o.SessionTimeout)
 	defer patience.Stop()
 	for {
-		kv, _, err := c.o.Store.Get(ctx, c.keys.broker(c.o.Self.ID))
-		if err != nil {
-			return 0, 0, err
+		kv, ok, rev, err := c.claimOnce(ctx, lease)
+		if err != nil || ok {
+			return rev, kv.Lease, err
 		}
 		if kv.ModRevision == 0 || c.ours(kv) {
-			ok, rev, err := c.take(ctx, kv, lease)
-			if err != nil || ok {
-				return rev, kv.Lease, err
-			}
-			continue
-		}
-		if err := c.o.Store.KeepAlive(ctx, lease); err != nil {
-			return 0, 0, err
+			continue // somebody was faster; look again
 		}
 		select {
 		case <-time.After(c.o.SessionTimeout / sessionBeats):
@@ -68,6 +72,21 @@ func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predeces
 			return 0, 0, ctx.Err()
 		}
 	}
+}
+
+// claimOnce looks at the key, and takes it if it is free or this broker's own.
+func (c *Cluster) claimOnce(ctx context.Context, lease LeaseID) (was KeyValue, ok bool, rev int64, err error) {
+	ctx, cancel := c.brief(ctx)
+	defer cancel()
+	was, _, err = c.o.Store.Get(ctx, c.keys.broker(c.o.Self.ID))
+	switch {
+	case err != nil:
+	case was.ModRevision == 0 || c.ours(was):
+		ok, rev, err = c.take(ctx, was, lease)
+	default:
+		err = c.o.Store.KeepAlive(ctx, lease)
+	}
+	return was, ok, rev, err
 }
 
 // take puts the key in the place of what was there, and with it what else is

@@ -130,8 +130,12 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	}
 	c.session.leaving.Store(true)
 	put := PutLeased(c.keys.leaving(c.o.Self.ID), []byte("{}"), lease)
+	err := c.insist(ctx, func(ctx context.Context) error {
+		_, _, err := c.o.Store.Txn(ctx, nil, []Op{put})
+		return err
+	})
 	// With a lease that lapsed, the registration that takes its place says it too.
-	if _, _, err := c.o.Store.Txn(ctx, nil, []Op{put}); err != nil && !errors.Is(err, ErrLeaseNotFound) {
+	if err != nil && !errors.Is(err, ErrLeaseNotFound) {
 		return fmt.Errorf("broker %d leaves: %w", c.o.Self.ID, err)
 	}
 	return c.awaitImage(ctx, func(im *Image) bool {
@@ -182,11 +186,16 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 	}
 }
 
+// brief bounds a call of the session, so that one which is lost does not cost the lease.
+func (c *Cluster) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.o.SessionTimeout/2)
+}
+
 // renew is one beat of the session. When the store is gone the next beat tries again.
 func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
-	call, cancel := context.WithTimeout(ctx, c.o.SessionTimeout/2)
-	defer cancel()
+	call, cancel := c.brief(ctx)
 	err := c.o.Store.KeepAlive(call, lease)
+	cancel()
 	if ctx.Err() != nil {
 		return
 	}
@@ -221,6 +230,8 @@ func (c *Cluster) mend(ctx context.Context, lease LeaseID) error {
 
 // claimController takes the controller's key if nobody has it.
 func (c *Cluster) claimController(ctx context.Context, lease LeaseID) error {
+	ctx, cancel := context.WithTimeout(ctx, c.o.SessionTimeout/sessionBeats)
+	defer cancel()
 	key := c.keys.controller()
 	put := PutLeased(key, encode(controllerValue{Broker: c.o.Self.ID}), lease)
 	ok, rev, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{put})

@@ -1,0 +1,139 @@
+package coordinator
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// A child is one of three brokers in a process of its own, which can die as processes do.
+
+const childEnv = "LOCKSTEP_TEST_BROKER"
+
+type childOptions struct {
+	Dir     string
+	Peers   map[string]string
+	Session time.Duration
+}
+
+// runChild is broker 3, until its standard input ends.
+func runChild() {
+	var o childOptions
+	if err := json.Unmarshal([]byte(os.Getenv(childEnv)), &o); err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	e, err := StartEmbedded(ctx, EmbeddedOptions{Dir: o.Dir, Name: "3", Peers: o.Peers, Logger: log})
+	if err != nil {
+		panic(err)
+	}
+	c, err := Open(ctx, Options{Store: e.Store(), Self: broker(3), Logger: log, SessionTimeout: o.Session})
+	if err != nil {
+		panic(err)
+	}
+	go func() { panic(c.Run(ctx)) }()
+	if err := c.Register(ctx, Registration{}); err != nil {
+		panic(err)
+	}
+	io.Copy(io.Discard, os.Stdin)
+}
+
+// startTwoAndChild starts brokers 1 and 2 here and 3 in a process, which is
+// controller and has etcd's leader.
+func startTwoAndChild(t *testing.T) (*three, *exec.Cmd) {
+	c := &three{t: t, root: t.TempDir(), peers: freePeers(t, 3)}
+	t.Cleanup(c.stop)
+	o, err := json.Marshal(childOptions{c.dir(2), c.peers, time.Second})
+	noError(t, err)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childEnv+"="+string(o))
+	child.Stderr = os.Stderr
+	stdin, err := child.StdinPipe()
+	noError(t, err)
+	noError(t, child.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	})
+	c.start(0, 1)
+	one := c.brokers[0]
+	one.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 })
+	for im := one.Image(); im.Controller != 3; im = one.Image() {
+		_, _, err := c.members[0].Store().Txn(background(t), nil, []Op{Delete("/lockstep/controller")})
+		noError(t, err)
+		one.eventually(t, func(im *Image) bool { return im.Controller != protocol.NoBroker })
+	}
+	server := c.members[0].etcd.Server
+	for _, m := range server.Cluster().Members() {
+		if m.Name == "3" && server.Leader() != m.ID {
+			leader := c.members[c.etcdLeader()].etcd.Server
+			noError(t, leader.MoveLeader(background(t), uint64(leader.MemberID()), uint64(m.ID)))
+		}
+	}
+	return c, child
+}
+
+// moved reports whether broker 3 leads nothing and the two others have all of it.
+func moved(im *Image) bool {
+	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && len(p.ISR) == 2 })
+}
+
+// The broker dies that is controller and has etcd's leader. Its peers know by
+// its refused connections, and bury it: etcd elects a leader, another broker
+// takes the controller's part, and all partitions have leaders.
+func TestAKilledBrokersPartitionsMove(t *testing.T) {
+	t.Parallel()
+	c, child := startTwoAndChild(t)
+	c.createUntilDone(0, "t", 1000, 3)
+	c.brokers[1].eventually(t, func(im *Image) bool { return im.PartitionCount() == 1000 })
+	dead, _ := c.brokers[0].Image().Broker(3)
+
+	began := time.Now()
+	noError(t, child.Process.Signal(syscall.SIGKILL))
+	var wg sync.WaitGroup
+	for _, b := range c.brokers[:2] {
+		wg.Go(func() {
+			if err := b.Bury(background(t), 3, dead.Incarnation); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("buried after %v", time.Since(began))
+	for _, b := range c.brokers[:2] {
+		b.eventually(t, moved)
+	}
+	t.Logf("all leaders moved after %v", time.Since(began))
+}
+
+// A broker that is stopped refuses nothing: its lease is what tells. When it
+// goes on it learns that its life is over, and begins another that goes on from it.
+func TestAStoppedBrokersLeaseLapses(t *testing.T) {
+	t.Parallel()
+	c, child := startTwoAndChild(t)
+	c.createUntilDone(0, "t", 10, 3)
+	stopped, _ := c.brokers[0].Image().Broker(3)
+
+	began := time.Now()
+	noError(t, child.Process.Signal(syscall.SIGSTOP))
+	for _, b := range c.brokers[:2] {
+		b.eventually(t, moved)
+	}
+	t.Logf("all leaders moved after %v", time.Since(began))
+	noError(t, child.Process.Signal(syscall.SIGCONT))
+	c.brokers[0].eventually(t, func(im *Image) bool {
+		b, ok := im.Broker(3)
+		return ok && b.Incarnation > stopped.Incarnation && b.Before == stopped.Incarnation
+	})
+}

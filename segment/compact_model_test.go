@@ -296,7 +296,11 @@ func (m *compactionModel) checkGone(t *rapid.T, c *Compaction) {
 	for _, k := range records {
 		units[k.unit] = units[k.unit] || reason(k)
 	}
+	s := m.log.snap.Load()
 	for _, k := range records {
+		if s.extent(s.find(k.offset)).held && c.from > 0 {
+			continue // the next survey begins here, and will see what this one did not
+		}
 		if k.offset < c.until && !units[k.unit] {
 			t.Fatalf("record %+v stayed without a reason; compacted up to %d", k, c.until)
 		}

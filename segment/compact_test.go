@@ -343,6 +343,36 @@ func TestOneCompactionAtATimeAndAnyMayBeStopped(t *testing.T) {
 	must(t, l.Close())
 }
 
+// The goal: with less memory than there are keys it takes more passes, and no
+// more than that.
+func TestSmallMapTakesMorePasses(t *testing.T) {
+	l := open(t, vfs.NewCrashableMem(), Config{SegmentBytes: 3000, RetentionMs: -1})
+	var want []string
+	for round := range 3 {
+		for i := range 200 {
+			if round == 2 {
+				want = append(want, fmt.Sprintf("%d:k%d=%d", l.End(), i, round))
+			}
+			keyed(t, l, 0, 1, fmt.Sprintf("k%d=%d", i, round))
+		}
+	}
+	roll(t, l)
+	passes := 0
+	for ; ; passes++ {
+		if passes > 30 {
+			t.Fatal("there is no end to it")
+		}
+		if c := compacted(t, l, CompactOptions{MapBytes: 60 * slotBytes}); c == nil {
+			break
+		}
+	}
+	wantWords(t, l, want...)
+	if passes < 600/60 {
+		t.Errorf("%d passes for 600 records of 200 keys and a map of 51", passes)
+	}
+	must(t, l.Close())
+}
+
 // The goal: damage ends a pass, and stays where it can be found.
 func TestCompactionDoesNotLaunderDamage(t *testing.T) {
 	l, fs := memLog(t)

@@ -7,13 +7,14 @@
 // log was on disk for certain when the manifest was written. Nobody outside
 // this package knows what an index or a manifest is; docs/format.md draws them.
 //
-// The package knows nothing of replication, of locks or of who may read how
-// far: readers pass the bound. It starts no goroutine and reads no clock.
+// The package knows nothing of replication or of who may read how far: readers
+// pass the bound. Of locks it knows what compaction must leave, see Compaction.
+// It starts no goroutine and reads no clock.
 //
 // # Who may call what
 //
-// Append, Sync, Checkpoint, Truncate, SetStart, Retain, SetConfig, the
-// checkpoints of folds and Close belong to one owner, the partition's loop.
+// Append, Sync, Checkpoint, Truncate, SetStart, Retain, Compact, Adopt, SetConfig,
+// the checkpoints of folds and Close belong to one owner, the partition's loop.
 // Everything that reads may be called from any goroutine: it works on an
 // immutable snapshot, taken by one atomic load, and never waits for the writer.
 //

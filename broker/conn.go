@@ -191,7 +191,11 @@ func (c *conn) next() (*exchange, error) {
 // first byte on the client has a frame's time.
 func (c *conn) readLength() (int, error) {
 	if c.in.buffered() == 0 {
-		c.readUntil(c.srv.cfg.IdleTimeout)
+		idle := c.srv.cfg.IdleTimeout
+		if c.peer != nil {
+			idle = min(idle, peerIdleTimeout) // it would have been asked for more by now
+		}
+		c.readUntil(idle)
 		if err := c.in.awaitByte(); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) && c.ctx.Err() == nil {
 				err = errIdle

@@ -35,7 +35,7 @@ func (s *Server) nearest(req *kmsg.FetchRequest, st *replica.State) protocol.Bro
 	}
 	im := s.cluster.Image()
 	for _, m := range st.ISR {
-		if b, live := im.Broker(m.ID); live && b.Rack == req.Rack && m.ID != s.cfg.NodeID {
+		if b, live := im.Broker(m.ID); live && !b.Leaving && b.Rack == req.Rack && m.ID != s.cfg.NodeID {
 			return m.ID
 		}
 	}

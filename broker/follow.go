@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -22,7 +23,7 @@ import (
 // to be done. run starts the fetchers and waits for them.
 type followers struct {
 	srv      *Server
-	throttle *rate.Limiter // of what this broker, as a leader, sends to replicas that are not in sync; nil: none
+	throttle atomic.Pointer[rate.Limiter] // of what this broker, as a leader, sends to replicas that are not in sync; nil: none
 	metrics  *peerMetrics
 	logged   *rate.Limiter
 	hired    chan struct{} // a fetcher is to be started, or a broker to be probed
@@ -65,6 +66,16 @@ func newFollowers(s *Server) *followers {
 	f.mu.met = map[protocol.BrokerID]int64{}
 	f.metrics = newPeerMetrics(s)
 	return f
+}
+
+// setThrottle bounds what this broker sends to replicas that are not in sync, in
+// bytes a second; 0 lets them have all that there is.
+func (f *followers) setThrottle(bytesPerSecond int64) {
+	if bytesPerSecond <= 0 {
+		f.throttle.Store(nil)
+		return
+	}
+	f.throttle.Store(rate.NewLimiter(rate.Limit(bytesPerSecond), peerLaggingBytes))
 }
 
 // run starts the fetchers as they are needed, until ctx ends.

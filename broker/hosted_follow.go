@@ -205,7 +205,7 @@ func (f *following) stand(next *shelf) {
 	}
 	for _, o := range f.opened {
 		if p := o.t.partitions[o.ip.Index]; p.Partition == nil {
-			h.resign(o.t, o.ip, p)
+			h.srv.cluster.Resign(protocol.TopicPartition{Topic: o.t.id, Index: o.ip.Index}, h.life)
 		} else if !f.reborn {
 			p.Begin(h.life)
 		}
@@ -229,7 +229,7 @@ func (f *following) standing(p *partition, ip *coordinator.Partition) {
 	}
 	if p.stood != ip.PartitionEpoch {
 		p.stood = ip.PartitionEpoch
-		p.Stand(standing(f.im, ip))
+		p.Stand(standing(ip))
 	}
 }
 
@@ -269,19 +269,13 @@ func (h *hosted) drop(t *topic) {
 }
 
 // standing is what the image shows of a partition, in the replica's terms.
-func standing(im *coordinator.Image, p *coordinator.Partition) replica.Standing {
+func standing(p *coordinator.Partition) replica.Standing {
 	st := replica.Standing{
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Replicas: p.Replicas,
 		ISR: make([]replica.Member, len(p.ISR)),
 	}
 	for i, id := range p.ISR {
-		st.ISR[i] = replica.Member{ID: id, Incarnation: joinedIn(im, p, i)}
+		st.ISR[i] = replica.Member{ID: id, Incarnation: p.Joined[i]}
 	}
 	return st
-}
-
-// joinedIn is the incarnation in which a member of the ISR came into sync.
-func joinedIn(im *coordinator.Image, p *coordinator.Partition, i int) int64 {
-	b, _ := im.Broker(p.ISR[i])
-	return b.Incarnation
 }

@@ -56,7 +56,7 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 	if len(ps.lagging.parts) == 0 {
 		return
 	}
-	limit := ps.srv.followers.throttle
+	limit := ps.srv.followers.throttle.Load()
 	if limit == nil {
 		ps.fill(a, &ps.lagging, left)
 		return

@@ -62,6 +62,9 @@ func startPeers(t *testing.T, n int, opts ...func(*Config)) *peers {
 		starting.Go(p.waitReady(t))
 	}
 	starting.Wait()
+	for id, p := range ps.all {
+		ps.await(fmt.Sprintf("broker %d to know all", id), func() bool { return len(p.cluster.Image().Brokers()) == n })
+	}
 	return ps
 }
 

@@ -156,9 +156,16 @@ func (im *impostor) serve(nc net.Conn) {
 	}
 }
 
-// enlist registers the impostor as broker 9 and has it lead a topic that
-// broker 1 follows.
+// enlist has the impostor lead, as broker 9, a topic that broker 1 follows.
 func (im *impostor) enlist(t *testing.T, ps *peers) *coordinator.Cluster {
+	t.Helper()
+	c := im.register(t, ps)
+	ps.createAt(1, "led-by-9", 1, 9, 1)
+	return c
+}
+
+// register makes the impostor known as broker 9.
+func (im *impostor) register(t *testing.T, ps *peers) *coordinator.Cluster {
 	t.Helper()
 	at := im.ln.Addr().(*net.TCPAddr)
 	c, err := coordinator.Open(context.Background(), coordinator.Options{
@@ -176,7 +183,6 @@ func (im *impostor) enlist(t *testing.T, ps *peers) *coordinator.Cluster {
 		t.Fatal(err)
 	}
 	ps.await("broker 9 to be known", func() bool { _, ok := ps.all[1].cluster.Image().Broker(9); return ok })
-	ps.createAt(1, "led-by-9", 1, 9, 1)
 	return c
 }
 
@@ -254,4 +260,36 @@ func TestDeadLeaderIsBuriedAtOnce(t *testing.T) {
 		b, live := ps.all[1].cluster.Image().Broker(9)
 		return !live || b.Incarnation > before.Incarnation
 	})
+}
+
+// A broker that followed this one and is gone is noticed by its leader.
+func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
+	ps := startPeers(t, 1, func(c *Config) { c.SessionTimeout = time.Hour })
+	im := newImpostor(t, func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k) })
+	nine := im.register(t, ps)
+	before := nine.Incarnation()
+	w := dial(t, ps.all[1].Addr(""))
+	if code := ask[*kmsg.FetchResponse](w, peerFetchVersion, asReplica(ps.all[1], 9, before)).ErrorCode; code != 0 {
+		t.Fatalf("code %d", code)
+	}
+	im.die()
+	w.nc.Close()
+	ps.await("broker 9 to be buried", func() bool {
+		b, live := ps.all[1].cluster.Image().Broker(9)
+		return !live || b.Incarnation > before
+	})
+}
+
+// A broker that was never reached is not taken for dead: the door may be closed
+// to this one alone.
+func TestBrokerThatWasNeverReachedIsNotBuried(t *testing.T) {
+	var said lines
+	ps := startPeers(t, 1, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&said, nil)) })
+	im := newImpostor(t, func(k int32) []byte { return nil })
+	im.die()
+	nine := im.enlist(t, ps)
+	ps.await("the leader to be tried", func() bool { return strings.Contains(said.String(), "connection refused") })
+	if b, live := ps.all[1].cluster.Image().Broker(9); !live || b.Incarnation != nine.Incarnation() {
+		t.Errorf("live %v, incarnation %d", live, b.Incarnation)
+	}
 }

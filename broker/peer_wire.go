@@ -13,6 +13,9 @@ const (
 	peerWait = 500 * time.Millisecond
 	// peerSilence is how long a follower waits for the next byte of an answer.
 	peerSilence = 3 * peerWait
+	// peerIdleTimeout is after how long without a request a leader gives up on a
+	// follower that is behind a cut link, or not running.
+	peerIdleTimeout = 30 * time.Second
 	// peerInFlight is how many requests a follower has under way.
 	peerInFlight = 2
 

@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// queued is a session of broker 2 with partitions of topic a whose records wait
+// for it: those of lag for a replica that is not in sync.
+func queued(ps *peers, n int, lag func(int) bool) *peerSession {
+	s := ps.all[1].Server
+	t := s.hosted.topic("a")
+	session := &peerSession{srv: s, parts: map[protocol.TopicPartition]*peerPart{}, throttle: stoppedTimer(), heartbeat: stoppedTimer()}
+	for i := range n {
+		part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.id, Index: int32(i)}, topic: t, host: t.partition(int32(i)), state: peerReady}
+		part.fetch = replica.Fetch{From: replica.Member{ID: 2}, Epoch: part.host.Epoch()}
+		session.parts[part.id] = part
+		if lag(i) {
+			session.lagging.push(part)
+		} else {
+			session.inSync.push(part)
+		}
+	}
+	return session
+}
+
+// next is the indexes and the bytes of the session's next answer.
+func (ps *peerSession) nextAnswer() (indexes []int32, bytes int) {
+	a := ps.newAnswer()
+	left := ps.fill(a, &ps.inSync, peerAnswerBytes)
+	ps.fillThrottled(a, min(left, peerLaggingBytes))
+	defer a.fetched.release()
+	for i := range a.parts {
+		indexes = append(indexes, a.parts[i].index)
+	}
+	return indexes, a.bytes
+}
+
+// Partitions that catch up come behind those that are in sync, and have a share
+// of their own; each has its turn.
+func TestThoseInSyncComeFirst(t *testing.T) {
+	ps := startPeers(t, 1)
+	ps.create("a", 6, 1)
+	cl := ps.client(uncompressed...)
+	for i := range int32(6 * 3) {
+		produceAll(t, cl, "a", i%6, 1, 600_000)
+	}
+	s := queued(ps, 6, func(i int) bool { return i < 4 })
+	indexes, bytes := s.nextAnswer()
+	if len(indexes) < 4 || indexes[0] != 4 || indexes[1] != 5 || indexes[2] != 0 || bytes > 2*peerPartitionBytes+peerLaggingBytes {
+		t.Errorf("first come %v, %d bytes", indexes, bytes)
+	}
+	seen := len(indexes)
+	for len(indexes) > 0 {
+		indexes, bytes = s.nextAnswer()
+		if seen += len(indexes); bytes > peerLaggingBytes {
+			t.Errorf("then come %v, %d bytes", indexes, bytes)
+		}
+	}
+	if seen != 6 {
+		t.Errorf("%d partitions had their turn", seen)
+	}
+}
+
+func TestThrottleSparesThoseInSync(t *testing.T) {
+	ps := startPeers(t, 1)
+	ps.create("a", 2, 1)
+	cl := ps.client(uncompressed...)
+	for i := range int32(2) {
+		produceAll(t, cl, "a", i, 1, 600_000)
+	}
+	limit := rate.NewLimiter(1, peerLaggingBytes)
+	limit.AllowN(time.Now(), peerLaggingBytes) // nothing is left of it
+	ps.all[1].followers.throttle.Store(limit)
+	s := queued(ps, 2, func(i int) bool { return i == 1 })
+	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 0 {
+		t.Errorf("throttled, it answers with %v", indexes)
+	}
+	ps.all[1].followers.setThrottle(0)
+	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 1 {
+		t.Errorf("not throttled, it answers with %v", indexes)
+	}
+}

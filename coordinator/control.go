@@ -12,36 +12,34 @@ import (
 const controlRetry = 200 * time.Millisecond
 
 // control holds elections while this broker is controller: from each image over
-// what may have changed since the last, and over all that the store did not take.
+// what may have changed since the last, or over everything when the last was
+// not carried out to the end.
 //
 // What it writes was decided from one image and is compared with it. A
-// partition that has moved on since is seen in the next image, and decided again.
+// partition that has moved on since shows so in the next image.
 func (c *Cluster) control(ctx context.Context) error {
 	preferred := time.NewTicker(c.o.PreferredInterval)
 	defer preferred.Stop()
-	var last *Image // all of it was decided, and carried out as far as the store agreed; nil: nothing was
+	var last *Image // everything in it is as it should be; nil: that is not known
 	for {
 		changed := c.Changed()
 		im := c.Image()
-		switch {
-		case im.Controller != c.o.Self.ID || c.incarnationIn(im) == 0:
+		var retry <-chan time.Time
+		if im.Controller != c.o.Self.ID || c.incarnationIn(im) == 0 {
 			last = nil
-		case im == last:
-		case !c.elect(ctx, im, c.candidates(last, im), false):
-			last = nil
-			if !sleep(ctx, controlRetry) {
-				return nil
+		} else if im != last {
+			if c.elect(ctx, im, candidates(last, im), false) {
+				last = im
+				continue // what was written is in a newer image already
 			}
-			continue
-		default:
-			last = im
-			continue // its own changes show, and perhaps more
+			last, retry = nil, time.After(controlRetry)
 		}
 		select {
 		case <-changed:
+		case <-retry:
 		case <-preferred.C:
-			if last != nil {
-				c.elect(ctx, last, c.candidates(nil, last), true)
+			if last != nil && !c.elect(ctx, last, candidates(nil, last), true) {
+				last = nil
 			}
 		case <-ctx.Done():
 			return nil
@@ -56,7 +54,7 @@ type candidate struct {
 }
 
 // candidates are the partitions that may need an election in im, if all was well in last.
-func (c *Cluster) candidates(last, im *Image) []candidate {
+func candidates(last, im *Image) []candidate {
 	var all []candidate
 	everything := last == nil || !sameBrokers(last, im) || last.clusterConfig.modRevision != im.clusterConfig.modRevision
 	for _, t := range im.topics {
@@ -83,7 +81,7 @@ func sameBrokers(a, b *Image) bool {
 }
 
 // elect decides candidates of an image and carries the outcome out. It reports
-// whether the store answered.
+// whether all of it was done.
 func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, preferred bool) bool {
 	voters := newElectorate(im)
 	var moves []*move
@@ -107,24 +105,27 @@ func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, 
 // where a reassignment can end, its end.
 func decidePartition(now Partition, lives Lives, rules ElectionRules) (next Partition, changed bool) {
 	next, elected := Elect(now, lives, rules)
-	next, moved := Reassign(next)
+	next, moved := Reassign(next, rules)
 	if moved {
 		next, _ = Elect(next, lives, rules)
 	}
 	return next, elected || moved
 }
 
-// tell logs elections, and reports whether the store answered.
+// tell logs elections, and reports whether all were carried out.
 func (c *Cluster) tell(moves []*move) bool {
-	done, answered := 0, true
+	if len(moves) == 0 {
+		return true
+	}
+	done, leaderless := 0, 0
 	for _, m := range moves {
 		if m.done {
 			done++
 		}
-		answered = answered && m.err == nil
+		if m.next.Leader == protocol.NoBroker {
+			leaderless++
+		}
 	}
-	if len(moves) > 0 {
-		c.log.Info("elections held", "partitions", len(moves), "done", done, "revision", c.Image().Revision)
-	}
-	return answered
+	c.log.Info("elections", "partitions", len(moves), "done", done, "leaderless", leaderless, "revision", c.Image().Revision)
+	return done == len(moves)
 }

@@ -56,3 +56,193 @@ func TestALoneBrokerLeadsEverythingAgainAfterAKill(t *testing.T) {
 	c.leave(t)
 	noError(t, e.Close())
 }
+
+// alike makes brokers 1 to n of one cluster, and a topic that each has.
+func alike(t *testing.T, n int, o Options, partitions int32) ([]*runs, *MemStore, *Topic) {
+	s, _ := newMem(t)
+	o.Store = s
+	brokers := make([]*runs, n)
+	for i := range brokers {
+		o.Self = broker(protocol.BrokerID(i + 1))
+		brokers[i] = join(t, o)
+	}
+	for _, b := range brokers {
+		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == n && im.Controller != protocol.NoBroker })
+	}
+	topic, err := brokers[0].CreateTopic(background(t), NewTopic{Name: "t", Partitions: partitions, ReplicationFactor: int16(n)}, false)
+	noError(t, err)
+	for _, b := range brokers {
+		b.eventually(t, func(im *Image) bool { return im.PartitionCount() == int(partitions) })
+	}
+	return brokers, s, topic
+}
+
+func TestTheControllerElectsWhenABrokerIsBuried(t *testing.T) {
+	brokers, _, _ := alike(t, 3, Options{}, 300)
+	a, b, dead := brokers[0], brokers[1], brokers[2]
+	dead.kill(t)
+	noError(t, a.Bury(background(t), 3, dead.Image().brokers[2].Incarnation))
+	for _, c := range []*runs{a, b} {
+		c.eventually(t, func(im *Image) bool {
+			return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && len(p.ISR) == 2 })
+		})
+	}
+}
+
+// A peer that was cut off takes a broker for dead. It lives, says that it goes
+// on from its life, and loses nothing by it but its leaderships.
+func TestALiveBrokerThatWasBuriedBeginsANewLife(t *testing.T) {
+	brokers, _, _ := alike(t, 2, Options{}, 4)
+	a, b := brokers[0], brokers[1]
+	was := b.Incarnation()
+	noError(t, a.Bury(background(t), 2, was-1)) // another life of it: that one is over
+	if b.Incarnation() != was {
+		t.Fatal("a life was ended that nobody took for dead")
+	}
+	noError(t, a.Bury(background(t), 2, was))
+	a.eventually(t, func(im *Image) bool {
+		now, ok := im.Broker(2)
+		return ok && now.Incarnation > was && now.Before == was
+	})
+	noError(t, a.Bury(background(t), 2, was)) // too late
+	a.eventually(t, func(im *Image) bool {
+		now, ok := im.Broker(2)
+		return ok && everyPartition(im, func(p *Partition) bool {
+			return p.Leader != protocol.NoBroker && (len(p.ISR) == 1 && p.ISR[0] == 1 || p.member(2) == now.Incarnation)
+		})
+	})
+}
+
+// member is the incarnation in which a broker came into sync; 0: it is not in the ISR.
+func (p *Partition) member(id protocol.BrokerID) int64 {
+	for i := range p.ISR {
+		if p.ISR[i] == id {
+			return p.Joined[i]
+		}
+	}
+	return 0
+}
+
+// The controller itself leaves: it hands over what it leads before it goes.
+func TestABrokerThatLeavesHandsOver(t *testing.T) {
+	brokers, _, _ := alike(t, 3, Options{}, 6)
+	controller := brokers[0].Image().Controller
+	c := brokers[controller-1]
+	noError(t, c.Leave(background(t)))
+	c.eventually(t, func(im *Image) bool {
+		return everyPartition(im, func(p *Partition) bool { return p.Leader != controller && p.Leader != protocol.NoBroker })
+	})
+	if im := c.Image(); im.Controller != controller {
+		t.Fatal("it was not the one that held the elections")
+	}
+	c.leave(t)
+	other := brokers[controller%3]
+	other.eventually(t, func(im *Image) bool {
+		return im.Controller != controller && im.Controller != protocol.NoBroker && !im.leaving[controller]
+	})
+}
+
+// A whole cluster is shut down cleanly: everyone goes on from what it was.
+func TestAfterACleanShutdownTheISRStands(t *testing.T) {
+	brokers, s, _ := alike(t, 2, Options{}, 4)
+	for _, b := range brokers {
+		b.kill(t) // what follows a clean shutdown is said at the next start
+	}
+	for i, b := range brokers {
+		before, _ := b.Image().Broker(protocol.BrokerID(i + 1))
+		c := openCluster(t, Options{Store: s, Self: broker(protocol.BrokerID(i + 1))})
+		t.Cleanup(func() { c.leave(t) })
+		noError(t, c.Register(background(t), Registration{Before: before.Incarnation}))
+		brokers[i] = c
+	}
+	one, two := brokers[0].Incarnation(), brokers[1].Incarnation()
+	brokers[0].eventually(t, func(im *Image) bool {
+		return everyPartition(im, func(p *Partition) bool { return p.Leader == p.Replicas[0] && p.member(1) == one && p.member(2) == two })
+	})
+}
+
+// A broker whose disk was replaced is told from one that only restarted, and a
+// log that is gone from one that is there.
+func TestABrokerWithoutItsLogsDoesNotLead(t *testing.T) {
+	s, clock := newMem(t)
+	c := openCluster(t, Options{Store: s, Self: broker(1)})
+	noError(t, c.Register(background(t), Registration{}))
+	topic := create(t, c, "t", 2)
+	first := protocol.TopicPartition{Topic: topic.ID}
+	c.kill(t)
+
+	c = openCluster(t, Options{Store: s, Self: broker(1)})
+	noError(t, c.Register(background(t), Registration{Lost: []protocol.TopicPartition{first}}))
+	c.eventually(t, func(im *Image) bool {
+		_, p, _ := im.Partition(first)
+		return p.Leader == protocol.NoBroker && im.topics[0].Partitions[1].Leader == 1
+	})
+	// A life that goes on from this one has not found it either.
+	clock.advance(time.Minute)
+	s.Expire()
+	c.eventually(t, func(im *Image) bool {
+		b, ok := im.Broker(1)
+		return ok && b.Before != 0 && len(b.Lost) == 1 && led(1, b.Incarnation)(&im.topics[0].Partitions[1])
+	})
+	if p := c.partition(t, first); p.Leader != protocol.NoBroker || p.ISR[0] != 1 {
+		t.Fatalf("partition %+v", p)
+	}
+	c.kill(t)
+	clock.advance(time.Minute)
+
+	another := broker(1)
+	another.DirectoryID = "new"
+	d := join(t, Options{Store: s, Self: another})
+	if b, _ := d.Image().Broker(1); b.Since != b.Incarnation {
+		t.Fatalf("broker %+v", b)
+	}
+	d.eventually(t, func(im *Image) bool {
+		return everyPartition(im, func(p *Partition) bool { return p.Leader == protocol.NoBroker && p.ISR[0] == 1 })
+	})
+}
+
+// Metadata from before there were lives in it.
+func TestAStoreOfTheOlderLayoutLoads(t *testing.T) {
+	s, _ := newMem(t)
+	id := "AAAAAAAAAAAAAAAAAAAAAA"
+	for key, value := range map[string]string{
+		"format":                  `{"version":1,"clusterId":"c"}`,
+		"brokers/1":               `{"endpoints":[],"directory":"dir-b"}`,
+		"topics/t":                `{"name":"t","id":"` + id + `","replicas":[[1],[1]]}`,
+		"partitions/" + id + "/1": `{"leader":1,"leaderEpoch":4,"isr":[1],"partitionEpoch":7}`,
+	} {
+		_, _, err := s.Txn(background(t), nil, []Op{Put("/lockstep/"+key, []byte(value))})
+		noError(t, err)
+	}
+	c := join(t, Options{Store: s, Self: broker(1)})
+	c.eventually(t, func(im *Image) bool { return everyPartition(im, led(1, c.Incarnation())) })
+	if p := c.Image().topics[0].Partitions[1]; p.LeaderEpoch != 5 || p.PartitionEpoch != 8 {
+		t.Fatalf("partition %+v", p)
+	}
+}
+
+// Leadership that went elsewhere comes back to the first replica, by itself or when asked for.
+func TestPreferredReplicasLeadAgain(t *testing.T) {
+	brokers, _, topic := alike(t, 2, Options{PreferredInterval: 10 * time.Millisecond}, 2)
+	c := brokers[0]
+	id := protocol.TopicPartition{Topic: topic.ID}
+	one, two := Member{1, brokers[0].Incarnation()}, Member{2, brokers[1].Incarnation()}
+	leader := brokers[topic.Partitions[0].Leader-1]
+	leader.Resign(id, leader.Incarnation())
+	var moved Partition
+	c.eventually(t, func(im *Image) bool {
+		_, p, _ := im.Partition(id)
+		moved = *p
+		return p.Leader != topic.Partitions[0].Leader && p.Leader != protocol.NoBroker
+	})
+	back := []Member{one}
+	if leader.o.Self.ID == 2 {
+		back = []Member{two}
+	}
+	now := brokers[moved.Leader-1]
+	now.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(id); return p.PartitionEpoch == moved.PartitionEpoch })
+	if !alterISR(now, id, ISRChange{LeaderEpoch: moved.LeaderEpoch, PartitionEpoch: moved.PartitionEpoch, ISR: []Member{one, two}, Added: back}) {
+		t.Fatal("it was not taken in again")
+	}
+	c.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(id); return p.Leader == p.Replicas[0] })
+}

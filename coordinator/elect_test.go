@@ -16,9 +16,15 @@ import (
 // 3/7!)" goes on from the last state: broker 1 lives in incarnation 5, 2 in
 // incarnation 6 which goes on cleanly from 4, 3 is leaving; 4/9? has found its
 // log lost in this incarnation, and 5/9@8 has had its disk since incarnation 8.
-func TestElectionStories(t *testing.T) {
+func TestElectionStories(t *testing.T) { tellStories(t, "testdata/elect") }
+
+// The stories of reassignments: "start" and "cancel" are asked for, "join" is
+// what the leader does, and "decide" is what a controller does.
+func TestReassignmentStories(t *testing.T) { tellStories(t, "testdata/reassign") }
+
+func tellStories(t *testing.T, file string) {
 	var now Partition
-	datadriven.RunTest(t, "testdata/elect", func(t *testing.T, d *datadriven.TestData) string {
+	datadriven.RunTest(t, file, func(t *testing.T, d *datadriven.TestData) string {
 		switch d.Cmd {
 		case "partition":
 			now = parsePartition(t, d)
@@ -34,9 +40,6 @@ func TestElectionStories(t *testing.T) {
 		case "cancel":
 			now = CancelReassignment(now)
 			return become(&now, now, true)
-		case "reassign":
-			next, changed := Reassign(now)
-			return become(&now, next, changed)
 		case "join":
 			var id int
 			var incarnation int64
@@ -45,7 +48,9 @@ func TestElectionStories(t *testing.T) {
 			now.ISR, now.Joined = append(slices.Clone(now.ISR), protocol.BrokerID(id)), append(slices.Clone(now.Joined), incarnation)
 			return become(&now, now, true)
 		case "decide":
-			next, changed := decidePartition(now, parseLives(t, d), ElectionRules{SyncedAcks: true})
+			rules := ElectionRules{SyncedAcks: true}
+			d.MaybeScanArgs(t, "min", &rules.MinInsync)
+			next, changed := decidePartition(now, parseLives(t, d), rules)
 			return become(&now, next, changed)
 		case "resign":
 			var id int

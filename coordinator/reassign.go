@@ -7,9 +7,10 @@ import (
 )
 
 // Reassign ends a reassignment that can end: everyone who was to be added is in
-// sync, so that whoever was to be removed can go. It is a pure function. A
-// leader that goes leaves the partition to the election that is to follow.
-func Reassign(now Partition) (next Partition, changed bool) {
+// sync, and of those who are to stay as many as min.insync.replicas asks for, so
+// that whoever was to be removed can go. It is a pure function. A leader that
+// goes leaves the partition to the election that is to follow.
+func Reassign(now Partition, rules ElectionRules) (next Partition, changed bool) {
 	if len(now.Adding) == 0 && len(now.Removing) == 0 || now.Leader == protocol.NoBroker {
 		return now, false
 	}
@@ -19,8 +20,8 @@ func Reassign(now Partition) (next Partition, changed bool) {
 		}
 	}
 	next = now.without(now.Removing)
-	if len(next.ISR) == 0 {
-		return now, false // nobody of those who are to stay has what was acknowledged
+	if len(next.ISR) < min(max(rules.MinInsync, 1), len(next.Replicas)) {
+		return now, false // too few of those who are to stay have what was acknowledged
 	}
 	next.Adding, next.Removing = nil, nil
 	return next, true

@@ -58,6 +58,7 @@ func (c *Cluster) changeEach(ctx context.Context, ids []protocol.TopicPartition,
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	outcome := make(map[protocol.TopicPartition]error, len(ids))
+	ids = slices.Clone(ids)
 	for {
 		changed := c.Changed()
 		im := c.Image()

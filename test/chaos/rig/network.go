@@ -18,6 +18,7 @@ type Network struct {
 	nodes int
 	tag   string // begins the names of its namespaces
 	cuts  map[link]bool
+	slow  map[int]bool
 }
 
 // link is a direction: packets of from that are meant for to.
@@ -35,7 +36,7 @@ const entered = "LOCKSTEP_RIG_ENTERED"
 // then on is a client's. The second time around it returns the network. Call it
 // first thing. An error says what the machine does not permit.
 func EnterNetwork(nodes int) (*Network, error) {
-	n := &Network{nodes: nodes, tag: "lockstep-" + strconv.Itoa(os.Getpid()) + "-", cuts: map[link]bool{}}
+	n := &Network{nodes: nodes, tag: "lockstep-" + strconv.Itoa(os.Getpid()) + "-", cuts: map[link]bool{}, slow: map[int]bool{}}
 	if os.Getenv(entered) == strconv.Itoa(os.Getpid()) {
 		return n, nil
 	}
@@ -140,14 +141,16 @@ func (n *Network) Heal() error {
 		errs = append(errs, n.inHub("rule", "del", "from", n.Address(l.from), "to", n.Address(l.to), "blackhole"))
 		delete(n.cuts, l)
 	}
-	for id := 1; id <= n.nodes; id++ {
-		_ = n.inHub("qdisc", "del", "dev", n.port(id), "root") // it may be fast already
+	for id := range n.slow {
+		errs = append(errs, command("tc", "-n", n.hub(), "qdisc", "del", "dev", n.port(id), "root"))
+		delete(n.slow, id)
 	}
 	return errors.Join(errs...)
 }
 
 // Slow lets a node receive so many kilobits a second and no more.
 func (n *Network) Slow(id, kilobits int) error {
+	n.slow[id] = true
 	return command("tc", "-n", n.hub(), "qdisc", "add", "dev", n.port(id), "root",
 		"tbf", "rate", strconv.Itoa(kilobits)+"kbit", "burst", "32kb", "latency", "300ms")
 }

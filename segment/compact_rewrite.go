@@ -17,7 +17,7 @@ type rewriting struct {
 	every int64 // bytes between two entries of the index
 	of    []extent
 	out   extent // without batches: nothing was left
-	same  bool   // all of it stayed, of one segment: there is nothing to swap
+	same  bool   // all of it has stayed so far, of one segment: nothing is written yet
 	file  vfs.File
 	index vfs.File
 	buf   []byte
@@ -55,6 +55,7 @@ func (c *Compaction) rewrite(ctx context.Context, group []extent) (*rewriting, e
 	if err != nil {
 		return nil, c.stale(errors.Join(err, r.discard()))
 	}
+	c.stats.BytesWritten += r.flushed
 	c.stats.SegmentsIn += len(group)
 	if r.out.size > 0 {
 		c.stats.SegmentsOut++
@@ -121,19 +122,19 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 		if err != nil {
 			return err
 		}
-		size := b.Size()
 		if left.IsZero() || &left.Bytes()[0] != &b.Bytes()[0] {
-			r.same = false
-		}
-		if !left.IsZero() {
-			if err := r.add(left); err != nil {
+			if err := r.differ(ctx, from.file, &paced); err != nil {
 				return err
 			}
-			size += left.Size()
-			c.stats.BytesWritten += int64(left.Size())
 		}
 		c.stats.BytesRead += int64(b.Size())
-		return paced.add(ctx, size)
+		if err := r.add(left); err != nil {
+			return err
+		}
+		if r.same {
+			return paced.add(ctx, b.Size())
+		}
+		return paced.add(ctx, b.Size()+left.Size())
 	})
 	if err != nil {
 		return err
@@ -141,8 +142,34 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 	return paced.rest(ctx)
 }
 
-// add appends a batch.
+// differ ends the time in which nothing had to be written, because all was as
+// in the old segment: what was passed is copied from there.
+func (r *rewriting) differ(ctx context.Context, old vfs.File, p *paced) error {
+	if !r.same {
+		return nil
+	}
+	r.same = false
+	b := r.buf[:cap(r.buf)]
+	for pos := int64(0); pos < r.out.size; pos += int64(len(b)) {
+		b = b[:min(int64(len(b)), r.out.size-pos)]
+		if _, err := old.ReadAt(b, pos); err != nil {
+			return err
+		}
+		if err := r.write(b); err != nil {
+			return err
+		}
+		if err := p.add(ctx, 2*len(b)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add appends a batch, or nothing if none was left.
 func (r *rewriting) add(b record.Batch) error {
+	if b.IsZero() {
+		return nil
+	}
 	h, x := headerOf(b), &r.out
 	if x.size+h.size > segmentBytesMax {
 		return fmt.Errorf("segment at offset %d does not fit a file any more", x.base)
@@ -156,12 +183,16 @@ func (r *rewriting) add(b record.Batch) error {
 	}
 	x.size += h.size
 	x.next = h.next()
-	if len(r.buf)+b.Size() > cap(r.buf) {
+	if r.same {
+		return nil
+	}
+	direct := b.Size() >= directBytes
+	if direct || len(r.buf)+b.Size() > cap(r.buf) {
 		if err := r.flush(); err != nil {
 			return err
 		}
 	}
-	if b.Size() >= directBytes {
+	if direct {
 		return r.write(b.Bytes())
 	}
 	r.buf = append(r.buf, b.Bytes()...)

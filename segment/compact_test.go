@@ -373,6 +373,46 @@ func TestSmallMapTakesMorePasses(t *testing.T) {
 	must(t, l.Close())
 }
 
+// The goal: batches of all sizes are copied in order, from before the first
+// difference as well as from behind it, by one segment or several.
+func TestCompactionCopiesBatchesOfAllSizes(t *testing.T) {
+	for _, rolls := range []bool{false, true} {
+		l, _ := memLog(t)
+		rng := rand.New(rand.NewPCG(3, 3))
+		want := map[protocol.Offset]string{}
+		for i := range 200 {
+			key := fmt.Sprint("k", i)
+			if i > 40 && i%10 == 0 {
+				key = "again"
+			}
+			value := bytes.Repeat([]byte{'v'}, 1+rng.IntN([]int{10, 1000, 50_000, 150_000}[rng.IntN(4)]))
+			for o, k := range want {
+				if k == key {
+					delete(want, o)
+				}
+			}
+			want[l.End()] = key
+			keyed(t, l, 0, int64(i), key+"="+string(value))
+			if rolls && i == 100 {
+				roll(t, l)
+			}
+		}
+		roll(t, l)
+		c := compacted(t, l, CompactOptions{})
+		records, _, err := readAll(l)
+		must(t, err)
+		if len(records) != len(want) || l.Segments() != 2 || c.Stats().BytesWritten != l.Size() {
+			t.Fatalf("%d records in %d segments, want %d; %d bytes of %d written", len(records), l.Segments(), len(want), c.Stats().BytesWritten, l.Size())
+		}
+		for _, k := range records {
+			if want[k.offset] != k.key || k.time != int64(k.offset) {
+				t.Fatalf("offset %d holds %s of time %d, want %s", k.offset, k.key, k.time, want[k.offset])
+			}
+		}
+		must(t, l.Close())
+	}
+}
+
 // The goal: damage ends a pass, and stays where it can be found.
 func TestCompactionDoesNotLaunderDamage(t *testing.T) {
 	l, fs := memLog(t)

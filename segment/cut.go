@@ -9,8 +9,8 @@ import (
 
 // Truncate cuts the log's end back, durably: every batch that has an offset at
 // or above to is gone, with its epoch and every checkpoint that folded it. If
-// to lies inside a batch or a gap, the end comes to lie before it. A log that
-// has nothing below to begins anew there.
+// to lies inside a batch, the end comes to lie before it. In a gap, and where
+// nothing is below, the log ends at to.
 func (l *Log) Truncate(to protocol.Offset) error {
 	if err := l.usable(); err != nil {
 		return err
@@ -33,36 +33,47 @@ func (l *Log) truncate(to protocol.Offset) error {
 	for s.extent(i).base > to {
 		i--
 	}
-	x, tail, err := l.cutExtent(&s, s.extent(i), to)
+	x, end, tail, err := l.cutExtent(&s, s.extent(i), to)
 	if err != nil {
 		return err
 	}
-	return l.cut(min(s.start, x.next), append(slices.Clone(s.sealed[:i]), x), s.epochs.before(x.next), tail)
+	left := slices.Clone(s.sealed[:i])
+	if x.size > 0 || x.next == end {
+		left = append(left, x)
+	}
+	if x.next < end { // the gap stays one, and who wrote into it stays known
+		left, tail = append(left, newExtent(end)), nil
+	}
+	return l.cut(min(s.start, end), left, s.epochs.before(end), tail)
 }
 
-// cutExtent is x without the batches that have an offset at or above to, and
-// the entries of its index that belong into memory.
-func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (extent, []entry, error) {
+// cutExtent is x without the batches that have an offset at or above to, where
+// the log then ends, and the entries of x's index that belong into memory.
+func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (out extent, end protocol.Offset, tail []entry, err error) {
 	at, err := l.cutPlace(s, x, to)
 	if err != nil {
-		return extent{}, nil, err
+		return extent{}, 0, nil, err
 	}
 	_, entries, err := l.lookup(s, x, 1, func(e entry) bool { return e.pos < at.pos })
 	if err != nil {
-		return extent{}, nil, err
+		return extent{}, 0, nil, err
 	}
-	out := *x
+	end = to
+	if at.head.size > 0 {
+		end = min(to, at.head.base)
+	}
+	out = *x
 	out.next, out.size, out.entries = at.next, at.pos, entries
 	if out.maxTimeBase >= out.next {
 		if err := l.remeasure(s, &out); err != nil {
-			return extent{}, nil, err
+			return extent{}, 0, nil, err
 		}
 	}
-	tail, err := l.tailOf(s, x, entries)
+	tail, err = l.tailOf(s, x, entries)
 	if err != nil { // without its index, reads of the segment take longer
 		out.entries, tail = 0, nil
 	}
-	return out, tail, nil
+	return out, end, tail, nil
 }
 
 // cutPlace is locate, with the end of the batch before it. Behind a gap the
@@ -147,7 +158,6 @@ func (l *Log) applyCut(m *manifest) error {
 	if err != nil {
 		return err
 	}
-	x := m.active()
 	for _, name := range names {
 		if !m.keeps(name) {
 			if err := l.remove(name); err != nil {
@@ -155,7 +165,12 @@ func (l *Log) applyCut(m *manifest) error {
 			}
 		}
 	}
-	if err := l.shrinkActive(x); err != nil {
+	if n := len(m.segments) - 2; n >= 0 { // it was the active one, or it was cut
+		if err := l.shrinkActive(&m.segments[n]); err != nil {
+			return err
+		}
+	}
+	if err := l.shrinkActive(m.active()); err != nil {
 		return err
 	}
 	if err := syncDir(l.fs, l.dir); err != nil {
@@ -182,8 +197,8 @@ func (m *manifest) has(base protocol.Offset, edition uint32) bool {
 	return slices.ContainsFunc(m.segments, func(x extent) bool { return x.base == base && x.edition == edition })
 }
 
-// shrinkActive makes the active file exactly as long as its batches are, and
-// makes it exist.
+// shrinkActive makes the file of a segment that is or was the active one exactly
+// as long as its batches are, and makes it exist.
 func (l *Log) shrinkActive(x *extent) error {
 	path := l.logPath(x.segment)
 	size, err := fileSize(l.fs, path)

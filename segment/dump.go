@@ -61,9 +61,13 @@ func dumpLog(fs vfs.FS, path string, w io.Writer) error {
 		if err != nil {
 			return t.explain(pos, err, w)
 		}
-		fmt.Fprintf(w, "%d offsets %d-%d records %d epoch %d bytes %d codec %v times %d-%d producer %d/%d/%d crc %08x\n",
+		fmt.Fprintf(w, "%d offsets %d-%d records %d epoch %d bytes %d codec %v times %d-%d producer %d/%d/%d crc %08x",
 			pos, b.BaseOffset(), b.LastOffset(), b.Count(), b.LeaderEpoch(), n, b.Codec(),
 			b.FirstTimestamp(), b.MaxTimestamp(), b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.CRC())
+		if horizon, ok := b.DeleteHorizon(); ok {
+			fmt.Fprintf(w, " tombstones go from %d", horizon)
+		}
+		fmt.Fprintln(w)
 		pos += int64(n)
 	}
 	return nil

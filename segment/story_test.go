@@ -102,6 +102,20 @@ func (s *story) do(d *datadriven.TestData, out *strings.Builder) (err error) {
 		s.log.SetConfig(cfg)
 		_, err = s.log.Retain(num(d, "now", 0), offset("below", s.log.End()))
 		return err
+	case "write":
+		b := keyed(s.t, s.log, protocol.LeaderEpoch(num(d, "epoch", 0)), num(d, "time", 0), strings.Fields(d.Input)...)
+		fmt.Fprintf(out, "offsets %d to %d\n", b.BaseOffset(), b.LastOffset())
+		return nil
+	case "roll":
+		roll(s.t, s.log)
+		return nil
+	case "compact":
+		return s.compact(d, out, offset("below", s.log.End()))
+	case "contents":
+		for _, word := range words(s.t, s.log) {
+			fmt.Fprintln(out, word)
+		}
+		return nil
 	case "read":
 		return s.read(out, offset("from", s.log.Start()), offset("below", everything), int(num(d, "max", 1<<20)))
 	case "time":
@@ -182,6 +196,20 @@ func (s *story) append(d *datadriven.TestData, base protocol.Offset) error {
 		group = append(group, b)
 	}
 	return s.log.Append(num(d, "now", 0), group...)
+}
+
+func (s *story) compact(d *datadriven.TestData, out *strings.Builder, below protocol.Offset) error {
+	defer s.state(out)
+	c, err := compactWhole(s.log, CompactOptions{
+		Below: below, NowMs: num(d, "now", 0), MinLagMs: num(d, "min-lag", 0), DeleteRetentionMs: num(d, "delete-retention", 0),
+	})
+	if c == nil {
+		fmt.Fprintln(out, "nothing to do")
+		return err
+	}
+	x := c.Stats()
+	fmt.Fprintf(out, "%d keys, %d of %d records left, %d segments became %d\n", x.Keys, x.RecordsOut, x.RecordsIn, x.SegmentsIn, x.SegmentsOut)
+	return err
 }
 
 func (s *story) read(out *strings.Builder, from, below protocol.Offset, maxBytes int) error {

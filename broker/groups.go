@@ -35,8 +35,8 @@ type groups struct {
 	topics []*coordinator.Topic // of the image that was followed last
 	calls  group.CallID         // the last that was given out
 	spare  []func()             // the mailbox's other slice
-	loads  sync.WaitGroup
-	slots  chan struct{} // one for each load under way
+	loads  sync.WaitGroup       // and what makes the topic grow
+	slots  chan struct{}        // one for each load under way
 }
 
 // loadsMax bounds the partitions that are loaded side by side.
@@ -212,6 +212,8 @@ func (g *groups) shard(index int32) (*shard, error) {
 	switch sh := g.shards[index]; {
 	case g.ctx.Err() != nil:
 		return nil, kerr.CoordinatorNotAvailable
+	case sh == nil && g.willLead(index):
+		return nil, kerr.CoordinatorLoadInProgress
 	case sh == nil:
 		return nil, kerr.NotCoordinator
 	case sh.failed != nil:
@@ -221,6 +223,17 @@ func (g *groups) shard(index int32) (*shard, error) {
 	default:
 		return sh, nil
 	}
+}
+
+// willLead reports whether the metadata has this broker lead a partition that is
+// not open yet.
+func (g *groups) willLead(index int32) bool {
+	t, ok := g.srv.cluster.Image().Topic(offsetsTopic)
+	if !ok || int(index) >= len(t.Partitions) || t.Partitions[index].Leader != g.srv.cfg.NodeID {
+		return false
+	}
+	p := g.srv.hosted.topic(offsetsTopic).partition(index)
+	return p == nil || p.broken == nil && p.writable()
 }
 
 // writable reports whether the partition is open and its disk has not failed.

@@ -75,10 +75,18 @@ func newShard(g *groups, index int32, l leadership) *shard {
 	return sh
 }
 
-// load folds the log as far as the leadership began with, once that is committed.
+// errDeposed is a leadership that is over.
+var errDeposed = errors.New("this broker leads the partition no more, or in another epoch")
+
+// load folds the log as far as the leadership began with, once that is
+// committed: what an earlier leader acknowledged is then all there, and nothing
+// that may be taken back.
 func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
+	if err := sh.await(ctx, sh.leads); err != nil {
+		return nil, err
+	}
 	end := sh.host.End()
-	if err := sh.awaitCommitted(ctx, end); err != nil {
+	if err := sh.await(ctx, func() bool { return sh.host.HighWatermark() >= end }); err != nil {
 		return nil, err
 	}
 	select {
@@ -98,11 +106,22 @@ func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
 	return c, err
 }
 
-func (sh *shard) awaitCommitted(ctx context.Context, end protocol.Offset) error {
+// leads reports whether the replica has taken up this leadership. The metadata
+// shows it first.
+func (sh *shard) leads() bool {
+	st := sh.host.State()
+	return st.Role == replica.RoleLeader && st.Epoch == sh.epoch
+}
+
+// await returns when good, or when the leadership is over.
+func (sh *shard) await(ctx context.Context, good func() bool) error {
 	moved := replica.NewWatcher()
 	sh.host.Watch(moved)
 	defer sh.host.Unwatch(moved)
-	for sh.host.HighWatermark() < end {
+	for !good() {
+		if st := sh.host.State(); st.Epoch > sh.epoch || st.Err != nil {
+			return errDeposed
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -137,7 +156,7 @@ func (sh *shard) loaded(c *group.Coordinator, err error) {
 	}
 	if err != nil {
 		// It stays in its place and refuses: to start with what could be read would forget offsets.
-		if !errors.Is(err, context.Canceled) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, errDeposed) {
 			sh.g.srv.log.Error("consumer groups are not served: their log cannot be read", "partition", sh.index, "error", err)
 		}
 		sh.failed = kerr.CoordinatorNotAvailable
@@ -241,6 +260,11 @@ func (sh *shard) propose(records []group.Record) {
 	}
 	if err != nil {
 		w.Result.Err = err
+		w.Completed(&w.Proposal)
+		return
+	}
+	if !sh.leads() {
+		w.Result.Err = replica.ErrNotLeader // the state is of an epoch that is over
 		w.Completed(&w.Proposal)
 		return
 	}

@@ -40,9 +40,8 @@ func (s *Server) offsetCommit(x *exchange, req *kmsg.OffsetCommitRequest) kmsg.R
 func (s *Server) commitOf(req *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, group.CommitRequest, []*int16) {
 	resp := respond[*kmsg.OffsetCommitResponse](req)
 	commit := group.CommitRequest{
-		KnowsEpochs: req.Version >= commitMemberEpoch,
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID),
-		Generation: req.Generation, RetentionMs: req.RetentionTimeMillis,
+		Generation: req.Generation, RetentionMs: req.RetentionTimeMillis, KnowsEpochs: req.Version >= commitMemberEpoch,
 	}
 	var places []*int16
 	im := s.cluster.Image()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -34,7 +35,8 @@ type Client struct {
 		lanes  map[place]*lane
 		closed bool
 	}
-	running sync.WaitGroup // lanes and requests
+	recent  atomic.Pointer[lane] // the one that was asked for last
+	running sync.WaitGroup       // lanes and requests
 }
 
 // place names a partition.
@@ -145,10 +147,7 @@ func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32,
 		done(Result{}, err)
 		return
 	}
-	p.done = func(r Result, err error) {
-		<-c.slots
-		done(r, err)
-	}
+	p.done, p.slot = done, c.slots
 	if _, err := c.admit(p); err != nil {
 		done(Result{}, err)
 	}
@@ -157,12 +156,8 @@ func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32,
 // admit waits for a slot and hands p to its lane. After an error p has no slot
 // and done is not called.
 func (c *Client) admit(p *pending) (*lane, error) {
-	select {
-	case c.slots <- struct{}{}:
-	case <-p.ctx.Done():
-		return nil, p.ctx.Err()
-	case <-c.ctx.Done():
-		return nil, ErrClosed
+	if err := c.slot(p.ctx); err != nil {
+		return nil, err
 	}
 	l, err := c.lane(p.at)
 	if err == nil && !l.enqueue(p) {
@@ -175,8 +170,31 @@ func (c *Client) admit(p *pending) (*lane, error) {
 	return l, nil
 }
 
+// slot waits for one. The first look is cheaper than a wait on three channels.
+func (c *Client) slot(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.ctx.Done():
+		return ErrClosed
+	}
+}
+
 // lane finds or makes a partition's lane.
 func (c *Client) lane(at place) (*lane, error) {
+	if l := c.recent.Load(); l != nil && l.at == at {
+		return l, nil // it knows itself when the client is closed
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed {
@@ -187,6 +205,7 @@ func (c *Client) lane(at place) (*lane, error) {
 		l = newLane(c, at)
 		c.mu.lanes[at] = l
 	}
+	c.recent.Store(l)
 	return l, nil
 }
 

@@ -27,7 +27,8 @@ type feed struct {
 	at   place
 	next int64 // of the goroutine
 
-	began struct {
+	stirred chan struct{} // one signal: look again whether there is time to rest
+	began   struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
 		end  int64         // the high watermark before the first fetch
@@ -51,7 +52,7 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{c: c, at: at, next: basis + 1}
+	f := &feed{c: c, at: at, next: basis + 1, stirred: make(chan struct{}, 1)}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
@@ -64,10 +65,11 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 type takeFunc func(records []*kgo.Record, next int64) (int64, error)
 
 // start reads on its goroutine until close, an error of take, or one that no
-// trying again can cure; then it calls end.
-func (f *feed) start(take takeFunc, end func(error)) {
+// trying again can cure; then it calls end. Between two fetches it rests as long
+// as rest says.
+func (f *feed) start(take takeFunc, rest func() time.Duration, end func(error)) {
 	f.running.Go(func() {
-		err := f.run(take)
+		err := f.run(take, rest)
 		if f.ctx.Err() != nil {
 			err = ErrClosed
 		}
@@ -100,14 +102,16 @@ func (f *feed) begun(end int64) {
 	})
 }
 
-func (f *feed) run(take takeFunc) error {
+func (f *feed) run(take takeFunc, rest func() time.Duration) error {
 	leader, tries := int32(-1), 0
 	for f.ctx.Err() == nil {
 		p, err := f.ask(&leader)
 		switch {
 		case err == nil:
 			tries = 0
-			err = f.hand(p, take)
+			if err = f.hand(p, take); err == nil {
+				f.idle(rest)
+			}
 		case errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
 			err = f.outOfRange(p)
 		case mayPass(err):
@@ -153,6 +157,29 @@ func (f *feed) learnEnd(leader int32) error {
 		f.begun(last + 1)
 	}
 	return err
+}
+
+// idle lets time pass while nobody needs what there is to read.
+func (f *feed) idle(rest func() time.Duration) {
+	for d := rest(); d > 0; d = rest() {
+		t := time.NewTimer(d)
+		select {
+		case <-t.C:
+			return
+		case <-f.stirred:
+		case <-f.ctx.Done():
+			return
+		}
+		t.Stop()
+	}
+}
+
+// stir ends an idle.
+func (f *feed) stir() {
+	select {
+	case f.stirred <- struct{}{}:
+	default:
+	}
 }
 
 func (f *feed) sleep(d time.Duration) {

@@ -35,6 +35,8 @@ type Fold struct {
 		turns   turns
 		err     error         // the fold has ended
 		moved   chan struct{} // closed when any of these change
+		waiting int           // calls that wait for more to be applied
+		inLine  []*update     // that wait for their turn
 	}
 	written struct {
 		sync.Mutex
@@ -75,7 +77,7 @@ func NewFold(c *Client, topic string, partition int32, basis int64, apply Apply,
 	f := &Fold{c: c, feed: feed, apply: apply, name: newViewName()}
 	f.mu.applied, f.mu.moved = basis, make(chan struct{})
 	f.written.offset = None
-	feed.start(f.take, f.end)
+	feed.start(f.take, f.rest, f.end)
 	return f, nil
 }
 
@@ -134,7 +136,7 @@ func (f *Fold) caughtUp(ctx context.Context, offset int64) error {
 
 // waitFor waits until a condition on what mu guards holds.
 func (f *Fold) waitFor(ctx context.Context, holds func() bool) error {
-	for {
+	for first := true; ; first = false {
 		f.mu.RLock()
 		err, ok, moved := f.mu.err, holds(), f.mu.moved
 		f.mu.RUnlock()
@@ -143,6 +145,9 @@ func (f *Fold) waitFor(ctx context.Context, holds func() bool) error {
 			return err
 		case ok:
 			return nil
+		case first:
+			f.hurry(1)
+			defer f.hurry(-1)
 		}
 		select {
 		case <-moved:
@@ -150,4 +155,29 @@ func (f *Fold) waitFor(ctx context.Context, holds func() bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// hurry notes that somebody waits for more to be applied, or does not any more.
+func (f *Fold) hurry(calls int) {
+	f.mu.Lock()
+	f.mu.waiting += calls
+	f.mu.Unlock()
+	if calls > 0 {
+		f.feed.stir()
+	}
+}
+
+// rest is how long the feed need not read on: all who are here wait for turns
+// that are not theirs soon.
+func (f *Fold) rest() time.Duration {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if f.mu.waiting > 0 || len(f.mu.inLine) == 0 {
+		return 0
+	}
+	now, d := time.Now(), restMax
+	for _, u := range f.mu.inLine {
+		d = min(d, f.mu.turns.rest(u.lock, f.name, u.seen, now))
+	}
+	return d
 }

@@ -38,6 +38,7 @@ type lane struct {
 		queue   []*pending
 		bytes   int // of the queue
 		running bool
+		calm    int  // the goroutine waits, and wants no wake below so many bytes; 0: at any
 		ended   bool // the client is closed: nothing is taken any more
 	}
 	wake chan struct{} // one signal: the queue has grown
@@ -79,11 +80,12 @@ func (l *lane) enqueue(p *pending) bool {
 	l.mu.bytes += p.bytes
 	start := !l.mu.running
 	l.mu.running = true
+	calm := l.mu.bytes < l.mu.calm
 	l.mu.Unlock()
 	switch {
 	case start && !l.c.start(l.run):
 		l.drain() // nobody else will
-	case !start:
+	case !start && !calm:
 		select {
 		case l.wake <- struct{}{}:
 		default:
@@ -121,12 +123,28 @@ func (l *lane) wait() {
 	if l.flying == 0 {
 		return // the queue holds what comes next
 	}
+	if !l.calmDown() {
+		return
+	}
 	select {
 	case r := <-l.replies:
 		l.settle(r)
 	case <-l.wake:
 	case <-l.c.ctx.Done():
 	}
+}
+
+// calmDown lets appends come in without a wake each until they are worth a
+// batch, and reports whether they are not yet. While as many requests are in
+// flight as may be, only a reply matters.
+func (l *lane) calmDown() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full := l.flying >= l.c.opts.inFlight || len(l.flight) > l.flying
+	if l.mu.calm = l.worthwhile(); full {
+		l.mu.calm = math.MaxInt
+	}
+	return full || l.mu.bytes < l.mu.calm
 }
 
 func (l *lane) settle(r reply) {
@@ -162,7 +180,9 @@ func (l *lane) send() {
 // A batch that goes out beside others in flight is worth its request from a
 // part of the full size on: smaller ones wait for what is in flight, since the
 // broker commits them no sooner.
-const besideOthers = 16
+const besideOthers = 4
+
+func (l *lane) worthwhile() int { return max(1, l.c.opts.batchBytes/besideOthers) }
 
 // ready reports whether what waits may go out.
 func (l *lane) ready() bool {
@@ -170,7 +190,7 @@ func (l *lane) ready() bool {
 	n, bytes := len(l.mu.queue), l.mu.bytes
 	l.mu.Unlock()
 	if l.flying > 0 {
-		return bytes >= max(1, l.c.opts.batchBytes/besideOthers)
+		return bytes >= l.worthwhile()
 	}
 	if n > 0 && l.c.opts.linger > 0 && bytes < l.c.opts.batchBytes {
 		l.sleep(l.c.opts.linger)

@@ -80,24 +80,31 @@ type Cond struct {
 // such a producer have one conditional record in flight at a time, and use
 // acks=all. Client has no such limits.
 func Attach(r *kgo.Record, basis int64, locks ...Lock) *kgo.Record {
-	for _, h := range appendLocks(nil, basis, locks) {
+	for _, h := range appendLocks(nil, basis, locks, nil) {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	return r
 }
 
 // appendLocks adds a header for each kind of lock that there is. The values
-// share one piece of memory.
-func appendLocks(headers []record.Header, basis int64, locks []Lock) []record.Header {
+// share one piece of memory: values, if it is large enough.
+func appendLocks(headers []record.Header, basis int64, locks []Lock, values []byte) []record.Header {
 	if len(locks) == 0 {
 		return headers
 	}
 	size, needsBasis := len("9223372036854775807"), false
+	var kinds [lockKinds]bool
 	for i := range locks {
 		size += len(locks[i].name) + 2
+		kinds[locks[i].kind] = true
 	}
-	values := make([]byte, 0, size)
+	if size > cap(values) {
+		values = make([]byte, 0, size)
+	}
 	for _, kind := range [...]protocol.LockKind{protocol.LockWrite, protocol.LockRead, protocol.LockAppend} {
+		if !kinds[kind] {
+			continue
+		}
 		start, n := len(values), 0
 		for i := range locks {
 			l := &locks[i]
@@ -110,9 +117,7 @@ func appendLocks(headers []record.Header, basis int64, locks []Lock) []record.He
 			values = l.appendTo(values)
 			needsBasis = needsBasis || kind.Judged() && !l.own
 		}
-		if n > 0 {
-			headers = append(headers, record.Header{Key: kind.String(), Value: values[start:len(values):len(values)]})
-		}
+		headers = append(headers, record.Header{Key: kind.String(), Value: values[start:len(values):len(values)]})
 	}
 	if needsBasis {
 		start := len(values)
@@ -121,6 +126,9 @@ func appendLocks(headers []record.Header, basis int64, locks []Lock) []record.He
 	}
 	return headers
 }
+
+// lockKinds bounds the kinds, as an index.
+const lockKinds = int(max(protocol.LockWrite, protocol.LockRead, protocol.LockAppend)) + 1
 
 func appendBasis(b []byte, basis int64) []byte {
 	if basis == None {

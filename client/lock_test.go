@@ -43,7 +43,7 @@ func TestAnyNameComesThroughTheHeader(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringN(1, 40, 255).Draw(t, "name")
 		var q protocol.LockRequest
-		if err := checkHeaders(&q, appendLocks(nil, 1, []Lock{Write(name)})); err != nil {
+		if err := checkHeaders(&q, appendLocks(nil, 1, []Lock{Write(name)}, nil)); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 		if len(q.Items) != 1 || q.Items[0].All || string(q.Items[0].Name) != name {

@@ -19,10 +19,13 @@ type pending struct {
 	at      place
 	records []record.Record
 	one     [1]record.Record // what records is of, mostly
+	headers [3]record.Header // and its headers
+	values  [64]byte         // and what these hold
 	bytes   int              // about what the records take in a batch
 	id      string           // "" when it has no lock-id
 	ctx     context.Context
 	done    func(Result, error) // called once, by the lane; must not block
+	slot    <-chan struct{}     // given back first, and p with it; nil: neither is the lane's to do
 
 	// alone is how many appends may share its batch; 0 is any number. It falls
 	// when a batch fails for a reason that names none of its appends.
@@ -45,7 +48,8 @@ func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*
 	if len(recs) == 0 {
 		return nil, errors.New("an append without records")
 	}
-	p := &pending{at: at, ctx: ctx, id: cond.ID}
+	p := spares.Get().(*pending)
+	p.at, p.ctx, p.id = at, ctx, cond.ID
 	if p.id == "" && len(recs) > 1 {
 		p.id = rand.Text()
 	}
@@ -54,8 +58,9 @@ func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*
 	}
 	check := checks.Get().(*protocol.LockRequest)
 	defer checks.Put(check)
+	last := len(recs) - 1
 	for i, r := range recs {
-		headers := p.encode(i, r, &cond, i == len(recs)-1)
+		headers := p.encode(i, r, &cond, i == last)
 		if err := checkHeaders(check, headers); err != nil {
 			return nil, malformed(at, i, err)
 		}
@@ -68,12 +73,17 @@ func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*
 
 // encode makes the record that is written of r, and returns its headers.
 func (p *pending) encode(i int, r *kgo.Record, cond *Cond, last bool) []record.Header {
-	headers := make([]record.Header, 0, len(r.Headers)+lockHeadersMax)
+	var headers []record.Header
+	if n := len(r.Headers) + lockHeadersMax; len(p.records) == 1 && len(r.Headers) == 0 {
+		headers = p.headers[:0]
+	} else {
+		headers = make([]record.Header, 0, n)
+	}
 	for _, h := range r.Headers {
 		headers = append(headers, record.Header{Key: h.Key, Value: h.Value})
 	}
 	if last {
-		headers = appendLocks(headers, cond.Basis, cond.Locks)
+		headers = appendLocks(headers, cond.Basis, cond.Locks, p.values[:0])
 	}
 	if p.id != "" {
 		headers = append(headers, record.Header{Key: protocol.HeaderLockID, Value: []byte(p.id)})
@@ -90,7 +100,20 @@ func (p *pending) encode(i int, r *kgo.Record, cond *Cond, last bool) []record.H
 	return headers
 }
 
-func (p *pending) finish(result Result, err error) { p.done(result, err) }
+// finish tells the outcome. Nobody of the lane's looks at p any more.
+func (p *pending) finish(result Result, err error) {
+	done := p.done
+	if p.slot != nil {
+		<-p.slot
+		*p = pending{}
+		spares.Put(p)
+	}
+	done(result, err)
+}
+
+// spares are appends that came to their end, to be used again. Only those of
+// AppendAsync are: an Append may have left, and still hold its own.
+var spares = sync.Pool{New: func() any { return new(pending) }}
 
 // checks are requests to check headers with, to be used again.
 var checks = sync.Pool{New: func() any { return new(protocol.LockRequest) }}

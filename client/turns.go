@@ -35,6 +35,7 @@ type line struct {
 	views  []string // who wrote longest ago comes first
 	writes int64    // seen since the line is known
 	last   time.Time
+	every  time.Duration // about what lies between two writes
 }
 
 const (
@@ -43,6 +44,8 @@ const (
 	paceFirst    = 2 * time.Millisecond
 	paceMax      = 50 * time.Millisecond
 	turnWaitMax  = 500 * time.Millisecond
+	restMax      = 20 * time.Millisecond
+	restPlace    = 4
 	viewPrefix   = "view-"
 	viewNameSize = len(viewPrefix) + 13
 )
@@ -119,6 +122,7 @@ func (t *turns) marked(list []byte, by string, now time.Time) {
 
 func (l *line) wrote(by string, now time.Time) {
 	l.writes++
+	l.every += (min(now.Sub(l.last), paceMax) - l.every) / 8
 	l.last = now
 	if by == "" {
 		return
@@ -138,15 +142,37 @@ func (t *turns) wait(lock, view string, sinceWrites int64, now time.Time) time.D
 	if l == nil {
 		return 0
 	}
-	place := slices.Index(l.views, view)
-	if place < 0 {
-		place = len(l.views) - int(min(l.writes-sinceWrites, viewsMax))
-	}
+	place := l.place(view, sinceWrites)
 	if place <= 0 {
 		return 0
 	}
 	due := l.last.Add(min(turnWaitMax, 2*t.pace*time.Duration(place)))
 	return max(0, due.Sub(now))
+}
+
+// place is how many are before a view.
+func (l *line) place(view string, sinceWrites int64) int {
+	if at := slices.Index(l.views, view); at >= 0 {
+		return at
+	}
+	return len(l.views) - int(min(l.writes-sinceWrites, viewsMax))
+}
+
+// rest is how long a view that waits for a lock need not read on, because there
+// are so many before it: half of what they will take. So it reads log2(N) times
+// while N others write, and not N times, which with many is all that their
+// processors would do.
+func (t *turns) rest(lock, view string, sinceWrites int64, now time.Time) time.Duration {
+	l := t.lines[lock]
+	if l == nil {
+		return 0
+	}
+	place := l.place(view, sinceWrites)
+	if place < restPlace {
+		return 0
+	}
+	d := min(restMax, l.every*time.Duration(place)/2, t.wait(lock, view, sinceWrites, now)/2)
+	return max(0, d-now.Sub(l.last))
 }
 
 // took notes how long an append of this view took. Those of the others will

@@ -102,6 +102,33 @@ func TestWhoWantsNothingHoldsUpNobodyForLong(t *testing.T) {
 	}
 }
 
+// TestWhoIsFarBehindRestsHalfTheWay, and who is near does not.
+func TestWhoIsFarBehindRestsHalfTheWay(t *testing.T) {
+	now := time.Unix(1, 0)
+	var tt turns
+	tt.took(time.Millisecond)
+	tt.refused("hot", "", now)
+	for range 10 { // it learns the time between writes
+		for i := range 16 {
+			now = now.Add(time.Millisecond)
+			tt.lines["hot"].wrote(fmt.Sprintf("%s%013d", viewPrefix, i), now)
+		}
+	}
+	view := func(i int) string { return fmt.Sprintf("%s%013d", viewPrefix, i) }
+	if d := tt.rest("hot", view(15), 0, now); d < 6*time.Millisecond || d > 8*time.Millisecond {
+		t.Errorf("15 writes of a millisecond before it, the last rests %v", d)
+	}
+	if d := tt.rest("hot", view(restPlace-1), 0, now); d != 0 {
+		t.Errorf("one of the next rests %v", d)
+	}
+	if d := tt.rest("hot", view(15), 0, now.Add(10*time.Millisecond)); d != 0 {
+		t.Errorf("when nothing was written for longer, the last rests %v", d)
+	}
+	if d := tt.rest("cold", view(15), 0, now); d != 0 {
+		t.Errorf("a lock that nobody contends for: %v", d)
+	}
+}
+
 // TestLinesAreBounded: the locks watched, and the views in a line.
 func TestLinesAreBounded(t *testing.T) {
 	now := time.Unix(1, 0)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -173,12 +174,16 @@ func (u *update) refused(ctx context.Context, err error) error {
 // awaitTurn waits until nobody else is before this fold in the lock's line.
 func (u *update) awaitTurn(ctx context.Context) error {
 	f := u.f
-	for {
+	for first := true; ; first = false {
 		f.mu.RLock()
 		d, moved, err := f.mu.turns.wait(u.lock, f.name, u.seen, time.Now()), f.mu.moved, f.mu.err
 		f.mu.RUnlock()
 		if d == 0 || err != nil {
 			return err
+		}
+		if first {
+			u.enterLine()
+			defer u.leaveLine()
 		}
 		t := time.NewTimer(d)
 		select {
@@ -192,6 +197,20 @@ func (u *update) awaitTurn(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// enterLine and leaveLine tell the fold who waits for a turn.
+func (u *update) enterLine() {
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.f.mu.inLine = append(u.f.mu.inLine, u)
+}
+
+func (u *update) leaveLine() {
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	at := slices.Index(u.f.mu.inLine, u)
+	u.f.mu.inLine = slices.Delete(u.f.mu.inLine, at, at+1)
 }
 
 // contended finds the first of the locks that this fold should wait for.

@@ -31,14 +31,14 @@ func TestTheBankDemoPassesItsOwnVerdict(t *testing.T) {
 		}
 		return cmd.ProcessState.ExitCode(), v
 	}
-	code, v := demo("--topic", "bank", "--duration", "2500ms", "--faults")
+	code, v := demo("--topic", "bank", "--duration", "1500ms", "--faults")
 	if code != 0 || !v.Passed || v.Killed == 0 || v.Equal != 4 || v.Acked == 0 {
 		t.Errorf("exit %d, %+v", code, v)
 	}
-	if code, v = demo("--topic", "bank", "--duration", "500ms", "--processes", "2", "--writers", "1"); code != 0 || v.Supply != 100_000 {
+	if code, v = demo("--topic", "bank", "--duration", "300ms", "--processes", "2", "--writers", "1"); code != 0 || v.Supply != 100_000 {
 		t.Errorf("a second run on the same topic: exit %d, %+v", code, v)
 	}
-	if code, v = demo("--duration", "1s", "--accounts", "5", "--locks=false"); code != 1 || v.Passed || v.Wrong == 0 || v.Lost > 0 {
+	if code, v = demo("--duration", "600ms", "--accounts", "5", "--locks=false"); code != 1 || v.Passed || v.Wrong == 0 || v.Lost > 0 {
 		t.Errorf("without locks: exit %d, %+v", code, v)
 	}
 }

@@ -95,7 +95,11 @@ func (c *Cluster) found(ctx context.Context) (*Image, error) {
 	}
 	key := c.keys.format()
 	value := encode(formatValue{Version: FormatVersion, ClusterID: id.String()})
-	if _, _, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{Put(key, value)}); err != nil {
+	err = c.insist(ctx, func(ctx context.Context) error {
+		_, _, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{Put(key, value)})
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return c.list(ctx)

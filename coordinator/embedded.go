@@ -40,6 +40,8 @@ type Embedded struct {
 	store *EtcdStore
 	log   *etcdLog
 	lock  *fileutil.LockedFile
+
+	goesOn bool // it had run in this directory before
 }
 
 // Timing. A member alone has nobody to wait for and elects itself within
@@ -106,13 +108,17 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	if cfg.ClusterState, err = clusterState(ctx, o); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	e := &Embedded{log: log, lock: lock}
+	e := &Embedded{log: log, lock: lock, goesOn: hasRun(o)}
 	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
 	}
 	e.store = NewEtcdStore(v3client.New(e.etcd.Server))
 	e.store.alone, e.store.peers = len(o.Peers) == 0, o.Peers
-	if err := e.await(ctx); err != nil {
+	err = e.checkMembers(o)
+	if err == nil {
+		err = e.await(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
 	}
 	return e, nil

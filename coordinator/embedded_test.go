@@ -48,6 +48,15 @@ func TestAMemberAloneOpensNoPortAndSaysNothing(t *testing.T) {
 	}
 }
 
+// Three brokers that each were alone would each be a cluster of their own.
+func TestAMemberThatWasAloneIsRefusedAsOneOfSeveral(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "etcd")
+	noError(t, startEmbedded(t, EmbeddedOptions{Dir: dir}).Close())
+	_, err := StartEmbedded(background(t), EmbeddedOptions{Dir: dir, Name: "1", Peers: freePeers(t, 3), Logger: quiet})
+	wantError(t, err, ErrOtherMembers)
+	noError(t, startEmbedded(t, EmbeddedOptions{Dir: dir}).Close())
+}
+
 // What etcd itself warns of is told.
 func TestWarningsOfEtcdAreLogged(t *testing.T) {
 	var said bytes.Buffer

@@ -33,6 +33,9 @@ import (
 // ErrMemberLost refuses an empty directory for a member that had one.
 var ErrMemberLost = errors.New("etcd member has lost its directory")
 
+// ErrOtherMembers refuses a directory of a member that has other peers.
+var ErrOtherMembers = errors.New("etcd directory belongs to another set of members")
+
 // askPeerTimeout bounds the question to one peer.
 const askPeerTimeout = 2 * time.Second
 
@@ -43,9 +46,12 @@ type peerMember struct {
 	ClientURLs []string `json:"clientURLs"`
 }
 
+// hasRun reports whether the directory is that of a member which goes on from there.
+func hasRun(o EmbeddedOptions) bool { return wal.Exist(filepath.Join(o.Dir, "member", "wal")) }
+
 // clusterState is how etcd is to start: as one of a new cluster or of one that exists.
 func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
-	if wal.Exist(filepath.Join(o.Dir, "member", "wal")) {
+	if hasRun(o) {
 		return embed.ClusterStateFlagNew, nil // it goes on from there
 	}
 	members, from := askPeers(ctx, o)
@@ -66,6 +72,27 @@ func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
 			"if the directory is only not mounted, mount it", ErrMemberLost, o.Dir, from, o.Name, o.Name)
 	}
 	return embed.ClusterStateFlagNew, nil
+}
+
+// checkMembers refuses a directory in which the member has other company than
+// it was told: etcd goes by the directory, so that of three brokers which once
+// were alone each would be a cluster.
+func (e *Embedded) checkMembers(o EmbeddedOptions) error {
+	self := e.etcd.Server.MemberID()
+	var others []string
+	for _, m := range e.etcd.Server.Cluster().Members() {
+		if m.ID != self {
+			others = append(others, m.PeerURLs...)
+		}
+	}
+	switch {
+	case len(o.Peers) == 0 && len(others) > 0:
+		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers", ErrOtherMembers, others)
+	case len(o.Peers) > 1 && len(others) == 0 && e.goesOn:
+		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new directory to make it one of several",
+			ErrOtherMembers)
+	}
+	return nil
 }
 
 // askPeers returns the members as the first of the others that answers knows them, and who that was.

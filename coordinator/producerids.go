@@ -17,23 +17,15 @@ func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.Pr
 	if n <= 0 || n > maxProducerIDBlock {
 		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", ErrInvalidRequest, n, maxProducerIDBlock)
 	}
-	ctx, cancel := c.bounded(ctx)
+	ctx, cancel := context.WithTimeout(ctx, etcdCallTimeout)
 	defer cancel()
-	key := c.keys.producerIDs()
 	for {
-		kv, _, err := c.o.Store.Get(ctx, key)
-		if err != nil {
-			return 0, err
-		}
-		first, err := nextProducerID(kv)
-		if err != nil {
-			return 0, err
-		}
-		if int64(first) > math.MaxInt64-n {
-			return 0, fmt.Errorf("producer ids are used up at %d", first)
-		}
-		next := encode(producerIDsValue{Next: first + protocol.ProducerID(n)})
-		ok, _, err := c.o.Store.Txn(ctx, []Compare{{Key: key, ModRevision: kv.ModRevision}}, []Op{Put(key, next)})
+		var first protocol.ProducerID
+		var ok bool
+		err := c.insist(ctx, func(ctx context.Context) (err error) {
+			first, ok, err = c.takeProducerIDs(ctx, n)
+			return err
+		})
 		if err != nil {
 			return 0, err
 		}
@@ -41,6 +33,24 @@ func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.Pr
 			return first, nil
 		}
 	}
+}
+
+// takeProducerIDs is one try; somebody else may be faster.
+func (c *Cluster) takeProducerIDs(ctx context.Context, n int64) (first protocol.ProducerID, ok bool, err error) {
+	key := c.keys.producerIDs()
+	kv, _, err := c.o.Store.Get(ctx, key)
+	if err != nil {
+		return 0, false, err
+	}
+	if first, err = nextProducerID(kv); err != nil {
+		return 0, false, err
+	}
+	if int64(first) > math.MaxInt64-n {
+		return 0, false, fmt.Errorf("producer ids are used up at %d", first)
+	}
+	next := encode(producerIDsValue{Next: first + protocol.ProducerID(n)})
+	ok, _, err = c.o.Store.Txn(ctx, []Compare{{Key: key, ModRevision: kv.ModRevision}}, []Op{Put(key, next)})
+	return first, ok, err
 }
 
 func nextProducerID(kv KeyValue) (protocol.ProducerID, error) {

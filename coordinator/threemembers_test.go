@@ -166,9 +166,11 @@ func TestAMemberThatLostItsDirectoryIsReplaced(t *testing.T) {
 	wantError(t, c.brokers[0].ReplaceMember(background(t), "3"), ErrInvalidRequest) // it lives
 	wantError(t, c.brokers[0].ReplaceMember(background(t), "4"), ErrUnknownBroker)
 	c.kill(2)
+	_, err := StartEmbedded(background(t), EmbeddedOptions{Dir: c.dir(2), Logger: quiet})
+	wantError(t, err, ErrOtherMembers) // alone, it would never have a quorum
 	noError(t, os.RemoveAll(c.dir(2)))
 
-	_, err := c.startMember(2)
+	_, err = c.startMember(2)
 	wantError(t, err, ErrMemberLost)
 	if !strings.Contains(err.Error(), "lockstep cluster brokers --replace 3") {
 		t.Fatalf("the refusal does not say what to do: %v", err)

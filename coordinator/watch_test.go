@@ -15,7 +15,9 @@ func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
 	s.SetDown(true)
 	_, err := a.CreateTopic(background(t), NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
 	wantError(t, err, ErrStoreUnavailable)
-	_, err = a.AllocateProducerIDs(background(t), 1)
+	brief, cancel := context.WithTimeout(background(t), short)
+	defer cancel()
+	_, err = a.AllocateProducerIDs(brief, 1)
 	wantError(t, err, ErrStoreUnavailable)
 	if _, ok := a.Image().Topic("before"); !ok {
 		t.Fatal("the image went with the store")

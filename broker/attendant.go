@@ -6,27 +6,46 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// attendant does for the partitions what they ask of their broker: it fetches
-// for them, and carries their wishes to the metadata. It is called from their
-// loops and never blocks.
+// attendant does for the partitions what they ask of their broker: it has
+// fetched for them, and carries their wishes to the metadata. It is called from
+// their loops and never blocks.
 type attendant struct{ srv *Server }
 
+var _ replica.Host = (*attendant)(nil)
+
 // Fetch implements replica.Host.
-func (a *attendant) Fetch(p *replica.Partition, leader protocol.BrokerID, f replica.Fetch) {}
+func (a *attendant) Fetch(p *replica.Partition, leader protocol.BrokerID, f replica.Fetch) {
+	a.srv.followers.fetch(p, leader, f)
+}
 
 // StopFetch implements replica.Host.
-func (a *attendant) StopFetch(p *replica.Partition) {}
+func (a *attendant) StopFetch(p *replica.Partition) { a.srv.followers.stop(p) }
 
 // AlterISR implements replica.Host.
 func (a *attendant) AlterISR(p *replica.Partition, ch replica.ISRChange) {
-	p.ISRAnswered(ch, false)
+	wish := coordinator.ISRChange{
+		LeaderEpoch: ch.LeaderEpoch, PartitionEpoch: ch.PartitionEpoch,
+		ISR: asMembers(ch.ISR), Added: asMembers(ch.Added),
+	}
+	a.srv.cluster.AlterISR(p.ID(), wish, func(ok bool) { p.ISRAnswered(ch, ok) })
+}
+
+func asMembers(members []replica.Member) []coordinator.Member {
+	out := make([]coordinator.Member, len(members))
+	for i, m := range members {
+		out[i] = coordinator.Member(m)
+	}
+	return out
 }
 
 // Resign implements replica.Host.
-func (a *attendant) Resign(p *replica.Partition) {}
+func (a *attendant) Resign(p *replica.Partition) {
+	a.srv.cluster.Resign(p.ID(), a.srv.cluster.Incarnation())
+}
 
 // RoleChanged implements replica.Host.
-func (a *attendant) RoleChanged(_ *replica.Partition, _ *replica.State) {}
-
-// resign is for a log that would not open while the broker runs.
-func (h *hosted) resign(t *topic, ip *coordinator.Partition, p *partition) {}
+func (a *attendant) RoleChanged(_ *replica.Partition, st *replica.State) {
+	if st.Role == replica.RoleLeader {
+		a.srv.metrics.elections.Inc()
+	}
+}

@@ -40,8 +40,9 @@ type Config struct {
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
 	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
 	EtcdPeers map[protocol.BrokerID]string
-	// SessionTimeout is how long a silent broker counts as live; default 2 s. A
-	// process that died is noticed sooner, by its refused connections.
+	// SessionTimeout is how long a silent broker counts as live; default 2 s, or
+	// 10 s where there is no other. A process that died is noticed sooner, by its
+	// refused connections.
 	SessionTimeout time.Duration
 	// LagTimeMax is replica.lag.time.max.ms: how long a replica may lag behind and
 	// stay in sync. Default 2.5 s: a link that is cut holds writes up for no longer.
@@ -87,7 +88,6 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.Version, "dev")
 	orDefault(&c.NumPartitions, 1)
 	orDefault(&c.DefaultReplicationFactor, int16(max(1, min(len(c.EtcdPeers), replicasByDefault))))
-	orDefault(&c.SessionTimeout, 2*time.Second)
 	orDefault(&c.LagTimeMax, 2500*time.Millisecond)
 	orDefault(&c.LeaveTimeout, 5*time.Second)
 	orDefault(&c.RequestBytesMax, 100<<20)

@@ -108,52 +108,6 @@ func (h *httpServer) whenReady(f http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// sickPartition is one that this broker should serve and does not.
-type sickPartition struct {
-	Topic     string `json:"topic"`
-	Partition int32  `json:"partition"`
-	Reason    string `json:"reason"`
-}
-
-func (p sickPartition) String() string {
-	return fmt.Sprintf("%s-%d: %s", p.Topic, p.Partition, p.Reason)
-}
-
-// sick lists what is not served, with the reason.
-func (s *Server) sick() []sickPartition {
-	sick := []sickPartition{}
-	for _, t := range s.hosted.now.Load().byName {
-		for _, p := range t.partitions {
-			switch {
-			case p == nil:
-			case p.broken != nil:
-				sick = append(sick, sickPartition{t.name, p.index, p.broken.Error()})
-			case p.Failed():
-				sick = append(sick, sickPartition{t.name, p.index, p.damage().Error()})
-			}
-		}
-	}
-	return sick
-}
-
-func (h *httpServer) health(w http.ResponseWriter, _ *http.Request) {
-	im := h.srv.cluster.Image()
-	sick := h.srv.sick()
-	brokers := []protocol.BrokerID{}
-	for _, b := range im.Brokers() {
-		brokers = append(brokers, b.ID)
-	}
-	reply(w, http.StatusOK, struct {
-		Healthy    bool                `json:"healthy"`
-		ClusterID  string              `json:"cluster_id"`
-		Controller protocol.BrokerID   `json:"controller"`
-		Brokers    []protocol.BrokerID `json:"brokers"`
-		Topics     int                 `json:"topics"`
-		Partitions int                 `json:"partitions"`
-		Offline    []sickPartition     `json:"offline_partitions"`
-	}{len(sick) == 0, im.ClusterID, im.Controller, brokers, len(im.Topics()), im.PartitionCount(), sick})
-}
-
 // lock answers who wrote a lock last. The name stands in the path as a header
 // has it, percent-encoded once more where the path needs it.
 func (h *httpServer) lock(w http.ResponseWriter, r *http.Request) {

@@ -29,6 +29,7 @@ type metrics struct {
 	fetchBytes   *prometheus.CounterVec
 	conflicts    *prometheus.CounterVec
 	distance     *prometheus.HistogramVec
+	elections    prometheus.Counter
 }
 
 // apiMetrics are those of one API.
@@ -65,12 +66,13 @@ func newMetrics(s *Server) *metrics {
 		fetchBytes:   counters("fetch_bytes_total", "Bytes of record batches fetched.", "topic"),
 		conflicts:    counters("conflict_appends_total", "Batches with lock headers, by what became of them.", "topic", "result"),
 		distance:     histograms("conflict_basis_distance_records", "How far the basis of a refused append lay behind the lock's last write.", prometheus.ExponentialBuckets(1, 4, 10), "topic"),
+		elections:    counter("leader_elections_total", "Leader epochs of partitions that this broker was elected to lead."),
 		byAPI:        map[int16]*apiMetrics{},
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
-		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, &partitionCollector{s}, &groupCollector{s},
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, &partitionCollector{s}, &groupCollector{s},
 	)
 	for _, api := range protocol.APIs() {
 		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
@@ -47,6 +48,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	if s.hosted.kept, err = openKeptLogs(s.fs, s.cfg.DataDir); err != nil {
 		return cs, err
 	}
+	s.followers = newFollowers(s)
 	s.groups = newGroups(s)
 	cs.add(closeFunc(s.hosted.close))
 	s.ids.cluster = s.cluster
@@ -103,6 +105,7 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 	c, err := coordinator.Open(ctx, coordinator.Options{
 		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: expect, SessionTimeout: s.cfg.SessionTimeout,
 		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
+		Rules: s.electionRules,
 	})
 	if errors.Is(err, coordinator.ErrClusterMismatch) {
 		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", errForeignDir, s.cfg.DataDir, s.identity.Node, orUnknown(s.identity.Cluster), err)
@@ -116,6 +119,16 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 		return fmt.Errorf("note the cluster in the data dir: %w", err)
 	}
 	return nil
+}
+
+// electionRules are what an election of a topic with these overrides may do.
+// The controller judges by its own defaults, which are to be the same on all brokers.
+func (s *Server) electionRules(configs map[string]string) coordinator.ElectionRules {
+	t, err := settings.Parse(configs, s.settingLayers()...)
+	if err != nil {
+		t = settings.Default()
+	}
+	return coordinator.ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
 }
 
 // start opens the logs, registers the broker, makes the topics that it was told
@@ -159,14 +172,13 @@ func (s *Server) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read how the broker was stopped: %w", err)
 	}
-	incarnation, err := s.registerAs(ctx, before, s.hosted.lost())
-	if err != nil {
+	if err := s.cluster.Register(ctx, coordinator.Registration{Before: before, Lost: s.hosted.lost()}); err != nil {
 		return fmt.Errorf("register broker %d: %w", s.cfg.NodeID, err)
 	}
 	if err := removeCleanStop(s.fs, s.cfg.DataDir); err != nil {
 		return fmt.Errorf("forget how the broker was stopped: %w", err)
 	}
-	return s.hosted.begin(ctx, incarnation)
+	return s.hosted.begin(ctx, s.cluster.Incarnation())
 }
 
 // topicPatience is how long a broker waits between two tries to make a topic for

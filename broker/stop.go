@@ -27,7 +27,7 @@ func (s *Server) leave(ctx context.Context) {
 	defer cancel()
 	began := time.Now()
 	led := s.leads(s.cluster.Image())
-	err := s.announceLeave(ctx)
+	err := s.cluster.Leave(ctx)
 	for err == nil {
 		changed := s.cluster.Changed()
 		if s.leads(s.cluster.Image()) == 0 {
@@ -70,7 +70,7 @@ func (s *Server) leads(im *coordinator.Image) (n int) {
 // replaceable reports whether another member of the ISR could lead.
 func (s *Server) replaceable(im *coordinator.Image, p *coordinator.Partition) bool {
 	for _, id := range p.ISR {
-		if b, live := im.Broker(id); live && id != s.cfg.NodeID && !leaving(&b) {
+		if b, live := im.Broker(id); live && id != s.cfg.NodeID && !b.Leaving {
 			return true
 		}
 	}

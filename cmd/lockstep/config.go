@@ -27,6 +27,7 @@ type serveConfig struct {
 	Topics           []topicSpec // to be there before the broker says it is ready
 	AutoCreateTopics bool
 	NumPartitions    int32 // of a topic created without a count
+	DefaultReplicas  int32 // of a topic created without a number; 0 means what fits the cluster
 	ClusterID        string
 
 	GroupDelayMs      int32 // that an empty consumer group waits for more members

@@ -17,12 +17,13 @@ const (
 	envRetentionMs         = "KAFKA_LOG_RETENTION_MS"
 	envRetentionMinutes    = "KAFKA_LOG_RETENTION_MINUTES"
 	envRetentionHours      = "KAFKA_LOG_RETENTION_HOURS"
+	envMinInsync           = "KAFKA_MIN_INSYNC_REPLICAS"
 )
 
 var kafkaOnly = []string{envSecurityMap, envControllerListeners,
-	envRetentionBytes, envRetentionMs, envRetentionMinutes, envRetentionHours}
+	envRetentionBytes, envRetentionMs, envRetentionMinutes, envRetentionHours, envMinInsync}
 
-// applyKafkaTopicDefaults turns KAFKA_LOG_RETENTION_… into topic defaults. As
+// applyKafkaTopicDefaults turns KAFKA_LOG_RETENTION_… and its like into topic defaults. As
 // in Kafka the finer unit wins, and a negative value means for ever. Being
 // environment, they win over the file and lose to topic-defaults said closer by.
 func (l *layers) applyKafkaTopicDefaults(c *serveConfig) error {
@@ -35,6 +36,7 @@ func (l *layers) applyKafkaTopicDefaults(c *serveConfig) error {
 		{envRetentionHours, "retention.ms", 3_600_000},
 		{envRetentionMinutes, "retention.ms", 60_000},
 		{envRetentionMs, "retention.ms", 1},
+		{envMinInsync, "min.insync.replicas", 1},
 	} {
 		if err := l.scaled(v.env, v.key, v.times, found); err != nil {
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math"
 	"time"
@@ -14,9 +13,6 @@ import (
 // runBroker runs one broker until ctx ends or the broker fails. It logs at
 // most six lines before the broker is ready.
 func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error {
-	if len(cfg.EtcdPeers) > 0 {
-		return errors.New("etcd-peers is set, and several brokers in one cluster are not there yet; leave it out to run one broker")
-	}
 	if len(cfg.Ignored) > 0 {
 		logger.Warn("environment variables that set nothing", "names", cfg.Ignored)
 	}
@@ -31,8 +27,9 @@ func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error 
 func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 	out := broker.Config{
 		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: currentVersion().Version,
-		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd,
+		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd, InterBroker: c.InterBrokerListener,
 		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
+		DefaultReplicationFactor: int16(min(c.DefaultReplicas, math.MaxInt16)),
 		Groups: broker.GroupConfig{
 			OffsetsPartitions: c.OffsetsPartitions, OffsetsReplicas: int16(min(c.OffsetsReplicas, math.MaxInt16)),
 			InitialRebalanceDelay: time.Duration(c.GroupDelayMs) * time.Millisecond,
@@ -45,6 +42,12 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 	for i, l := range c.Listeners {
 		a := c.Advertised[i]
 		out.Listeners = append(out.Listeners, broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port)})
+	}
+	if len(c.EtcdPeers) > 0 {
+		out.EtcdPeers = make(map[protocol.BrokerID]string, len(c.EtcdPeers))
+		for _, p := range c.EtcdPeers {
+			out.EtcdPeers[protocol.BrokerID(p.ID)] = p.URL
+		}
 	}
 	for _, t := range c.Topics {
 		out.Topics = append(out.Topics, broker.NewTopic{Name: t.Name, Partitions: t.Partitions})

@@ -60,6 +60,9 @@ var settings = []setting{
 	{name: "num-partitions", arg: "N", def: "1", usage: "partitions of a topic created without a count",
 		kafka: []string{"KAFKA_NUM_PARTITIONS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.NumPartitions) }},
+	{name: "default-replicas", arg: "N", usage: "replicas of a topic created without a number (default: 3, or as many as etcd-peers names; else 1)",
+		kafka: []string{"KAFKA_DEFAULT_REPLICATION_FACTOR"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.DefaultReplicas) }},
 	{name: "group-rebalance-delay", arg: "MS", def: "500", usage: "how long an empty consumer group waits for more members, in milliseconds",
 		kafka: []string{"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.GroupDelayMs) }},
@@ -126,7 +129,7 @@ func setEtcdPeers(c *serveConfig, v string) error {
 			return fmt.Errorf("node id %q: %w", id, err)
 		}
 		u, err := url.Parse(raw)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Port() == "" || u.Hostname() == "" {
+		if err != nil || u.Scheme != "http" || u.Port() == "" || u.Hostname() == "" {
 			return fmt.Errorf("want http://HOST:PORT for node %s, got %q", id, raw)
 		}
 		if slices.ContainsFunc(c.EtcdPeers, func(p etcdPeer) bool { return p.ID == peer.ID }) {

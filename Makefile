@@ -65,5 +65,12 @@ bench: build ## throughput, latency and CPU, against a floor measured in the sam
 test-clients: build ## foreign clients: installs or skips each, with a reason
 	@if [ -f test/clients/run.sh ]; then bash test/clients/run.sh; else echo "skip: there is no test/clients/run.sh yet"; fi
 
+image: build ## lockstep:dev, FROM scratch, from the binary built here
+	@if docker info >/dev/null 2>&1; then deploy/image.sh bin/lockstep lockstep:dev; \
+	else echo "skip: no Docker engine runs here; deploy/image.sh needs one"; fi
+
+compose-test: build ## docker-compose.yml with a partition and a kill; installs and starts an engine where it can
+	bash test/compose/run.sh
+
 clean: ## remove what the targets made; never ./lockstep-data
 	rm -rf bin .cache

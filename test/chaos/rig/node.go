@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -64,15 +65,21 @@ func (n *Node) args() []string {
 // Output is the file with everything that the broker's processes said.
 func (n *Node) Output() string { return filepath.Join(n.dir, "output") }
 
-const tailBytes = 3000
+const tailLines = 20
 
-// Tail is the end of the output.
+// Tail is the end of the output, less the lines about refusals.
 func (n *Node) Tail() string {
 	b, err := os.ReadFile(n.Output())
 	if err != nil {
 		return err.Error()
 	}
-	return string(bytes.TrimSpace(b[max(0, len(b)-tailBytes):]))
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if !strings.Contains(line, "msg=refused") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "")
 }
 
 // PID of the process that runs or ran last.

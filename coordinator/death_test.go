@@ -84,9 +84,9 @@ func startTwoAndChild(t *testing.T) (*three, *exec.Cmd) {
 	return c, child
 }
 
-// moved reports whether broker 3 leads nothing and the two others have all of it.
+// moved reports whether broker 3 leads nothing, is in no ISR, and the two others lead all.
 func moved(im *Image) bool {
-	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && len(p.ISR) == 2 })
+	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && p.member(3) == 0 })
 }
 
 // The broker dies that is controller and has etcd's leader. Its peers know by

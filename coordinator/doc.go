@@ -12,7 +12,9 @@
 //   - [Image] is an immutable snapshot of the metadata at one revision.
 //   - [Cluster] keeps the newest Image, folded from the store's watch, and
 //     changes the store by compare-and-swap.
-//   - Placement of replicas is a pure function, in plan.go.
+//   - [Place], [Elect] and [Reassign] are pure functions: who gets a new
+//     partition, who leads it, and when it has moved. The controller, which is
+//     one of the brokers, carries out the latter two.
 //
 // Invariants:
 //
@@ -21,6 +23,9 @@
 //     was decided from. Two brokers that change the same thing never both win.
 //   - A mutating call returns after this node's own Image shows the change.
 //   - A topic id and a producer id are never given twice.
+//
+// Safety rests on the compares alone. Leases, the controller's key and what a
+// broker believes of others decide only how soon something happens.
 //
 // Readers call [Cluster.Image] from any goroutine; it takes no lock. Only
 // [Cluster.Run] starts goroutines.

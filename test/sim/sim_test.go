@@ -2,6 +2,7 @@ package sim
 
 import (
 	"flag"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ var (
 	seedsForBugs = flag.Int("seeds-for-bugs", 2000, "in how many seeds each planted bug is to be found")
 	workers      = flag.Int("workers", 2, "how many seeds to run at a time")
 	first        = flag.Uint64("first", 1, "the first of them")
+	patience     = flag.Duration("patience", time.Minute, "how long one seed may take; a sound one takes 20 ms")
 )
 
 // TestASoundClusterKeepsAllPromises runs seeds and lets the ledger judge each,
@@ -39,6 +41,7 @@ func TestASoundClusterKeepsAllPromises(t *testing.T) {
 const enough = 500
 
 // runAll runs seeds on all workers; each run is one goroutine's from start to end.
+// A seed that hangs ends the test, with its number and where each goroutine is.
 func runAll(t *testing.T, n int) Marks {
 	var wg sync.WaitGroup
 	var next atomic.Int64
@@ -47,7 +50,10 @@ func runAll(t *testing.T, n int) Marks {
 		all[i] = Marks{}
 		wg.Go(func() {
 			for k := next.Add(1); k <= int64(n); k = next.Add(1) {
-				r := Run(*first+uint64(k)-1, Bugs{})
+				seed := *first + uint64(k) - 1
+				hung := time.AfterFunc(*patience, func() { panic(fmt.Sprintf("seed %d has no end", seed)) })
+				r := Run(seed, Bugs{})
+				hung.Stop()
 				all[i].Add(r.Marks)
 				if r.Failure != nil {
 					t.Error(r.Failure)

@@ -15,7 +15,7 @@ FIRST     ?= 1
 ROUNDS    ?= 20
 SEED      ?= 0
 
-.PHONY: build run test lint vet skips fuzz sim chaos failover bench test-clients image compose-test clean help
+.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster test-clients image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ failover: build ## the gap in a stock client's writes, over 20 rounds of each wa
 
 bench: build ## throughput, latency and CPU, against a floor measured in the same run
 	@if [ -d test/bench ]; then $(GO) run ./test/bench; else echo "skip: there is no test/bench yet"; fi
+
+bench-cluster: build ## what three brokers cost beside one: CPU, latency, many partitions, catching up
+	$(GO) run ./test/bench/cluster
 
 test-clients: build ## foreign clients: installs or skips each, with a reason
 	@if [ -f test/clients/run.sh ]; then bash test/clients/run.sh; else echo "skip: there is no test/clients/run.sh yet"; fi

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockstep-log/lockstep/test/bench/cpu"
 	"github.com/lockstep-log/lockstep/test/bench/load"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -208,12 +209,12 @@ type clocks struct{ server, self, machine time.Duration }
 func readClocks(pid int) (clocks, error) {
 	var c clocks
 	var err error
-	if c.server, err = processCPU(pid); err != nil {
+	if c.server, err = cpu.Process(pid); err != nil {
 		return c, err
 	}
-	if c.self, err = processCPU(os.Getpid()); err != nil {
+	if c.self, err = cpu.Process(os.Getpid()); err != nil {
 		return c, err
 	}
-	c.machine, err = machineCPU()
+	c.machine, err = cpu.Machine()
 	return c, err
 }

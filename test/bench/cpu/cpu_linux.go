@@ -1,4 +1,4 @@
-package main
+package cpu
 
 import (
 	"bytes"
@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processCPU is the CPU time that a process has used, in all its threads. It is
+// Process is the CPU time that a process has used, in all its threads. It is
 // the process's CPU clock, of which utime and stime in /proc/PID/stat are the
 // same time rounded to 10 ms each. The clock's number is made as
 // clock_getcpuclockid(3) makes it.
-func processCPU(pid int) (time.Duration, error) {
+func Process(pid int) (time.Duration, error) {
 	const schedClock = 2
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|schedClock), &t); err != nil {
@@ -26,8 +26,8 @@ func processCPU(pid int) (time.Duration, error) {
 // userHZ is the unit of /proc/stat, fixed for user space on every platform of Go's.
 const userHZ = 100
 
-// machineCPU is the time that all cores were busy, stolen time included.
-func machineCPU() (time.Duration, error) {
+// Machine is the time that all cores were busy, stolen time included.
+func Machine() (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err

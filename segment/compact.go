@@ -83,8 +83,8 @@ type CompactOptions struct {
 	Producers map[protocol.ProducerID]struct{}
 	// Limits bound a batch that is opened.
 	Limits record.Limits
-	// Pace is told of bytes that were read or written, and may wait; its error
-	// ends the pass. nil: never waits.
+	// Pace is told of bytes that were read or written, at most 256 KiB at a time,
+	// and may wait; its error ends the pass. nil: never waits.
 	Pace func(ctx context.Context, bytes int) error
 }
 

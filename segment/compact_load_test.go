@@ -44,22 +44,59 @@ func TestCompactionUnderLoad(t *testing.T) {
 	var wait sync.WaitGroup
 	wait.Add(1)
 	go func() { defer wait.Done(); w.run() }()
-	alone := w.ratesFor(20 * time.Second)
 	var peak int64
 	began = time.Now()
-	done := w.start.Load()
-	stats := w.compact(fromEnv(t, "LOCKSTEP_COMPACT_RATE"), &peak)
+	turns := &turns{w: w}
+	wait.Add(1)
+	go func() { defer wait.Done(); turns.take() }()
+	stats := w.compact(fromEnv(t, "LOCKSTEP_COMPACT_RATE"), turns, &peak)
 	took := time.Since(began)
-	under := float64(w.start.Load()-done) / took.Seconds()
-	again := w.ratesFor(10 * time.Second)
 	close(w.stop)
 	wait.Wait()
 
 	t.Logf("%d keys in a map of %d MiB, %d of %d records stay, %d MB read, %d MB written, in %v", stats.Keys, stats.MapBytes>>20,
 		stats.RecordsOut, stats.RecordsIn, stats.BytesRead/1e6, stats.BytesWritten/1e6, took.Round(time.Second))
 	t.Logf("memory beyond the page cache: %d MiB at its peak, %d MiB before", peak>>20, before>>20)
-	t.Logf("synced appends a second: %.0f alone, %.0f beside compaction (%.2f), %.0f after", alone, under, 2*under/(alone+again), again)
+	alone, beside := turns.rates()
+	t.Logf("synced appends a second: %.0f while compaction pauses, %.0f while it runs, which is %.2f", alone, beside, beside/alone)
 	must(t, l.Close())
+}
+
+// turns lets compaction run and pause in turns, so that whatever else happens on
+// the machine happens to both, and counts the writer's batches in each.
+type turns struct {
+	w       *loadWriter
+	runs    atomic.Bool
+	batches [2]int64
+	spent   [2]time.Duration
+}
+
+const turn = 2 * time.Second
+
+func (r *turns) take() {
+	for n := 0; ; n ^= 1 {
+		r.runs.Store(n == 1)
+		time.Sleep(turn / 10) // what the other turn has left in the disk's queue
+		before, began := r.w.start.Load(), time.Now()
+		select {
+		case <-r.w.stop:
+			return
+		case <-time.After(turn):
+		}
+		r.batches[n] += r.w.start.Load() - before
+		r.spent[n] += time.Since(began)
+	}
+}
+
+// pause waits while it is the other's turn.
+func (r *turns) pause() {
+	for !r.runs.Load() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func (r *turns) rates() (alone, beside float64) {
+	return float64(r.batches[0]) / r.spent[0].Seconds(), float64(r.batches[1]) / r.spent[1].Seconds()
 }
 
 const loadRecords = 100
@@ -109,23 +146,18 @@ func (w *loadWriter) do(f func()) {
 	<-done
 }
 
-func (w *loadWriter) ratesFor(d time.Duration) float64 {
-	before, began := w.start.Load(), time.Now()
-	time.Sleep(d)
-	return float64(w.start.Load()-before) / time.Since(began).Seconds()
-}
-
 // compact makes passes until all that was there at the beginning is compacted.
-func (w *loadWriter) compact(bytesPerSecond int64, peak *int64) (sum CompactStats) {
+func (w *loadWriter) compact(bytesPerSecond int64, turns *turns, peak *int64) (sum CompactStats) {
 	below := w.log.End()
-	o := CompactOptions{Below: below, Pace: func(context.Context, int) error { *peak = max(*peak, anonBytes(w.t)); return nil }}
+	limit := rate.NewLimiter(rate.Inf, 1<<20)
 	if bytesPerSecond > 0 {
-		limit := rate.NewLimiter(rate.Limit(bytesPerSecond), 1<<20)
-		o.Pace = func(ctx context.Context, n int) error {
-			*peak = max(*peak, anonBytes(w.t))
-			return limit.WaitN(ctx, n)
-		}
+		limit.SetLimit(rate.Limit(bytesPerSecond))
 	}
+	o := CompactOptions{Below: below, Pace: func(ctx context.Context, n int) error {
+		*peak = max(*peak, anonBytes(w.t))
+		turns.pause()
+		return limit.WaitN(ctx, n)
+	}}
 	for {
 		var c *Compaction
 		w.do(func() {

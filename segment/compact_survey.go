@@ -229,7 +229,7 @@ type paced struct {
 	n int
 }
 
-// paceBytes is how much is done between two calls of Pace.
+// paceBytes is how much is done between two calls of Pace, and told in one.
 const paceBytes = 256 << 10
 
 func (p *paced) add(ctx context.Context, n int) error {
@@ -240,10 +240,16 @@ func (p *paced) add(ctx context.Context, n int) error {
 }
 
 func (p *paced) rest(ctx context.Context) error {
-	n := p.n
-	p.n = 0
-	if err := ctx.Err(); err != nil {
-		return err
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(p.n, paceBytes)
+		if err := p.c.o.Pace(ctx, n); err != nil {
+			return err
+		}
+		if p.n -= n; p.n == 0 {
+			return nil
+		}
 	}
-	return p.c.o.Pace(ctx, n)
 }

@@ -85,16 +85,20 @@ func sameBrokers(a, b *Image) bool {
 func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, preferred bool) bool {
 	voters := newElectorate(im)
 	var moves []*move
+	var of *Topic // whose rules these are; to work them out costs more than to see that all is well
 	var rules ElectionRules
-	var of *Topic
 	for _, cand := range candidates {
-		if of != cand.topic {
-			of, rules = cand.topic, c.o.Rules(cand.topic.Configs)
+		t, p := cand.topic, &cand.topic.Partitions[cand.index]
+		lives := voters.of(protocol.TopicPartition{Topic: t.ID, Index: p.Index})
+		if p.atRest(lives, ElectionRules{Preferred: preferred}) && len(p.Adding) == 0 && len(p.Removing) == 0 {
+			continue
+		}
+		if of != t {
+			of, rules = t, c.o.Rules(t.Configs)
 			rules.Preferred = preferred
 		}
-		p := &of.Partitions[cand.index]
-		if next, changed := decidePartition(*p, voters.of(protocol.TopicPartition{Topic: of.ID, Index: p.Index}), rules); changed {
-			moves = append(moves, &move{topic: of, next: next})
+		if next, changed := decidePartition(*p, lives, rules); changed {
+			moves = append(moves, &move{topic: t, next: next})
 		}
 	}
 	c.carryOut(ctx, moves)

@@ -163,15 +163,22 @@ func (s *EtcdStore) replaceMember(ctx context.Context, name string) error {
 		if m.Name == "" {
 			return nil // it was added, and has not started yet
 		}
-		if _, err := s.client.MemberRemove(ctx, m.ID); err != nil {
+		err := whenHealthy(ctx, func() error { _, err := s.client.MemberRemove(ctx, m.ID); return err })
+		if err != nil {
 			return etcdError(ctx, "remove member", err)
 		}
 	}
-	// etcd takes no member until all others have been connected for five seconds.
+	err = whenHealthy(ctx, func() error { _, err := s.client.MemberAdd(ctx, []string{peerURL}); return err })
+	return etcdError(ctx, "add member", err)
+}
+
+// whenHealthy tries until etcd lets its members be changed, which it does not
+// before those who live have been connected for five seconds.
+func whenHealthy(ctx context.Context, change func() error) error {
 	for {
-		_, err := s.client.MemberAdd(ctx, []string{peerURL})
+		err := change()
 		if !errors.Is(err, rpctypes.ErrUnhealthy) || !sleep(ctx, retryMax) {
-			return etcdError(ctx, "add member", err)
+			return err
 		}
 	}
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -75,6 +76,9 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyDescribeProducers:       v.describeProducers,
 		protocol.KeyDeleteRecords:           v.deleteRecords,
 		protocol.KeyDescribeLogDirs:         v.describeLogDirs,
+		protocol.KeyElectLeaders:            v.electLeaders,
+		protocol.KeyAlterReassignments:      v.alterReassignments,
+		protocol.KeyListReassignments:       v.listReassignments,
 	}
 }
 
@@ -220,4 +224,31 @@ func (v *versions) check(version int16, ok bool) {
 	if !ok {
 		v.t.Errorf("v%d: the answer is not what was expected", version)
 	}
+}
+
+func (v *versions) electLeaders(version int16) int16 {
+	req := kmsg.NewPtrElectLeadersRequest()
+	req.Topics = []kmsg.ElectLeadersRequestTopic{{Topic: v.topic, Partitions: []int32{1, 1}}}
+	resp := ask[*kmsg.ElectLeadersResponse](v.w, version, req)
+	v.check(version, len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 &&
+		resp.Topics[0].Partitions[0].ErrorCode == kerr.ElectionNotNeeded.Code)
+	return resp.ErrorCode
+}
+
+func (v *versions) alterReassignments(version int16) int16 {
+	req := kmsg.NewPtrAlterPartitionAssignmentsRequest()
+	req.Topics = []kmsg.AlterPartitionAssignmentsRequestTopic{{Topic: v.topic, Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{
+		{Partition: 0, Replicas: []int32{1}}, {Partition: 1}, {Partition: 2},
+	}}}
+	resp := ask[*kmsg.AlterPartitionAssignmentsResponse](v.w, version, req)
+	for i, want := range []int16{0, kerr.NoReassignmentInProgress.Code, kerr.UnknownTopicOrPartition.Code} {
+		v.check(version, resp.Topics[0].Partitions[i].ErrorCode == want)
+	}
+	return resp.ErrorCode
+}
+
+func (v *versions) listReassignments(version int16) int16 {
+	resp := ask[*kmsg.ListPartitionReassignmentsResponse](v.w, version, kmsg.NewPtrListPartitionReassignmentsRequest())
+	v.check(version, len(resp.Topics) == 0)
+	return resp.ErrorCode
 }

@@ -258,6 +258,31 @@ var shapes = map[int16]*shape{
 	KeyDeleteGroups: of[kmsg.DeleteGroupsRequest](
 		strs("groups_names"),
 	),
+	KeyElectLeaders: of[kmsg.ElectLeadersRequest](
+		i8("election_type").from(1),
+		array("topic_partitions", of[kmsg.ElectLeadersRequestTopic](
+			str("topic"),
+			i32s("partitions"),
+		)).nullable(),
+		i32("timeout_ms"),
+	),
+	KeyAlterReassignments: of[kmsg.AlterPartitionAssignmentsRequest](
+		i32("timeout_ms"),
+		array("topics", of[kmsg.AlterPartitionAssignmentsRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.AlterPartitionAssignmentsRequestTopicPartition](
+				i32("partition_index"),
+				i32s("replicas").nullable(),
+			)),
+		)),
+	),
+	KeyListReassignments: of[kmsg.ListPartitionReassignmentsRequest](
+		i32("timeout_ms"),
+		array("topics", of[kmsg.ListPartitionReassignmentsRequestTopic](
+			str("name"),
+			i32s("partition_indexes"),
+		)).nullable(),
+	),
 	KeyIncrementalAlterConfigs: of[kmsg.IncrementalAlterConfigsRequest](
 		array("resources", of[kmsg.IncrementalAlterConfigsRequestResource](
 			i8("resource_type"),
@@ -290,17 +315,6 @@ var shapes = map[int16]*shape{
 			i32s("partition_indexes"),
 		)),
 	),
-	KeyDescribeTopicPartitions: of[kmsg.DescribeTopicPartitionsRequest](
-		array("topics", of[kmsg.DescribeTopicPartitionsRequestTopic](
-			str("name"),
-		)),
-		i32("response_partition_limit"),
-		single("cursor", of[kmsg.DescribeTopicPartitionsRequestCursor](
-			str("topic_name"),
-			i32("partition_index"),
-		)),
-	),
-}
 	KeyConsumerGroupHeartbeat: of[kmsg.ConsumerGroupHeartbeatRequest](
 		str("group_id"),
 		str("member_id"),
@@ -320,3 +334,14 @@ var shapes = map[int16]*shape{
 		strs("group_ids"),
 		i8("include_authorized_operations"),
 	),
+	KeyDescribeTopicPartitions: of[kmsg.DescribeTopicPartitionsRequest](
+		array("topics", of[kmsg.DescribeTopicPartitionsRequestTopic](
+			str("name"),
+		)),
+		i32("response_partition_limit"),
+		single("cursor", of[kmsg.DescribeTopicPartitionsRequestCursor](
+			str("topic_name"),
+			i32("partition_index"),
+		)),
+	),
+}

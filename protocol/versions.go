@@ -31,15 +31,18 @@ const (
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyDeleteGroups            int16 = 42
+	KeyElectLeaders            int16 = 43
 	KeyIncrementalAlterConfigs int16 = 44
+	KeyAlterReassignments      int16 = 45
+	KeyListReassignments       int16 = 46
 	KeyOffsetDelete            int16 = 47
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
+	KeyConsumerGroupHeartbeat  int16 = 68
+	KeyConsumerGroupDescribe   int16 = 69
 	KeyDescribeTopicPartitions int16 = 75
 )
 
-	KeyConsumerGroupHeartbeat  int16 = 68
-	KeyConsumerGroupDescribe   int16 = 69
 // API is one row of the versions table.
 type API struct {
 	Key          int16
@@ -93,18 +96,21 @@ var apis = [...]API{
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2, smallBody},
 	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2, smallBody},
 	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2, smallBody},
+	{KeyElectLeaders, "ElectLeaders", 0, 2, 0, 2, smallBody},
 	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 0, 1, smallBody},
+	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0, smallBody},
+	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0, smallBody},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16, smallBody},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0, smallBody},
 	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
+	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
+	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},
 }
 
 // APIs is the table, sorted by key. The slice is the caller's own.
 func APIs() []API { return slices.Clone(apis[:]) }
 
-	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
-	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
 // Lookup finds the row of an API key.
 func Lookup(key int16) (API, bool) {
 	i, ok := slices.BinarySearchFunc(apis[:], key, func(a API, key int16) int { return int(a.Key) - int(key) })

@@ -99,3 +99,36 @@ func TestMembersGoOnWhereTheyWereAtTheNextCoordinator(t *testing.T) {
 		t.Errorf("a commit at the next coordinator gets code %d", code)
 	}
 }
+
+// Goal: while too few replicas are in sync to write, members are told to come
+// again, nothing that was refused is remembered, and all goes on by itself.
+// Method: of two brokers, with min.insync.replicas=2, the one that follows stops and comes back.
+func TestAGroupWaitsWhileTooFewReplicasAreInSync(t *testing.T) {
+	ps := startPeers(t, 2, withoutDelay, func(c *Config) {
+		c.Groups.OffsetsPartitions = 1
+		c.TopicDefaults = map[string]string{"min.insync.replicas": "2"}
+	})
+	ps.create("v", 1, 1, 2)
+	var at protocol.BrokerID
+	ps.await("a coordinator", func() bool { at = ps.coordinatorOf(1, "g"); return at > 0 })
+	c := consumer{w: dial(t, ps.all[at].Addr("")), group: "g"}
+	ps.await("a commit", func() bool { return c.commit(9, "v", 0, 7) == 0 })
+	ps.halt(3 - at)
+	offsets := ps.partition(at, offsetsTopic, 0)
+	ps.await("the follower to be out of sync", func() bool { return len(offsets.State().ISR) == 1 })
+	if code := c.commit(9, "v", 0, 8); code != kerr.CoordinatorNotAvailable.Code {
+		t.Errorf("the first commit gets code %d", code)
+	}
+	if code := c.commit(9, "v", 0, 9); code != kerr.CoordinatorLoadInProgress.Code {
+		t.Errorf("the commit behind it gets code %d", code)
+	}
+	ps.restart(3 - at)
+	ps.await("the offset", func() bool {
+		offset, code := c.committed("v", 0)
+		if code == 0 && offset != 7 {
+			t.Fatalf("the offset is %d", offset)
+		}
+		return code == 0
+	})
+	ps.await("the next commit", func() bool { return c.commit(9, "v", 0, 10) == 0 })
+}

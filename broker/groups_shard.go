@@ -80,9 +80,10 @@ var errDeposed = errors.New("this broker leads the partition no more, or in anot
 
 // load folds the log as far as the leadership began with, once that is
 // committed: what an earlier leader acknowledged is then all there, and nothing
-// that may be taken back.
+// that may be taken back. It waits until writes are possible too: a state that
+// they would leave behind at once is not worth the reading.
 func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
-	if err := sh.await(ctx, sh.leads); err != nil {
+	if err := sh.await(ctx, func() bool { return sh.leads() && sh.enough() }); err != nil {
 		return nil, err
 	}
 	end := sh.host.End()
@@ -111,6 +112,15 @@ func (sh *shard) load(ctx context.Context) (*group.Coordinator, error) {
 func (sh *shard) leads() bool {
 	st := sh.host.State()
 	return st.Role == replica.RoleLeader && st.Epoch == sh.epoch
+}
+
+// enough reports whether as many replicas are in sync as a write asks for.
+func (sh *shard) enough() bool {
+	st, least := sh.host.State(), 1
+	if t := sh.g.srv.hosted.topic(offsetsTopic); t != nil {
+		least = min(int(t.settings.MinInsyncReplicas), len(st.Replicas))
+	}
+	return len(st.ISR) >= least
 }
 
 // await returns when good, or when the leadership is over.

@@ -123,9 +123,10 @@ type leading struct {
 type follower struct {
 	Member                     // the life that fetched last; incarnation 0 before it has
 	synced     protocol.Offset // it has all below; None before its first fetch
-	caughtUpMs int64           // it then had all that the leader had
-	fetchedMs  int64           // its last fetch, and
-	fetchedEnd protocol.Offset // where the leader's log ended then
+	caughtUpMs int64           // it has all that the leader had then
+	fetchedMs  int64           // its last fetch
+	markMs     int64           // some time later than caughtUpMs, and
+	markEnd    protocol.Offset // where the leader's log ended then
 	round      int64           // of the newest answer that it has seen
 }
 
@@ -156,7 +157,7 @@ func (c *Core) lead(nowMs int64) {
 	for _, id := range c.standing.Replicas {
 		if id != c.o.Self.ID {
 			c.leading.followers = append(c.leading.followers,
-				follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs})
+				follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.leading.start})
 		}
 	}
 	c.commit()
@@ -171,14 +172,16 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo.round = max(fo.round, f.Round)
 	fo.synced = max(fo.synced, f.Offset)
 	end := c.o.Log.End()
-	switch {
-	case fo.synced >= end:
+	if fo.synced >= end {
 		fo.caughtUpMs = nowMs
-	case fo.synced >= fo.fetchedEnd:
-		// It has now what there was when it last asked.
-		fo.caughtUpMs = max(fo.caughtUpMs, fo.fetchedMs)
 	}
-	fo.fetchedMs, fo.fetchedEnd = nowMs, end
+	if fo.synced >= fo.markEnd {
+		// However many fetches it took: it is behind by what came since, not by
+		// what each of its fetches leaves.
+		fo.caughtUpMs = max(fo.caughtUpMs, fo.markMs)
+		fo.markMs, fo.markEnd = nowMs, end
+	}
+	fo.fetchedMs = nowMs
 	c.commit()
 	c.confirm()
 	if !c.standing.inSync(fo.ID) {

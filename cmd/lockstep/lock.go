@@ -10,7 +10,7 @@ import (
 )
 
 func newLock(s *streams) *cobra.Command {
-	return group("lock", "Ask about locks", newLockShow(s), newLockCheck(s))
+	return group("lock", "Ask about locks", newLockShow(s), newLockCheck(s), newLockHot(s), newLockHistory(s))
 }
 
 // lockCommand is what the commands on locks share.

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// lockUse is a record that names a lock.
+type lockUse struct {
+	Offset int64     `json:"offset" yaml:"offset"`
+	Time   time.Time `json:"time" yaml:"time"`
+	Kind   string    `json:"kind" yaml:"kind"` // the header
+	Basis  string    `json:"basis" yaml:"basis"`
+	By     string    `json:"by" yaml:"by"`
+	Key    string    `json:"key" yaml:"key"`
+}
+
+// historyCommand reads the log for one lock.
+type historyCommand struct {
+	s         *streams
+	cluster   cluster
+	format    format
+	partition int32
+	reads     bool
+	position  string
+}
+
+func newLockHistory(s *streams) *cobra.Command {
+	h := &historyCommand{s: s}
+	cmd := &cobra.Command{
+		Use:   "history TOPIC LOCK",
+		Short: "Show who wrote a lock, and where",
+		Long: "Show who wrote a lock, and where, from what the log still holds. LOCK is written as in the\n" +
+			"header: %XX stands for a space, a control byte or @.",
+		Example: "  lockstep lock history accounts acct:7 -p 0\n" +
+			"  lockstep lock history accounts acct:7 -o -1h --reads",
+		Args: arguments(2, 2, "a topic and a lock"),
+		RunE: h.run,
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.Int32VarP(&h.partition, "partition", "p", -1, "partition `N`; may be left out where there is only one")
+	f.StringVarP(&h.position, "offset", "o", "start", "`WHERE` to begin, as of consume")
+	f.BoolVar(&h.reads, "reads", false, "show also who only read it")
+	h.cluster.flags(cmd, s)
+	h.format.flag(cmd)
+	return cmd
+}
+
+func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
+	pos, err := parsePosition(h.position, time.Now())
+	if err != nil {
+		return usagef(cmd, "--offset: %w", err)
+	}
+	name, err := lockName(args[1])
+	if err != nil {
+		return usagef(cmd, "%w", err)
+	}
+	ctx := cmd.Context()
+	adm, err := h.cluster.admin(ctx)
+	if err != nil {
+		return err
+	}
+	defer adm.Close()
+	spans, err := pos.spans(ctx, adm, args[0])
+	if err != nil {
+		return err
+	}
+	cl, err := h.cluster.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	at, err := locate(ctx, cl, args[0], h.partition)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(h.s.out)
+	r := historyReader{name: name, reads: h.reads, tell: func(u lockUse) error { return h.print(out, u) }}
+	if h.format == formatText {
+		fmt.Fprintf(out, "%-10s  %-24s  %-11s  %-10s  %-20s  %s\n", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
+	}
+	return errors.Join(r.read(ctx, cl, at, spans[at.partition]), out.Flush())
+}
+
+// lockName is a lock's name as the application knows it, from how a header has
+// it: %41 is A.
+func lockName(text string) ([]byte, error) {
+	var q protocol.LockRequest
+	if err := q.Header([]byte(protocol.HeaderLockAppend), []byte(text)); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(q.Items) != 1 || q.Items[0].Own:
+		return nil, fmt.Errorf("%q is not one lock's name", text)
+	case q.Items[0].All:
+		return nil, errors.New("every record writes *; see lockstep consume")
+	}
+	return bytes.Clone(q.Items[0].Name), nil
+}
+
+// print writes a line at once: a history may be longer than memory.
+func (h *historyCommand) print(out io.Writer, u lockUse) error {
+	if h.format != formatText {
+		return h.format.encode(out, u)
+	}
+	_, err := fmt.Fprintf(out, "%-10d  %-24s  %-11s  %-10s  %-20s  %s\n", u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, u.Basis, u.By, u.Key)
+	return err
+}
+
+// historyReader finds the records that name a lock.
+type historyReader struct {
+	name  []byte
+	reads bool
+	tell  func(lockUse) error
+	q     protocol.LockRequest
+}
+
+// read goes through a span of the log, batch by batch.
+func (h *historyReader) read(ctx context.Context, cl *kgo.Client, at place, span offsetSpan) error {
+	for next := span.next; next < span.end; {
+		at, err := locate(ctx, cl, at.topic, at.partition)
+		if err != nil {
+			return err
+		}
+		raw, err := fetchBatches(ctx, cl, at, protocol.Offset(next))
+		if err != nil {
+			return err
+		}
+		before := next
+		for len(raw) > 0 {
+			batch, n, err := record.View(raw)
+			if record.KindOf(err) == record.Truncated {
+				break
+			}
+			if err == nil {
+				err = h.batch(batch, next)
+			}
+			if err != nil {
+				return fmt.Errorf("batch behind offset %d: %w", next-1, err)
+			}
+			next = max(next, int64(batch.NextOffset()))
+			raw = raw[n:]
+		}
+		if next == before {
+			return fmt.Errorf("no batch at offset %d", next)
+		}
+	}
+	return nil
+}
+
+func (h *historyReader) batch(b record.Batch, from int64) error {
+	if b.Control() || b.Count() == 0 {
+		return nil
+	}
+	recs, err := b.Open(record.Limits{})
+	if err != nil {
+		return err
+	}
+	defer recs.Release()
+	for w := recs.Walk(); w.Next(); {
+		offset := int64(b.BaseOffset()) + int64(w.OffsetDelta)
+		if offset < from {
+			continue
+		}
+		use := lockUse{Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta), By: "-", Key: string(w.Key)}
+		if err := h.record(&w, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record tells of one record if it names the lock.
+func (h *historyReader) record(w *record.Walker, use lockUse) error {
+	h.q.Reset()
+	for headers := w.Headers(); ; {
+		key, value, ok := headers.Next()
+		if !ok {
+			break
+		}
+		if h.q.Header(key, value) != nil {
+			return nil // written while the topic did not judge
+		}
+	}
+	if h.q.Empty() || h.q.Finish() != nil {
+		return nil
+	}
+	if h.q.ID != nil {
+		use.By = string(h.q.ID)
+	}
+	for i := range h.q.Items {
+		item := &h.q.Items[i]
+		if item.All || !bytes.Equal(item.Name, h.name) || !h.reads && item.Kind == protocol.LockRead {
+			continue
+		}
+		use.Kind, use.Basis = item.Kind.String(), "-"
+		if item.Kind.Judged() {
+			use.Basis = item.Basis.String()
+		}
+		if err := h.tell(use); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockstep-log/lockstep/client"
+)
+
+// hotLock is a lock and the refusals over it that the broker remembers.
+type hotLock struct {
+	Topic     string    `json:"topic" yaml:"topic"`
+	Partition int32     `json:"partition" yaml:"partition"`
+	Lock      string    `json:"lock" yaml:"lock"`
+	Refused   int       `json:"refused" yaml:"refused"`
+	PerSecond float64   `json:"perSecond" yaml:"perSecond"` // since the first of them
+	Last      int64     `json:"last" yaml:"last"`           // offset that the latest of them cites; -1: none
+	By        string    `json:"by" yaml:"by"`
+	Latest    time.Time `json:"latest" yaml:"latest"`
+	first     time.Time
+}
+
+// hotCommand adds up the rings of refusals.
+type hotCommand struct {
+	s      *streams
+	http   httpAPI
+	format format
+	top    int
+}
+
+func newLockHot(s *streams) *cobra.Command {
+	h := &hotCommand{s: s}
+	cmd := &cobra.Command{
+		Use:   "hot [TOPIC]",
+		Short: "Show which locks refuse the most",
+		Long: "Show which locks refuse the most, of the latest refusals that the broker remembers: 1,000 of\n" +
+			"each partition that it leads. BY is who last won, if its append had a name.",
+		Example: "  lockstep lock hot accounts",
+		Args:    arguments(0, 1, "at most one topic"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			hot, err := h.locks(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			return h.format.render(s.out, hot, func(w io.Writer) { hotTable(w, hot) })
+		},
+	}
+	cmd.Flags().IntVarP(&h.top, "num", "n", 20, "`COUNT` of locks to show")
+	h.http.flags(cmd, s)
+	h.format.flag(cmd)
+	return cmd
+}
+
+func hotTable(w io.Writer, hot []hotLock) {
+	row(w, "PLACE", "LOCK", "REFUSED", "A SECOND", "LAST", "BY", "LATEST")
+	for _, l := range hot {
+		last := "?"
+		if l.Last >= 0 {
+			last = strconv.FormatInt(l.Last, 10)
+		}
+		row(w, l.Topic+"/"+strconv.Itoa(int(l.Partition)), l.Lock, l.Refused, fmt.Sprintf("%.1f", l.PerSecond), last, orNobody(l.By), l.Latest.UTC().Format(time.RFC3339))
+	}
+}
+
+func orNobody(by string) string {
+	if by == "" {
+		return "-"
+	}
+	return by
+}
+
+// locks are the hottest ones, the hottest first.
+func (h *hotCommand) locks(ctx context.Context, topic []string) ([]hotLock, error) {
+	query := url.Values{}
+	if len(topic) > 0 {
+		query.Set("topic", topic[0])
+	}
+	var ring []refusal
+	if err := h.http.getInto(ctx, &ring, query, "v1", "conflicts"); err != nil {
+		return nil, err
+	}
+	hot := addUp(ring)
+	return hot[:min(len(hot), max(h.top, 0))], nil
+}
+
+// addUp counts the conflicts among refusals by lock.
+func addUp(ring []refusal) []hotLock {
+	type key struct{ place, lock string }
+	byLock := map[key]*hotLock{}
+	for _, r := range ring {
+		e, ok := client.Parse(r.Message)
+		if !ok || e.Lock == "" {
+			continue // it was malformed, or a repeat: no lock is to blame
+		}
+		l := byLock[key{r.place(), e.Lock}]
+		if l == nil {
+			l = &hotLock{Topic: r.Topic, Partition: r.Partition, Lock: e.Lock, first: r.Time}
+			byLock[key{r.place(), e.Lock}] = l
+		}
+		l.Refused++
+		l.Last, l.By, l.Latest = e.Last, e.By, r.Time
+	}
+	hot := []hotLock{}
+	for _, l := range byLock {
+		if over := l.Latest.Sub(l.first).Seconds(); over > 0 {
+			l.PerSecond = float64(l.Refused-1) / over
+		}
+		hot = append(hot, *l)
+	}
+	slices.SortFunc(hot, func(a, b hotLock) int {
+		return cmp.Or(b.Refused-a.Refused, b.Latest.Compare(a.Latest), cmp.Compare(a.Lock, b.Lock), cmp.Compare(a.Partition, b.Partition))
+	})
+	return hot
+}

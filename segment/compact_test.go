@@ -268,6 +268,26 @@ func TestFollowerCopiesACompactedLog(t *testing.T) {
 	must(t, leader.Close())
 }
 
+// The goal: a replica that wrote on its own where another's log has a gap is
+// told to cut all of that off: any offset of the gap may be the next epoch's.
+func TestEpochThatBeginsBehindAGapBeginsWithTheGap(t *testing.T) {
+	l, fs := memLog(t)
+	keyed(t, l, 0, 1, "a=1", "b=1", "c=1")
+	must(t, l.Append(1, batch(t, batchSpec{base: 10, epoch: 3, times: []int64{1}})))
+	must(t, l.Sync())
+	for range 2 {
+		if epoch, end := l.EpochEnd(2); epoch != 0 || end != 3 {
+			t.Fatalf("epoch %d ends at %d, want 0 at 3", epoch, end)
+		}
+		if l.EpochAt(10) != 3 || l.EpochAt(2) != 0 || l.End() != 11 || l.Segments() != 1 {
+			t.Fatalf("epochs are %v, the end is %d", l.snap.Load().epochs, l.End())
+		}
+		must(t, l.w.closeFiles())
+		l = open(t, fs.CrashClone(vfs.CrashCloneCfg{}), Config{RetentionMs: -1})
+	}
+	must(t, l.Close())
+}
+
 // The goal: a pass whose segments are cut off or trimmed meanwhile does nothing,
 // and leaves no file.
 func TestCompactionStandsBackWhereTheLogChanged(t *testing.T) {

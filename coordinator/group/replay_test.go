@@ -132,6 +132,21 @@ func TestGroupsFallOnThePartitionsThatKafkaWouldGiveThem(t *testing.T) {
 	}
 }
 
+// rewritten is all that the log has of a modern group.
+func rewritten(c *Coordinator, g *group) []Record {
+	for _, m := range g.modern.sorted() {
+		c.appendMember(g, m)
+		c.appendTarget(g, m)
+		c.appendCurrent(g, m)
+	}
+	c.appendTopics(g)
+	c.appendTargetEpoch(g)
+	if g.written {
+		c.appendEpoch(g)
+	}
+	return c.take().Records
+}
+
 func FuzzReplay(f *testing.F) {
 	f.Add(offsetKey("g", TopicPartition{"t", 3}), offsetValue(Offset{Offset: 1, Metadata: "m", ExpireMs: -1}))
 	f.Add(offsetKey("g", TopicPartition{"t", 3}), offsetValue(Offset{Offset: 1, ExpireMs: 7}))
@@ -140,6 +155,7 @@ func FuzzReplay(f *testing.F) {
 	g.members = []*member{{id: "m", protocols: []Protocol{{"range", subscription("t")}}, assignment: []byte{1}}}
 	f.Add(groupKey("g"), g.value())
 	f.Add(groupKey("g"), []byte{0, 4, 1, 0, 0, 0, 1, 0, 0})
+	f.Add(key(keyMember, "g", "m"), []byte{0, 0, 0, 0, 2, 'c', 2, 'h', 2, 2, 't', 0, 0, 0, 0, 1, 0, 0})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
 		c := New(Config{}, nil)
 		if err := c.Replay(key, value); err != nil {
@@ -151,7 +167,10 @@ func FuzzReplay(f *testing.F) {
 		c.Start(0)
 		var log []Record
 		for _, g := range c.groups { // what was read is written so that it is read the same
-			if g.written {
+			switch {
+			case g.modern != nil:
+				log = append(log, rewritten(c, g)...)
+			case g.written:
 				log = append(log, Record{groupKey(g.id), g.value()})
 			}
 			for tp, o := range g.offsets {

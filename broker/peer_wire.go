@@ -20,7 +20,7 @@ const (
 	peerInFlight = 2
 
 	peerAnswerBytes    = 8 << 20 // of records in one answer; a first batch may be larger
-	peerPartitionBytes = 1 << 20 // of one partition in it
+	peerPartitionBytes = 4 << 20 // of one partition in it
 	// peerLaggingBytes is of all partitions that the follower is not in sync with: what
 	// catches up must not hold up what has.
 	peerLaggingBytes = 2 << 20

@@ -41,6 +41,10 @@ func TestNothingIsLostWhileBrokersComeAndGo(t *testing.T) {
 			}
 		})
 	}
+	for i := range int32(partitions) {
+		// A broker comes back under another address: a client that knows none yet would be lost.
+		ps.await("the writers to write", func() bool { return ps.partition(1, "a", i).End() > 0 })
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 10 {
 		id := protocol.BrokerID(1 + rng.IntN(3))

@@ -154,13 +154,26 @@ func (l *leading) follower(id protocol.BrokerID) *follower {
 func (c *Core) lead(nowMs int64) {
 	c.leading.start = c.o.Log.End()
 	c.leading.end = c.leading.start
-	for _, id := range c.standing.Replicas {
-		if id != c.o.Self.ID {
-			c.leading.followers = append(c.leading.followers,
-				follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.leading.start})
-		}
-	}
+	c.gather(nowMs)
 	c.commit()
+}
+
+// gather makes the followers those of the standing's replicas. A reassignment
+// changes them within an epoch; what those who stay have acknowledged holds.
+func (c *Core) gather(nowMs int64) {
+	l := &c.leading
+	before := l.followers
+	l.followers = nil
+	for _, id := range c.standing.Replicas {
+		if id == c.o.Self.ID {
+			continue
+		}
+		f := follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.o.Log.End()}
+		if at := slices.IndexFunc(before, func(f follower) bool { return f.ID == id }); at >= 0 {
+			f = before[at]
+		}
+		l.followers = append(l.followers, f)
+	}
 }
 
 // acknowledge notes what a follower has on its disk.

@@ -151,7 +151,7 @@ func (c *Core) Stand(s Standing, nowMs int64) {
 		return
 	}
 	c.role = c.roleIn(&s)
-	c.leading, c.following = leading{followers: c.leading.followers[:0]}, following{}
+	c.leading, c.following = leading{}, following{}
 	c.emit(Effect{Kind: EffectRole})
 	if c.role == RoleLeader {
 		c.lead(nowMs)
@@ -168,10 +168,14 @@ func (c *Core) roleIn(s *Standing) Role {
 	return RoleFollower
 }
 
-// restand is a change within a leader epoch: of the ISR.
+// restand is a change within a leader epoch: of the ISR, or of the replicas.
 func (c *Core) restand(nowMs int64) {
-	if c.role == RoleLeader {
+	switch c.role {
+	case RoleLeader:
+		c.gather(nowMs)
 		c.settleISR(nowMs)
+	case RoleFollower:
+		c.fetch(nowMs) // it may be a replica only now
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 //
 //	replicas n=3 min=2               three cores with empty logs, in their first life
 //	log at=1 start=0 epochs=(1,1,2)  what a log holds, synced, before anything else
-//	stand at=(1,2) leader=1 epoch=1 pe=3 isr=(1,2) [isr=(2/5)]
+//	stand at=(1,2) leader=1 epoch=1 pe=3 isr=(1,2) [isr=(2/5)] [replicas=(1,2)]
 //	append at=1 n=2, sync at=1       the leader writes, and syncs
 //	fetch from=2 [max=n] [nosync] [lost]   2's fetch goes to its leader, and the answer back
 //	delay from=2, late               2's fetch is held back, and comes when it no longer should
@@ -257,8 +257,13 @@ func (s *story) standing(t *testing.T, d *datadriven.TestData) Standing {
 		LeaderEpoch:    protocol.LeaderEpoch(arg(t, d, "epoch")),
 		PartitionEpoch: int32(arg(t, d, "pe")),
 	}
+	for _, v := range list(d, "replicas") {
+		st.Replicas = append(st.Replicas, protocol.BrokerID(number(t, v)))
+	}
 	for _, n := range s.nodes {
-		st.Replicas = append(st.Replicas, n.life.ID)
+		if !d.HasArg("replicas") {
+			st.Replicas = append(st.Replicas, n.life.ID)
+		}
 	}
 	for _, v := range list(d, "isr") {
 		m := Member{Incarnation: 1}

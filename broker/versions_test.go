@@ -79,6 +79,7 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyElectLeaders:            v.electLeaders,
 		protocol.KeyAlterReassignments:      v.alterReassignments,
 		protocol.KeyListReassignments:       v.listReassignments,
+		protocol.KeyListConfigResources:     v.listConfigResources,
 	}
 }
 

@@ -334,6 +334,9 @@ var shapes = map[int16]*shape{
 		strs("group_ids"),
 		i8("include_authorized_operations"),
 	),
+	KeyListConfigResources: of[kmsg.ListConfigResourcesRequest](
+		plain[int8]("resource_types", i8("element")).from(1),
+	),
 	KeyDescribeTopicPartitions: of[kmsg.DescribeTopicPartitionsRequest](
 		array("topics", of[kmsg.DescribeTopicPartitionsRequestTopic](
 			str("name"),

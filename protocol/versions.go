@@ -40,6 +40,7 @@ const (
 	KeyDescribeProducers       int16 = 61
 	KeyConsumerGroupHeartbeat  int16 = 68
 	KeyConsumerGroupDescribe   int16 = 69
+	KeyListConfigResources     int16 = 74
 	KeyDescribeTopicPartitions int16 = 75
 )
 
@@ -68,7 +69,8 @@ const (
 
 // apis is the versions block of one Kafka release, 4.0, as a whole: clients
 // draw conclusions from the mix, and odd mixes have broken several. Produce
-// stays at 11 until transaction.version=2 (KIP-890) is real. It is listed from
+// stays at 11 until transaction.version=2 (KIP-890) is real. ListConfigResources
+// is 4.1's: tools list what has settings with it, and no client draws conclusions. It is listed from
 // 0 because librdkafka otherwise writes compressed batches in a format of long
 // ago (KAFKA-18659). Sorted by key.
 var apis = [...]API{
@@ -105,6 +107,7 @@ var apis = [...]API{
 	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
 	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
+	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0, smallBody},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},
 }
 

@@ -72,6 +72,7 @@ func (g *groups) post(f func()) bool {
 // run is the loop.
 func (g *groups) run(ctx context.Context) error {
 	g.ctx = ctx
+	g.loads.Go(func() { g.grow(ctx) })
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	moved := g.srv.hosted.followed()

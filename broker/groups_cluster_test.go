@@ -2,11 +2,14 @@ package broker
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -131,4 +134,68 @@ func TestAGroupWaitsWhileTooFewReplicasAreInSync(t *testing.T) {
 		return code == 0
 	})
 	ps.await("the next commit", func() bool { return c.commit(9, "v", 0, 10) == 0 })
+}
+
+// Goal: groups begin on the first broker of a cluster, at once, and are as safe
+// as they should be once there are three.
+func TestTheOffsetsTopicGrowsWithItsCluster(t *testing.T) {
+	ps := startPeers(t, 1, quickSessions)
+	ps.create("v", 1, 1)
+	cl := ps.client(kgo.ConsumerGroup("g"), kgo.ConsumeTopics("v"))
+	if _, err := kmsg.NewPtrListGroupsRequest().RequestWith(t.Context(), cl); err != nil {
+		t.Fatal(err)
+	}
+	c := consumer{w: dial(t, ps.all[1].Addr("")), group: "g"}
+	ps.await("a commit", func() bool { return c.commit(9, "v", 0, 7) == 0 })
+	for id := protocol.BrokerID(2); id <= 3; id++ {
+		cfg := ps.all[1].cfg
+		cfg.NodeID, cfg.DataDir = id, t.TempDir()
+		ps.all[id] = ps.begin(cfg)
+		ps.all[id].waitReady(t)()
+	}
+	ps.await("three replicas in sync of each partition", func() bool {
+		it, _ := ps.all[1].cluster.Image().Topic(offsetsTopic)
+		return !slices.ContainsFunc(it.Partitions, func(p coordinator.Partition) bool { return len(p.Replicas) != 3 || len(p.ISR) != 3 })
+	})
+	ps.halt(1)
+	ps.await("the offset at another broker", func() bool {
+		at := ps.coordinatorOf(2, "g")
+		if at < 2 {
+			return false
+		}
+		c.w = dial(t, ps.all[at].Addr(""))
+		offset, code := c.committed("v", 0)
+		return code == 0 && offset == 7
+	})
+}
+
+func TestGrowthSpreadsReplicasAndLeaders(t *testing.T) {
+	topic := &coordinator.Topic{}
+	for i := range int32(6) {
+		topic.Partitions = append(topic.Partitions, coordinator.Partition{Index: i, Replicas: []protocol.BrokerID{1}})
+	}
+	topic.Partitions[5].Adding = []protocol.BrokerID{2}
+	topic.Partitions = append(topic.Partitions, coordinator.Partition{
+		Index: 6, Replicas: []protocol.BrokerID{1, 9}, Adding: []protocol.BrokerID{9}, ISR: []protocol.BrokerID{1},
+	})
+	brokers := []coordinator.Broker{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4, Leaving: true}}
+	led := map[protocol.BrokerID]int{}
+	targets := growth(topic, brokers, 3)
+	gone := protocol.TopicPartition{Index: 6}
+	if back, ok := targets[gone]; !ok || back != nil {
+		t.Errorf("a growth towards a broker that is gone goes on: %v", back)
+	}
+	delete(targets, gone)
+	for id, target := range targets {
+		led[target[0]]++
+		if slices.Sort(target); !slices.Equal(target, []protocol.BrokerID{1, 2, 3}) {
+			t.Errorf("partition %d gets %v", id.Index, target)
+		}
+	}
+	if len(targets) != 5 || led[2] != 2 || led[3] != 2 {
+		t.Errorf("%d partitions grow, and are to be led so: %v", len(targets), led)
+	}
+	if more := growth(&coordinator.Topic{Partitions: topic.Partitions[:4]}, brokers[:1], 3); len(more) != 0 {
+		t.Errorf("with one broker, %v grow", more)
+	}
 }

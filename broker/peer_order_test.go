@@ -52,7 +52,7 @@ func TestThoseInSyncComeFirst(t *testing.T) {
 	}
 	s := queued(ps, 6, func(i int) bool { return i < 4 })
 	indexes, bytes := s.nextAnswer()
-	if len(indexes) < 4 || indexes[0] != 4 || indexes[1] != 5 || indexes[2] != 0 || bytes > 2*peerPartitionBytes+peerLaggingBytes {
+	if len(indexes) < 3 || indexes[0] != 4 || indexes[1] != 5 || indexes[2] != 0 || bytes > 6*601_000+peerLaggingBytes {
 		t.Errorf("first come %v, %d bytes", indexes, bytes)
 	}
 	seen := len(indexes)

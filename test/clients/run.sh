@@ -13,7 +13,7 @@ here=$PWD
 root=$(cd ../.. && pwd)
 export SAMPLES=$here/samples.txt PYTHONPATH=$here BROKER=${BROKER:-}
 export CACHE_ROOT=$root/.cache/clients
-all=(kcat walk franz-go sarama kafka-go librdkafka java kafka-python aiokafka kafkajs platformatic corpus crossread)
+all=(kcat walk franz-go sarama kafka-go librdkafka java kafka-python aiokafka kafkajs platformatic corpus crossread examples)
 setup_seconds=600 # downloads included
 test_seconds=300
 

@@ -45,7 +45,7 @@ function readback(title,   i, n, part, writer, all, good) {
   seen[$3] = 1
 }
 END {
-  split("walk corpus crossread", other, " ")
+  split("walk corpus crossread examples", other, " ")
   for (i in other) apart[other[i]] = 1
   for (i = 1; i <= n; i++) if (!(names[i] in apart)) client[++clients] = names[i]
   features = split("codec-none codec-gzip codec-snappy codec-lz4 codec-zstd acks-0 acks-1 acks-all idempotent from-beginning from-offset from-timestamp create list delete conflict after-conflict conflict-in-flight malformed lock-acks-1 append-once", feature, " ")
@@ -81,5 +81,6 @@ END {
   }
   lines("walk", "The walk with kcat " version["walk"])
   lines("corpus", "A corpus of text through each codec and back, SHA-256 equal")
+  lines("examples", "The bank of examples/, in all languages at once on one topic")
   readback("What each client wrote, read by franz-go")
 }' "$1"

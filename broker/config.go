@@ -73,6 +73,7 @@ type Config struct {
 	WriteTimeout      time.Duration // for a client to take 1 MiB of its answers; default 60 s
 	ProducerIDMs      int64         // how long a silent idempotent producer is remembered; default one day
 	HousekeepInterval time.Duration // default 5 s
+	CompactInterval   time.Duration // between looks for logs to compact; default 15 s
 
 	Logger *slog.Logger // default slog.Default()
 }
@@ -99,6 +100,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.WriteTimeout, time.Minute)
 	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
 	orDefault(&c.HousekeepInterval, 5*time.Second)
+	orDefault(&c.CompactInterval, compactEvery)
 	c.Groups = c.Groups.withDefaults()
 	if len(c.Listeners) > 0 {
 		orDefault(&c.InterBroker, c.Listeners[0].Name)

@@ -196,9 +196,13 @@ func (h *hosted) partitionSettings(t settings.Topic) replica.Settings {
 	if !t.Delete {
 		retentionMs, retentionBytes = -1, -1
 	}
+	segmentMs := t.SegmentMs
+	if t.Compact {
+		segmentMs = min(segmentMs, t.MaxCompactionLagMs) // what has to be compacted must be closed by then
+	}
 	return replica.Settings{
 		Log: segment.Config{
-			SegmentBytes: t.SegmentBytes, SegmentMs: t.SegmentMs, IndexIntervalBytes: int64(t.IndexIntervalBytes),
+			SegmentBytes: t.SegmentBytes, SegmentMs: segmentMs, IndexIntervalBytes: int64(t.IndexIntervalBytes),
 			RetentionMs: retentionMs, RetentionBytes: retentionBytes, Files: h.srv.files,
 		},
 		MinInsync:       int(t.MinInsyncReplicas),

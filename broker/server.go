@@ -134,6 +134,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return s.followers.run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
 	g.Go(func() error { return s.housekeep(serving) })
+	g.Go(func() error { return s.compact(serving) })
 	g.Go(func() error { return s.tick(serving) })
 	g.Go(func() error {
 		return s.start(serving, began, func() {

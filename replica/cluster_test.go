@@ -409,3 +409,35 @@ func rounds(n int) int {
 	}
 	return n
 }
+
+// TestAnEmptyReplicaBeginsInsideABatch: DeleteRecords has put the leader's start
+// into the middle of a batch; a replica that comes with an empty disk gets the
+// whole batch, and the start after it.
+func TestAnEmptyReplicaBeginsInsideABatch(t *testing.T) {
+	c := newCluster(t, 3)
+	never := make(chan struct{})
+	for range 3 {
+		if r, ok := c.write(func() record.Batch { return with(t, plain(), "a; lock-append=x", "b", "c") }, never); !ok || r.Refusal != nil {
+			t.Fatalf("%+v", r)
+		}
+	}
+	c.settle(t)
+	c.node(3).stop()
+	s := c.now()
+	s.ISR, s.PartitionEpoch = s.ISR[:2], s.PartitionEpoch+1
+	c.stand(s)
+	if start, err := c.node(1).p.DeleteBefore(4); err != nil || start != 4 {
+		t.Fatalf("start %d, %v", start, err)
+	}
+	c.boot(3, vfs.NewCrashableMem())
+	c.settle(t)
+	if start, end := c.node(3).p.Start(), c.node(3).p.End(); start != 3 || end != 9 {
+		t.Errorf("the new replica has %d to %d", start, end)
+	}
+	if err := c.node(3).p.Housekeep(); err != nil {
+		t.Fatal(err)
+	}
+	if start := c.node(3).p.Start(); start != 4 {
+		t.Errorf("after housekeeping it starts at %d", start)
+	}
+}

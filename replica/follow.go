@@ -40,6 +40,12 @@ func (p *Partition) fetchAnswered(a FetchAnswer, bytes []byte) {
 		}
 		a.HasBatches = len(p.inbox) > 0
 	}
+	if a.HasBatches && p.inbox[0].BaseOffset() < p.log.End() {
+		if err := p.startOver(p.inbox[0].BaseOffset()); err != nil {
+			_ = p.fail(err)
+			return
+		}
+	}
 	if a.Err == nil && a.LogStart > p.log.Start() {
 		p.startAt = a.LogStart
 	}
@@ -48,7 +54,9 @@ func (p *Partition) fetchAnswered(a FetchAnswer, bytes []byte) {
 	clear(p.inbox)
 }
 
-// view takes the answer's bytes apart; each batch's checksum is compared.
+// view takes the answer's bytes apart; each batch's checksum is compared. A log
+// that begins anew may begin inside a batch, where DeleteRecords has put its
+// leader's start.
 func (p *Partition) view(bytes []byte) error {
 	next := p.log.End()
 	for len(bytes) > 0 {
@@ -56,7 +64,7 @@ func (p *Partition) view(bytes []byte) error {
 		if err != nil {
 			return err
 		}
-		if b.BaseOffset() < next {
+		if b.BaseOffset() < next && !(len(p.inbox) == 0 && p.log.Start() == next && b.NextOffset() > next) {
 			return fmt.Errorf("offset %d comes where %d was asked for", b.BaseOffset(), next)
 		}
 		next, bytes = b.NextOffset(), bytes[n:]
@@ -124,13 +132,19 @@ func (p *Partition) restart(at protocol.Offset) {
 	p.core.Truncated(coreMs())
 }
 
+// startOver empties the log and the lock table, which both begin anew at an
+// offset; the log has nothing below it.
 func (p *Partition) startOver(at protocol.Offset) error {
 	p.reap(true)
 	p.locks.Close()
 	if err := p.opts.Base.Delete(p.opts.ID); err != nil {
 		return fmt.Errorf("forget the lock table: %w", err)
 	}
-	if err := p.log.SetStart(at); err != nil {
+	begin := p.log.SetStart
+	if at < p.log.End() {
+		begin = p.log.Truncate
+	}
+	if err := begin(at); err != nil {
 		return err
 	}
 	p.unsynced = 0

@@ -53,5 +53,8 @@ func (l *lockCommand) state(ctx context.Context, topic, lock string) (lockState,
 	if isNotFound(err) && strings.Contains(err.Error(), "never written") {
 		return st, nil
 	}
+	if st.By == "" {
+		st.By = "-" // as in the text of a refusal: whoever wrote it gave no name
+	}
 	return st, err
 }

@@ -175,6 +175,8 @@ func (p patient) reason(id protocol.BrokerID) string {
 		return "cannot serve it: " + p.ailment.Error()
 	case !live:
 		return "is down"
+	case b.Leaving:
+		return "is stopping"
 	case slices.Contains(b.Lost, protocol.TopicPartition{Topic: p.topic.ID, Index: p.Index}):
 		return "has lost its log, or cannot open it"
 	case p.resigned(id):

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -221,6 +222,11 @@ func (f *following) stand(next *shelf) {
 			}
 		}
 	}
+	for _, o := range f.opened {
+		if p := o.t.partitions[o.ip.Index]; p.Partition != nil && o.ip.Leader == h.srv.cfg.NodeID {
+			p.awaitStanding(o.ip)
+		}
+	}
 }
 
 func (f *following) standing(p *partition, ip *coordinator.Partition) {
@@ -230,6 +236,26 @@ func (f *following) standing(p *partition, ip *coordinator.Partition) {
 	if p.stood != ip.PartitionEpoch {
 		p.stood = ip.PartitionEpoch
 		p.Stand(standing(ip))
+	}
+}
+
+// standPatience bounds how long the reconciler waits for a new partition's loop.
+const standPatience = time.Second
+
+// awaitStanding returns when the partition's loop has taken in what it was told,
+// so that whoever waited for a new topic finds it led.
+func (p *partition) awaitStanding(ip *coordinator.Partition) {
+	moved := replica.NewWatcher()
+	p.Watch(moved)
+	defer p.Unwatch(moved)
+	patience := time.NewTimer(standPatience)
+	defer patience.Stop()
+	for p.State().Epoch < ip.LeaderEpoch {
+		select {
+		case <-moved.C:
+		case <-patience.C:
+			return
+		}
 	}
 }
 

@@ -98,7 +98,9 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.Pro
 		err = s.admissible(p, t, in.Partition, host)
 	}
 	if err == nil {
-		err = s.check(p, part, in.Records)
+		if err = s.check(p, part, in.Records); err != nil && host.State().Role == replica.RoleFollower {
+			err = replica.ErrNotLeader // who leads judges the batch
+		}
 	}
 	if err != nil {
 		part.fail(err)

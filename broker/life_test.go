@@ -1,0 +1,336 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// A broker that is stopped leads nothing any more when it goes, and its next
+// life goes on from where it was: in the incarnation that it noted.
+func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
+	ps := startPeers(t, 3)
+	ps.create("kept", 6, 1, 2, 3)
+	cl := ps.client()
+	for i := range int32(6) {
+		write(t, cl, "kept", i, 1000)
+	}
+	before := ps.all[1].cluster.Incarnation()
+	ps.halt(1)
+	for i := range int32(6) {
+		if p := ps.at(ps.all[2], "kept", i); p.Leader == 1 || p.Leader == protocol.NoBroker {
+			t.Fatalf("partition %d is led by %d when the broker is gone", i, p.Leader)
+		}
+		write(t, cl, "kept", i, 2000)
+	}
+	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != before {
+		t.Fatalf("it noted incarnation %d (%v), and was %d", noted, err, before)
+	}
+	ps.restart(1)
+	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != 0 {
+		t.Fatalf("the note of the last stop is still there: %d, %v", noted, err)
+	}
+	for i := range int32(6) {
+		ps.awaitInSync("kept", i, 1)
+		ps.awaitEqual("kept", i, 2, 1, 3)
+	}
+	if b, _ := ps.all[2].cluster.Image().Broker(1); b.Before != before {
+		t.Fatalf("it goes on from incarnation %d, and was %d", b.Before, before)
+	}
+}
+
+// The only copy of a partition is gone: nobody serves an empty one in its place,
+// however often the broker is started.
+func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
+	ps := startPeers(t, 2)
+	ps.create("alone", 1, 1)
+	write(t, ps.client(), "alone", 0, 1000)
+	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("alone"), 0)
+	for range 2 {
+		ps.halt(1)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		ps.restart(1)
+		ps.await("the loss to be noticed", func() bool {
+			h := ps.all[2].health()
+			return len(h.Offline) == 1 && strings.Contains(h.Offline[0].Reason, "broker 1 has lost its log")
+		})
+		if h := ps.all[1].health(); h.Healthy || len(h.Offline) != 1 {
+			t.Fatalf("health %+v", h)
+		}
+		if !ps.all[1].hosted.missing(dir) {
+			t.Fatal("the log was made anew")
+		}
+	}
+}
+
+// Where others have the log, a lost one is copied again.
+func TestALostLogIsCopiedFromTheOthers(t *testing.T) {
+	ps := startPeers(t, 3)
+	ps.create("copied", 1, 1, 2, 3)
+	cl := ps.client()
+	write(t, cl, "copied", 0, 1000, 2000)
+	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("copied"), 0)
+	ps.halt(1)
+	write(t, cl, "copied", 0, 3000)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	ps.restart(1)
+	ps.awaitInSync("copied", 0, 1)
+	ps.awaitEqual("copied", 0, 2, 1, 3)
+}
+
+// A topic is known before its first log is made. A broker that dies in between
+// has lost nothing.
+func TestALogThatWasNeverMadeIsNotLost(t *testing.T) {
+	ps := startPeers(t, 2)
+	ps.create("young", 1, 1)
+	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("young"), 0)
+	ps.halt(1)
+	for _, gone := range []string{dir, filepath.Join(ps.all[1].cfg.DataDir, keptLogsFile)} {
+		if err := os.RemoveAll(gone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ps.restart(1)
+	write(t, ps.client(), "young", 0, 1000)
+}
+
+// A data directory belongs to one node of one cluster.
+func TestADataDirectoryIsRefusedByAnotherNodeOrCluster(t *testing.T) {
+	ps := startPeers(t, 1)
+	ps.halt(1)
+	id := ps.all[1].identity
+	other := ps.all[1].cfg
+	other.NodeID = 2
+	for _, c := range []struct {
+		cfg   Config
+		store coordinator.Store
+		want  []string
+	}{
+		{other, keptOpen{ps.store}, []string{"written by node 1 of cluster " + id.Cluster, "this is node 2", "--node-id 1"}},
+		{withClusterID(ps.all[1].cfg, "ZZZ"), keptOpen{ps.store}, []string{"node 1 of cluster " + id.Cluster, "cluster ZZZ is asked for"}},
+		{ps.all[1].cfg, coordinator.NewMemStore(nil), []string{"belongs to node 1 of cluster " + id.Cluster, "empty"}},
+		{ps.all[1].cfg, otherCluster(t), []string{"belongs to node 1 of cluster " + id.Cluster, "another cluster"}},
+	} {
+		err := runOn(t, c.cfg, c.store)
+		for _, want := range c.want {
+			if !errors.Is(err, errForeignDir) || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		}
+	}
+	ps.restart(1)
+}
+
+func withClusterID(c Config, id string) Config {
+	c.ClusterID = id
+	return c
+}
+
+// otherCluster is a store that holds a cluster of its own.
+func otherCluster(t *testing.T) coordinator.Store {
+	t.Helper()
+	store := coordinator.NewMemStore(nil)
+	if _, err := coordinator.Open(t.Context(), coordinator.Options{Store: store, Self: coordinator.Broker{ID: 9}}); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// runOn runs a broker that is to end by itself.
+func runOn(t *testing.T, cfg Config, store coordinator.Store) error {
+	t.Helper()
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.store = store
+	return s.Run(t.Context())
+}
+
+// Of two brokers with one id the second is refused, and the first goes on.
+func TestASecondBrokerOfTheSameIDIsRefused(t *testing.T) {
+	ps := startPeers(t, 1, func(c *Config) { c.SessionTimeout = 200 * time.Millisecond })
+	twin := ps.all[1].cfg
+	twin.DataDir = t.TempDir()
+	err := runOn(t, twin, keptOpen{ps.store})
+	if !errors.Is(err, coordinator.ErrBrokerIDTaken) || !strings.Contains(err.Error(), "register broker 1") {
+		t.Fatalf("got %v", err)
+	}
+	ps.create("on", 1, 1)
+	write(t, ps.client(), "on", 0, 1000)
+}
+
+// What the file of a data directory may hold.
+func TestTheIdentityOfADataDirectory(t *testing.T) {
+	dir := t.TempDir()
+	name := newDirectoryID()
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, identityFile), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(name + "\n") // as the first versions wrote it
+	id, err := claimIdentity(vfs.Default, dir, 7, "")
+	if err != nil || id != (identity{Directory: name, Node: 7}) {
+		t.Fatalf("%+v, %v", id, err)
+	}
+	if err := id.belongTo(vfs.Default, dir, "C"); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := claimIdentity(vfs.Default, dir, 7, "C"); err != nil || again != id {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	for _, text := range []string{"", "directory=short\n", "directory=" + name + "\nnode=x\n", "node=1\ncluster=C\n"} {
+		put(text)
+		if _, err := claimIdentity(vfs.Default, dir, 7, ""); err == nil || !strings.Contains(err.Error(), identityFile) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// A client that comes to the wrong broker is told the right one (KIP-951), and
+// only the leader answers for where its log ends.
+func TestAWrongBrokerNamesTheLeader(t *testing.T) {
+	ps := startPeers(t, 3)
+	ps.create("led", 1, 2, 3)
+	ps.partition(3, "led", 0)
+	for _, at := range []protocol.BrokerID{1, 3} {
+		w := dial(t, ps.all[at].Addr(""))
+		for version := int16(9); version <= 11; version++ {
+			req := kmsg.NewPtrProduceRequest()
+			req.Acks, req.TimeoutMillis = -1, 1000
+			req.Topics = []kmsg.ProduceRequestTopic{{Topic: "led", Partitions: []kmsg.ProduceRequestTopicPartition{
+				{Partition: 0, Records: []byte("a leader would refuse this")}, {Partition: 1},
+			}}}
+			resp := ask[*kmsg.ProduceResponse](w, version, req)
+			p := resp.Topics[0].Partitions[0]
+			if p.ErrorCode != kerr.NotLeaderForPartition.Code {
+				t.Fatalf("broker %d, v%d: code %d", at, version, p.ErrorCode)
+			}
+			if version < 10 {
+				continue
+			}
+			if p.CurrentLeader.LeaderID != 2 || p.CurrentLeader.LeaderEpoch != 0 || len(resp.Brokers) != 1 || resp.Brokers[0].NodeID != 2 ||
+				ps.all[2].Addr("") != fmt.Sprintf("%s:%d", resp.Brokers[0].Host, resp.Brokers[0].Port) {
+				t.Fatalf("broker %d, v%d: leader %+v at %+v", at, version, p.CurrentLeader, resp.Brokers)
+			}
+		}
+		if got := w.at(7, "led", timeLatest).ErrorCode; got != kerr.NotLeaderForPartition.Code {
+			t.Fatalf("broker %d tells where the log ends: code %d", at, got)
+		}
+	}
+}
+
+// With too few replicas in sync acks=all is refused, health says so, and reading
+// goes on.
+func TestHealthTellsWhatIsWrongAndWhy(t *testing.T) {
+	ps := startPeers(t, 3)
+	ps.create("wide", 1, 1, 2, 3)
+	cl := ps.client(kgo.RecordRetries(0))
+	write(t, cl, "wide", 0, 1000)
+	if h := ps.all[1].health(); !h.Healthy || h.Degraded {
+		t.Fatalf("all well: %+v", h)
+	}
+	ps.halt(3)
+	ps.await("broker 3 to be missed", func() bool {
+		behind := ps.all[1].health().UnderReplicated
+		return len(behind) == 1 && behind[0].Reason == "broker 3 is down"
+	})
+	h := ps.all[1].health()
+	if !h.Healthy || !h.Degraded || !slices.Equal(h.Brokers, []protocol.BrokerID{1, 2}) {
+		t.Fatalf("one is down: %+v", h)
+	}
+	write(t, cl, "wide", 0, 2000)
+	ps.halt(2)
+	ps.await("broker 2 to be missed", func() bool {
+		h := ps.all[1].health()
+		return len(h.UnderMinISR) == 1 && !h.Healthy &&
+			h.UnderMinISR[0].Reason == "1 in sync, and acks=all asks for 2; broker 2 is down; broker 3 is down"
+	})
+	w := dial(t, ps.all[1].Addr(""))
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, 5000
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: "wide", Partitions: []kmsg.ProduceRequestTopicPartition{{Records: conditional(t, 0, nil)}}}}
+	if code := ask[*kmsg.ProduceResponse](w, 11, req).Topics[0].Partitions[0].ErrorCode; code != kerr.NotEnoughReplicas.Code {
+		t.Fatalf("acks=all with one in sync: code %d", code)
+	}
+	ps.store.SetDown(true)
+	ps.await("the store to be missed", func() bool { return strings.Contains(ps.all[1].health().Store, "since") })
+	ps.store.SetDown(false)
+	ps.await("the store to be back", func() bool { return ps.all[1].health().Store == "available" })
+	ps.restart(2)
+	ps.restart(3)
+	ps.await("all to be well", func() bool { h := ps.all[1].health(); return h.Healthy && !h.Degraded })
+}
+
+// A broker that waits for its peers can be stopped.
+func TestABrokerThatWaitsForAQuorumCanBeStopped(t *testing.T) {
+	s, err := New(Config{
+		DataDir: t.TempDir(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}, HTTPAddr: "127.0.0.1:0",
+		EtcdPeers: map[protocol.BrokerID]string{1: "http://127.0.0.1:" + freePort(t), 2: "http://127.0.0.1:" + freePort(t)},
+		Logger:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- s.Run(ctx) }()
+	w := httpStatus(t, s.HTTPAddr(), "/v1/status/ready")
+	if w != 503 || httpStatus(t, s.HTTPAddr(), "/v1/status/live") != 200 {
+		t.Errorf("ready: status %d", w)
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freePort is a port on loopback that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	return port
+}
+
+func httpStatus(t *testing.T, addr, path string) int {
+	t.Helper()
+	resp, err := http.Get("http://" + addr + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
+// keptOpen is a store that outlives the broker on it.
+type keptOpen struct{ coordinator.Store }
+
+func (keptOpen) Close() error { return nil }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,19 @@ type peer struct {
 type sharedStore struct{ coordinator.Store }
 
 func (sharedStore) Close() error { return nil }
+
+// losableStore is one broker's way to a shared store, which it may lose.
+type losableStore struct {
+	sharedStore
+	lost atomic.Bool // nothing can be written
+}
+
+func (s *losableStore) Txn(ctx context.Context, compares []coordinator.Compare, ops []coordinator.Op) (bool, int64, error) {
+	if s.lost.Load() {
+		return false, 0, coordinator.ErrStoreUnavailable
+	}
+	return s.Store.Txn(ctx, compares, ops)
+}
 
 func startPeers(t *testing.T, n int, opts ...func(*Config)) *peers {
 	t.Helper()
@@ -74,7 +88,7 @@ func (ps *peers) begin(cfg Config) *peer {
 	if err != nil {
 		ps.t.Fatal(err)
 	}
-	s.store = sharedStore{ps.store}
+	s.store = &losableStore{sharedStore: sharedStore{ps.store}}
 	ctx, stop := context.WithCancel(context.Background())
 	p := &peer{Server: s, cfg: cfg, stop: stop, ran: make(chan error, 1)}
 	go func() { p.ran <- s.Run(ctx) }()

@@ -61,6 +61,7 @@ type peerSession struct {
 	behind    []*peerPart
 	heartbeat *time.Timer // the parked request must be answered
 	due       bool        // it has rung
+	renewed   time.Time   // when renew was called last
 	later     *time.Timer // what is in behind must be told
 	throttle  *time.Timer // the lagging may have more
 }
@@ -146,6 +147,21 @@ func (ps *peerSession) take(q *peerRequest) {
 	}
 	for i := range q.listed {
 		ps.list(&q.listed[i])
+	}
+	if time.Since(ps.renewed) >= peerWait {
+		ps.renewed = time.Now()
+		ps.renew()
+	}
+}
+
+// renew tells the partitions that their follower is still there, where it is not
+// in sync and has all that there is: it sends no fetch that would say so, and
+// who is silent is not brought into sync.
+func (ps *peerSession) renew() {
+	for _, part := range ps.parts {
+		if part.state == peerWaits && part.fetch.From == ps.from && !part.host.State().InSync(ps.from.ID) {
+			part.ask()
+		}
 	}
 }
 

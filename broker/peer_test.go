@@ -181,3 +181,20 @@ func TestRefusalsAreConfirmedByTheFollowers(t *testing.T) {
 	}
 	ps.awaitEqual("a", 0, 1, 2, 3)
 }
+
+// A follower that has all there is sends no fetches. Its leader knows all the
+// same that it is there, and asks again until it is in sync.
+func TestFollowerOfAnIdlePartitionComesIntoSync(t *testing.T) {
+	lag := 100 * time.Millisecond
+	ps := startPeers(t, 2, func(c *Config) { c.LagTimeMax = lag })
+	ps.create("a", 1, 1, 2)
+	ps.halt(2)
+	produceAll(t, ps.client(), "a", 0, 5, 100)
+	store := ps.all[1].store.(*losableStore)
+	store.lost.Store(true)
+	ps.restart(2)
+	ps.await("the follower to have all", func() bool { return ps.partition(2, "a", 0).End() == 5 })
+	time.Sleep(3 * lag) // now its last fetch is too old
+	store.lost.Store(false)
+	ps.awaitInSync("a", 0, 2)
+}

@@ -19,6 +19,7 @@ import (
 // client's writes; 0 is no aim.
 type loss struct {
 	name     string
+	kind     string // the fault of the schedule that is most like it
 	p50, max time.Duration
 	needsNet bool
 	hurt     func(context.Context, *chaos, *fault) error
@@ -26,14 +27,14 @@ type loss struct {
 }
 
 var losses = []loss{
-	{"controlled shutdown", 50 * time.Millisecond, 0, false,
+	{"controlled shutdown", "stop", 50 * time.Millisecond, 0, false,
 		func(ctx context.Context, c *chaos, f *fault) error { return c.stopNode(ctx, c.victim(f)) }, startVictim},
-	{"kill -9", 500 * time.Millisecond, 1500 * time.Millisecond, false,
+	{"kill -9", "kill", 500 * time.Millisecond, 1500 * time.Millisecond, false,
 		func(_ context.Context, c *chaos, f *fault) error { c.victim(f).Kill(); return nil }, startVictim},
-	{"SIGSTOP", 0, 3 * time.Second, false,
+	{"SIGSTOP", "pause", 0, 3 * time.Second, false,
 		func(_ context.Context, c *chaos, f *fault) error { return c.victim(f).Pause() },
 		func(_ context.Context, c *chaos, f *fault) error { return c.victim(f).Resume() }},
-	{"cut link", 0, 3 * time.Second, true,
+	{"cut link", "isolate", 0, 3 * time.Second, true,
 		func(_ context.Context, c *chaos, f *fault) error {
 			var errs []error
 			for _, way := range bothWays(c.outward(f.node, true)) {
@@ -158,6 +159,9 @@ func (c *chaos) failover(ctx context.Context) error {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(out, "leader lost by\tclient\trounds\tp50\tmax\taim\t")
 	for _, l := range losses {
+		if len(c.options.only) > 0 && !slices.Contains(c.options.only, l.kind) {
+			continue
+		}
 		if l.needsNet && c.net == nil {
 			fmt.Fprintf(out, "%s\tskipped: no network namespaces\n", l.name)
 			continue
@@ -216,6 +220,7 @@ func (c *chaos) lose(ctx context.Context, l loss, pens []*pen, gaps map[*pen][]t
 	}
 	f := &fault{}
 	f.aim(leader, c.options.brokers)
+	c.say("%s of broker %d", l.name, leader)
 	at := time.Now()
 	hurt := make(chan error, 1)
 	go func() { hurt <- l.hurt(ctx, c, f) }() // waited for below; a shutdown takes a while

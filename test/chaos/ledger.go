@@ -61,7 +61,7 @@ func (l *ledger) judge(ctx context.Context, c *chaos, r *work.Round) error {
 	if err != nil {
 		return err
 	}
-	wrong := slices.Clone(r.Complaints)
+	wrong := slices.DeleteFunc(slices.Clone(r.Complaints), c.tolerates)
 	registers := map[check.Place]int64{}
 	upTo := map[check.Place]int64{}
 	for at, log := range l.logs {
@@ -111,6 +111,11 @@ func (l *ledger) judgeReaders(ctx context.Context, r *work.Round, upTo map[check
 		}
 	}
 	return errors.Join(violations(wrong), late)
+}
+
+// tolerates says whether a complaint is known.
+func (c *chaos) tolerates(complaint string) bool {
+	return slices.ContainsFunc(c.options.tolerate, func(text string) bool { return strings.Contains(complaint, text) })
 }
 
 func of(at check.Place, history []check.Append) []check.Append {

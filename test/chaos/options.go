@@ -16,6 +16,7 @@ type options struct {
 	seed     uint64
 	brokers  int
 	only     []string
+	tolerate []string
 	compare  int
 	keep     bool
 	verbose  bool
@@ -32,6 +33,7 @@ func parseOptions(args []string) (options, error) {
 	f.Uint64Var(&o.seed, "seed", 0, "of the schedule (default: from the clock)")
 	f.IntVar(&o.brokers, "brokers", 3, "3, or 1 to try the harness itself")
 	only := f.String("only", "", "faults to choose from, by comma (default: all)")
+	tolerate := f.String("tolerate", "", "texts, by comma: complaints with one of them are known and do not end the run")
 	f.IntVar(&o.compare, "compare", 10, "stop the cluster and compare the replicas after so many rounds")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory")
 	f.BoolVar(&o.verbose, "v", false, "tell each step")
@@ -52,6 +54,9 @@ func parseOptions(args []string) (options, error) {
 	}
 	if *only != "" {
 		o.only = strings.Split(*only, ",")
+	}
+	if *tolerate != "" {
+		o.tolerate = strings.Split(*tolerate, ",")
 	}
 	return o, o.check()
 }

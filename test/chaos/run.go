@@ -242,7 +242,7 @@ func (c *chaos) within(ctx context.Context, d time.Duration, do func(context.Con
 // say tells a step, if that is wanted.
 func (c *chaos) say(format string, args ...any) {
 	if c.options.verbose {
-		fmt.Printf("%8.3f "+format+"\n", append([]any{time.Since(c.began).Seconds()}, args...)...)
+		fmt.Printf(time.Now().UTC().Format("15:04:05.000 ")+format+"\n", args...)
 	}
 }
 

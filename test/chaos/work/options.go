@@ -37,15 +37,18 @@ const (
 	retryFor    = 40 * time.Second // how long an unknown outcome is asked after
 )
 
-// Settings are the client settings of every client here: a dead broker is given
-// up after two seconds where franz-go's own settings wait for twenty.
+// Settings are the client settings of every client here. A silent broker is given
+// up after a second where franz-go's own settings wait for twenty, and who leads
+// is asked again after a tenth of a second where they wait for five. The time to
+// dial counts several times over: each request that waited for a dead connection
+// dials the silent broker twice more, one after the other.
 func Settings(brokers []string) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.SeedBrokers(brokers...),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.DialTimeout(time.Second),
-		kgo.RequestTimeoutOverhead(time.Second),
-		kgo.ProduceRequestTimeout(time.Second),
+		kgo.DialTimeout(time.Second / 4),
+		kgo.RequestTimeoutOverhead(time.Second / 2),
+		kgo.ProduceRequestTimeout(time.Second / 2),
 		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(20*time.Millisecond<<min(tries, 5), 250*time.Millisecond) }),
 	}

@@ -243,6 +243,13 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	}
 	if rp.LastFetchedEpoch >= 0 {
 		epoch, end := host.Log().EpochEnd(protocol.LeaderEpoch(rp.LastFetchedEpoch))
+		if end < from {
+			past, err := host.PastEmpty(end)
+			if err != nil {
+				return err
+			}
+			end = past
+		}
 		if epoch < protocol.LeaderEpoch(rp.LastFetchedEpoch) || end < from {
 			part.diverging = &divergence{epoch, end}
 			return nil

@@ -27,7 +27,7 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 				o.ErrorCode = codeOf(err)
 				continue
 			}
-			epoch, end, err := p.EpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
+			epoch, end, err := p.ReadersEpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
 			if err != nil {
 				o.ErrorCode = codeOf(err)
 				continue

@@ -441,3 +441,28 @@ func TestAnEmptyReplicaBeginsInsideABatch(t *testing.T) {
 		t.Errorf("after housekeeping it starts at %d", start)
 	}
 }
+
+// TestAnEpochEndsForReadersBehindBatchesWithoutRecords: a reader that has passed
+// one calls its position by the epoch of the record before it.
+func TestAnEpochEndsForReadersBehindBatchesWithoutRecords(t *testing.T) {
+	c := newCluster(t, 3)
+	never := make(chan struct{})
+	write := func(b func() record.Batch) {
+		t.Helper()
+		if r, ok := c.write(b, never); !ok || r.Refusal != nil {
+			t.Fatalf("%+v", r)
+		}
+	}
+	write(func() record.Batch { return with(t, plain(), "v; lock-id=once") })
+	before := c.now().LeaderEpoch
+	c.elect(2)
+	write(func() record.Batch { return with(t, idempotent(0), "v; lock-id=once") }) // leaves an empty batch
+	write(func() record.Batch { return with(t, plain(), "w") })
+	p := c.node(2).p
+	if _, end, err := p.EpochEnd(before); err != nil || end != 1 {
+		t.Errorf("the epoch ended at %d, %v", end, err)
+	}
+	if _, end, err := p.ReadersEpochEnd(before); err != nil || end != 2 {
+		t.Errorf("to readers, the epoch ended at %d, %v", end, err)
+	}
+}

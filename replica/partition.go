@@ -164,6 +164,41 @@ func (p *Partition) EpochEnd(asked protocol.LeaderEpoch) (e protocol.LeaderEpoch
 	return e, end, err
 }
 
+// errFound ends a scan.
+var errFound = errors.New("found")
+
+// ReadersEpochEnd is EpochEnd for consumers (KIP-320): see PastEmpty.
+func (p *Partition) ReadersEpochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset, error) {
+	e, end, err := p.EpochEnd(asked)
+	if err != nil {
+		return e, end, err
+	}
+	end, err = p.PastEmpty(end)
+	return e, end, err
+}
+
+// PastEmpty is the offset behind the batches without records that begin at one,
+// as a refused append or compaction leaves them. A reader that has gone past
+// them still calls its position by the epoch of its last record; told where that
+// epoch ends, it would take its log for lost.
+func (p *Partition) PastEmpty(o protocol.Offset) (protocol.Offset, error) {
+	if o < p.Start() {
+		return o, nil
+	}
+	err := p.log.Scan(o, p.HighWatermark(), func(b record.Batch) error {
+		if b.Count() > 0 && !b.Control() {
+			o = max(o, b.BaseOffset())
+			return errFound
+		}
+		o = max(o, b.NextOffset())
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		err = nil
+	}
+	return o, err
+}
+
 // Followers lists a leader's followers; nil when this broker does not lead.
 func (p *Partition) Followers() (all []FollowerState) {
 	p.ask(func() {

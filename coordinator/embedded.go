@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -204,12 +205,21 @@ func withPeers(cfg *embed.Config, peers map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(peers)) {
 		members = append(members, name+"="+peers[name])
 	}
-	cfg.ListenPeerUrls = []url.URL{*u}
+	cfg.ListenPeerUrls = []url.URL{listenURL(*u)}
 	cfg.AdvertisePeerUrls = []url.URL{*u}
 	cfg.AdvertiseClientUrls = []url.URL{*u} // the mark of a member that has run: embeddedjoin.go
 	cfg.InitialCluster = strings.Join(members, ",")
 	cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
 	return nil
+}
+
+// listenURL is where a member listens that others reach at u. etcd binds to
+// addresses only: behind a name, as containers have, it listens on all of them.
+func listenURL(u url.URL) url.URL {
+	if net.ParseIP(u.Hostname()) == nil {
+		u.Host = net.JoinHostPort("0.0.0.0", u.Port())
+	}
+	return u
 }
 
 // lockDir takes the directory for this process. etcd's own locks would make a

@@ -12,6 +12,8 @@
 //	Lock     what an append depends on: Write, Read, Append, Partition
 //	View     one partition folded into a state, and the loop that reads it,
 //	         decides, appends, and decides again when somebody was faster
+//	Fold     the same loop for a state that is kept elsewhere; package sqlview
+//	         keeps it in a database
 //	Error    a refusal; errors.Is tells ErrConflict from ErrMalformed and ErrDuplicate
 //
 // # What is promised
@@ -30,6 +32,6 @@
 // # Goroutines
 //
 // New starts none. Each partition that is written to has one while appends are
-// under way, and one for each request; Close waits for them. A View has one
-// from NewView to its Close.
+// under way, and one for each request; Close waits for them. A View and a
+// Fold have one from New to Close.
 package client

@@ -22,6 +22,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/client/sqlview"
+	"github.com/lockstep-log/lockstep/test/e2e"
 )
 
 // order is what a teller, a process of its own, is told to do.
@@ -136,12 +137,15 @@ func hire(t *testing.T, o order) *teller {
 
 // TestEachRecordIsAppliedOnceThoughProcessesAreKilled has tellers on one
 // database, killed by the test at any moment and by themselves in the midst of
-// a transaction, and others in their place. In the end the database is what a
-// replay of the log makes of it, and what was acknowledged is there.
+// a transaction, and others in their place; the broker is killed as well. In the
+// end the database is what a replay of the log makes of it, and what was
+// acknowledged is there.
 func TestEachRecordIsAppliedOnceThoughProcessesAreKilled(t *testing.T) {
 	onEach(t, func(t *testing.T, d database) {
 		const posts, lives = 3, 6
-		addr := start(t)
+		b := e2e.Start(t)
+		addr := b.Addr
+		createTopic(t, addr)
 		db := d.filled(t)
 		acked := map[string]int{}
 		var mu sync.Mutex
@@ -167,6 +171,9 @@ func TestEachRecordIsAppliedOnceThoughProcessesAreKilled(t *testing.T) {
 				}
 			})
 		}
+		time.Sleep(time.Second)
+		b.Kill()
+		b.Restart()
 		all.Wait()
 
 		c := open(t, addr)

@@ -24,6 +24,10 @@ const (
 	groupVersionMax = 1
 )
 
+// featureLevelZero is the version of ApiVersions from which on a feature's range
+// may begin at 0: Java clients that ask for less do not bear it (KIP-1022).
+const featureLevelZero = 4
+
 var _ = serves(protocol.KeyApiVersions, (*Server).apiVersions)
 
 // softwareName is what KIP-511 allows as a client's name and version.
@@ -44,6 +48,9 @@ func (s *Server) apiVersions(x *exchange, req *kmsg.ApiVersionsRequest) kmsg.Res
 	f.Name, f.MinVersion, f.MaxVersion = conflictFeature, conflictVersionMin, conflictVersionMax
 	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
 	f.Name, f.MinVersion, f.MaxVersion = groupFeature, groupVersionMin, groupVersionMax
+	if req.Version < featureLevelZero {
+		f.MinVersion = 1
+	}
 	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
 	final := kmsg.NewApiVersionsResponseFinalizedFeature()
 	final.Name, final.MinVersionLevel, final.MaxVersionLevel = groupFeature, groupVersionMax, groupVersionMax

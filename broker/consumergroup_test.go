@@ -281,3 +281,20 @@ var consumerSession = []groupStep{
 		r.InstanceID = kmsg.StringPtr("i")
 	}),
 }
+
+// Java clients that ask for ApiVersions below 4 do not bear a range that begins at 0.
+func TestTheGroupFeatureIsToldAsItsClientBearsIt(t *testing.T) {
+	s, _ := startServer(t)
+	for version, least := range map[int16]int16{3: 1, 4: 0} {
+		req := kmsg.NewPtrApiVersionsRequest()
+		req.ClientSoftwareName, req.ClientSoftwareVersion = "wire", "1"
+		resp := ask[*kmsg.ApiVersionsResponse](dial(t, s.Addr("")), version, req)
+		i := slices.IndexFunc(resp.SupportedFeatures, func(f kmsg.ApiVersionsResponseSupportedFeature) bool { return f.Name == groupFeature })
+		if i < 0 || resp.SupportedFeatures[i].MinVersion != least || resp.SupportedFeatures[i].MaxVersion != 1 {
+			t.Errorf("v%d: %+v", version, resp.SupportedFeatures)
+		}
+		if len(resp.FinalizedFeatures) != 1 || resp.FinalizedFeatures[0].MaxVersionLevel != 1 || resp.FinalizedFeaturesEpoch != 0 {
+			t.Errorf("v%d: in force %+v, epoch %d", version, resp.FinalizedFeatures, resp.FinalizedFeaturesEpoch)
+		}
+	}
+}

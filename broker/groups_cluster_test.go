@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/coordinator"
@@ -141,10 +140,6 @@ func TestAGroupWaitsWhileTooFewReplicasAreInSync(t *testing.T) {
 func TestTheOffsetsTopicGrowsWithItsCluster(t *testing.T) {
 	ps := startPeers(t, 1, quickSessions)
 	ps.create("v", 1, 1)
-	cl := ps.client(kgo.ConsumerGroup("g"), kgo.ConsumeTopics("v"))
-	if _, err := kmsg.NewPtrListGroupsRequest().RequestWith(t.Context(), cl); err != nil {
-		t.Fatal(err)
-	}
 	c := consumer{w: dial(t, ps.all[1].Addr("")), group: "g"}
 	ps.await("a commit", func() bool { return c.commit(9, "v", 0, 7) == 0 })
 	for id := protocol.BrokerID(2); id <= 3; id++ {

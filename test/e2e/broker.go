@@ -83,6 +83,13 @@ func StartAt(t testing.TB, dir string, args ...string) *Broker {
 // until it is ready.
 func (b *Broker) Restart() {
 	b.t.Helper()
+	b.begin()
+	b.awaitReady()
+}
+
+// begin starts the process, which may not be ready yet.
+func (b *Broker) begin() {
+	b.t.Helper()
 	args := append([]string{"serve", "--data-dir", b.Dir, "--listen", b.Addr, "--http", b.HTTP}, b.args...)
 	b.cmd = exec.Command(b.bin, args...)
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
@@ -95,7 +102,6 @@ func (b *Broker) Restart() {
 		cmd.Wait()
 		close(gone)
 	}()
-	b.awaitReady()
 }
 
 const startTimeout = 60 * time.Second // for a machine that does other things as well

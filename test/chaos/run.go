@@ -13,6 +13,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/test/chaos/check"
 	"github.com/lockstep-log/lockstep/test/chaos/rig"
@@ -289,17 +290,32 @@ func (c *chaos) healthy(ctx context.Context) error {
 	}
 }
 
+// whole asks every broker by itself: one that was cut off may not know yet what
+// the others have decided.
 func (c *chaos) whole(ctx context.Context) error {
-	topics, err := c.admin.ListTopics(ctx, work.Bank, work.Plain, work.Register)
-	if err != nil {
-		return err
-	}
 	var errs []error
-	topics.EachPartition(func(p kadm.PartitionDetail) {
-		if p.Err != nil || p.Leader < 0 || len(p.ISR) != c.options.brokers {
-			errs = append(errs, fmt.Errorf("%s-%d: leader %d, in sync %v, %w", p.Topic, p.Partition, p.Leader, p.ISR, p.Err))
+	epochs := map[check.Place]int32{}
+	for _, n := range c.rig.Nodes {
+		req := kmsg.NewPtrMetadataRequest()
+		for _, name := range []string{work.Bank, work.Plain, work.Register} {
+			t := kmsg.NewMetadataRequestTopic()
+			t.Topic = kmsg.StringPtr(name)
+			req.Topics = append(req.Topics, t)
 		}
-	})
+		resp, err := req.RequestWith(ctx, c.cl.Broker(n.ID))
+		if err != nil {
+			return fmt.Errorf("ask broker %d: %w", n.ID, err)
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				at := check.Place{Topic: *t.Topic, Partition: p.Partition}
+				epoch, told := epochs[at]
+				if epochs[at] = p.LeaderEpoch; p.Leader < 0 || len(p.ISR) != c.options.brokers || told && epoch != p.LeaderEpoch {
+					errs = append(errs, fmt.Errorf("%v: leader %d of epoch %d, in sync %v, says broker %d", at, p.Leader, p.LeaderEpoch, p.ISR, n.ID))
+				}
+			}
+		}
+	}
 	return errors.Join(errs...)
 }
 

@@ -21,8 +21,14 @@ type producer struct {
 	sent    int
 }
 
-// ballast makes segments roll every few seconds.
-var ballast [2048]byte
+// ballast makes segments roll every few seconds; it does not compress.
+var ballast = func() (b [2048]byte) {
+	rng := rand.New(rand.NewPCG(0, 0))
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}()
 
 func (p *producer) run(ctx, abort context.Context) {
 	rng := rand.New(rand.NewPCG(p.seed, uint64(p.sent)))

@@ -12,9 +12,10 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// followers is the follower's side of replication: for each broker that leads
-// what this one follows a fetcher, which fetches for all those partitions at
-// once.
+// followers is the follower's side of replication: for each other broker a
+// fetcher, which fetches for all partitions that this one follows there at once.
+// With nothing to follow it goes on to ask: by its answers, one every half a
+// second at least, each broker knows that every other one lives.
 //
 //	partition's loop ─► fetch ─► pending ─► fetcher ─► leader
 //	                 ◄─ FetchAnswered ◄──── fetcher ◄──┘
@@ -86,7 +87,13 @@ func (f *followers) run(ctx context.Context) error {
 	f.mu.running = true
 	f.mu.Unlock()
 	for {
+		changed := f.srv.cluster.Changed()
 		f.mu.Lock()
+		for _, b := range f.srv.cluster.Image().Brokers() {
+			if b.ID != f.srv.cfg.NodeID {
+				f.fetcher(b.ID) // what it leads or not: somebody has to hear when it falls silent
+			}
+		}
 		idle, suspects := f.mu.idle, f.mu.suspects
 		f.mu.idle, f.mu.suspects = nil, nil
 		f.mu.Unlock()
@@ -103,6 +110,7 @@ func (f *followers) run(ctx context.Context) error {
 			f.mu.Unlock()
 			return nil
 		case <-f.hired:
+		case <-changed:
 		}
 	}
 }
@@ -111,13 +119,7 @@ func (f *followers) run(ctx context.Context) error {
 func (f *followers) fetch(p *replica.Partition, leader protocol.BrokerID, q replica.Fetch) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := f.mu.fetchers[leader]
-	if w == nil {
-		w = newFetcher(f, leader)
-		f.mu.fetchers[leader] = w
-		f.mu.idle = append(f.mu.idle, w)
-		f.hire()
-	}
+	w := f.fetcher(leader)
 	fo := f.mu.of[p.ID()]
 	if fo != nil && (fo.p != p || fo.fetcher != w) {
 		fo.leave()
@@ -133,6 +135,18 @@ func (f *followers) fetch(p *replica.Partition, leader protocol.BrokerID, q repl
 	}
 	fo.fetch = q
 	fo.want()
+}
+
+// fetcher is the one for a leader, which run is to start if there was none. Callers hold mu.
+func (f *followers) fetcher(leader protocol.BrokerID) *fetcher {
+	w := f.mu.fetchers[leader]
+	if w == nil {
+		w = newFetcher(f, leader)
+		f.mu.fetchers[leader] = w
+		f.mu.idle = append(f.mu.idle, w)
+		f.hire()
+	}
+	return w
 }
 
 // want has the fetch listed in the next request.

@@ -28,24 +28,25 @@ var errNotRegistered = errors.New("the broker is not registered")
 // leaves is dead: the listener is there before the broker registers, and until
 // its process ends. One that was never reached may be behind a door that is closed to this broker
 // alone; taking its registration back would go on for as long as the door is closed.
-func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error) {
+func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, replica.Member, error) {
 	b, ok := f.srv.cluster.Image().Broker(id)
 	if !ok {
-		return nil, errNotRegistered
+		return nil, replica.Member{}, errNotRegistered
 	}
+	life := replica.Member{ID: id, Incarnation: b.Incarnation}
 	addr, err := f.srv.peerAddr(&b)
 	if err != nil {
-		return nil, err
+		return nil, life, err
 	}
 	d := net.Dialer{Timeout: peerDialTimeout}
 	nc, err := d.DialContext(ctx, "tcp", addr)
-	switch life := (replica.Member{ID: id, Incarnation: b.Incarnation}); {
+	switch {
 	case err == nil:
 		f.meet(life)
 	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && f.mayBury(life):
 		f.bury(ctx, life, addr)
 	}
-	return nc, err
+	return nc, life, err
 }
 
 // meet notes that a life of a broker was talked to.
@@ -93,7 +94,7 @@ func (f *followers) probe(ctx context.Context, m replica.Member) {
 		return
 	}
 	f.meet(m)
-	if nc, err := f.dial(ctx, m.ID); err == nil {
+	if nc, _, err := f.dial(ctx, m.ID); err == nil {
 		nc.Close()
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 const (
@@ -27,17 +28,17 @@ const (
 	followRetryMost  = time.Second
 )
 
-// errNothingFollowed ends a conversation with a leader of nothing that is
-// followed here.
-var errNothingFollowed = errors.New("nothing is followed any more")
-
-// fetcher fetches from one leader, for all partitions that follow it. Its
+// fetcher fetches from one broker, for all partitions that follow it, if any. Its
 // goroutine dials and sends the requests; while it talks, another one reads the
 // answers. The followers' mu guards what both need.
 type fetcher struct {
 	all    *followers
 	leader protocol.BrokerID
 	signal chan struct{} // there may be something to do
+
+	// Of the reader while it talks, else of run's goroutine.
+	heard    int64 // the newest life of the leader that has answered
+	suspects bool  // the cluster was told that the leader is silent
 
 	// Guarded by all.mu.
 	mine      int         // partitions that follow this leader
@@ -70,12 +71,13 @@ func (w *fetcher) run(ctx context.Context) {
 	retry := followRetryLeast
 	for w.wanted(ctx) {
 		began := time.Now()
-		err := w.converse(ctx)
+		life, err := w.converse(ctx)
 		w.relist()
-		if ctx.Err() != nil || errors.Is(err, errNothingFollowed) {
+		if ctx.Err() != nil {
 			continue
 		}
 		w.log(err)
+		w.suspect(life, err)
 		if time.Since(began) > followRetryMost {
 			retry = followRetryLeast
 			continue // it worked for a while: what has ended it is found out at once
@@ -85,17 +87,22 @@ func (w *fetcher) run(ctx context.Context) {
 	}
 }
 
-// wanted waits until something follows this leader. It reports false when ctx ends.
+// wanted waits until something follows this leader, or it and this broker are
+// registered. It reports false when ctx ends.
 func (w *fetcher) wanted(ctx context.Context) bool {
+	cluster := w.all.srv.cluster
 	for {
+		changed := cluster.Changed()
+		_, live := cluster.Image().Broker(w.leader)
 		w.all.mu.Lock()
 		mine := w.mine
 		w.all.mu.Unlock()
-		if ctx.Err() != nil || mine > 0 {
+		if ctx.Err() != nil || mine > 0 || live && cluster.Incarnation() != 0 {
 			return ctx.Err() == nil
 		}
 		select {
 		case <-ctx.Done():
+		case <-changed:
 		case <-w.signal:
 		}
 	}
@@ -136,11 +143,12 @@ func (w *fetcher) relist() {
 	}
 }
 
-// converse connects and fetches until something goes wrong.
-func (w *fetcher) converse(ctx context.Context) error {
-	nc, err := w.all.dial(ctx, w.leader)
+// converse connects and fetches until something goes wrong. It returns the
+// leader's life that it was with.
+func (w *fetcher) converse(ctx context.Context) (replica.Member, error) {
+	nc, life, err := w.all.dial(ctx, w.leader)
 	if err != nil {
-		return err
+		return life, err
 	}
 	w.all.mu.Lock()
 	w.talk++
@@ -152,7 +160,7 @@ func (w *fetcher) converse(ctx context.Context) error {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		err := w.read(nc, talk)
+		err := w.read(nc, life, talk)
 		w.all.mu.Lock()
 		w.broken = err
 		w.all.mu.Unlock()
@@ -161,7 +169,7 @@ func (w *fetcher) converse(ctx context.Context) error {
 	err = w.write(ctx, nc, talk)
 	nc.Close()
 	<-read
-	return err
+	return life, err
 }
 
 // write sends a request whenever one is due.
@@ -210,8 +218,6 @@ func (w *fetcher) due() (now bool, wait time.Duration, err error) {
 		return true, 0, nil
 	case w.sent > w.answered:
 		return false, 0, nil
-	case w.mine == 0:
-		return false, 0, errNothingFollowed
 	}
 	wait = time.Until(w.lingerTo)
 	return wait <= 0, wait, nil
@@ -227,7 +233,7 @@ func (w *fetcher) room() int {
 }
 
 // read takes the answers in, in the order of the requests.
-func (w *fetcher) read(nc net.Conn, talk int) error {
+func (w *fetcher) read(nc net.Conn, life replica.Member, talk int) error {
 	in := bufio.NewReaderSize(untilSilent{nc}, followBuffer)
 	var a followAnswer
 	for k := int32(0); ; k++ {
@@ -241,6 +247,7 @@ func (w *fetcher) read(nc net.Conn, talk int) error {
 		if a.code != 0 {
 			return refusedByPeer{kerr.ErrorForCode(a.code)}
 		}
+		w.hear(life)
 		w.deliver(&a, buf, k, talk)
 	}
 }
@@ -249,14 +256,6 @@ func (w *fetcher) read(nc net.Conn, talk int) error {
 type refusedByPeer struct{ error }
 
 func (e refusedByPeer) Unwrap() error { return e.error }
-
-// untilSilent reads from a leader that must not fall silent.
-type untilSilent struct{ net.Conn }
-
-func (p untilSilent) Read(b []byte) (int, error) {
-	p.SetReadDeadline(time.Now().Add(peerSilence))
-	return p.Conn.Read(b)
-}
 
 // deliver gives each partition what request k's answer has for it. What answers
 // a fetch that is not waited for any more is dropped: a newer one is on its way.

@@ -69,6 +69,9 @@ func (r *followRequest) list(k int32, talk int) {
 	}
 	clear(w.pending[len(kept):])
 	w.pending = kept
+	if listed == 0 {
+		r.from = max(r.from, w.all.srv.cluster.Incarnation())
+	}
 }
 
 func (r *followRequest) add(fo *followed) {

@@ -12,7 +12,7 @@ const (
 	// to tell: its answer is then the heartbeat.
 	peerWait = 500 * time.Millisecond
 	// peerSilence is how long a follower waits for the next byte of an answer.
-	peerSilence = 3 * peerWait
+	peerSilence = 1200 * time.Millisecond
 	// peerIdleTimeout is after how long without a request a leader gives up on a
 	// follower that is behind a cut link, or not running.
 	peerIdleTimeout = 30 * time.Second

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Cluster keeps the newest Image and changes the store.
@@ -34,6 +36,8 @@ type Cluster struct {
 	health  health
 	isr     isrQueue
 
+	suspicions suspicions
+
 	mu struct {
 		sync.Mutex
 		changed chan struct{} // closed and replaced with each image
@@ -52,6 +56,8 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	c.session.wake = make(chan struct{}, 1)
 	c.session.requests = make(chan request)
 	c.isr.wake = make(chan struct{}, 1)
+	c.suspicions.wake = make(chan struct{}, 1)
+	c.suspicions.mu.of = make(map[protocol.BrokerID]int64)
 	c.mu.changed = make(chan struct{})
 
 	life, err := newID(o.Rand)
@@ -157,8 +163,8 @@ func (c *Cluster) awaitImage(ctx context.Context, good func(*Image) bool) error 
 }
 
 // Run follows the store, keeps this broker registered, writes the ISR changes
-// that it is given and, while this broker is controller, holds elections. It
-// does so until ctx ends or Close is called, which are no errors. It must be
+// and suspicions that it is given and, while this broker is controller, holds
+// elections. It does so until ctx ends or Close is called, which are no errors. It must be
 // called once.
 func (c *Cluster) Run(ctx context.Context) error {
 	done := make(chan struct{})
@@ -178,6 +184,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g.Go(func() error { return c.keepSession(ctx) })
 	g.Go(func() error { return c.alterISRs(ctx) })
 	g.Go(func() error { return c.control(ctx) })
+	g.Go(func() error { return c.suspect(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cluster metadata: %w", err)
 	}

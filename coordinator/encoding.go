@@ -34,6 +34,10 @@ type directoryValue struct {
 	Directory string `json:"directory"`
 }
 
+type suspectValue struct {
+	Incarnation int64 `json:"incarnation"`
+}
+
 type endpointValue struct {
 	Name string `json:"name"`
 	Host string `json:"host"`

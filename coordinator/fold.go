@@ -67,6 +67,8 @@ func (f *fold) add(e Event) {
 		err = f.addDirectory(key.broker, e)
 	case keyLeaving:
 		f.addLeaving(key.broker, e)
+	case keySuspect:
+		err = f.addSuspect(key.broker, key.by, e)
 	case keyTopic:
 		err = f.addTopic(key.folded, e)
 	case keyPartition:

@@ -69,7 +69,7 @@ func randomOps(t *rapid.T, s *MemStore, l layout) []Op {
 	if err != nil {
 		t.Fatal(err)
 	}
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		b := broker(id)
@@ -80,6 +80,9 @@ func randomOps(t *rapid.T, s *MemStore, l layout) []Op {
 	case 1:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		return []Op{Delete(l.broker(id)), Put(l.leaving(id), nil)}
+	case 4:
+		id, by := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker")), protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "by"))
+		return []Op{rapid.SampledFrom([]Op{Put(l.suspect(id, by), []byte(`{"incarnation":5}`)), Delete(l.suspect(id, by))}).Draw(t, "suspicion")}
 	case 2:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		return []Op{Put(l.brokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), Put(l.clusterConfig(), []byte(`{}`)), Delete(l.controller())}
@@ -127,7 +130,7 @@ func randomTopic(t *rapid.T, name string) *Topic {
 func describe(im *Image) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "revision %d cluster %q controller %d partitions %d\n", im.Revision, im.ClusterID, im.Controller, im.PartitionCount())
-	fmt.Fprintf(&b, "brokers %+v leaving %v directories %v\nconfigs %v", im.Brokers(), im.leaving, im.directories, im.ClusterConfigs())
+	fmt.Fprintf(&b, "brokers %+v leaving %v directories %v suspects %v\nconfigs %v", im.Brokers(), im.leaving, im.directories, im.suspects, im.ClusterConfigs())
 	for id := range protocol.BrokerID(4) {
 		fmt.Fprintf(&b, " %d:%v", id, im.BrokerConfigs(id))
 	}
@@ -188,6 +191,7 @@ func TestKeysAreReadBackAsWritten(t *testing.T) {
 		l.broker(7):         {kind: keyBroker, broker: 7},
 		l.directory(7):      {kind: keyDirectory, broker: 7},
 		l.leaving(7):        {kind: keyLeaving, broker: 7},
+		l.suspect(7, 8):     {kind: keySuspect, broker: 7, by: 8},
 		l.topic("a.b_c"):    {kind: keyTopic, folded: "a_b_c"},
 		l.partition(id, 12): {kind: keyPartition, topic: id, index: 12},
 		l.clusterConfig():   {kind: keyClusterConfig},
@@ -195,6 +199,7 @@ func TestKeysAreReadBackAsWritten(t *testing.T) {
 		"/x/":               {},
 		"/y/format":         {},
 		"/x/brokers/1x":     {},
+		"/x/suspects/1":     {},
 		"/x/partitions/a/0": {},
 	} {
 		if got := l.parse(key); !reflect.DeepEqual(got, want) {

@@ -54,6 +54,19 @@ func (f *fold) addLeaving(id protocol.BrokerID, e Event) {
 	f.dress(id)
 }
 
+func (f *fold) addSuspect(id, by protocol.BrokerID, e Event) error {
+	v := suspectValue{}
+	if !e.Deleted {
+		var err error
+		if v, err = decode[suspectValue](e.KV); err != nil {
+			return err
+		}
+	}
+	of := put(f.next.suspects[id], by, v.Incarnation, !e.Deleted)
+	f.next.suspects = put(f.next.suspects, id, of, len(of) > 0)
+	return nil
+}
+
 // dress puts on a broker what other keys say of it. They may come before or after its own.
 func (f *fold) dress(id protocol.BrokerID) {
 	at := slices.IndexFunc(f.next.brokers, func(b Broker) bool { return b.ID == id })

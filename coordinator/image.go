@@ -25,8 +25,9 @@ type Image struct {
 	brokers       []Broker // by ID
 	directories   map[protocol.BrokerID]directory
 	leaving       map[protocol.BrokerID]bool
-	topics        []*Topic // by Name
-	topicsByID    []*Topic // by ID; the same topics
+	suspects      map[protocol.BrokerID]map[protocol.BrokerID]int64 // of whom, by whom: the incarnation
+	topics        []*Topic                                          // by Name
+	topicsByID    []*Topic                                          // by ID; the same topics
 	clusterConfig configMap
 	brokerConfigs map[protocol.BrokerID]configMap
 	partitions    int // over all topics

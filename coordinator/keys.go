@@ -17,6 +17,7 @@ const FormatVersion = 1
 //	                             "life":"…","before":17,"lost":[…],"lostSince":0}
 //	directories/ID              {"directory":"…"}                                written when the directory changes
 //	leaving/ID                  {}                                               leased
+//	suspects/ID/BY              {"incarnation":17}                               leased by BY
 //	controller                  {"broker":1}                                     leased
 //	topics/FOLDED               {"name":"…","id":"…","replicas":[[1,2],[2,1]],"joined":[[21,22],[22,21]],"configs":{…}}
 //	partitions/TOPICID/INDEX    {"leader":1,"leaderEpoch":3,"isr":[1],"joined":[21],"partitionEpoch":5,
@@ -60,6 +61,10 @@ func (l layout) leaving(id protocol.BrokerID) string {
 	return l.prefix + "leaving/" + strconv.Itoa(int(id))
 }
 
+func (l layout) suspect(id, by protocol.BrokerID) string {
+	return l.prefix + "suspects/" + strconv.Itoa(int(id)) + "/" + strconv.Itoa(int(by))
+}
+
 func (l layout) topic(name string) string { return l.prefix + "topics/" + foldName(name) }
 
 func (l layout) partitions(id protocol.TopicID) string {
@@ -86,6 +91,7 @@ const (
 	keyBroker
 	keyDirectory
 	keyLeaving
+	keySuspect
 	keyTopic
 	keyPartition
 	keyClusterConfig
@@ -96,7 +102,8 @@ const (
 // parsedKey is a key taken apart.
 type parsedKey struct {
 	kind   keyKind
-	broker protocol.BrokerID // of a broker, its directory, leave or config
+	broker protocol.BrokerID // of a broker, its directory, leave, config or suspicion
+	by     protocol.BrokerID // of a suspicion: who has it
 	folded string            // of a topic
 	topic  protocol.TopicID  // of a partition
 	index  int32             // of a partition
@@ -121,6 +128,8 @@ func (l layout) parse(key string) parsedKey {
 		return brokerKey(keyDirectory, rest)
 	case "leaving":
 		return brokerKey(keyLeaving, rest)
+	case "suspects":
+		return suspectKey(rest)
 	case "topics":
 		return parsedKey{kind: keyTopic, folded: rest}
 	case "partitions":
@@ -142,6 +151,16 @@ func brokerKey(kind keyKind, s string) parsedKey {
 		return parsedKey{}
 	}
 	return parsedKey{kind: kind, broker: protocol.BrokerID(id)}
+}
+
+func suspectKey(s string) parsedKey {
+	id, by, _ := strings.Cut(s, "/")
+	key, other := brokerKey(keySuspect, id), brokerKey(keySuspect, by)
+	if key.kind == keyUnknown || other.kind == keyUnknown {
+		return parsedKey{}
+	}
+	key.by = other.broker
+	return key
 }
 
 func partitionKey(s string) parsedKey {

@@ -1,0 +1,142 @@
+package coordinator
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// several makes brokers 1 to n whose leases do not lapse by themselves.
+func several(t *testing.T, n int) ([]*runs, *MemStore, *clock) {
+	s, clock := newMem(t)
+	brokers := make([]*runs, n)
+	for i := range brokers {
+		brokers[i] = join(t, Options{Store: s, Self: broker(protocol.BrokerID(i + 1)), SessionTimeout: short})
+	}
+	for _, b := range brokers {
+		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == n && im.Controller != protocol.NoBroker })
+	}
+	return brokers, s, clock
+}
+
+func (r *runs) suspectedBy(t *testing.T, id protocol.BrokerID, by ...protocol.BrokerID) {
+	t.Helper()
+	r.eventually(t, func(im *Image) bool { return slices.Equal(im.Suspecting(id), by) })
+}
+
+// The controller is stopped. All others hear nothing of it, and one of them
+// takes its part; its lease still stands.
+func TestABrokerThatAllOthersSuspectIsBuried(t *testing.T) {
+	brokers, _, _ := alike(t, 3, Options{SessionTimeout: time.Hour}, 30)
+	dead := brokers[brokers[0].Image().Controller-1]
+	id, life := dead.o.Self.ID, dead.Incarnation()
+	dead.kill(t)
+	for _, b := range brokers {
+		if b != dead {
+			b.Suspect(id, life)
+		}
+	}
+	for _, b := range brokers {
+		if b != dead {
+			b.eventually(t, func(im *Image) bool {
+				return im.Controller != protocol.NoBroker && im.Controller != id && len(im.suspects) == 0 &&
+					everyPartition(im, func(p *Partition) bool { return p.Leader != id && p.Leader != protocol.NoBroker && len(p.ISR) == 2 })
+			})
+		}
+	}
+}
+
+// The link between two brokers is cut: each suspects the other, alone, until it is whole again.
+func TestOneBrokersSuspicionBuriesNobody(t *testing.T) {
+	brokers, _, _ := several(t, 3)
+	a, b, c := brokers[0], brokers[1], brokers[2]
+	one, two := a.Incarnation(), b.Incarnation()
+	a.Suspect(2, two)
+	b.Suspect(1, one)
+	c.suspectedBy(t, 2, 1)
+	c.suspectedBy(t, 1, 2)
+	a.Trust(2)
+	b.Trust(1)
+	c.suspectedBy(t, 2)
+	c.suspectedBy(t, 1)
+	if a.Incarnation() != one || b.Incarnation() != two {
+		t.Fatal("a life was ended by one that suspected it")
+	}
+}
+
+// Half of the others is not enough: in a cluster that falls in two, both halves would bury each other.
+func TestHowManyMustSuspect(t *testing.T) {
+	for _, c := range []struct{ others, most int }{{1, 1}, {2, 1}, {3, 1}, {4, 2}, {5, 2}, {6, 3}} {
+		for n := range c.others + 1 {
+			if got := enough(n, c.others); got != (n > c.most) {
+				t.Errorf("%d of %d others are enough: %v", n, c.others, got)
+			}
+		}
+	}
+}
+
+// It was slow, not dead: it goes on in a new life, which nobody suspects.
+func TestALiveBrokerThatWasSuspectedBeginsALifeThatIsTrusted(t *testing.T) {
+	brokers, _, _ := several(t, 3)
+	a, b, c := brokers[0], brokers[1], brokers[2]
+	was := c.Incarnation()
+	a.Suspect(3, was)
+	b.Suspect(3, was)
+	a.eventually(t, func(im *Image) bool {
+		now, ok := im.Broker(3)
+		return ok && now.Incarnation > was && now.Before == was && len(im.suspects) == 0
+	})
+	now := c.Incarnation()
+	a.Suspect(3, was) // heard of late
+	b.Suspect(3, was)
+	create(t, a, "t", 1)
+	if im := a.Image(); len(im.suspects) != 0 || c.Incarnation() != now {
+		t.Fatalf("a life that is over is suspected: %v", im.suspects)
+	}
+}
+
+// A suspicion lives as long as who has it, and comes back with it.
+func TestASuspicionIsItsBrokersOwn(t *testing.T) {
+	brokers, s, clock := several(t, 3)
+	a, b, c := brokers[0], brokers[1], brokers[2]
+	life := c.Incarnation()
+	a.Suspect(3, life)
+	b.suspectedBy(t, 3, 1)
+
+	// Its lease lapses, and with it the others'.
+	was := a.Incarnation()
+	clock.advance(time.Minute)
+	s.Expire()
+	a.eventually(t, func(im *Image) bool {
+		return len(im.Brokers()) == 3 && a.incarnationIn(im) > was && len(im.suspects) == 0
+	})
+	now, _ := a.Image().Broker(3)
+	a.Suspect(3, now.Incarnation)
+	b.suspectedBy(t, 3, 1)
+
+	// Nor does it count when it is restarted, and knows nothing of it.
+	a.kill(t)
+	again := join(t, Options{Store: s, Self: broker(1)})
+	again.suspectedBy(t, 3)
+	b.Suspect(3, now.Incarnation)
+	again.suspectedBy(t, 3, 2)
+	if c.Incarnation() != now.Incarnation {
+		t.Fatal("a suspicion of a life that is over has counted")
+	}
+}
+
+// The lease of the one that suspects is replaced; what it suspects goes on to be said.
+func TestASuspicionIsSaidAgainUnderANewLease(t *testing.T) {
+	brokers, _, _ := several(t, 3)
+	a, b, c := brokers[0], brokers[1], brokers[2]
+	a.Suspect(3, c.Incarnation())
+	b.suspectedBy(t, 3, 1)
+	was := a.Incarnation()
+	noError(t, b.Bury(background(t), 1, was))
+	b.eventually(t, func(im *Image) bool {
+		now, ok := im.Broker(1)
+		return ok && now.Incarnation > was && slices.Equal(im.Suspecting(3), []protocol.BrokerID{1})
+	})
+}

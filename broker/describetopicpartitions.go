@@ -84,7 +84,7 @@ func (v view) describedTopic(t *coordinator.Topic, from, to int) kmsg.DescribeTo
 	out.AuthorizedOperations = topicOperations // this request has no field to ask by: they are always told
 	for i := range t.Partitions[from:to] {
 		p := &t.Partitions[from+i]
-		at := v.place(p)
+		at := v.place(t, p)
 		out.Partitions = append(out.Partitions, kmsg.DescribeTopicPartitionsResponseTopicPartition{
 			ErrorCode: at.code, Partition: p.Index, LeaderID: at.leader, LeaderEpoch: at.epoch,
 			Replicas: at.replicas, ISR: at.isr, OfflineReplicas: at.offline,

@@ -47,7 +47,7 @@ func (v view) leaderOf(id protocol.TopicPartition) (hint leaderHint, at node, ok
 	}
 	p := &t.Partitions[id.Index]
 	b, ok := v.Broker(p.Leader)
-	if !ok {
+	if !ok || v.doubts(id.Topic, id.Index) {
 		return hint, at, false
 	}
 	e, ok := v.endpoint(&b)

@@ -134,7 +134,7 @@ func (v view) metadataTopic(req *kmsg.MetadataRequest, t *coordinator.Topic) kms
 	out.AuthorizedOperations = whenAsked(req.IncludeTopicAuthorizedOperations, topicOperations)
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i := range t.Partitions {
-		at := v.place(&t.Partitions[i])
+		at := v.place(t, &t.Partitions[i])
 		if at.code == kerr.ListenerNotFound.Code && req.Version < metadataListenerCode {
 			at.code = kerr.LeaderNotAvailable.Code
 		}

@@ -177,6 +177,10 @@ func (s *Server) isReady() bool {
 // tickEvery is how often the partitions are told that time passes.
 const tickEvery = 100 * time.Millisecond
 
+// doubtAfterMs is how long a leader's writers wait, while the metadata is out of
+// reach, until they are told to look elsewhere.
+const doubtAfterMs = 1000
+
 func (s *Server) tick(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -185,7 +189,13 @@ func (s *Server) tick(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			s.hosted.each(func(_ *topic, p *partition) { p.Tick() })
+			_, alone := s.cluster.StoreGone()
+			s.hosted.each(func(_ *topic, p *partition) {
+				p.Tick()
+				if alone {
+					p.Doubt(doubtAfterMs)
+				}
+			})
 		}
 	}
 }

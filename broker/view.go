@@ -16,10 +16,11 @@ import (
 type view struct {
 	*coordinator.Image
 	listener string
+	hosted   *hosted
 }
 
 // view returns the newest image, for the client of x.
-func (s *Server) view(x *exchange) view { return view{s.cluster.Image(), x.c.listener.Name} }
+func (s *Server) view(x *exchange) view { return view{s.cluster.Image(), x.c.listener.Name, s.hosted} }
 
 // node is a live broker and where to reach it.
 type node struct {
@@ -74,8 +75,9 @@ type placement struct {
 }
 
 // place tells where a partition is. A leader that the client cannot reach is
-// none to it.
-func (v view) place(p *coordinator.Partition) placement {
+// none to it, and neither is this broker where it has reason to think that
+// another one leads by now.
+func (v view) place(t *coordinator.Topic, p *coordinator.Partition) placement {
 	out := placement{
 		leader:   int32(p.Leader),
 		epoch:    int32(p.LeaderEpoch),
@@ -84,12 +86,19 @@ func (v view) place(p *coordinator.Partition) placement {
 		offline:  v.offline(p.Replicas),
 	}
 	leader, live := v.Broker(p.Leader)
-	if !live {
+	if !live || v.doubts(t.ID, p.Index) {
 		out.leader, out.code = int32(protocol.NoBroker), kerr.LeaderNotAvailable.Code
 	} else if _, ok := v.endpoint(&leader); !ok {
 		out.leader, out.code = int32(protocol.NoBroker), kerr.ListenerNotFound.Code
 	}
 	return out
+}
+
+// doubts reports whether the partition is led here as far as is known, see
+// replica.Partition.Doubt.
+func (v view) doubts(id protocol.TopicID, index int32) bool {
+	p := v.hosted.topicByID(id).partition(index)
+	return p != nil && p.Partition != nil && p.State().Doubted
 }
 
 // offline are those of the replicas whose broker is not live.

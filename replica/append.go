@@ -21,10 +21,11 @@ func (p *Partition) append(group []*Proposal) {
 	if len(group) == 0 {
 		return
 	}
-	now := p.opts.NowMs()
+	now, since := p.opts.NowMs(), coreMs()
 	end := p.log.End()
 	p.batches = p.batches[:0]
 	for _, q := range group {
+		q.sinceMs = since
 		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= touchedMax {
 			p.locks.Touch(q.Locks)
 		}
@@ -208,7 +209,7 @@ func (p *Partition) mayAppend(acks Acks) error {
 	switch {
 	case p.failed != nil:
 		return p.failed
-	case p.core == nil:
+	case p.core == nil, p.doubted:
 		return ErrNotLeader
 	}
 	return p.core.MayAppend(acks)

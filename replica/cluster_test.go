@@ -466,3 +466,36 @@ func TestAnEpochEndsForReadersBehindBatchesWithoutRecords(t *testing.T) {
 		t.Errorf("to readers, the epoch ended at %d, %v", end, err)
 	}
 }
+
+// TestADoubtedLeaderGivesItsWritersBack: followers and metadata are out of
+// reach, so another may lead; a follower's fetch ends the doubt.
+func TestADoubtedLeaderGivesItsWritersBack(t *testing.T) {
+	c := newCluster(t, 3)
+	c.settle(t)
+	c.node(2).stop()
+	c.node(3).stop()
+	p := c.node(1).p
+	done := completer{make(chan Result, 1)}
+	p.Propose(&Proposal{Batch: with(t, plain(), "v"), Acks: AcksAll, Done: done})
+	for {
+		p.Doubt(10)
+		select {
+		case r := <-done.done:
+			if !errors.Is(r.Err, ErrNotLeader) || !p.State().Doubted {
+				t.Fatalf("%+v, %+v", r, p.State())
+			}
+		case <-time.After(time.Millisecond):
+			continue
+		}
+		break
+	}
+	p.Propose(&Proposal{Batch: with(t, plain(), "w"), Acks: AcksAll, Done: done})
+	if r := <-done.done; !errors.Is(r.Err, ErrNotLeader) {
+		t.Errorf("a doubted leader took a write: %+v", r)
+	}
+	c.boot(2, c.node(2).fs)
+	for p.State().Doubted {
+		time.Sleep(time.Millisecond)
+	}
+	c.boot(3, c.node(3).fs)
+}

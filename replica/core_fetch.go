@@ -128,6 +128,7 @@ type follower struct {
 	markMs     int64           // some time later than caughtUpMs, and
 	markEnd    protocol.Offset // where the leader's log ended then
 	round      int64           // of the newest answer that it has seen
+	refused    bool            // the metadata did not take it into the ISR; until it fetches again
 }
 
 // appended notes that followers who had everything had it until now: one that
@@ -182,7 +183,7 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	if f.From.Incarnation > fo.Incarnation {
 		fo.Incarnation, fo.synced, fo.round = f.From.Incarnation, protocol.None, 0
 	}
-	fo.round = max(fo.round, f.Round)
+	fo.round, fo.refused = max(fo.round, f.Round), false
 	fo.synced = max(fo.synced, f.Offset)
 	end := c.o.Log.End()
 	if fo.synced >= end {

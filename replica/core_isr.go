@@ -42,6 +42,12 @@ func (c *Core) ISRAnswered(change ISRChange, done bool, nowMs int64) {
 	}
 	c.leading.isr.waiting = false
 	c.leading.isr.retryMs = nowMs + c.o.RetryMs
+	for _, m := range change.Added {
+		// It may be gone. Until it fetches again, what is proposed is what there is.
+		if f := c.leading.follower(m.ID); f != nil {
+			f.refused = true
+		}
+	}
 }
 
 // reviewISR proposes the ISR that ought to be, unless it is so or was asked for.
@@ -97,7 +103,7 @@ func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was b
 	}
 	silent := nowMs-f.fetchedMs > c.o.LagMaxMs
 	caughtUp := f.synced >= c.highWatermark && f.synced >= c.leading.start
-	return f.Member, f.Incarnation > 0 && caughtUp && !silent, false
+	return f.Member, f.Incarnation > 0 && caughtUp && !silent && !f.refused, false
 }
 
 // isrMayChange reports whether time alone may change the ISR, or a proposal

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"slices"
 	"time"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -28,7 +29,7 @@ func (p *Partition) begin(incarnation int64) {
 		Self: Member{p.opts.Self, incarnation}, Log: p.log, HighWatermark: p.HighWatermark(),
 		MinInsync: p.settings.MinInsync, LagMaxMs: p.opts.LagMaxMs, FetchTimeoutMs: fetchTimeoutMs,
 	})
-	p.confirmed = 0
+	p.confirmed, p.doubted = 0, false
 	p.round.Store(0)
 	if p.standing != nil {
 		p.core.Stand(*p.standing, coreMs())
@@ -47,6 +48,7 @@ func (p *Partition) Stand(s Standing) {
 		if p.standing == nil || s.PartitionEpoch > p.standing.PartitionEpoch {
 			p.standing = &s
 		}
+		p.doubted = false
 		if p.core != nil {
 			p.core.Stand(s, coreMs())
 		}
@@ -68,6 +70,25 @@ func (p *Partition) tick() {
 	}
 }
 
+// Doubt tells a leader that the metadata cannot be reached. One whose writers have
+// waited for longer than patienceMs then is, most likely, cut off from its
+// followers as well, and another leads: it gives the writers back, who are to ask
+// elsewhere, and takes no more until a follower is heard of again. That costs
+// nothing where it leads after all: it could commit nothing.
+func (p *Partition) Doubt(patienceMs int64) {
+	if !p.restless.Load() {
+		return
+	}
+	p.note(func() {
+		now := coreMs()
+		late := slices.ContainsFunc(p.waiting, func(q *Proposal) bool { return now-q.sinceMs > patienceMs })
+		if p.core != nil && p.core.role == RoleLeader && late {
+			p.doubted = true
+			p.abort(ErrNotLeader)
+		}
+	})
+}
+
 // Fetched takes in a follower's fetch. done is called from the loop; the bytes
 // that belong to the answer are the caller's to read, up to the log's end.
 func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
@@ -76,7 +97,11 @@ func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
 			done(refused(f))
 			return
 		}
-		done(p.core.Fetched(f, coreMs()))
+		a := p.core.Fetched(f, coreMs())
+		if a.Err == nil {
+			p.doubted = false
+		}
+		done(a)
 	})
 	if !taken {
 		done(refused(f))
@@ -169,7 +194,7 @@ func (p *Partition) changeRole() {
 // show publishes the state, and has Tick called if the core waits for time.
 func (p *Partition) show() {
 	before := p.state.Load()
-	st := p.core.snapshot(before)
+	st := p.core.snapshot(before, p.doubted)
 	p.restless.Store(len(p.waiting) > 0 || p.holds() || p.core.Restless(coreMs()))
 	if st == before {
 		return

@@ -33,6 +33,7 @@ type State struct {
 	Replicas       []protocol.BrokerID
 	ISR            []Member
 	Settled        bool  // it leads, and knows all that earlier leaders committed
+	Doubted        bool  // it leads as far as it knows, see Partition.Doubt
 	Err            error // why it is offline
 }
 
@@ -43,14 +44,14 @@ func (s *State) InSync(id protocol.BrokerID) bool { return indexOf(s.ISR, id) >=
 var unborn = &State{Leader: protocol.NoBroker, Epoch: -1, EpochStart: protocol.None}
 
 // snapshot is the core's state, or before if nothing has changed.
-func (c *Core) snapshot(before *State) *State {
+func (c *Core) snapshot(before *State, doubted bool) *State {
 	s := &c.standing
-	if before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
+	if before.Doubted == doubted && before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
 		before.Leader == s.Leader && before.Settled == c.Settled() && before.Err == c.err && slices.Equal(before.ISR, s.ISR) {
 		return before
 	}
 	return &State{
 		Role: c.role, Leader: s.Leader, Epoch: s.LeaderEpoch, PartitionEpoch: s.PartitionEpoch, EpochStart: c.EpochStart(),
-		Replicas: s.Replicas, ISR: s.ISR, Settled: c.Settled(), Err: c.err,
+		Replicas: s.Replicas, ISR: s.ISR, Settled: c.Settled(), Doubted: doubted, Err: c.err,
 	}
 }

@@ -35,6 +35,7 @@ type Proposal struct {
 	await      protocol.Offset // the answer may be sent when the high watermark is above this,
 	round      int64           // and this round of leadership is confirmed
 	unsure     bool            // the answer rests on what is not in the log
+	sinceMs    int64           // when it was judged
 	deadlineMs int64           // 0: there is none
 }
 

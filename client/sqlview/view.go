@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lockstep-log/lockstep/client"
 )
@@ -65,27 +66,46 @@ func (v *View) Read(ctx context.Context, fn func(ctx context.Context, db *sql.Tx
 	return v.look(ctx, fn)
 }
 
-// look reads the basis first: even where a snapshot is none, the tables are
-// then no older than the basis, and the worst is a refusal too many.
+// look calls fn with a snapshot, as soon as the database gives one.
 func (v *View) look(ctx context.Context, fn func(ctx context.Context, db *sql.Tx, basis int64) error) error {
-	snapshot := v.opts.Dialect.snapshot
-	tx, err := v.db.BeginTx(ctx, &snapshot)
-	if err != nil {
-		return fmt.Errorf("begin a snapshot: %w", err)
+	tx, basis, err := v.snapshot(ctx)
+	for wait := backOffMin; err != nil; wait = min(2*wait, backOffMax) {
+		if !v.opts.Passing(err) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err // it says more than that time is up
+		}
+		tx, basis, err = v.snapshot(ctx)
 	}
 	defer tx.Rollback()
+	return fn(ctx, tx, basis)
+}
+
+// snapshot reads the basis first: even where a snapshot is none, the tables are
+// then no older than the basis, and the worst is a refusal too many.
+func (v *View) snapshot(ctx context.Context) (*sql.Tx, int64, error) {
+	options := v.opts.Dialect.snapshot
+	tx, err := v.db.BeginTx(ctx, &options)
+	if err != nil {
+		return nil, 0, fmt.Errorf("begin a snapshot: %w", err)
+	}
 	basis, err := v.row.load(ctx, tx)
 	if err != nil {
-		return fmt.Errorf("read the basis: %w", err)
+		tx.Rollback()
+		return nil, 0, fmt.Errorf("read the basis: %w", err)
 	}
-	return fn(ctx, tx, basis)
+	return tx, basis, nil
 }
 
 // Update runs fn on a snapshot of the tables and appends what it decided, again
 // and again as client.Fold.Update says. It returns when the append is in the
 // log; whoever reads this view after that sees it applied. fn may be called
-// many times, and must not write to the database. Name an append that must not
-// be made twice by tx.ID: a process that was killed may have made it.
+// many times, and must not write to the database; an error of it, the
+// database's own among them, is Update's. Name an append that must not be made
+// twice by tx.ID: a process that was killed may have made it.
 func (v *View) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) (client.Result, error) {
 	return v.fold.Update(ctx, func(ctx context.Context, tx *client.Tx) error {
 		return v.look(ctx, func(ctx context.Context, db *sql.Tx, basis int64) error {

@@ -2,12 +2,14 @@ package sqlview
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
 
 	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/client"
@@ -97,7 +99,12 @@ func TestMain(m *testing.M) {
 	if isTeller() {
 		tell()
 	}
+	ignore := goleak.IgnoreCurrent()
 	code := m.Run()
 	stopCluster()
+	if err := goleak.Find(ignore); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	os.Exit(code)
 }

@@ -42,7 +42,8 @@ type mark struct {
 }
 
 // startStandin gives a script $B, $H and their variables: LOCKSTEP_BROKERS and
-// LOCKSTEP_HTTP. $PLAIN is a Kafka that knows nothing of locks.
+// LOCKSTEP_HTTP. $PLAIN is a Kafka that knows nothing of locks, $AILING the HTTP
+// side of a cluster that is not well.
 func startStandin(env *testscript.Env) error {
 	upTo := kversion.Stable()
 	upTo.SetMaxKeyVersion(protocol.KeyProduce, 11) // topics by name
@@ -65,10 +66,13 @@ func startStandin(env *testscript.Env) error {
 	cluster.ControlKey(protocol.KeyProduce, s.produce)
 	web := httptest.NewServer(s.handler())
 	env.Defer(web.Close)
+	ailing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, ailingCluster()) }))
+	env.Defer(ailing.Close)
 	addr := strings.TrimPrefix(web.URL, "http://")
 	for k, v := range map[string]string{
 		"B": cluster.ListenAddrs()[0], "H": addr, "PLAIN": plain.ListenAddrs()[0],
 		"LOCKSTEP_BROKERS": cluster.ListenAddrs()[0], "LOCKSTEP_HTTP": addr,
+		"AILING": strings.TrimPrefix(ailing.URL, "http://"),
 	} {
 		env.Setenv(k, v)
 	}
@@ -213,11 +217,27 @@ func (s *standin) handler() http.Handler {
 		s.mu.ready = r.PathValue("is") == "yes"
 	})
 	mux.HandleFunc("GET /v1/cluster/health", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]any{"healthy": true, "brokers": 1})
+		answer(w, http.StatusOK, wellCluster())
 	})
 	mux.HandleFunc("GET /v1/locks/{topic}/{partition}/{lock}", s.lock)
 	mux.HandleFunc("GET /v1/conflicts", s.conflicts)
 	return mux
+}
+
+// wellCluster is what a broker says of a cluster that is well.
+func wellCluster() clusterHealth {
+	return clusterHealth{
+		Healthy: true, ClusterID: "standin", Controller: 1, Brokers: []int32{1}, Topics: 1, Partitions: 1, Store: "available",
+		Offline: []ailingPartition{}, UnderMinISR: []ailingPartition{}, UnderReplicated: []ailingPartition{},
+	}
+}
+
+// ailingCluster is one that a broker is missing from.
+func ailingCluster() clusterHealth {
+	h := wellCluster()
+	h.Degraded, h.Brokers = true, []int32{1, 2}
+	h.UnderReplicated = []ailingPartition{{"accounts", 0, "broker 3 is down"}}
+	return h
 }
 
 func (s *standin) lock(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// clusterHealth is the broker's word on its cluster.
+type clusterHealth struct {
+	Healthy         bool              `json:"healthy" yaml:"healthy"`
+	Degraded        bool              `json:"degraded" yaml:"degraded"`
+	ClusterID       string            `json:"cluster_id" yaml:"cluster_id"`
+	Controller      int32             `json:"controller" yaml:"controller"`
+	Brokers         []int32           `json:"brokers" yaml:"brokers"`
+	Topics          int               `json:"topics" yaml:"topics"`
+	Partitions      int               `json:"partitions" yaml:"partitions"`
+	Store           string            `json:"metadata_store" yaml:"metadata_store"`
+	Offline         []ailingPartition `json:"offline_partitions" yaml:"offline_partitions"`
+	UnderMinISR     []ailingPartition `json:"under_min_isr_partitions" yaml:"under_min_isr_partitions"`
+	UnderReplicated []ailingPartition `json:"under_replicated_partitions" yaml:"under_replicated_partitions"`
+	LeftOut         int               `json:"left_out" yaml:"left_out"`
+}
+
+type ailingPartition struct {
+	Topic     string `json:"topic" yaml:"topic"`
+	Partition int32  `json:"partition" yaml:"partition"`
+	Reason    string `json:"reason" yaml:"reason"`
+}
+
+func newClusterHealth(s *streams) *cobra.Command {
+	var h httpAPI
+	var f format
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Is the cluster well, and if not, what is wrong and why?",
+		Long: "Is the cluster well, and if not, what is wrong and why? Exit code 0 if all is well, 1 if not.\n\n" +
+			"healthy: everything can be read, written with acks=all, and changed. degraded: something is\n" +
+			"wrong that the replicas make up for; wait until it is over before the next broker is stopped.\n" +
+			"A broker's own readiness is told by \"lockstep health\".",
+		Args: arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var answer clusterHealth
+			if err := h.getInto(cmd.Context(), &answer, nil, "v1", "cluster", "health"); err != nil {
+				return err
+			}
+			if err := f.render(s.out, answer, answer.print); err != nil {
+				return err
+			}
+			if !answer.Healthy || answer.Degraded {
+				return errNegative
+			}
+			return nil
+		},
+	}
+	h.flags(cmd, s)
+	f.flag(cmd)
+	return cmd
+}
+
+func (h clusterHealth) print(w io.Writer) {
+	state := "healthy"
+	switch {
+	case !h.Healthy:
+		state = "unhealthy"
+	case h.Degraded:
+		state = "degraded"
+	}
+	row(w, "STATE", state)
+	row(w, "CLUSTER", h.ClusterID)
+	row(w, "CONTROLLER", h.Controller)
+	row(w, "BROKERS", ids(h.Brokers))
+	row(w, "TOPICS", h.Topics)
+	row(w, "PARTITIONS", h.Partitions)
+	row(w, "METADATA", h.Store)
+	if len(h.Offline)+len(h.UnderMinISR)+len(h.UnderReplicated) > 0 {
+		fmt.Fprintln(w)
+		row(w, "PROBLEM", "PARTITION", "REASON")
+	}
+	for _, list := range []struct {
+		what       string
+		partitions []ailingPartition
+	}{{"offline", h.Offline}, {"under min ISR", h.UnderMinISR}, {"under-replicated", h.UnderReplicated}} {
+		for _, p := range list.partitions {
+			row(w, list.what, p.Topic+"-"+strconv.Itoa(int(p.Partition)), p.Reason)
+		}
+	}
+	if h.LeftOut > 0 {
+		fmt.Fprintf(w, "and %d more\n", h.LeftOut)
+	}
+}
+
+// orNone stands a dash where there is nothing.
+func orNone(text string) string {
+	if strings.TrimSpace(text) == "" {
+		return "-"
+	}
+	return text
+}
+
+func portText(port int32) string {
+	if port == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(port))
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+func newCluster(s *streams) *cobra.Command {
+	return group("cluster", "Look at the cluster, and move what it holds",
+		newClusterInfo(s), newClusterHealth(s), newClusterBrokers(s), newClusterReassign(s))
+}
+
+// clusterInfo counts what the metadata shows.
+type clusterInfo struct {
+	ClusterID       string `json:"cluster_id" yaml:"cluster_id"`
+	Controller      int32  `json:"controller" yaml:"controller"`
+	Brokers         int    `json:"brokers" yaml:"brokers"`
+	Topics          int    `json:"topics" yaml:"topics"`
+	Partitions      int    `json:"partitions" yaml:"partitions"`
+	UnderReplicated int    `json:"under_replicated" yaml:"under_replicated"`
+	Leaderless      int    `json:"leaderless" yaml:"leaderless"`
+	Moving          int    `json:"moving" yaml:"moving"`
+}
+
+func newClusterInfo(s *streams) *cobra.Command {
+	t := &topicCommand{s: s}
+	return t.flags(&cobra.Command{
+		Use:   "info",
+		Short: "Count brokers, topics and partitions, and what is not as it should be",
+		Args:  arguments(0, 0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
+				info, err := askClusterInfo(ctx, adm)
+				if err != nil {
+					return err
+				}
+				return t.format.render(s.out, info, info.print)
+			})
+		},
+	})
+}
+
+func askClusterInfo(ctx context.Context, adm *kadm.Client) (clusterInfo, error) {
+	meta, err := adm.Metadata(ctx)
+	if err != nil {
+		return clusterInfo{}, err
+	}
+	moving, err := movingPartitions(ctx, adm, meta.Topics)
+	if err != nil {
+		return clusterInfo{}, err
+	}
+	info := clusterInfo{ClusterID: meta.Cluster, Controller: meta.Controller, Brokers: len(meta.Brokers), Topics: len(meta.Topics), Moving: len(moving)}
+	meta.Topics.EachPartition(func(p kadm.PartitionDetail) {
+		info.Partitions++
+		if p.Leader < 0 {
+			info.Leaderless++
+		}
+		if len(p.ISR) < len(p.Replicas) {
+			info.UnderReplicated++
+		}
+	})
+	return info, nil
+}
+
+func (i clusterInfo) print(w io.Writer) {
+	row(w, "CLUSTER", i.ClusterID)
+	row(w, "CONTROLLER", i.Controller)
+	row(w, "BROKERS", i.Brokers)
+	row(w, "TOPICS", i.Topics)
+	row(w, "PARTITIONS", i.Partitions)
+	row(w, "UNDER-REPLICATED", i.UnderReplicated)
+	row(w, "LEADERLESS", i.Leaderless)
+	row(w, "MOVING", i.Moving)
+}
+
+// movingPartitions are those that are being moved, in order.
+func movingPartitions(ctx context.Context, adm *kadm.Client, topics kadm.TopicDetails) ([]movingPartition, error) {
+	listed, err := adm.ListPartitionReassignments(ctx, topics.TopicsSet())
+	if err != nil {
+		return nil, err
+	}
+	moving := []movingPartition{}
+	for _, p := range listed.Sorted() {
+		moving = append(moving, movingPartition{p.Topic, p.Partition, p.Replicas, listOf(p.AddingReplicas), listOf(p.RemovingReplicas)})
+	}
+	return moving, nil
+}
+
+// movingPartition is a partition on its way to other brokers.
+type movingPartition struct {
+	Topic     string  `json:"topic" yaml:"topic"`
+	Partition int32   `json:"partition" yaml:"partition"`
+	Replicas  []int32 `json:"replicas" yaml:"replicas"`
+	Adding    []int32 `json:"adding" yaml:"adding"`
+	Removing  []int32 `json:"removing" yaml:"removing"`
+}
+
+// listOf is a list that is never null in JSON.
+func listOf(l []int32) []int32 { return slices.Concat([]int32{}, l) }

@@ -90,7 +90,9 @@ func killCoordinators(t *testing.T, r *rig.Rig, kills int, opts ...kgo.Opt) {
 	work, stop := context.WithCancel(ctx)
 	working.Go(func() { f.write(work) })
 	for i := range 2 {
-		m := clientOf(t, r, append(opts, kgo.ConsumerGroup(failoverGroup), kgo.ConsumeTopics(failoverTopic),
+		// A stock client's pauses double up to 2.5 s: what is measured here is the brokers.
+		pause := kgo.RetryBackoffFn(func(int) time.Duration { return 200 * time.Millisecond })
+		m := clientOf(t, r, append(opts, pause, kgo.ConsumerGroup(failoverGroup), kgo.ConsumeTopics(failoverTopic),
 			kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))...)
 		working.Go(func() { f.read(work, fmt.Sprint("member ", i), m) })
 	}
@@ -202,5 +204,28 @@ func (f *failover) kill(ctx context.Context) {
 	}
 	if err := victim.Ready(ctx); err != nil {
 		f.t.Fatal(err)
+	}
+	f.awaitInSync(ctx)
+}
+
+// awaitInSync waits until all three brokers are in sync again: two must be for a
+// write.
+func (f *failover) awaitInSync(ctx context.Context) {
+	f.t.Helper()
+	for {
+		topics, err := f.adm.ListTopicsWithInternal(ctx)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		behind := 0
+		topics.EachPartition(func(p kadm.PartitionDetail) {
+			if len(p.ISR) < 3 {
+				behind++
+			}
+		})
+		if behind == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }

@@ -56,6 +56,8 @@ var kinds = []*kind{
 	{"failing-sync", "syncs of one partition fail on a broker; then it starts again", 1, 2 * second, 4 * second, needsStrace, failingSync},
 	{"power-cut", "a broker loses its power, and all that was not synced", 2, second / 2, 3 * second, needsDisk, powerCut},
 	{"power-cut-all", "all brokers lose their power at once", 1, second / 10, second, needsDisk, powerCutAll},
+	{"bit-flip", "bits of a broker's logs flip while it is down; later an operator removes what is damaged", 1, 3 * second, 6 * second, needsThree, bitFlip},
+	{"empty-disk", "a broker comes back without any of its logs", 1, second / 10, second, needsThree, emptyDisk},
 	{"last-standing", "one follower is cut off, then the other, then the leader loses its power; all heals", 1, 2 * second, 4 * second, needsNetwork | needsDisk | needsThree, lastStanding},
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,30 +80,58 @@ func (b *benchAppend) run(ctx context.Context, args []string) error {
 	return b.tell(r)
 }
 
-// cond is the nth append's condition: locks that nobody else has.
-func (b *benchAppend) cond(run int64, n int64) client.Cond {
-	cond := client.Cond{Basis: client.None, Locks: make([]client.Lock, b.locks)}
+// conditions makes conditions that hold: each lock was written long ago, if at
+// all, and the basis is about now.
+type conditions struct {
+	locks int
+	run   string // begins the names of locks
+	basis atomic.Int64
+}
+
+func (b *benchAppend) conditions() *conditions {
+	c := &conditions{locks: b.locks, run: strconv.FormatInt(time.Now().UnixNano(), 36) + ":"}
+	c.basis.Store(client.None)
+	return c
+}
+
+// locksApart is after how many locks the first is used again: many more than
+// are under way at once.
+const locksApart = 1_000_000
+
+func (c *conditions) of(n int64) client.Cond {
+	cond := client.Cond{Basis: c.basis.Load(), Locks: make([]client.Lock, c.locks)}
 	for i := range cond.Locks {
-		cond.Locks[i] = client.Write(strconv.FormatInt(run, 36) + ":" + strconv.FormatInt(n*int64(b.locks)+int64(i), 36))
+		cond.Locks[i] = client.Write(c.run + strconv.FormatInt((n*int64(c.locks)+int64(i))%locksApart, 36))
 	}
 	return cond
 }
 
+// wrote notes an append; several may come at once, and in any order.
+func (c *conditions) wrote(r client.Result) {
+	for {
+		was := c.basis.Load()
+		if r.Offset <= was || c.basis.CompareAndSwap(was, r.Offset) {
+			return
+		}
+	}
+}
+
 // stream has one writer with many appends under way.
 func (b *benchAppend) stream(ctx context.Context, c *client.Client, topic string, f *failure) (benchResult, error) {
-	m, value, run := b.meter(), b.value(), time.Now().UnixNano()
+	m, value, cond := b.meter(), b.value(), b.conditions()
 	still := b.progress(ctx, m)
 	defer still()
 	var sent sync.WaitGroup
 	for n := int64(0); m.next(ctx); n++ {
 		sent.Add(1)
 		began := time.Now()
-		c.AppendAsync(ctx, topic, 0, b.cond(run, n), func(_ client.Result, err error) {
+		c.AppendAsync(ctx, topic, 0, cond.of(n), func(r client.Result, err error) {
 			defer sent.Done()
 			if err != nil {
 				f.is(err)
 				return
 			}
+			cond.wrote(r)
 			m.done(len(value), time.Since(began))
 		}, &kgo.Record{Value: value})
 	}
@@ -112,7 +141,7 @@ func (b *benchAppend) stream(ctx context.Context, c *client.Client, topic string
 
 // oneByOne has writers with one append under way each.
 func (b *benchAppend) oneByOne(ctx context.Context, c *client.Client, topic string, f *failure) (benchResult, error) {
-	m, value, run := b.meter(), b.value(), time.Now().UnixNano()
+	m, value, cond := b.meter(), b.value(), b.conditions()
 	still := b.progress(ctx, m)
 	defer still()
 	var all sync.WaitGroup
@@ -120,10 +149,12 @@ func (b *benchAppend) oneByOne(ctx context.Context, c *client.Client, topic stri
 		all.Go(func() {
 			for n := int64(w); m.next(ctx); n += int64(b.writers) {
 				began := time.Now()
-				if _, err := c.Append(ctx, topic, 0, b.cond(run, n), &kgo.Record{Value: value}); err != nil {
+				r, err := c.Append(ctx, topic, 0, cond.of(n), &kgo.Record{Value: value})
+				if err != nil {
 					f.is(err)
 					return
 				}
+				cond.wrote(r)
 				m.done(len(value), time.Since(began))
 			}
 		})

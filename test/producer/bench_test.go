@@ -124,12 +124,17 @@ func BenchmarkUncontended(b *testing.B) {
 				b.Fatal(err)
 			}
 			ctx := context.Background()
+			var basis atomic.Int64
+			basis.Store(client.None)
 			return func(i int) {
-				cond := client.Cond{Basis: client.None, Locks: make([]client.Lock, locks)}
-				for l := range cond.Locks {
-					cond.Locks[l] = client.Write("acct:" + strconv.Itoa(i*8+l))
+				cond := client.Cond{Basis: basis.Load(), Locks: make([]client.Lock, locks)}
+				for l := range cond.Locks { // written before, if at all, long ago
+					cond.Locks[l] = client.Write("acct:" + strconv.Itoa((i*locks+l)%800_000))
 				}
-				c.AppendAsync(ctx, "t", 0, cond, func(_ client.Result, err error) { done(err) }, &kgo.Record{Value: payload})
+				c.AppendAsync(ctx, "t", 0, cond, func(r client.Result, err error) {
+					basis.Store(r.Offset)
+					done(err)
+				}, &kgo.Record{Value: payload})
 			}, c.Close
 		})
 	}

@@ -28,25 +28,24 @@ var errNotRegistered = errors.New("the broker is not registered")
 // leaves is dead: the listener is there before the broker registers, and until
 // its process ends. One that was never reached may be behind a door that is closed to this broker
 // alone; taking its registration back would go on for as long as the door is closed.
-func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, replica.Member, error) {
+func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error) {
 	b, ok := f.srv.cluster.Image().Broker(id)
 	if !ok {
-		return nil, replica.Member{}, errNotRegistered
+		return nil, errNotRegistered
 	}
-	life := replica.Member{ID: id, Incarnation: b.Incarnation}
 	addr, err := f.srv.peerAddr(&b)
 	if err != nil {
-		return nil, life, err
+		return nil, err
 	}
 	d := net.Dialer{Timeout: peerDialTimeout}
 	nc, err := d.DialContext(ctx, "tcp", addr)
-	switch {
+	switch life := (replica.Member{ID: id, Incarnation: b.Incarnation}); {
 	case err == nil:
 		f.meet(life)
 	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && f.mayBury(life):
 		f.bury(ctx, life, addr)
 	}
-	return nc, life, err
+	return nc, err
 }
 
 // meet notes that a life of a broker was talked to.
@@ -94,7 +93,7 @@ func (f *followers) probe(ctx context.Context, m replica.Member) {
 		return
 	}
 	f.meet(m)
-	if nc, _, err := f.dial(ctx, m.ID); err == nil {
+	if nc, err := f.dial(ctx, m.ID); err == nil {
 		nc.Close()
 	}
 }

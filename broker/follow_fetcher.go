@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
 const (
@@ -71,13 +70,13 @@ func (w *fetcher) run(ctx context.Context) {
 	retry := followRetryLeast
 	for w.wanted(ctx) {
 		began := time.Now()
-		life, err := w.converse(ctx)
+		err := w.converse(ctx)
 		w.relist()
 		if ctx.Err() != nil {
 			continue
 		}
 		w.log(err)
-		w.suspect(life, err)
+		w.suspect(err)
 		if time.Since(began) > followRetryMost {
 			retry = followRetryLeast
 			continue // it worked for a while: what has ended it is found out at once
@@ -143,12 +142,11 @@ func (w *fetcher) relist() {
 	}
 }
 
-// converse connects and fetches until something goes wrong. It returns the
-// leader's life that it was with.
-func (w *fetcher) converse(ctx context.Context) (replica.Member, error) {
-	nc, life, err := w.all.dial(ctx, w.leader)
+// converse connects and fetches until something goes wrong.
+func (w *fetcher) converse(ctx context.Context) error {
+	nc, err := w.all.dial(ctx, w.leader)
 	if err != nil {
-		return life, err
+		return err
 	}
 	w.all.mu.Lock()
 	w.talk++
@@ -160,7 +158,7 @@ func (w *fetcher) converse(ctx context.Context) (replica.Member, error) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		err := w.read(nc, life, talk)
+		err := w.read(nc, talk)
 		w.all.mu.Lock()
 		w.broken = err
 		w.all.mu.Unlock()
@@ -169,7 +167,7 @@ func (w *fetcher) converse(ctx context.Context) (replica.Member, error) {
 	err = w.write(ctx, nc, talk)
 	nc.Close()
 	<-read
-	return life, err
+	return err
 }
 
 // write sends a request whenever one is due.
@@ -233,7 +231,7 @@ func (w *fetcher) room() int {
 }
 
 // read takes the answers in, in the order of the requests.
-func (w *fetcher) read(nc net.Conn, life replica.Member, talk int) error {
+func (w *fetcher) read(nc net.Conn, talk int) error {
 	in := bufio.NewReaderSize(untilSilent{nc}, followBuffer)
 	var a followAnswer
 	for k := int32(0); ; k++ {
@@ -247,7 +245,7 @@ func (w *fetcher) read(nc net.Conn, life replica.Member, talk int) error {
 		if a.code != 0 {
 			return refusedByPeer{kerr.ErrorForCode(a.code)}
 		}
-		w.hear(life)
+		w.hear()
 		w.deliver(&a, buf, k, talk)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/lockstep-log/lockstep/replica"
 )
 
 // errStoodStill: the time for an answer ran out while this process did not run, so
@@ -36,21 +34,28 @@ func silent(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, syscall.EHOSTUNREACH)
 }
 
-// suspect tells the cluster that a leader's life is silent, which answered
-// before. One that never did may be behind a door that is closed to this broker alone,
-// and would be suspected in each life for as long as the door is closed.
-func (w *fetcher) suspect(life replica.Member, err error) {
-	if silent(err) && life.Incarnation != 0 && w.heard == life.Incarnation {
-		w.suspects = true
-		w.all.srv.cluster.Suspect(life.ID, life.Incarnation)
+// life is the leader's newest one; 0: it is not registered.
+func (w *fetcher) life() int64 {
+	b, _ := w.all.srv.cluster.Image().Broker(w.leader)
+	return b.Incarnation
+}
+
+// hear notes that the leader has answered. A conversation may last over many of
+// its lives: one whose registration was ended for nothing goes on to answer.
+func (w *fetcher) hear() {
+	w.heard = w.life()
+	if w.suspects {
+		w.suspects = false
+		w.all.srv.cluster.Trust(w.leader)
 	}
 }
 
-// hear notes that a leader's life has answered.
-func (w *fetcher) hear(life replica.Member) {
-	w.heard = life.Incarnation
-	if w.suspects {
-		w.suspects = false
-		w.all.srv.cluster.Trust(life.ID)
+// suspect tells the cluster that the leader is silent, if it has answered in this
+// life. One that never did may be behind a door that is closed to this broker alone,
+// and would be suspected in each life for as long as the door is closed.
+func (w *fetcher) suspect(err error) {
+	if life := w.life(); silent(err) && life != 0 && w.heard == life {
+		w.suspects = true
+		w.all.srv.cluster.Suspect(w.leader, life)
 	}
 }

@@ -11,9 +11,9 @@ import (
 // store did not answer.
 const controlRetry = 200 * time.Millisecond
 
-// control holds elections while this broker is controller: from each image over
-// what may have changed since the last, or over everything when the last was
-// not carried out to the end.
+// control makes this broker controller when nobody is, and holds elections
+// while it is: from each image over what may have changed since the last, or
+// over everything when the last was not carried out to the end.
 //
 // What it writes was decided from one image and is compared with it. A
 // partition that has moved on since shows so in the next image.
@@ -25,9 +25,15 @@ func (c *Cluster) control(ctx context.Context) error {
 		changed := c.Changed()
 		im := c.Image()
 		var retry <-chan time.Time
-		if im.Controller != c.o.Self.ID || c.incarnationIn(im) == 0 {
+		switch lease := c.leaseIn(im); {
+		case lease != 0 && im.Controller == protocol.NoBroker:
 			last = nil
-		} else if im != last {
+			if !c.claimController(ctx, lease) {
+				retry = time.After(controlRetry)
+			}
+		case lease == 0 || im.Controller != c.o.Self.ID:
+			last = nil
+		case im != last:
 			if c.elect(ctx, im, candidates(last, im), false) {
 				last = im
 				continue // what was written is in a newer image already
@@ -45,6 +51,24 @@ func (c *Cluster) control(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// claimTimeout bounds one try to become controller: it may be on its way to a
+// leader of etcd that has died with the controller before.
+const claimTimeout = 200 * time.Millisecond
+
+// claimController takes the controller's key if nobody has it. It reports
+// whether the store has answered.
+func (c *Cluster) claimController(ctx context.Context, lease LeaseID) bool {
+	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
+	key := c.keys.controller()
+	put := PutLeased(key, encode(controllerValue{Broker: c.o.Self.ID}), lease)
+	ok, rev, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{put})
+	if ok {
+		c.log.Info("broker is controller", "broker", c.o.Self.ID, "revision", rev)
+	}
+	return err == nil
 }
 
 // candidate is a partition that may need an election.

@@ -31,9 +31,6 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 			}
 		}
 	}
-	if err := c.claimController(ctx, lease); err != nil {
-		c.log.Debug("controller's part not claimed", "error", err) // the next beat does it
-	}
 	return rev, nil
 }
 

@@ -61,7 +61,7 @@ const sessionBeats = 4
 
 // look wakes the loop if the image lacks what the session is there to keep.
 func (s *session) look(im *Image, self protocol.BrokerID) {
-	if _, ok := im.Broker(self); ok && im.Controller != protocol.NoBroker {
+	if _, ok := im.Broker(self); ok {
 		return
 	}
 	select {
@@ -115,6 +115,14 @@ func (c *Cluster) Incarnation() int64 { return c.incarnationIn(c.Image()) }
 func (c *Cluster) incarnationIn(im *Image) int64 {
 	if b, ok := im.Broker(c.o.Self.ID); ok && b.life == c.life {
 		return b.Incarnation
+	}
+	return 0
+}
+
+// leaseIn is the lease of this process's registration, as an image shows it; 0: there is none.
+func (c *Cluster) leaseIn(im *Image) LeaseID {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.life == c.life {
+		return b.lease
 	}
 	return 0
 }
@@ -201,7 +209,7 @@ func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
 	}
 	c.storeSeen(&c.health.session, err == nil || errors.Is(err, ErrLeaseNotFound), err)
 	if err == nil {
-		err = c.mend(ctx, lease)
+		err = c.mend()
 	}
 	if errors.Is(err, ErrLeaseNotFound) {
 		c.log.Warn("broker's lease has lapsed; registering again", "broker", c.o.Self.ID)
@@ -212,33 +220,13 @@ func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
 	}
 }
 
-// mend puts right what the image shows to be missing, if the image is new enough to tell.
-func (c *Cluster) mend(ctx context.Context, lease LeaseID) error {
-	im := c.Image()
-	if im.Revision < c.session.incarnation {
-		return nil
-	}
-	if c.incarnationIn(im) == 0 {
+// mend reports what the image shows to be missing, if the image is new enough to tell.
+func (c *Cluster) mend() error {
+	if im := c.Image(); im.Revision >= c.session.incarnation && c.incarnationIn(im) == 0 {
 		// Somebody deleted the key; a lease that lapsed would have been told.
 		return fmt.Errorf("registration is gone: %w", ErrLeaseNotFound)
 	}
-	if im.Controller == protocol.NoBroker {
-		return c.claimController(ctx, lease)
-	}
 	return nil
-}
-
-// claimController takes the controller's key if nobody has it.
-func (c *Cluster) claimController(ctx context.Context, lease LeaseID) error {
-	ctx, cancel := context.WithTimeout(ctx, c.o.SessionTimeout/sessionBeats)
-	defer cancel()
-	key := c.keys.controller()
-	put := PutLeased(key, encode(controllerValue{Broker: c.o.Self.ID}), lease)
-	ok, rev, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{put})
-	if ok {
-		c.log.Info("broker is controller", "broker", c.o.Self.ID, "revision", rev)
-	}
-	return err
 }
 
 // unregister takes the registration back. The session loop must have ended.

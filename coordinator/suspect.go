@@ -98,7 +98,7 @@ func (c *Cluster) suspect(ctx context.Context) error {
 // away what it has too much. It reports whether it is as it should be.
 func (c *Cluster) saySuspects(ctx context.Context, im *Image) bool {
 	stand := c.suspicions.standing(im)
-	lease := LeaseID(c.session.lease.Load())
+	lease := c.leaseIn(im)
 	self, done := c.o.Self.ID, true
 	for id, incarnation := range stand {
 		if said := im.suspects[id][self]; said != incarnation && lease != 0 {

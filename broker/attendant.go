@@ -27,7 +27,15 @@ func (a *attendant) AlterISR(p *replica.Partition, ch replica.ISRChange) {
 		LeaderEpoch: ch.LeaderEpoch, PartitionEpoch: ch.PartitionEpoch,
 		ISR: asMembers(ch.ISR), Added: asMembers(ch.Added),
 	}
-	a.srv.cluster.AlterISR(p.ID(), wish, func(ok bool) { p.ISRAnswered(ch, ok) })
+	a.srv.cluster.AlterISR(p.ID(), wish, func(ok bool) {
+		p.ISRAnswered(ch, ok)
+		switch {
+		case ok && len(ch.Added) > 0:
+			a.srv.metrics.isrExpands.Inc()
+		case ok:
+			a.srv.metrics.isrShrinks.Inc()
+		}
+	})
 }
 
 func asMembers(members []replica.Member) []coordinator.Member {

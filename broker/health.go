@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,6 +36,8 @@ type health struct {
 	ClusterID  string              `json:"cluster_id"`
 	Controller protocol.BrokerID   `json:"controller"`
 	Brokers    []protocol.BrokerID `json:"brokers"`
+	// Missing are the etcd peers that are not there as brokers.
+	Missing    []protocol.BrokerID `json:"missing_brokers"`
 	Topics     int                 `json:"topics"`
 	Partitions int                 `json:"partitions"`
 	Store      string              `json:"metadata_store"`
@@ -56,12 +59,17 @@ func (h *httpServer) health(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) health() *health {
 	im := s.cluster.Image()
 	h := &health{
-		ClusterID: im.ClusterID, Controller: im.Controller, Brokers: []protocol.BrokerID{}, Store: "available",
+		ClusterID: im.ClusterID, Controller: im.Controller, Brokers: []protocol.BrokerID{}, Missing: []protocol.BrokerID{}, Store: "available",
 		Topics: len(im.Topics()), Partitions: im.PartitionCount(),
 		Offline: []ailing{}, UnderMinISR: []ailing{}, UnderReplicated: []ailing{},
 	}
 	for _, b := range im.Brokers() {
 		h.Brokers = append(h.Brokers, b.ID)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.cfg.EtcdPeers)) {
+		if !slices.Contains(h.Brokers, id) {
+			h.Missing = append(h.Missing, id)
+		}
 	}
 	for _, t := range im.Topics() {
 		for i := range t.Partitions {
@@ -73,7 +81,7 @@ func (s *Server) health() *health {
 		h.Store = "no answer, or no quorum, since " + since.UTC().Format(time.RFC3339)
 	}
 	h.Healthy = !gone && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
-	h.Degraded = !h.Healthy || len(h.UnderReplicated) > 0
+	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing) > 0
 	return h
 }
 

@@ -262,6 +262,14 @@ func TestHealthTellsWhatIsWrongAndWhy(t *testing.T) {
 	if !h.Healthy || !h.Degraded || !slices.Equal(h.Brokers, []protocol.BrokerID{1, 2}) {
 		t.Fatalf("one is down: %+v", h)
 	}
+	for name, want := range map[string]float64{
+		"lockstep_partitions_led": 1, "lockstep_partitions_under_replicated": 1, "lockstep_partitions_under_min_isr": 0,
+		"lockstep_partitions_leaderless": 0, "lockstep_partitions_offline": 0, "lockstep_metadata_store_available": 1,
+	} {
+		if got := gauge(t, ps.all[1].Server, name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
 	write(t, cl, "wide", 0, 2000)
 	ps.halt(2)
 	ps.await("broker 2 to be missed", func() bool {
@@ -306,6 +314,22 @@ func TestABrokerThatWaitsForAQuorumCanBeStopped(t *testing.T) {
 	if err := <-ran; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// gauge is a metric without labels.
+func gauge(t *testing.T, s *Server, name string) float64 {
+	t.Helper()
+	all, err := s.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no %s", name)
+	return 0
 }
 
 // freePort is a port on loopback that nobody listens on.

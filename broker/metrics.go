@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 // metrics are the broker's own, in a registry of its own. What is looked up by
@@ -30,6 +31,8 @@ type metrics struct {
 	conflicts    *prometheus.CounterVec
 	distance     *prometheus.HistogramVec
 	elections    prometheus.Counter
+	isrShrinks   prometheus.Counter
+	isrExpands   prometheus.Counter
 }
 
 // apiMetrics are those of one API.
@@ -67,12 +70,14 @@ func newMetrics(s *Server) *metrics {
 		conflicts:    counters("conflict_appends_total", "Batches with lock headers, by what became of them.", "topic", "result"),
 		distance:     histograms("conflict_basis_distance_records", "How far the basis of a refused append lay behind the lock's last write.", prometheus.ExponentialBuckets(1, 4, 10), "topic"),
 		elections:    counter("leader_elections_total", "Leader epochs of partitions that this broker was elected to lead."),
+		isrShrinks:   counter("isr_shrinks_total", "Changes by which this broker, as a leader, took replicas out of sync."),
+		isrExpands:   counter("isr_expands_total", "Changes by which this broker, as a leader, took replicas into sync."),
 		byAPI:        map[int16]*apiMetrics{},
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
-		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, &partitionCollector{s}, &groupCollector{s},
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, m.isrShrinks, m.isrExpands, &partitionCollector{s}, &groupCollector{s},
 	)
 	for _, api := range protocol.APIs() {
 		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}
@@ -195,6 +200,12 @@ var (
 	descUnder      = prometheus.NewDesc("kafka_topic_partition_under_replicated_partition", "1 if a replica is not in sync.", partitionLabels, nil)
 
 	descHW      = prometheus.NewDesc("lockstep_partition_high_watermark", "Offset below which records are committed.", partitionLabels, nil)
+	descLed     = prometheus.NewDesc("lockstep_partitions_led", "Partitions that this broker leads.", nil, nil)
+	descLagging = prometheus.NewDesc("lockstep_partitions_under_replicated", "Partitions that this broker leads and that have replicas out of sync.", nil, nil)
+	descUnsafe  = prometheus.NewDesc("lockstep_partitions_under_min_isr", "Partitions that this broker leads and that take no writes with acks=all.", nil, nil)
+	descNoOne   = prometheus.NewDesc("lockstep_partitions_leaderless", "Partitions of the cluster that nobody leads.", nil, nil)
+	descRules   = prometheus.NewDesc("lockstep_controller", "1 if this broker is the controller.", nil, nil)
+	descStore   = prometheus.NewDesc("lockstep_metadata_store_available", "1 if the metadata can change: the store answers and has its quorum.", nil, nil)
 	descOffline = prometheus.NewDesc("lockstep_partitions_offline", "Partitions that this broker should serve and cannot.", nil, nil)
 	descFree    = prometheus.NewDesc("lockstep_disk_free_bytes", "Free bytes on the data directory's disk.", nil, nil)
 	descLocks   = prometheus.NewDesc("lockstep_conflict_window_bytes", "Memory that the lock windows of all partitions hold.", nil, nil)
@@ -216,27 +227,42 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	im := c.srv.cluster.Image()
 	gauge(descBrokers, float64(len(im.Brokers())))
-	offline := 0
+	var led, lagging, unsafe, leaderless, offline int
 	for _, t := range im.Topics() {
 		gauge(descPartitions, float64(len(t.Partitions)), t.Name)
 		hosted := c.srv.hosted.topicByID(t.ID)
-		for _, p := range t.Partitions {
+		for i := range t.Partitions {
+			p := &t.Partitions[i]
 			index := strconv.Itoa(int(p.Index))
 			gauge(descInSync, float64(len(p.ISR)), t.Name, index)
 			gauge(descReplicas, float64(len(p.Replicas)), t.Name, index)
 			gauge(descLeader, float64(p.Leader), t.Name, index)
 			gauge(descPreferred, oneIf(len(p.Replicas) > 0 && p.Leader == p.Replicas[0]), t.Name, index)
 			gauge(descUnder, oneIf(len(p.ISR) < len(p.Replicas)), t.Name, index)
+			look := c.srv.lookAt(im, t, p)
+			leaderless += countIf(p.Leader == protocol.NoBroker)
+			offline += countIf(look.ailment != nil)
 			host := hosted.partition(p.Index)
-			if host == nil || host.Partition == nil || host.Failed() {
-				offline++
+			if host == nil || look.ailment != nil {
 				continue
+			}
+			if host.State().Role == replica.RoleLeader {
+				led++
+				lagging += countIf(look.underReplicated())
+				unsafe += countIf(look.inSync() < look.minInsync)
 			}
 			gauge(descCurrent, float64(host.HighWatermark()), t.Name, index)
 			gauge(descOldest, float64(host.Start()), t.Name, index)
 			gauge(descHW, float64(host.HighWatermark()), t.Name, index)
 		}
 	}
+	gauge(descLed, float64(led))
+	gauge(descLagging, float64(lagging))
+	gauge(descUnsafe, float64(unsafe))
+	gauge(descNoOne, float64(leaderless))
+	gauge(descRules, oneIf(im.Controller == c.srv.cfg.NodeID))
+	_, gone := c.srv.cluster.StoreGone()
+	gauge(descStore, oneIf(!gone))
 	gauge(descOffline, float64(offline))
 	if u, err := c.srv.fs.GetDiskUsage(c.srv.cfg.DataDir); err == nil {
 		gauge(descFree, float64(u.AvailBytes))
@@ -247,7 +273,9 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-func oneIf(b bool) float64 {
+func oneIf(b bool) float64 { return float64(countIf(b)) }
+
+func countIf(b bool) int {
 	if b {
 		return 1
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
@@ -208,9 +209,27 @@ func (s *Server) ensureTopic(ctx context.Context, t NewTopic) error {
 	}
 }
 
-// settleAll waits until this broker's partitions are as the metadata says, and
-// until it knows, of those that it leads, what earlier leaders committed.
+func (s *Server) awaitController(ctx context.Context) error {
+	for {
+		changed := s.cluster.Changed()
+		if s.cluster.Image().Controller != protocol.NoBroker {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// settleAll waits until there is a controller, until this broker's partitions
+// are as the metadata says, and until it knows, of those that it leads, what
+// earlier leaders committed.
 func (s *Server) settleAll(ctx context.Context) error {
+	if err := s.awaitController(ctx); err != nil {
+		return err
+	}
 	if err := s.hosted.settle(ctx); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type clusterHealth struct {
 	ClusterID       string            `json:"cluster_id" yaml:"cluster_id"`
 	Controller      int32             `json:"controller" yaml:"controller"`
 	Brokers         []int32           `json:"brokers" yaml:"brokers"`
+	Missing         []int32           `json:"missing_brokers" yaml:"missing_brokers"`
 	Topics          int               `json:"topics" yaml:"topics"`
 	Partitions      int               `json:"partitions" yaml:"partitions"`
 	Store           string            `json:"metadata_store" yaml:"metadata_store"`
@@ -73,6 +74,9 @@ func (h clusterHealth) print(w io.Writer) {
 	row(w, "CLUSTER", h.ClusterID)
 	row(w, "CONTROLLER", h.Controller)
 	row(w, "BROKERS", ids(h.Brokers))
+	if len(h.Missing) > 0 {
+		row(w, "MISSING", ids(h.Missing))
+	}
 	row(w, "TOPICS", h.Topics)
 	row(w, "PARTITIONS", h.Partitions)
 	row(w, "METADATA", h.Store)

@@ -227,7 +227,7 @@ func (s *standin) handler() http.Handler {
 // wellCluster is what a broker says of a cluster that is well.
 func wellCluster() clusterHealth {
 	return clusterHealth{
-		Healthy: true, ClusterID: "standin", Controller: 1, Brokers: []int32{1}, Topics: 1, Partitions: 1, Store: "available",
+		Healthy: true, ClusterID: "standin", Controller: 1, Brokers: []int32{1}, Missing: []int32{}, Topics: 1, Partitions: 1, Store: "available",
 		Offline: []ailingPartition{}, UnderMinISR: []ailingPartition{}, UnderReplicated: []ailingPartition{},
 	}
 }
@@ -235,7 +235,7 @@ func wellCluster() clusterHealth {
 // ailingCluster is one that a broker is missing from.
 func ailingCluster() clusterHealth {
 	h := wellCluster()
-	h.Degraded, h.Brokers = true, []int32{1, 2}
+	h.Degraded, h.Brokers, h.Missing = true, []int32{1, 2}, []int32{3}
 	h.UnderReplicated = []ailingPartition{{"accounts", 0, "broker 3 is down"}}
 	return h
 }

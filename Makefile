@@ -14,8 +14,9 @@ SEEDS     ?= 20000
 FIRST     ?= 1
 ROUNDS    ?= 20
 SEED      ?= 0
+PEERSFLAGS ?=
 
-.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster test-clients image compose-test clean help
+.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster bench-peers test-clients image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -64,6 +65,11 @@ bench: build ## throughput, latency and CPU, against a floor measured in the sam
 
 bench-cluster: build ## what three brokers cost beside one: CPU, latency, many partitions, catching up
 	$(GO) run ./test/bench/cluster
+
+# A module of its own, which follows the versions of the product's.
+bench-peers: build ## beside NATS JetStream: hot locks, throughput, latency, 8 locks at once; PEERSFLAGS=-quick is shorter
+	cd test/peers && $(GO) build -mod=mod -o ../../bin/peers .
+	bin/peers $(PEERSFLAGS)
 
 test-clients: build ## foreign clients: installs or skips each, with a reason
 	@if [ -f test/clients/run.sh ]; then bash test/clients/run.sh; else echo "skip: there is no test/clients/run.sh yet"; fi

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,24 +19,39 @@ type decision struct {
 
 // change decides from the newest image until the store agrees with what the
 // decision compared. It returns when the image shows the change.
+//
+// A try that is lost, see insist, may have been made all the same. The next one
+// compares the same, so that one of them wins at most; when it is refused, it is
+// found out whether the lost one has won.
 func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	var lost Op // the first of the newest decision of which a try was lost; of no kind: none was
 	for {
 		changed := c.Changed()
+		made, rev, err := c.wasMade(ctx, lost)
+		if err != nil || made {
+			return c.changed(ctx, rev, err)
+		}
 		d := decide(c.Image())
 		if d.err != nil {
 			d.ops = nil
 		}
-		ok, rev, err := c.o.Store.Txn(ctx, d.compares, d.ops)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if len(d.ops) == 0 {
-				return d.err
+		var ok bool
+		err = c.insist(ctx, func(ctx context.Context) (err error) {
+			ok, rev, err = c.o.Store.Txn(ctx, d.compares, d.ops)
+			if isLost(err) && len(d.ops) > 0 {
+				lost = d.ops[0]
 			}
-			return c.await(ctx, rev)
+			return err
+		})
+		switch {
+		case err != nil || ok && len(d.ops) > 0:
+			return c.changed(ctx, rev, err)
+		case ok && lost.Kind == OpDelete && errors.Is(d.err, ErrUnknownTopic):
+			return nil // the lost try has deleted it
+		case ok:
+			return d.err
 		}
 		// Somebody was faster, and the image will show it.
 		select {
@@ -46,6 +62,30 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 			return outOfTime(ctx)
 		}
 	}
+}
+
+// changed is the outcome of a change that got a revision, or failed.
+func (c *Cluster) changed(ctx context.Context, rev int64, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return outOfTime(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, rev)
+}
+
+// wasMade reports whether the store holds what a lost try has put, and since which revision.
+func (c *Cluster) wasMade(ctx context.Context, lost Op) (made bool, rev int64, err error) {
+	if lost.Kind != OpPut {
+		return false, 0, nil
+	}
+	var kv KeyValue
+	err = c.insist(ctx, func(ctx context.Context) (err error) {
+		kv, _, err = c.o.Store.Get(ctx, lost.Key)
+		return err
+	})
+	return bytes.Equal(kv.Value, lost.Value), kv.ModRevision, err
 }
 
 // insistMin and insistMax bound one try of what is insisted on.
@@ -63,11 +103,15 @@ func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) 
 		try, cancel := context.WithTimeout(ctx, bound)
 		err := call(try)
 		cancel()
-		lost := errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded)
-		if !lost || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin/2) {
+		if !isLost(err) || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin/2) {
 			return err
 		}
 	}
+}
+
+// isLost reports whether the outcome of a call to the store is not known.
+func isLost(err error) bool {
+	return errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // bounded gives a change a deadline if it has none.

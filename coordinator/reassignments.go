@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -58,15 +59,21 @@ func (c *Cluster) changeEach(ctx context.Context, ids []protocol.TopicPartition,
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	outcome := make(map[protocol.TopicPartition]error, len(ids))
+	lost := make(map[protocol.TopicPartition]*Partition) // what tries would have made of which nobody knows
 	ids = slices.Clone(ids)
 	for {
 		changed := c.Changed()
 		im := c.Image()
 		var moves []*move
+		var retry <-chan time.Time
 		for _, id := range ids {
 			t, p, ok := im.Partition(id)
 			if !ok {
 				outcome[id] = fmt.Errorf("%w: %s", ErrUnknownPartition, id)
+				continue
+			}
+			if made := lost[id]; made != nil && p.PartitionEpoch == made.PartitionEpoch+1 && same(p, made) {
+				outcome[id] = nil
 				continue
 			}
 			next, err := decide(im, t, *p)
@@ -77,8 +84,16 @@ func (c *Cluster) changeEach(ctx context.Context, ids []protocol.TopicPartition,
 		c.carryOut(ctx, moves)
 		ids = ids[:0]
 		for _, m := range moves {
-			if outcome[m.id()] = m.err; m.err == nil && !m.done {
+			switch {
+			case m.done:
+			case m.err == nil:
 				ids = append(ids, m.id()) // somebody was faster, and the image will show it
+			case isLost(m.err):
+				ids = append(ids, m.id())
+				lost[m.id()] = &m.next
+				retry = time.After(retryMin)
+			default:
+				outcome[m.id()] = m.err
 			}
 		}
 		if len(ids) == 0 {
@@ -86,6 +101,7 @@ func (c *Cluster) changeEach(ctx context.Context, ids []protocol.TopicPartition,
 		}
 		select {
 		case <-changed:
+		case <-retry:
 		case <-c.ending.Done():
 			return fail(outcome, ids, ErrClosed)
 		case <-ctx.Done():

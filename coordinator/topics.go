@@ -59,6 +59,9 @@ func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool
 
 func (c *Cluster) decideTopic(im *Image, t NewTopic, id protocol.TopicID) (*Topic, decision) {
 	key := c.keys.topic(t.Name)
+	if made, ok := im.TopicByID(id); ok {
+		return made, decision{} // by a try that was lost, and somebody has changed it since
+	}
 	if old := im.colliding(t.Name); old != nil {
 		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
 		d.err = fmt.Errorf("%w: %s", ErrTopicExists, t.Name)

@@ -142,6 +142,22 @@ func TestADataDirectoryIsRefusedByAnotherNodeOrCluster(t *testing.T) {
 	ps.restart(1)
 }
 
+// A cluster may be given its name, and keeps it.
+func TestAClusterIsMadeByTheNameItIsGiven(t *testing.T) {
+	ps := startPeers(t, 1, func(c *Config) { c.ClusterID = "MkU3OEVBNTcwNTJENDM2Qk" })
+	ps.halt(1)
+	ps.restart(1)
+	if got := ps.all[1].cluster.Image().ClusterID; got != "MkU3OEVBNTcwNTJENDM2Qk" {
+		t.Fatalf("it is called %s", got)
+	}
+	other := withClusterID(ps.all[1].cfg, "ZZZ")
+	other.NodeID, other.DataDir = 2, t.TempDir()
+	err := runOn(t, other, keptOpen{ps.store})
+	if !errors.Is(err, coordinator.ErrClusterMismatch) || !strings.Contains(err.Error(), "ZZZ is asked for") {
+		t.Fatalf("got %v", err)
+	}
+}
+
 func withClusterID(c Config, id string) Config {
 	c.ClusterID = id
 	return c

@@ -99,16 +99,12 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 	for _, l := range s.listeners {
 		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.host, Port: l.port})
 	}
-	expect := s.identity.Cluster
-	if expect == unknownClusterID {
-		expect = s.cfg.ClusterID
-	}
 	c, err := coordinator.Open(ctx, coordinator.Options{
-		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: expect, SessionTimeout: s.cfg.SessionTimeout,
+		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: s.identity.Cluster, ClusterID: s.cfg.ClusterID, SessionTimeout: s.cfg.SessionTimeout,
 		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
 		Rules: s.electionRules,
 	})
-	if errors.Is(err, coordinator.ErrClusterMismatch) {
+	if errors.Is(err, coordinator.ErrClusterMismatch) && s.identity.Cluster != unknownClusterID {
 		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", errForeignDir, s.cfg.DataDir, s.identity.Node, orUnknown(s.identity.Cluster), err)
 	}
 	if err != nil {

@@ -87,6 +87,9 @@ func (c *Cluster) open(ctx context.Context) (*Image, error) {
 	if want := c.o.ExpectClusterID; want != "" && im.ClusterID != want {
 		return nil, fmt.Errorf("%w: it holds %s, and this broker belongs to %s", ErrClusterMismatch, im.ClusterID, want)
 	}
+	if want := c.o.ClusterID; want != "" && im.ClusterID != want {
+		return nil, fmt.Errorf("%w: it holds %s, and %s is asked for", ErrClusterMismatch, im.ClusterID, want)
+	}
 	return im, nil
 }
 
@@ -95,13 +98,17 @@ func (c *Cluster) found(ctx context.Context) (*Image, error) {
 	if want := c.o.ExpectClusterID; want != "" {
 		return nil, fmt.Errorf("%w: it is empty, and this broker belongs to %s", ErrClusterMismatch, want)
 	}
-	id, err := newID(c.o.Rand)
-	if err != nil {
-		return nil, err
+	name := c.o.ClusterID
+	if name == "" {
+		id, err := newID(c.o.Rand)
+		if err != nil {
+			return nil, err
+		}
+		name = id.String()
 	}
 	key := c.keys.format()
-	value := encode(formatValue{Version: FormatVersion, ClusterID: id.String()})
-	err = c.insist(ctx, func(ctx context.Context) error {
+	value := encode(formatValue{Version: FormatVersion, ClusterID: name})
+	err := c.insist(ctx, func(ctx context.Context) error {
 		_, _, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{Put(key, value)})
 		return err
 	})

@@ -26,6 +26,9 @@ type Options struct {
 	Logger *slog.Logger
 	// ExpectClusterID refuses a store that holds another cluster, or none. Default: any.
 	ExpectClusterID string
+	// ClusterID names the cluster: it is made by that name in an empty store, and a
+	// store that holds another is refused. Default: any, and a random one.
+	ClusterID string
 	// Prefix stands before every key and ends in '/'. Default: "/lockstep/".
 	Prefix string
 	// SessionTimeout is how long a silent broker counts as alive. Default: 2 s;

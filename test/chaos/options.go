@@ -19,6 +19,7 @@ type options struct {
 	tolerate []string
 	compare  int
 	keep     bool
+	loopback bool
 	verbose  bool
 	failover string
 	each     int
@@ -36,6 +37,7 @@ func parseOptions(args []string) (options, error) {
 	tolerate := f.String("tolerate", "", "texts, by comma: complaints with one of them are known and do not end the run")
 	f.IntVar(&o.compare, "compare", 10, "stop the cluster and compare the replicas after so many rounds")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory")
+	f.BoolVar(&o.loopback, "loopback", false, "no network namespaces and no disks: it needs no rights")
 	f.BoolVar(&o.verbose, "v", false, "tell each step")
 	f.StringVar(&o.failover, "failover", "", "measure the gap in a stock client's writes instead: stock, quick or both")
 	f.IntVar(&o.each, "each", 20, "rounds of each kind with -failover")

@@ -52,9 +52,11 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	c := &chaos{options: o, began: time.Now()}
-	c.net, err = rig.EnterNetwork(o.brokers) // executes the program anew
-	if err != nil {
-		fmt.Printf("skip: faults of links, for there are no network namespaces: %v\n", err)
+	if !o.loopback {
+		c.net, err = rig.EnterNetwork(o.brokers) // executes the program anew
+		if err != nil {
+			fmt.Printf("skip: faults of links, for there are no network namespaces: %v\n", err)
+		}
 	}
 	if c.net != nil {
 		defer c.net.Close()
@@ -82,7 +84,10 @@ func (c *chaos) directory() (err error) {
 
 // raise starts the cluster.
 func (c *chaos) raise(ctx context.Context) (err error) {
-	o := rig.Options{Binary: c.options.binary, Dir: c.options.dir, Nodes: c.options.brokers, Network: c.net, DiskBytes: diskBytes}
+	o := rig.Options{Binary: c.options.binary, Dir: c.options.dir, Nodes: c.options.brokers, Network: c.net}
+	if !c.options.loopback {
+		o.DiskBytes = diskBytes
+	}
 	if o.Binary, err = filepath.Abs(o.Binary); err != nil {
 		return err
 	}

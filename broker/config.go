@@ -47,6 +47,10 @@ type Config struct {
 	// LagTimeMax is replica.lag.time.max.ms: how long a replica may lag behind and
 	// stay in sync. Default 2.5 s: a link that is cut holds writes up for no longer.
 	LagTimeMax time.Duration
+	// ReplicationThrottle is how many bytes a second this broker sends, as a leader,
+	// to replicas that are not in sync, so that they do not crowd out the others.
+	// 0 = as many as there are.
+	ReplicationThrottle int64
 	// LeaveTimeout bounds how long a broker that stops waits until others lead in
 	// its place; default 5 s.
 	LeaveTimeout time.Duration

@@ -27,6 +27,7 @@ type serveConfig struct {
 	Topics           []topicSpec // to be there before the broker says it is ready
 	AutoCreateTopics bool
 	NumPartitions    int32 // of a topic created without a count
+	Throttle         int64 // bytes a second to replicas that are not in sync; 0 means no bound
 	DefaultReplicas  int32 // of a topic created without a number; 0 means what fits the cluster
 	ClusterID        string
 

@@ -29,6 +29,7 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: currentVersion().Version,
 		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd, InterBroker: c.InterBrokerListener,
 		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
+		ReplicationThrottle:      c.Throttle,
 		DefaultReplicationFactor: int16(min(c.DefaultReplicas, math.MaxInt16)),
 		Groups: broker.GroupConfig{
 			OffsetsPartitions: c.OffsetsPartitions, OffsetsReplicas: int16(min(c.OffsetsReplicas, math.MaxInt16)),

@@ -63,6 +63,8 @@ var settings = []setting{
 	{name: "default-replicas", arg: "N", usage: "replicas of a topic created without a number (default: 3, or as many as etcd-peers names; else 1)",
 		kafka: []string{"KAFKA_DEFAULT_REPLICATION_FACTOR"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.DefaultReplicas) }},
+	{name: "replication-throttle", arg: "BYTES", def: "0", usage: "what replicas that catch up get of this broker in a second (default: no bound)",
+		set: func(c *serveConfig, v string) error { return parseInt64(v, 0, &c.Throttle) }},
 	{name: "group-rebalance-delay", arg: "MS", def: "500", usage: "how long an empty consumer group waits for more members, in milliseconds",
 		kafka: []string{"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.GroupDelayMs) }},
@@ -228,6 +230,15 @@ func parseInt32(v string, least int32, to *int32) error {
 		return fmt.Errorf("want a number from %d", least)
 	}
 	*to = int32(n)
+	return nil
+}
+
+func parseInt64(v string, least int64, to *int64) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least {
+		return fmt.Errorf("want a number from %d", least)
+	}
+	*to = n
 	return nil
 }
 

@@ -76,6 +76,7 @@ func rate(m measurement) float64  { return ratio(float64(m.done), m.elapsed.Seco
 func tries(m measurement) float64 { return ratio(float64(m.tries), float64(m.done)) }
 func cost(m measurement) float64  { return ratio(float64(m.server.Microseconds()), float64(m.done)) }
 func load(m measurement) float64  { return ratio(float64(m.self.Microseconds()), float64(m.done)) }
+func whole(m measurement) float64 { return cost(m) + load(m) }
 func p50(m measurement) float64   { return m.quantile(50) }
 func p99(m measurement) float64   { return m.quantile(99) }
 

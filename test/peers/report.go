@@ -71,7 +71,8 @@ func (r *report) print(w io.Writer) {
 		2*r.options.rounds, r.options.time, r.took.Round(time.Second))
 	fmt.Fprintf(w, "%s beside NATS Server %s, client %s\n\n", r.options.lockstep,
 		version("github.com/nats-io/nats-server/v2"), version("github.com/nats-io/nats.go"))
-	fmt.Fprintf(w, "%-19s %11s %7s %9s %9s %9s %9s   %-24s %7s\n", "", "writes/s", "tries", "p50", "p99", "server", "client", "rate x base", "foreign")
+	fmt.Fprintf(w, "%-19s %11s %7s %9s %9s %9s %9s   %-22s %-18s %7s\n", "", "writes/s", "tries", "p50", "p99", "server",
+		"client", "rate x base", "CPU x base", "foreign")
 	id := ""
 	for _, c := range r.cells {
 		if c.workload != id {
@@ -91,8 +92,8 @@ func (r *report) print(w io.Writer) {
 const settings = `
 Figures are medians; ratios are medians over pairs of neighbouring measurements, with their extent. The base is NATS, or in "own" plain
 kgo, or no refusals. p50 and p99 run from the wish to write to the commit, tries and waits included. server and client are CPU time
-a write of the server's process and of this one. foreign is the largest share of the machine's CPU that others used; above 15 % (*) trust
-ratios only, and the more so the more pairs there are.
+a write of the server's process and of this one, and CPU x base compares their sum. foreign is the largest share of the machine's CPU that
+others used; above 15 % (*) rates and latencies say little, and CPU most.
 
 Both sides: one server process on loopback, one replica, files on one disk, no compression, values of 100 B, one load process, clients
 with their own defaults; "nosync": nobody syncs (flush.messages at its maximum; sync_interval 2m), "fsync": before each acknowledgement
@@ -117,19 +118,24 @@ func (r *report) line(w io.Writer, c *cell) {
 		}
 		return format(s.median)
 	}
-	ratio := "-"
-	if base := r.base(c.workload); base != nil && base != c {
-		if s, ok := c.versus(base, rate); ok {
-			ratio = s.String()
+	base := r.base(c.workload)
+	against := func(figure func(measurement) float64) string {
+		if base == nil || base == c {
+			return "-"
 		}
+		s, ok := c.versus(base, figure)
+		if !ok {
+			return "-"
+		}
+		return s.String()
 	}
 	foreign, _ := c.spread(func(m measurement) float64 { return m.foreign })
 	mark := ""
 	if foreign.most > foreignMax {
 		mark = "*"
 	}
-	fmt.Fprintf(w, "  %-17s %11s %7s %9s %9s %9s %9s   %-24s %6.0f%%%s\n", c.label, text(rate, thousands), text(tries, twoDigits),
-		text(p50, micros), text(p99, micros), text(cost, micros), text(load, micros), ratio, 100*foreign.most, mark)
+	fmt.Fprintf(w, "  %-17s %11s %7s %9s %9s %9s %9s   %-22s %-18s %6.0f%%%s\n", c.label, text(rate, thousands), text(tries, twoDigits),
+		text(p50, micros), text(p99, micros), text(cost, micros), text(load, micros), against(rate), against(whole), 100*foreign.most, mark)
 }
 
 func (r *report) printAims(w io.Writer) {

@@ -15,6 +15,7 @@ type disk struct {
 	batches []record.Batch
 	synced  int   // batches on disk for certain
 	fresh   bool  // it replaces one that was lost, and has not been in sync since
+	since   int64 // the store's revision when it did: lives of before had another disk
 	clean   int64 // the incarnation that was shut down cleanly; 0: none was
 }
 

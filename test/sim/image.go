@@ -82,6 +82,17 @@ func (im *image) electorate() coordinator.Lives {
 	return lives
 }
 
+// unchanged compares the registrations of those who live: who was chosen may be
+// in another life by now, and have lost its log.
+func (im *image) unchanged(ids []protocol.BrokerID) (compares []coordinator.Compare) {
+	for _, id := range ids {
+		if life, live := im.lives[id]; live {
+			compares = append(compares, coordinator.Compare{Key: brokerKey(id), ModRevision: life.Incarnation})
+		}
+	}
+	return compares
+}
+
 // standing is the partition as a core wants it.
 func standing(c *coordinator.Partition) replica.Standing {
 	s := replica.Standing{Leader: c.Leader, LeaderEpoch: c.LeaderEpoch, PartitionEpoch: c.PartitionEpoch, Replicas: c.Replicas}

@@ -141,7 +141,8 @@ func (w *World) replaceDisk(b *broker) {
 	now, _ := partitionNow(w.store)
 	for _, id := range now.ISR {
 		if other := w.brokers[id-1]; other != b && !other.disk.fresh {
-			*b.disk = disk{fresh: true}
+			_, rev, _ := w.store.Get(context.Background(), keyPartition)
+			*b.disk = disk{fresh: true, since: rev}
 			w.ledger.rebuilt = true
 			w.mark(true, "disk replaced")
 			return

@@ -225,9 +225,9 @@ func (b *broker) control() {
 		if !changed {
 			return
 		}
-		was, modRev := im.partition, im.modRev
+		was, modRev, alive := im.partition, im.modRev, im.unchanged(next.ISR)
 		b.elect(func(store *coordinator.MemStore) bool {
-			ok := put(store, next, modRev)
+			ok := put(store, next, modRev, alive...)
 			b.w.mark(!ok, "store: election lost the race")
 			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0] && next.Joined[0] != was.Joined[0], "last one restarted and leads")
 			return ok

@@ -157,7 +157,7 @@ func TestSettingsThatAreRefusedAreNamed(t *testing.T) {
 		"resource twice":     {resourceTwice, kerr.InvalidRequest, `TOPIC "a"`},
 		"unknown operation":  {changeConfigsRequest("a", 9, "retention.ms", "1"), kerr.InvalidRequest, "retention.ms"},
 		"unknown topic":      {changeConfigsRequest("nobody", opSet, "retention.ms", "1"), kerr.UnknownTopicOrPartition, "nobody"},
-		"read-only":          {changeResourceRequest(ofBroker, "1", opSet, "node.id", "2"), kerr.InvalidConfig, "node.id"},
+		"read-only":          {changeResourceRequest(ofBroker, "1", opSet, "node.id", "2"), kerr.InvalidRequest, "node.id"},
 		"topic name on a broker": {changeResourceRequest(ofBroker, "", opSet, "retention.ms", "2"), kerr.InvalidConfig,
 			"retention.ms"},
 		"no broker": {changeResourceRequest(ofBroker, "one", opSet, "log.retention.ms", "2"), kerr.InvalidRequest, "one"},

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -72,9 +73,17 @@ func alter(old, set map[string]string, unset []string, replaceAll bool, validate
 	return values, checkConfigs(validate, values)
 }
 
+// checkConfigs refuses what is not valid. To alter what cannot be altered is, as
+// with Kafka, no matter of the value but a request that makes no sense.
 func checkConfigs(validate func(map[string]string) error, values map[string]string) error {
-	if err := validate(values); err != nil {
+	err := validate(values)
+	var refused *settings.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused) && refused.ReadOnly:
+		return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+	default:
 		return fmt.Errorf("%w: %w", ErrInvalidConfig, err)
 	}
-	return nil
 }

@@ -80,7 +80,7 @@ func ValidateBroker(values map[string]string) error {
 			continue
 		}
 		if d.ReadOnly {
-			return &Error{Name: d.Name, Value: v, Reason: "it cannot be altered while running"}
+			return &Error{Name: d.Name, Value: v, Reason: "it cannot be altered while running", ReadOnly: true}
 		}
 		if err := d.bind(new(Topic), v); err != nil {
 			return &Error{Name: d.Name, Value: v, Reason: err.Error()}

@@ -11,6 +11,8 @@ type Error struct {
 	Name   string
 	Value  string
 	Reason string
+	// ReadOnly: the setting could have no other value, as long as the broker runs.
+	ReadOnly bool
 }
 
 func (e *Error) Error() string {

@@ -1,1 +1,5 @@
+set -e
+. ./groups.sh
 "$CACHE/venv/bin/python" aiokafka/client.py
+group group aiokafka-group "$CACHE/venv/bin/python" aiokafka/member.py
+printf 'group-848\tskip\tit has no members of the consumer protocol\n'

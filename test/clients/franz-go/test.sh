@@ -1,3 +1,8 @@
+set -e
 # The client's version is the one of go.mod.
+. ./groups.sh
 printf 'version\tok\t%s\n' "$(go list -m -f '{{.Version}}' github.com/twmb/franz-go | sed 's/^v//')"
 go test -count=1 -v -run TestFranzGo ./franz-go
+go test -c -o "$CACHE/member" ./franz-go
+group group franz-go-group "$CACHE/member" -test.run TestMember classic
+group group-848 franz-go-group-848 "$CACHE/member" -test.run TestMember consumer

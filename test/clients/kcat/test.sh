@@ -81,6 +81,8 @@ check from-timestamp equal_to $'one\ntwo\nthree' consume kcat-positions -o "s@$s
 printf 'create\tskip\tit has no such command\n'
 check list list
 printf 'delete\tskip\tit has no such command\n'
+printf 'group\tskip\tits members commit by the clock, and cannot be asked to\n'
+printf 'group-848\tskip\tits members commit by the clock, and cannot be asked to\n'
 send first -H lock-write=acct:7 -H lock-basis=none
 check conflict refused "Broker: Policy violation" -H lock-write=acct:7 -H lock-basis=none
 check after-conflict after_conflict

@@ -1,1 +1,5 @@
+set -e
+. ./groups.sh
 "$CACHE/venv/bin/python" librdkafka/client.py
+group group librdkafka-group "$CACHE/venv/bin/python" librdkafka/member.py classic
+group group-848 librdkafka-group-848 "$CACHE/venv/bin/python" librdkafka/member.py consumer

@@ -1,4 +1,8 @@
+set -e
 . ./need.sh
 . ./node.sh
+. ./groups.sh
 node22
-exec "$NODE" "$CACHE/client.mjs"
+"$NODE" "$CACHE/client.mjs"
+group group platformatic-group "$NODE" "$CACHE/member.mjs" classic
+group group-848 platformatic-group-848 "$NODE" "$CACHE/member.mjs" consumer

@@ -1,3 +1,8 @@
+set -e
 # The client's version is the one of go.mod.
+. ./groups.sh
 printf 'version\tok\t%s\n' "$(go list -m -f '{{.Version}}' github.com/IBM/sarama | sed 's/^v//')"
 go test -count=1 -v ./sarama
+go test -c -o "$CACHE/member" ./sarama
+group group sarama-group "$CACHE/member" -test.run TestMember
+printf 'group-848\tskip\tit has no members of the consumer protocol\n'

@@ -66,9 +66,6 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 
 // changed is the outcome of a change that got a revision, or failed.
 func (c *Cluster) changed(ctx context.Context, rev int64, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return outOfTime(ctx)
-	}
 	if err != nil {
 		return err
 	}
@@ -103,8 +100,11 @@ func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) 
 		try, cancel := context.WithTimeout(ctx, bound)
 		err := call(try)
 		cancel()
-		if !isLost(err) || ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin/2) {
+		if !isLost(err) {
 			return err
+		}
+		if ctx.Err() != nil || c.ending.Err() != nil || !sleep(ctx, retryMin/2) {
+			return unavailable(err)
 		}
 	}
 }
@@ -112,6 +112,14 @@ func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) 
 // isLost reports whether the outcome of a call to the store is not known.
 func isLost(err error) bool {
 	return errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// unavailable is the error of a call that was lost.
+func unavailable(err error) error {
+	if errors.Is(err, ErrStoreUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: no answer in time: %w", ErrStoreUnavailable, err)
 }
 
 // bounded gives a change a deadline if it has none.

@@ -50,10 +50,10 @@ func runChild() {
 
 // startTwoAndChild starts brokers 1 and 2 here and 3 in a process, which is
 // controller and has etcd's leader.
-func startTwoAndChild(t *testing.T) (*three, *exec.Cmd) {
+func startTwoAndChild(t *testing.T, session time.Duration) (*three, *exec.Cmd) {
 	c := &three{t: t, root: t.TempDir(), peers: freePeers(t, 3)}
 	t.Cleanup(c.stop)
-	o, err := json.Marshal(childOptions{c.dir(2), c.peers, time.Second})
+	o, err := json.Marshal(childOptions{c.dir(2), c.peers, session})
 	noError(t, err)
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childEnv+"="+string(o))
@@ -94,7 +94,7 @@ func moved(im *Image) bool {
 // takes the controller's part, and all partitions have leaders.
 func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	t.Parallel()
-	c, child := startTwoAndChild(t)
+	c, child := startTwoAndChild(t, time.Second)
 	c.createUntilDone(0, "t", 1000, 3)
 	c.brokers[1].eventually(t, func(im *Image) bool { return im.PartitionCount() == 1000 })
 	dead, _ := c.brokers[0].Image().Broker(3)
@@ -117,11 +117,36 @@ func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	t.Logf("all leaders moved after %v", time.Since(began))
 }
 
-// A broker that is stopped refuses nothing: its lease is what tells. When it
-// goes on it learns that its life is over, and begins another that goes on from it.
+// The broker that is controller and has etcd's leader is stopped, and refuses
+// nothing. The two others hear nothing of it, and that is enough, though its
+// lease would stand for long.
+func TestASilentBrokersPartitionsMove(t *testing.T) {
+	t.Parallel()
+	c, child := startTwoAndChild(t, time.Hour)
+	c.createUntilDone(0, "t", 100, 3)
+	c.brokers[1].eventually(t, func(im *Image) bool { return im.PartitionCount() == 100 })
+	stopped, _ := c.brokers[0].Image().Broker(3)
+
+	noError(t, child.Process.Signal(syscall.SIGSTOP))
+	began := time.Now()
+	c.brokers[0].Suspect(3, stopped.Incarnation)
+	c.brokers[1].Suspect(3, stopped.Incarnation)
+	for _, b := range c.brokers[:2] {
+		b.eventually(t, moved)
+	}
+	t.Logf("all leaders moved after %v", time.Since(began))
+	noError(t, child.Process.Signal(syscall.SIGCONT))
+	c.brokers[0].eventually(t, func(im *Image) bool {
+		b, ok := im.Broker(3)
+		return ok && b.Before == stopped.Incarnation && len(im.Suspecting(3)) == 0
+	})
+}
+
+// With one other broker alone, or without anybody to suspect it, a broker that is
+// stopped is known by its lease. When it goes on it learns that its life is over, and begins another that goes on from it.
 func TestAStoppedBrokersLeaseLapses(t *testing.T) {
 	t.Parallel()
-	c, child := startTwoAndChild(t)
+	c, child := startTwoAndChild(t, time.Second)
 	c.createUntilDone(0, "t", 10, 3)
 	stopped, _ := c.brokers[0].Image().Broker(3)
 

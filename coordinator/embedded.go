@@ -62,15 +62,17 @@ const (
 // Sizes. The metadata of 100,000 partitions takes tens of megabytes, so that
 // these are far above need and far below what would hurt a small machine.
 const (
-	etcdQuotaBytes        = 1 << 30 // beyond it etcd takes no more writes
-	etcdSnapshotEntries   = 2000    // raft entries kept in memory at most, about
-	etcdCatchUpEntries    = 500     // kept after a snapshot for a slow follower
-	etcdWALSegmentBytes   = 4 << 20 // etcd preallocates two; its default is 64 MB each
-	etcdKeptRevisions     = "10000" // history for watches that come back
-	etcdDefragMegabytes   = 64      // worth a defragmentation at start
-	etcdMaxRequestBytes   = 2 << 20 // a topic of 10,000 partitions is 300 kB
-	etcdSlowRequest       = time.Second
-	embeddedCloseDeadline = 10 * time.Second
+	etcdQuotaBytes      = 1 << 30 // beyond it etcd takes no more writes
+	etcdSnapshotEntries = 2000    // raft entries kept in memory at most, about
+	etcdCatchUpEntries  = 500     // kept after a snapshot for a slow follower
+	etcdWALSegmentBytes = 4 << 20 // etcd preallocates two; its default is 64 MB each
+	etcdKeptRevisions   = "10000" // history for watches that come back
+	etcdDefragMegabytes = 64      // worth a defragmentation at start
+	etcdMaxRequestBytes = 2 << 20 // a topic of 10,000 partitions is 300 kB
+	etcdSlowRequest     = time.Second
+	// etcdHandOver is how long a member that leads and stops waits for another one
+	// to lead: that one may be stopping as well, and is waited for by etcd for six seconds.
+	etcdHandOver = time.Second
 )
 
 // The size of WAL segments is a variable of etcd's package, not an option. It is
@@ -115,9 +117,12 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	}
 	e.store = NewEtcdStore(v3client.New(e.etcd.Server))
 	e.store.alone, e.store.peers = len(o.Peers) == 0, o.Peers
-	err = e.checkMembers(o)
+	err = e.checkAlone(o)
 	if err == nil {
 		err = e.await(ctx)
+	}
+	if err == nil {
+		err = e.checkPeers(o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
@@ -149,7 +154,9 @@ func (e *Embedded) Failed() <-chan struct{} { return e.etcd.Server.StopNotify() 
 func (e *Embedded) Close() error {
 	e.log.closing.Store(true)
 	err := e.store.Close()
+	hurry := time.AfterFunc(etcdHandOver, e.etcd.Server.HardStop)
 	e.etcd.Close()
+	hurry.Stop()
 	return errors.Join(err, e.lock.Close())
 }
 

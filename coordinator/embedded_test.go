@@ -3,11 +3,14 @@ package coordinator
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,14 +78,19 @@ func TestWarningsOfEtcdAreLogged(t *testing.T) {
 	}
 }
 
-// freePeers are peer URLs for n members, named from 1, on ports that were free just now.
+// freePeers are peer URLs for n members, named from 1, on ports that were free
+// just now. They are below those that the system gives away, to clients too: while a
+// member is down nobody must get its port.
 func freePeers(t *testing.T, n int) map[string]string {
 	peers := map[string]string{}
-	for i := range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for len(peers) < n {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
 		noError(t, err)
 		defer func() { noError(t, l.Close()) }() // not before all are found
-		peers[fmt.Sprint(i+1)] = "http://" + l.Addr().String()
+		peers[fmt.Sprint(len(peers)+1)] = "http://" + l.Addr().String()
 	}
 	return peers
 }

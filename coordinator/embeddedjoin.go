@@ -74,25 +74,36 @@ func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
 	return embed.ClusterStateFlagNew, nil
 }
 
-// checkMembers refuses a directory in which the member has other company than
-// it was told: etcd goes by the directory, so that of three brokers which once
-// were alone each would be a cluster.
-func (e *Embedded) checkMembers(o EmbeddedOptions) error {
-	self := e.etcd.Server.MemberID()
-	var others []string
-	for _, m := range e.etcd.Server.Cluster().Members() {
-		if m.ID != self {
-			others = append(others, m.PeerURLs...)
-		}
-	}
-	switch {
-	case len(o.Peers) == 0 && len(others) > 0:
+// checkAlone and checkPeers refuse a directory in which the member has other
+// company than it was told: etcd goes by the directory, so that of three brokers
+// which once were alone each would be a cluster.
+//
+// checkAlone comes before the member has a quorum, which it would never have.
+func (e *Embedded) checkAlone(o EmbeddedOptions) error {
+	if others := e.others(); len(o.Peers) == 0 && len(others) > 0 {
 		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers", ErrOtherMembers, others)
-	case len(o.Peers) > 1 && len(others) == 0 && e.goesOn:
+	}
+	return nil
+}
+
+// checkPeers comes when the member has a quorum: one that was killed in its first
+// moments may have its peers in its log alone, and reads that as it starts.
+func (e *Embedded) checkPeers(o EmbeddedOptions) error {
+	if len(o.Peers) > 1 && len(e.others()) == 0 && e.goesOn {
 		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new directory to make it one of several",
 			ErrOtherMembers)
 	}
 	return nil
+}
+
+// others are where the other members are, as the directory has it.
+func (e *Embedded) others() (all []string) {
+	for _, m := range e.etcd.Server.Cluster().Members() {
+		if m.ID != e.etcd.Server.MemberID() {
+			all = append(all, m.PeerURLs...)
+		}
+	}
+	return all
 }
 
 // askPeers returns the members as the first of the others that answers knows them, and who that was.
@@ -137,7 +148,11 @@ func (c *Cluster) ReplaceMember(ctx context.Context, name string) error {
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	if err := s.replaceMember(ctx, name); err != nil {
+	err := s.replaceMember(ctx, name)
+	for errors.Is(err, ErrStoreUnavailable) && sleep(ctx, retryMin) {
+		err = s.replaceMember(ctx, name) // it goes on with what was begun
+	}
+	if err != nil {
 		return fmt.Errorf("replace etcd member %s: %w", name, err)
 	}
 	c.log.Warn("etcd member was replaced: it may start with an empty directory", "member", name)
@@ -152,7 +167,9 @@ func (s *EtcdStore) replaceMember(ctx context.Context, name string) error {
 	if _, err := askPeer(ctx, peerURL); err == nil {
 		return fmt.Errorf("%w: it answers at %s; stop it first", ErrInvalidRequest, peerURL)
 	}
-	list, err := s.client.MemberList(ctx)
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	defer cancel()
+	list, err := s.client.MemberList(call)
 	if err != nil {
 		return etcdError(ctx, "list members", err)
 	}
@@ -163,20 +180,22 @@ func (s *EtcdStore) replaceMember(ctx context.Context, name string) error {
 		if m.Name == "" {
 			return nil // it was added, and has not started yet
 		}
-		err := whenHealthy(ctx, func() error { _, err := s.client.MemberRemove(ctx, m.ID); return err })
-		if err != nil {
+		err := whenHealthy(ctx, func(ctx context.Context) error { _, err := s.client.MemberRemove(ctx, m.ID); return err })
+		if err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
 			return etcdError(ctx, "remove member", err)
 		}
 	}
-	err = whenHealthy(ctx, func() error { _, err := s.client.MemberAdd(ctx, []string{peerURL}); return err })
+	err = whenHealthy(ctx, func(ctx context.Context) error { _, err := s.client.MemberAdd(ctx, []string{peerURL}); return err })
 	return etcdError(ctx, "add member", err)
 }
 
 // whenHealthy tries until etcd lets its members be changed, which it does not
 // before those who live have been connected for five seconds.
-func whenHealthy(ctx context.Context, change func() error) error {
+func whenHealthy(ctx context.Context, change func(context.Context) error) error {
 	for {
-		err := change()
+		call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+		err := change(call)
+		cancel()
 		if !errors.Is(err, rpctypes.ErrUnhealthy) || !sleep(ctx, retryMax) {
 			return err
 		}

@@ -72,6 +72,8 @@ func (c *three) kill(which ...int) {
 			c.brokers[i].kill(c.t)
 		}
 		wg.Go(func() {
+			c.members[i].log.closing.Store(true)
+			c.members[i].etcd.Server.HardStop() // it hands nothing over
 			if err := c.members[i].Close(); err != nil {
 				c.t.Error(err)
 			}

@@ -13,10 +13,10 @@ func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
 	create(t, a, "before", 1)
 
 	s.SetDown(true)
-	_, err := a.CreateTopic(background(t), NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
-	wantError(t, err, ErrStoreUnavailable)
 	brief, cancel := context.WithTimeout(background(t), short)
 	defer cancel()
+	_, err := a.CreateTopic(brief, NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
+	wantError(t, err, ErrStoreUnavailable)
 	_, err = a.AllocateProducerIDs(brief, 1)
 	wantError(t, err, ErrStoreUnavailable)
 	if _, ok := a.Image().Topic("before"); !ok {

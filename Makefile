@@ -16,7 +16,7 @@ ROUNDS    ?= 20
 SEED      ?= 0
 PEERSFLAGS ?=
 
-.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster bench-peers test-clients image compose-test clean help
+.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -71,8 +71,12 @@ bench-peers: build ## beside NATS JetStream: hot locks, throughput, latency, 8 l
 	cd test/peers && $(GO) build -mod=mod -o ../../bin/peers .
 	bin/peers $(PEERSFLAGS)
 
-test-clients: build ## foreign clients: installs or skips each, with a reason
+test-clients: build ## foreign clients and Kafka's tools: installs or skips each, with a reason
 	@if [ -f test/clients/run.sh ]; then bash test/clients/run.sh; else echo "skip: there is no test/clients/run.sh yet"; fi
+	@bash test/kafka-tools/run.sh
+
+test-tools: build ## Kafka's own command-line tools, against Apache Kafka and against our broker
+	@bash test/kafka-tools/run.sh
 
 image: build ## lockstep:dev, FROM scratch, from the binary built here
 	@if docker info >/dev/null 2>&1; then deploy/image.sh bin/lockstep lockstep:dev; \

@@ -15,7 +15,7 @@ export SAMPLES=$here/samples.txt PYTHONPATH=$here BROKER=${BROKER:-}
 export CACHE_ROOT=$root/.cache/clients
 all=(kcat walk franz-go sarama kafka-go librdkafka java kafka-python aiokafka kafkajs platformatic corpus crossread examples)
 setup_seconds=600 # downloads included
-test_seconds=300
+test_seconds=450 # a killed member of the consumer protocol is missed after 45 s
 
 work=$(mktemp -d)
 mkdir -p "$CACHE_ROOT"

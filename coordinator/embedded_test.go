@@ -78,6 +78,43 @@ func TestWarningsOfEtcdAreLogged(t *testing.T) {
 	}
 }
 
+// A failover is not drowned in what etcd says of it.
+func TestEtcdSaysEachThingOnceAMinute(t *testing.T) {
+	var said bytes.Buffer
+	var clock clock
+	l := newEtcdLog(slog.New(slog.NewTextHandler(&said, nil)))
+	l.now = clock.now
+	z := l.zap()
+	wants := func(want string, lines int) {
+		t.Helper()
+		if got := said.String(); strings.Count(got, "\n") != lines || !strings.Contains(got, want) {
+			t.Errorf("said %q, want %d lines with %q", got, lines, want)
+		}
+		said.Reset()
+	}
+	for range 5 {
+		z.Warn("failed to apply request", zap.Error(errors.New("lease not found")))
+	}
+	wants(`level=INFO msg="etcd: failed to apply request"`, 1)
+	z.Warn("failed to apply request", zap.Error(errors.New("database space exceeded")))
+	wants("level=WARN", 1)
+	for range 3 {
+		z.Error("slow fdatasync", zap.String("took", "2s"))
+		z.Warn("lost TCP streaming connection with remote peer", zap.String("stream-reader-type", "stream Message"))
+	}
+	wants("level=ERROR", 2)
+	clock.advance(etcdSaysEvery)
+	z.Error("slow fdatasync", zap.String("took", "3s"))
+	wants("took=3s left_out=2", 1)
+	for i := range 2 * etcdKindsMax {
+		z.Warn(fmt.Sprint("kind ", i))
+	}
+	wants("kind 300", 2*etcdKindsMax)
+	if n := len(l.mu.said); n > etcdKindsMax {
+		t.Errorf("%d kinds are remembered", n)
+	}
+}
+
 // freePeers are peer URLs for n members, named from 1, on ports that were free
 // just now. They are below those that the system gives away, to clients too: while a
 // member is down nobody must get its port.

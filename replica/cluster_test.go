@@ -53,8 +53,27 @@ func newCluster(t testing.TB, n int) *cluster {
 		s.Replicas, s.ISR = append(s.Replicas, m.life.ID), append(s.ISR, m.life)
 	}
 	c.stand(s)
-	t.Cleanup(c.close)
+	stop := make(chan struct{})
+	c.carriers.Go(func() { c.tick(stop) })
+	t.Cleanup(func() { close(stop); c.close() })
 	return c
+}
+
+// tick lets time pass for all partitions.
+func (c *cluster) tick(stop <-chan struct{}) {
+	for tick := time.NewTicker(5 * time.Millisecond); ; {
+		select {
+		case <-stop:
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+		c.mu.Lock()
+		for _, m := range c.mu.nodes {
+			m.p.Tick()
+		}
+		c.mu.Unlock()
+	}
 }
 
 // boot starts a broker on a disk. c.mu is not held.
@@ -340,7 +359,8 @@ func (c *cluster) settle(t *testing.T) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	for id, m := range c.mu.nodes {
-		t.Logf("%d: %+v end %d hw %d", id, m.p.State(), m.p.End(), m.p.HighWatermark())
+		t.Logf("%d: %+v end %d hw %d, scan: %v", id, m.p.State(), m.p.End(), m.p.HighWatermark(),
+			m.p.Log().Scan(m.p.Start(), m.p.End(), func(record.Batch) error { return nil }))
 	}
 	t.Fatalf("not at rest: %+v", c.now())
 }
@@ -370,7 +390,7 @@ func (c *cluster) compare(t *testing.T, written [][]protocol.Offset) {
 			return nil
 		})
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("replica %d: %v", id+1, err)
 		}
 		total = 0
 		for i, offsets := range written {

@@ -74,14 +74,15 @@ func (p *Partition) tick() {
 // waited for longer than patienceMs then is, most likely, cut off from its
 // followers as well, and another leads: it gives the writers back, who are to ask
 // elsewhere, and takes no more until a follower is heard of again. That costs
-// nothing where it leads after all: it could commit nothing.
+// nothing where it leads after all: it could commit nothing. Without patience, it
+// need have no writers.
 func (p *Partition) Doubt(patienceMs int64) {
-	if !p.restless.Load() {
+	if patienceMs > 0 && !p.restless.Load() || p.State().Doubted {
 		return
 	}
 	p.note(func() {
 		now := coreMs()
-		late := slices.ContainsFunc(p.waiting, func(q *Proposal) bool { return now-q.sinceMs > patienceMs })
+		late := patienceMs == 0 || slices.ContainsFunc(p.waiting, func(q *Proposal) bool { return now-q.sinceMs > patienceMs })
 		if p.core != nil && p.core.role == RoleLeader && late {
 			p.doubted = true
 			p.abort(ErrNotLeader)

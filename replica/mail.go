@@ -110,8 +110,9 @@ func (p *Partition) loop() {
 	}
 }
 
-// take empties what may be taken now. When that is nothing, the loop ends.
-// Notes are taken alone: they may forbid what was allowed before them.
+// take empties one queue of which something may be taken now. When that is none,
+// the loop ends. What one brings may forbid the next: a note that another leads,
+// a group whose sync then runs beside the loop.
 func (p *Partition) take() (notes []func(), group []*Proposal, tasks []func()) {
 	m := &p.mail
 	m.Lock()
@@ -122,17 +123,18 @@ func (p *Partition) take() (notes []func(), group []*Proposal, tasks []func()) {
 	}
 	m.holdsTasks = p.syncing
 	m.holdsProposals = p.syncing || p.holds()
-	if !m.holdsTasks {
+	if !m.holdsTasks && len(m.tasks) > 0 {
 		tasks, m.tasks = m.tasks, nil
+		return nil, nil, tasks
 	}
 	if !m.holdsProposals {
 		group, m.proposals = m.proposals, p.spare
 		p.spare = nil
 	}
-	if len(group)+len(tasks) == 0 {
+	if len(group) == 0 {
 		m.running = false
 	}
-	return nil, group, tasks
+	return nil, group, nil
 }
 
 // holds reports whether proposals have to wait: this broker leads, and what

@@ -146,7 +146,7 @@ func (p *Partition) CommittedEnd() (protocol.Offset, error) {
 	switch st := p.State(); {
 	case st.Role == RoleOffline:
 		return protocol.None, ErrStorage
-	case st.Role != RoleLeader:
+	case st.Role != RoleLeader, st.Doubted:
 		return protocol.None, ErrNotLeader
 	case !st.Settled:
 		return protocol.None, ErrOffsetNotAvailable

@@ -214,13 +214,16 @@ func (l *Log) shrinkActive(x *extent) error {
 	case err != nil || size <= x.size:
 		return err
 	}
-	l.files.forget(path)
+	// Afterwards: a reader may have opened the old file until then.
+	defer l.files.forget(path)
 	return shrink(l.fs, path, x.size)
 }
 
 // remove takes a file away.
 func (l *Log) remove(name string) error {
-	l.files.forget(l.path(name))
+	// Afterwards: a reader may have opened the old file until then, and another
+	// may get its name.
+	defer l.files.forget(l.path(name))
 	if err := l.fs.Remove(l.path(name)); !gone(err) {
 		return err
 	}

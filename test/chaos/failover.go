@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -67,14 +65,15 @@ const (
 )
 
 // pens are the clients whose gaps are measured: one with franz-go's settings as
-// they are, and one that gives up a silent broker sooner.
+// they are, and one that gives up a silent broker sooner and has one request in
+// flight: each of them tries the silent broker by itself, one after the other.
 func (c *chaos) pens() ([]*pen, error) {
 	stock := []kgo.Opt{kgo.SeedBrokers(c.rig.Kafka()...), kgo.RecordPartitioner(kgo.ManualPartitioner())}
 	var pens []*pen
 	for _, p := range []struct {
 		name string
 		opts []kgo.Opt
-	}{{"stock", stock}, {"quick", work.Settings(c.rig.Kafka())}} {
+	}{{"stock", stock}, {"quick", append(work.Settings(c.rig.Kafka()), kgo.MaxProduceRequestsInflightPerBroker(1))}} {
 		if c.options.failover != "both" && c.options.failover != p.name {
 			continue
 		}
@@ -136,6 +135,11 @@ func (p *pen) forget() {
 	p.mu.acks = nil
 }
 
+const (
+	failoverHead = "%-20s  %-6s  %6s  %9s  %9s  %s\n"
+	failoverLine = "%-20s  %-6s  %6d  %6d ms  %6d ms  %s\n"
+)
+
 // failover loses the leader in each way and prints how long clients could not
 // write.
 func (c *chaos) failover(ctx context.Context) error {
@@ -156,14 +160,13 @@ func (c *chaos) failover(ctx context.Context) error {
 	}
 	defer busy.Wait()
 	defer stop()
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "leader lost by\tclient\trounds\tp50\tmax\taim\t")
+	fmt.Printf(failoverHead, "leader lost by", "client", "rounds", "p50", "max", "aim")
 	for _, l := range losses {
 		if len(c.options.only) > 0 && !slices.Contains(c.options.only, l.kind) {
 			continue
 		}
 		if l.needsNet && c.net == nil {
-			fmt.Fprintf(out, "%s\tskipped: no network namespaces\n", l.name)
+			fmt.Printf("%-20s  skip: no network namespaces\n", l.name)
 			continue
 		}
 		gaps := map[*pen][]time.Duration{}
@@ -175,9 +178,8 @@ func (c *chaos) failover(ctx context.Context) error {
 		for _, p := range pens {
 			slices.Sort(gaps[p])
 			p50, most := gaps[p][len(gaps[p])/2], gaps[p][len(gaps[p])-1]
-			fmt.Fprintf(out, "%s\t%s\t%d\t%d ms\t%d ms\t%s\t\n", l.name, p.name, len(gaps[p]), p50.Milliseconds(), most.Milliseconds(), l.aims(p50, most))
+			fmt.Printf(failoverLine, l.name, p.name, len(gaps[p]), p50.Milliseconds(), most.Milliseconds(), l.aims(p50, most))
 		}
-		out.Flush()
 	}
 	for _, p := range pens {
 		if len(p.mu.errs) > 0 {

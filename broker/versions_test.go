@@ -80,6 +80,7 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyAlterReassignments:      v.alterReassignments,
 		protocol.KeyListReassignments:       v.listReassignments,
 		protocol.KeyListConfigResources:     v.listConfigResources,
+		protocol.KeyRemoveRaftVoter:         v.removeRaftVoter,
 	}
 }
 
@@ -234,6 +235,17 @@ func (v *versions) electLeaders(version int16) int16 {
 	v.check(version, len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 &&
 		resp.Topics[0].Partitions[0].ErrorCode == kerr.ElectionNotNeeded.Code)
 	return resp.ErrorCode
+}
+
+// A broker alone has nobody to replace.
+func (v *versions) removeRaftVoter(version int16) int16 {
+	req := kmsg.NewPtrRemoveRaftVoterRequest()
+	req.VoterID = 3
+	resp := ask[*kmsg.RemoveRaftVoterResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode == kerr.InvalidRequest.Code && resp.ErrorMessage != nil)
+	req.ClusterID = kmsg.StringPtr("another")
+	v.check(version, ask[*kmsg.RemoveRaftVoterResponse](v.w, version, req).ErrorCode == kerr.InconsistentClusterID.Code)
+	return 0
 }
 
 func (v *versions) alterReassignments(version int16) int16 {

@@ -258,6 +258,11 @@ var shapes = map[int16]*shape{
 	KeyDeleteGroups: of[kmsg.DeleteGroupsRequest](
 		strs("groups_names"),
 	),
+	KeyRemoveRaftVoter: of[kmsg.RemoveRaftVoterRequest](
+		str("cluster_id").nullable(),
+		i32("voter_id"),
+		uuid("voter_directory_id"),
+	),
 	KeyElectLeaders: of[kmsg.ElectLeadersRequest](
 		i8("election_type").from(1),
 		array("topic_partitions", of[kmsg.ElectLeadersRequestTopic](

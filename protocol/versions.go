@@ -42,6 +42,7 @@ const (
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyListConfigResources     int16 = 74
 	KeyDescribeTopicPartitions int16 = 75
+	KeyRemoveRaftVoter         int16 = 81
 )
 
 // API is one row of the versions table.
@@ -109,6 +110,7 @@ var apis = [...]API{
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
 	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0, smallBody},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},
+	{KeyRemoveRaftVoter, "RemoveRaftVoter", 0, 0, 0, 0, smallBody},
 }
 
 // APIs is the table, sorted by key. The slice is the caller's own.

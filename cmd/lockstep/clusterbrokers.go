@@ -25,11 +25,15 @@ type listedBroker struct {
 
 func newClusterBrokers(s *streams) *cobra.Command {
 	t := &topicCommand{s: s}
-	return t.flags(&cobra.Command{
+	var replace int32
+	cmd := t.flags(&cobra.Command{
 		Use:   "brokers",
 		Short: "List brokers, what they lead and what they hold; those that are down too, while they hold replicas",
 		Args:  arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("replace") {
+				return replaceMember(cmd, t, replace)
+			}
 			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
 				meta, err := adm.Metadata(ctx)
 				if err != nil {
@@ -40,6 +44,8 @@ func newClusterBrokers(s *streams) *cobra.Command {
 			})
 		},
 	})
+	cmd.Flags().Int32Var(&replace, "replace", 0, "forget what broker `ID`, which is down for good, was to etcd, so that it may start anew with an empty directory")
+	return cmd
 }
 
 func brokersOf(meta *kadm.Metadata) []listedBroker {

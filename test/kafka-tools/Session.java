@@ -47,6 +47,9 @@ public class Session {
       Map.entry("kafka-console-producer", "org.apache.kafka.tools.ConsoleProducer"),
       Map.entry("kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"));
 
+  /** Kafka's broker knows a moment later what its controller has done. */
+  static final int KNOWN_MILLIS = 500;
+
   /** What a tool's call of exit becomes. */
   static class Exited extends Error {
     final int code;
@@ -163,6 +166,7 @@ public class Session {
         var lines = out.take().lines();
         (sorted ? lines.sorted() : lines).forEach(transcript::println);
         if (code != 0) transcript.println("exit " + code);
+        if (words.contains("--create") || words.contains("--alter") || words.contains("--delete")) Thread.sleep(KNOWN_MILLIS);
       }
     }
     transcript.println();

@@ -176,7 +176,8 @@ func (m *model) truncate(t *rapid.T) {
 		m.batches = m.batches[:n-1]
 	}
 	end := m.log.End()
-	if end != want {
+	hidden := to < m.start // by a batch that is still there although the start has passed it
+	if end != want && !(hidden && end < want) {
 		t.Fatalf("truncated to %d, the log ends at %d, want %d", to, end, want)
 	}
 	m.end, m.start = end, min(m.start, end)

@@ -14,6 +14,8 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/lockstep-log/lockstep/client/sqlview"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
 )
 
 // database is one to apply to, as a child process is told of it.

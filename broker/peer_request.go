@@ -76,6 +76,7 @@ func (s *Server) replicaFetch(x *exchange, req *kmsg.FetchRequest) error {
 		x.finish(&fetched{version: req.Version, code: codeOf(refusal)})
 		return errHangUp
 	}
+	s.heard.note(protocol.BrokerID(req.ReplicaState.ID))
 	ps := x.c.peer
 	if ps == nil {
 		ps = newPeerSession(s, x.c)

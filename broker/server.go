@@ -42,6 +42,7 @@ type Server struct {
 	budget    *conflict.Budget
 	files     *segment.Files
 	hosted    *hosted
+	heard     heard
 	followers *followers
 	groups    *groups
 	ids       producerIDs
@@ -177,10 +178,6 @@ func (s *Server) isReady() bool {
 // tickEvery is how often the partitions are told that time passes.
 const tickEvery = 100 * time.Millisecond
 
-// doubtAfterMs is how long a leader's writers wait, while the metadata is out of
-// reach, until they are told to look elsewhere.
-const doubtAfterMs = 1000
-
 func (s *Server) tick(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -193,7 +190,7 @@ func (s *Server) tick(ctx context.Context) error {
 			s.hosted.each(func(_ *topic, p *partition) {
 				p.Tick()
 				if alone {
-					p.Doubt(doubtAfterMs)
+					s.doubt(p)
 				}
 			})
 		}

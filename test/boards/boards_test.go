@@ -64,6 +64,20 @@ func TestEveryMetricOfTheBoardsIsServed(t *testing.T) {
 	}
 }
 
+func TestAPanelOfAnUnknownMetricOrLabelIsFound(t *testing.T) {
+	b := board{Title: "a board"}
+	text := `{"panels": [{"title": "a panel", "type": "stat", "targets": [
+		{"expr": "sum by (topic) (lockstep_bytes_total{topic=~\"$topic\"}) / lockstep_gone"},
+		{"expr": "lockstep_bytes_total{broker=\"1\"}"}, {"expr": "vector(1)"}]}]}`
+	if err := json.Unmarshal([]byte(text), &b); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"a panel: lockstep_gone", "a panel: lockstep_bytes_total has no label broker", "a panel asks for no metric"}
+	if got := (served{"lockstep_bytes_total": {"topic"}}).missing(b); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // check scrapes until all that the board names is there: a broker learns of what
 // another did a moment later.
 func check(ctx context.Context, t *testing.T, r *rig.Rig, b board) {

@@ -122,11 +122,22 @@ func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, 
 			rules.Preferred = preferred
 		}
 		if next, changed := decidePartition(*p, lives, rules); changed {
-			moves = append(moves, &move{topic: t, next: next})
+			moves = append(moves, &move{topic: t, next: next, needs: c.livesOf(next.ISR, lives)})
 		}
 	}
 	c.carryOut(ctx, moves)
 	return c.tell(moves)
+}
+
+// livesOf compares that who stays in sync still lives as it did: one that has
+// come back since without its log must not become the last one that stays.
+func (c *Cluster) livesOf(isr []protocol.BrokerID, lives Lives) (needs []Compare) {
+	for _, id := range isr {
+		if life, ok := lives[id]; ok {
+			needs = append(needs, Compare{Key: c.keys.broker(id), ModRevision: life.Incarnation})
+		}
+	}
+	return needs
 }
 
 // decidePartition is what a controller wants of a partition: an election, and,

@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -96,6 +98,11 @@ func codeOf(err error) int16 {
 		if errors.Is(err, c.err) {
 			return c.code.Code
 		}
+	}
+	var pe *fs.PathError
+	var errno syscall.Errno
+	if errors.As(err, &pe) || errors.As(err, &errno) {
+		return kerr.KafkaStorageError.Code // a disk that refuses; clients are to ask again, or elsewhere
 	}
 	return kerr.UnknownServerError.Code
 }

@@ -181,7 +181,7 @@ func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
 			rp := &rt.Partitions[j]
 			part := fetchedPart{topic: t, index: rp.Partition, hw: -1, start: -1}
 			if err := s.gatherPart(req, &part, rp, left, f.bytes == 0); err != nil {
-				part.code, f.hurry = s.fetchCode(req, &part, err), true
+				part.code, f.hurry = s.fetchCode(req, &part, protocol.TopicID(rt.TopicID), err), true
 			}
 			f.hurry = f.hurry || part.diverging != nil || part.nearest > 0
 			left = max(0, left-part.bytes)
@@ -205,12 +205,16 @@ func (s *Server) fetchTopic(req *kmsg.FetchRequest, rt *kmsg.FetchRequestTopic) 
 	return s.hosted.topic(rt.Topic)
 }
 
-// fetchCode is codeOf with the one difference that topics by id have a code of their own.
-func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, err error) int16 {
-	if part.topic == nil && req.Version >= fetchTopicIDs {
-		return kerr.UnknownTopicID.Code
+// fetchCode is codeOf with the one difference that topics by id have a code of
+// their own. One that this broker only has not opened yet is not unknown.
+func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, id protocol.TopicID, err error) int16 {
+	if part.topic != nil || req.Version < fetchTopicIDs {
+		return codeOf(err)
 	}
-	return codeOf(err)
+	if _, known := s.cluster.Image().TopicByID(id); known {
+		return kerr.NotLeaderForPartition.Code
+	}
+	return kerr.UnknownTopicID.Code
 }
 
 // gatherPart reads one partition, up to the high watermark.

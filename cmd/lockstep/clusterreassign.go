@@ -103,7 +103,15 @@ func (r *reassign) run(ctx context.Context, adm *kadm.Client, names []string) er
 	}
 	switch {
 	case len(r.replicas) > 0 || r.replace != "":
-		return r.alter(ctx, adm, "moving", r.targets(topics))
+		brokers, err := adm.ListBrokers(ctx)
+		if err != nil {
+			return err
+		}
+		req, err := r.targets(topics, brokers.NodeIDs())
+		if err != nil {
+			return err
+		}
+		return r.alter(ctx, adm, "moving", req)
 	case r.cancel:
 		return r.cancelAll(ctx, adm, topics)
 	case r.leaders:
@@ -147,25 +155,61 @@ func (r *reassign) topics(ctx context.Context, adm *kadm.Client, names []string)
 
 // targets are the replicas that each partition is to have, as far as they are
 // others than it has.
-func (r *reassign) targets(topics kadm.TopicDetails) kadm.AlterPartitionAssignmentsReq {
+func (r *reassign) targets(topics kadm.TopicDetails, brokers []int32) (kadm.AlterPartitionAssignmentsReq, error) {
 	old, by, _ := r.replacement()
 	req := kadm.AlterPartitionAssignmentsReq{}
-	topics.EachPartition(func(p kadm.PartitionDetail) {
-		target := slices.Clone(p.Replicas)
-		if len(r.replicas) > 0 {
-			turn := int(p.Partition) % len(r.replicas)
-			target = slices.Concat(r.replicas[turn:], r.replicas[:turn])
-		} else if at := slices.Index(target, old); at >= 0 {
-			target[at] = by
-			if slices.Contains(p.Replicas, by) {
-				target = slices.Delete(slices.Clone(p.Replicas), at, at+1) // it holds the partition already
+	load := replicasOf(topics)
+	for _, d := range topics.Sorted() {
+		for _, p := range d.Partitions.Sorted() {
+			target := slices.Clone(p.Replicas)
+			if len(r.replicas) > 0 {
+				turn := int(p.Partition) % len(r.replicas)
+				target = slices.Concat(r.replicas[turn:], r.replicas[:turn])
+			} else if at := slices.Index(target, old); at >= 0 {
+				id, err := standIn(p, old, by, brokers, load)
+				if err != nil {
+					return req, err
+				}
+				target[at] = id
+				load[id]++
+			}
+			if !slices.Equal(target, p.Replicas) {
+				req.Assign(p.Topic, p.Partition, target)
 			}
 		}
-		if !slices.Equal(target, p.Replicas) {
-			req.Assign(p.Topic, p.Partition, target)
+	}
+	return req, nil
+}
+
+// replicasOf counts the replicas that each broker holds.
+func replicasOf(topics kadm.TopicDetails) map[int32]int {
+	load := map[int32]int{}
+	topics.EachPartition(func(p kadm.PartitionDetail) {
+		for _, id := range p.Replicas {
+			load[id]++
 		}
 	})
-	return req
+	return load
+}
+
+// standIn is who takes the old broker's place in a partition: the one that was
+// named or, where that holds the partition already, the live broker with the
+// fewest replicas that does not.
+func standIn(p kadm.PartitionDetail, old, by int32, brokers []int32, load map[int32]int) (int32, error) {
+	if !slices.Contains(p.Replicas, by) {
+		return by, nil
+	}
+	best := int32(-1)
+	for _, id := range brokers {
+		if id != old && !slices.Contains(p.Replicas, id) && (best < 0 || load[id] < load[best]) {
+			best = id
+		}
+	}
+	if best < 0 {
+		return -1, fmt.Errorf("%s-%d: broker %d holds it already, and no other live broker could take the place of %d; its replicas are %s",
+			p.Topic, p.Partition, by, old, ids(p.Replicas))
+	}
+	return best, nil
 }
 
 func (r *reassign) cancelAll(ctx context.Context, adm *kadm.Client, topics kadm.TopicDetails) error {

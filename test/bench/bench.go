@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/test/bench/cpu"
 	"github.com/lockstep-log/lockstep/test/bench/load"
+	"github.com/lockstep-log/lockstep/test/bench/warm"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -39,7 +40,7 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 				continue
 			}
 			fmt.Fprintf(b.log, "%-24s %s\n", w.id, w.note)
-			if err := warmPages(b.dir, b.warmBytes); err != nil {
+			if err := warm.Pages(b.dir, b.warmBytes); err != nil {
 				return nil, err
 			}
 			if err := b.round(ctx, w, r); err != nil {

@@ -60,6 +60,7 @@ func (b *brokers) topic(ctx context.Context, partitions int) (string, error) {
 	}
 	for {
 		if led, err := b.led(ctx, name, 0); err == nil && led == partitions {
+			sleep(ctx, 200*time.Millisecond) // until the leaders have seen it too: the load does not try again
 			return name, nil
 		}
 		if !sleep(ctx, 20*time.Millisecond) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/test/bench/load"
+	"github.com/lockstep-log/lockstep/test/bench/warm"
 )
 
 // side is one broker or three, under one load after the other.
@@ -29,6 +30,9 @@ func pairs(ctx context.Context, o options, measure func(context.Context, *side) 
 		}
 		for _, s := range order {
 			name := fmt.Sprintf("%d-%d", s.n, round)
+			if err := warm.Pages(o.dir, 4*o.bytes); err != nil { // of three logs, and a burst
+				return one, three, err
+			}
 			if s.brokers, err = start(ctx, o, name, s.n); err != nil {
 				return one, three, err
 			}

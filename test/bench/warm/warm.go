@@ -1,13 +1,14 @@
-package main
+// Package warm readies the machine for a measurement.
+package warm
 
 import (
 	"os"
 	"path/filepath"
 )
 
-// warmPages makes the machine touch the memory that the measurements will use, by
+// Pages makes the machine touch the memory that the measurements will use, by
 // filling the page cache with n bytes and giving them back.
-func warmPages(dir string, n int64) error {
+func Pages(dir string, n int64) error {
 	path := filepath.Join(dir, "warm")
 	f, err := os.Create(path)
 	if err != nil {

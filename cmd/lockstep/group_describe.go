@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // describedGroup is a group and how far it is behind: in all first, then by
@@ -66,11 +68,17 @@ func (g *groupCommand) describe(ctx context.Context, adm *kadm.Client, names []s
 	}
 	described := []describedGroup{}
 	for _, l := range lags.Sorted() {
-		if err := l.Error(); err != nil {
-			return groupError(l.Group, err)
+		err := l.Error()
+		if errors.Is(err, kerr.GroupIDNotFound) || l.State == "Dead" {
+			d, err := describeConsumer(ctx, adm, l.Group)
+			if err != nil {
+				return err
+			}
+			described = append(described, d)
+			continue
 		}
-		if l.State == "Dead" {
-			return fmt.Errorf("group %q does not exist", l.Group)
+		if err != nil {
+			return groupError(l.Group, err)
 		}
 		described = append(described, describeGroup(l))
 	}

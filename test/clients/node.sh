@@ -19,7 +19,7 @@ new_enough() {
 # packages copies a client's files beside its installed modules.
 packages() {
   once "$1/package.json" install_packages "$1"
-  cp "$1"/client.* "$1"/member.* feature.cjs "$CACHE"
+  cp "$1"/client.* "$1"/member.* "$1"/drops.* feature.cjs "$CACHE"
 }
 
 install_packages() {

@@ -1,8 +1,10 @@
 set -e
 . ./need.sh
 . ./node.sh
+. ./drops.sh
 . ./groups.sh
 node22
 "$NODE" "$CACHE/client.mjs"
+drops -note "one send after the other" platformatic-drops "$NODE" "$CACHE/drops.mjs"
 group group platformatic-group "$NODE" "$CACHE/member.mjs" classic
 group group-848 platformatic-group-848 "$NODE" "$CACHE/member.mjs" consumer

@@ -146,20 +146,22 @@ func (g *group) rename(m *member, id string) {
 // member finds the member that a request speaks for. A static member is fenced
 // when another has taken its instance id.
 func (g *group) member(id, instance string) (*member, error) {
+	return findMember(g.byID, g.instances, id, instance, func(m *member) string { return m.id })
+}
+
+// findMember finds who a request speaks for, in a group of either protocol.
+func findMember[M any](byID, instances map[string]*M, id, instance string, idOf func(*M) string) (*M, error) {
+	m := byID[id]
 	if instance != "" {
-		switch m := g.instances[instance]; {
-		case m == nil:
-			return nil, ErrUnknownMember
-		case m.id != id:
-			return nil, ErrFencedInstance
-		default:
-			return m, nil
-		}
+		m = instances[instance]
 	}
-	if m := g.byID[id]; m != nil {
-		return m, nil
+	switch {
+	case m == nil:
+		return nil, ErrUnknownMember
+	case instance != "" && idOf(m) != id:
+		return nil, ErrFencedInstance
 	}
-	return nil, ErrUnknownMember
+	return m, nil
 }
 
 // allJoined reports whether nobody is waited for.

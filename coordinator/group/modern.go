@@ -207,18 +207,5 @@ func (mg *modern) classics() (n int) {
 // member finds a member. A static one is fenced when another has taken its
 // instance id.
 func (mg *modern) member(id, instance string) (*consumer, error) {
-	if instance != "" {
-		switch m := mg.instances[instance]; {
-		case m == nil:
-			return nil, ErrUnknownMember
-		case m.id != id:
-			return nil, ErrFencedInstance
-		default:
-			return m, nil
-		}
-	}
-	if m := mg.members[id]; m != nil {
-		return m, nil
-	}
-	return nil, ErrUnknownMember
+	return findMember(mg.members, mg.instances, id, instance, func(m *consumer) string { return m.id })
 }

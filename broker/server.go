@@ -178,6 +178,8 @@ func (s *Server) isReady() bool {
 // tickEvery is how often the partitions are told that time passes.
 const tickEvery = 100 * time.Millisecond
 
+// tick tells the partitions that time passes, and those of a broker that cannot
+// reach the metadata to doubt themselves.
 func (s *Server) tick(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()

@@ -4,11 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/lockstep-log/lockstep/test/bench/warm"
 )
 
 const stuckAfter = 30 * time.Second // beyond the time of a measurement
@@ -33,7 +34,7 @@ func (r *run) all(ctx context.Context) error {
 				continue
 			}
 			fmt.Fprintf(r.log, "%-16s %s\n", w.id, w.note)
-			if err := warmPages(r.dir, r.warmBytes); err != nil {
+			if err := warm.Pages(r.dir, r.warmBytes); err != nil {
 				return err
 			}
 			if err := r.round(ctx, w); err != nil {
@@ -114,23 +115,4 @@ func (r *run) session(ctx context.Context, p *process, side side, at place) (m m
 	}
 	closed = true
 	return newMeasurement(seen, before, after), load.close()
-}
-
-// warmPages makes the machine touch the memory that the measurements will use, by
-// filling the page cache with n bytes and giving them back.
-func warmPages(dir string, n int64) error {
-	path := filepath.Join(dir, "warm")
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(path)
-	defer f.Close()
-	chunk := make([]byte, 1<<20)
-	for written := int64(0); written < n; written += int64(len(chunk)) {
-		if _, err := f.Write(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
 }

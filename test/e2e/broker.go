@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lockstep-log/lockstep/test/freeport"
 )
 
 // Broker is a lockstep process.
@@ -177,12 +178,11 @@ func Run(t testing.TB, cmd *exec.Cmd, stdin string) (stdout, stderr string, code
 // freeAddr is a loopback address that nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Loopback()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 // syncBuffer is a buffer that two goroutines may use.

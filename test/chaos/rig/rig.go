@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lockstep-log/lockstep/test/freeport"
 )
 
 // Options of a rig.
@@ -70,26 +71,15 @@ func (n *Node) address(network *Network) error {
 		n.Kafka, n.HTTP, n.peer = host+":9092", host+":9644", "http://"+host+":2380"
 		return nil
 	}
-	free, err := freeAddresses(3)
-	if err != nil {
-		return err
-	}
-	n.Kafka, n.HTTP, n.peer = free[0], free[1], "http://"+free[2]
-	return nil
-}
-
-// freeAddresses are loopback addresses that nobody listens on.
-func freeAddresses(count int) ([]string, error) {
-	var free []string
-	for range count {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	for _, of := range []*string{&n.Kafka, &n.HTTP, &n.peer} {
+		free, err := freeport.Loopback()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		defer ln.Close()
-		free = append(free, ln.Addr().String())
+		*of = free
 	}
-	return free, nil
+	n.peer = "http://" + n.peer
+	return nil
 }
 
 // peers is the value of --etcd-peers; a single broker needs none.

@@ -4,6 +4,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 diff -U0 "$1" "$2" | grep '^[-+]' | grep -vE '^(---|\+\+\+) ' | sort >"$work/found"
 grep '^[-+]' differences.txt | sort >"$work/known"
+comm -23 "$work/found" "$work/known" >"$work/unlisted"
+comm -13 "$work/found" "$work/known" >"$work/unseen"
 steps=$(grep -c '^\$ ' "$1")
 ours=$(grep -c '^\$ ' "$2")
 if cmp -s "$work/found" "$work/known" && [ "$steps" = "$ours" ] && [ "$steps" -gt 0 ]; then
@@ -11,11 +13,18 @@ if cmp -s "$work/found" "$work/known" && [ "$steps" = "$ours" ] && [ "$steps" -g
   echo "$steps passed, 0 failed"
   exit
 fi
+
+# by_step prints each unlisted line under the step that it belongs to, and nothing else: a log is often cut.
+by_step() {
+  diff -U "$(wc -l <"$1")" "$1" "$2" | awk '
+    NR == FNR { unlisted[$0]; next }
+    /^.\$ / { step = substr($0, 2) }
+    $0 in unlisted { if (step != "") print step; step = ""; print }' "$work/unlisted" -
+}
 echo "printed, and not in differences.txt:"
-comm -23 "$work/found" "$work/known"
+by_step "$1" "$2"
 echo "in differences.txt, and not printed:"
-comm -13 "$work/found" "$work/known"
-echo "the differences where they are:"
-diff -U2 "$1" "$2" | head -n 400
+cat "$work/unseen"
+[ "$steps" = "$ours" ] || echo "$steps steps against Kafka, and $ours against ours"
 echo "0 passed, 1 failed"
 exit 1

@@ -25,7 +25,7 @@ type ConsumerHeartbeatRequest struct {
 type ConsumerHeartbeatResponse struct {
 	Member      string
 	Epoch       int32
-	HeartbeatMs int64
+	HeartbeatMs int64 // when the next heartbeat is wanted
 	Assignment  Partitions
 }
 
@@ -46,7 +46,6 @@ func (c *Coordinator) ConsumerHeartbeat(now int64, r ConsumerHeartbeatRequest) (
 	} else {
 		resp, err = c.consumerBeat(now, &r)
 	}
-	resp.HeartbeatMs = c.cfg.ConsumerHeartbeatMs
 	return resp, c.take(), err
 }
 
@@ -120,10 +119,10 @@ func (c *Coordinator) consumerBeat(now int64, r *ConsumerHeartbeatRequest) (Cons
 		return ConsumerHeartbeatResponse{}, err
 	}
 	had := m.assigned
-	c.retargetIfDue(g, c.hear(g, m, r))
+	c.retargetIfDue(now, g, c.hear(g, m, r))
 	c.reconcile(now, g, m, r.Owned)
 	c.touchConsumer(m, now)
-	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch}
+	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.beatMs(now, g.modern, m)}
 	if r.full() || !had.equal(m.assigned) {
 		resp.Assignment = m.assigned.plus(nil)
 	}

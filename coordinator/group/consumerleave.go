@@ -13,7 +13,7 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 	if err != nil {
 		return ConsumerHeartbeatResponse{}, err
 	}
-	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch}
+	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.cfg.ConsumerHeartbeatMs}
 	if r.Epoch == epochLeaveStatic && m.instance != "" {
 		c.timers.stop(&m.patience)
 		g.modern.move(m, moved{epochLeaveStatic, m.standing, m.assigned, Partitions{}})
@@ -53,7 +53,7 @@ func (c *Coordinator) dismiss(now int64, g *group, members ...*consumer) {
 		return
 	}
 	c.followTopics(g, c.askers(mg))
-	c.raiseEpoch(g)
+	c.raiseEpoch(now, g)
 }
 
 // removeMember forgets a member.

@@ -32,7 +32,7 @@ func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest
 		c.downgrade(now, g)
 		return c.joinAgain(now, call, g, r)
 	}
-	c.retargetIfDue(g, changed)
+	c.retargetIfDue(now, g, changed)
 	c.reconcile(now, g, m, c.byID(s.owned))
 	c.touchConsumer(m, now)
 	c.timers.set(&m.patience, now+m.rebalanceMs) // to sync

@@ -29,7 +29,8 @@ type modern struct {
 	topics          map[string]Topic // subscribed to, as of epoch
 	seen            uint64           // the coordinator's topics that these are from
 	patterns        map[string]*pattern
-	bytes           int // of what members said, added up
+	bytes           int   // of what members said, added up
+	restMs          int64 // from when on the group is at rest, unless a member is on its way; not in the log
 }
 
 // hold says who may read a partition, and since which member epoch.

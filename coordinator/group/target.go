@@ -7,7 +7,7 @@ import (
 
 // retargetIfDue raises the group's epoch and makes a new target, if the
 // subscriptions have changed or the topics behind them have.
-func (c *Coordinator) retargetIfDue(g *group, subscriptionsChanged bool) {
+func (c *Coordinator) retargetIfDue(now int64, g *group, subscriptionsChanged bool) {
 	mg := g.modern
 	if !subscriptionsChanged && mg.seen == c.topicsSeen && mg.epoch == mg.assignmentEpoch {
 		return
@@ -15,7 +15,7 @@ func (c *Coordinator) retargetIfDue(g *group, subscriptionsChanged bool) {
 	asked := c.askers(mg)
 	topicsChanged := c.followTopics(g, asked)
 	if subscriptionsChanged || topicsChanged {
-		c.raiseEpoch(g)
+		c.raiseEpoch(now, g)
 	}
 	if mg.epoch > mg.assignmentEpoch {
 		c.retarget(g, asked)
@@ -60,8 +60,10 @@ func (mg *modern) uses(pattern string) bool {
 	return false
 }
 
-func (c *Coordinator) raiseEpoch(g *group) {
+// raiseEpoch begins a new epoch. In one interval of heartbeats all members hear of it.
+func (c *Coordinator) raiseEpoch(now int64, g *group) {
 	g.modern.epoch++
+	g.modern.restMs = now + c.cfg.ConsumerHeartbeatMs
 	c.appendEpoch(g)
 }
 

@@ -56,6 +56,7 @@ type exchange struct {
 	hangUp  bool      // the connection is closed instead of answering
 	done    bool      // the answer is ready to be sent; guarded by out
 	left    func()    // called if the client leaves before that, or nil; guarded by out
+	kept    bool      // the reader sends the answer, if it is ready when handled; guarded by out
 	next    *exchange // in the order of arrival; guarded by out
 }
 
@@ -120,8 +121,12 @@ func (c *conn) read() error {
 			x.giveBack()
 			return err
 		}
-		if err := c.handle(x); err != nil {
+		err = c.handle(x)
+		if err != nil {
 			x.finishUnlessDone()
+		}
+		c.sendKept(x)
+		if err != nil {
 			return err
 		}
 	}
@@ -144,6 +149,7 @@ func (c *conn) enqueue(x *exchange) error {
 	case <-c.ctx.Done():
 		return c.ctx.Err()
 	}
+	x.kept = true
 	c.out.push(x)
 	return nil
 }

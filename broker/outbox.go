@@ -54,12 +54,23 @@ func (x *exchange) finishUnlessDone() {
 func (o *outbox) ready(x *exchange) {
 	o.mu.Lock()
 	x.done = true
-	start := !o.mu.writing && o.mu.first == x
+	start := !o.mu.writing && o.mu.first == x && !x.kept
 	o.mu.writing = o.mu.writing || start
 	o.mu.Unlock()
 	if start {
 		go x.c.write()
 	}
+}
+
+// release ends that x is the reader's to send, and reports whether the reader
+// is the writer now.
+func (o *outbox) release(x *exchange) (writes bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	x.kept = false
+	writes = !o.mu.writing && o.mu.first == x && x.done
+	o.mu.writing = o.mu.writing || writes
+	return writes
 }
 
 // take removes the first answer if it is ready. When there is none and the

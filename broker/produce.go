@@ -26,6 +26,10 @@ const (
 	// memory than it has bytes. A few that are empty are answered as what they are.
 	partBytesLeast = 64
 	emptyPartsMax  = 64
+
+	// A request up to this size is judged and written by the connection's reader
+	// where no loop runs; with larger ones, reading the next beside that gains more.
+	hereBytesMax = 16 << 10
 )
 
 // producing is a Produce request under way: one Proposal a partition, and the
@@ -33,6 +37,7 @@ const (
 type producing struct {
 	x     *exchange
 	req   *kmsg.ProduceRequest
+	here  bool         // the last partition's loop may be run by the reader, which has nothing else to do
 	left  atomic.Int32 // proposals not completed, and one for the reader until it has proposed all
 	parts []producePart
 }
@@ -75,6 +80,7 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 	}
 	p.parts = make([]producePart, n)
 	p.left.Store(int32(n) + 1)
+	p.here = x.c.in.buffered() == 0 && len(x.body) <= hereBytesMax
 	part := p.parts
 	for i := range req.Topics {
 		t := s.hosted.topic(req.Topics[i].Topic)
@@ -108,6 +114,10 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.Pro
 			host.NoteRefusal(part.Result.Refusal)
 		}
 		p.completed()
+		return
+	}
+	if p.here && part == &p.parts[len(p.parts)-1] {
+		host.ProposeHere(&part.Proposal)
 		return
 	}
 	host.Propose(&part.Proposal)

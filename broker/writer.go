@@ -62,6 +62,20 @@ func (c *conn) write() {
 	}
 }
 
+// sendKept sends, from the reader, the answer that handling x has made and that
+// is next in the row: most are, where a client waits for each of its answers,
+// and a goroutine for each would cost more than the rest. Where the next request
+// is here already, the reader goes on and has a writer send.
+func (c *conn) sendKept(x *exchange) {
+	switch {
+	case !c.out.release(x):
+	case c.in.buffered() > 0:
+		go c.write()
+	default:
+		c.write()
+	}
+}
+
 // sendFailed notes that nothing can be sent any more, and stops the reader. What
 // is under way completes into the outbox and is dropped.
 func (c *conn) sendFailed(err error) {

@@ -23,6 +23,26 @@ type mail struct {
 
 // Propose hands q to the loop. q.Done is called once, from the loop.
 func (p *Partition) Propose(q *Proposal) {
+	if p.put(q) {
+		go p.loop()
+	}
+}
+
+// ProposeHere is Propose by a goroutine that has nothing else to do. Where no
+// loop runs it takes the loop's first turn itself, up to the sync: what a lone
+// writer's small append costs is mostly the waking of threads for a goroutine
+// that runs for some microseconds. What others bring meanwhile is a loop's.
+//
+// The caller holds no lock that a Completer or the Host takes.
+func (p *Partition) ProposeHere(q *Proposal) {
+	if p.put(q) {
+		p.visit()
+	}
+}
+
+// put lays q into the mailbox and reports whether the caller has to see to a
+// loop: it then holds the loop's place.
+func (p *Partition) put(q *Proposal) (mine bool) {
 	if q.TimeoutMs > 0 {
 		q.deadlineMs = coreMs() + q.TimeoutMs
 	}
@@ -32,10 +52,10 @@ func (p *Partition) Propose(q *Proposal) {
 		q.Result.LogStart = p.log.Start()
 		q.fail(ErrNotLeader)
 		q.Done.Completed(q)
-		return
+		return false
 	}
 	p.mail.proposals = append(p.mail.proposals, q)
-	p.wakeLoop(!p.mail.holdsProposals)
+	return p.claimLoop(!p.mail.holdsProposals)
 }
 
 // do runs f in the loop and waits for it. It reports false when the partition
@@ -76,71 +96,21 @@ func (p *Partition) note(f func()) bool {
 
 // wakeLoop starts the loop if none runs and one is wanted, and releases the mailbox.
 func (p *Partition) wakeLoop(wanted bool) {
-	start := wanted && !p.mail.running
-	if start {
-		p.mail.running = true
-		p.loops.Add(1)
-	}
-	p.mail.Unlock()
-	if start {
+	if p.claimLoop(wanted) {
 		go p.loop()
 	}
 }
 
-// loop lives while the mailbox holds anything that it may take.
-func (p *Partition) loop() {
-	defer p.loops.Done()
-	for {
-		notes, group, tasks := p.take()
-		if len(notes)+len(group)+len(tasks) == 0 {
-			return
-		}
-		for _, note := range notes {
-			note() // work follows below, once for all of them
-		}
-		p.append(group)
-		for _, task := range tasks {
-			task()
-		}
-		p.work()
-		clear(group)
-		if group != nil {
-			p.spare = group[:0]
-		}
+// claimLoop gives the caller the loop's place if nobody has it and a loop is
+// wanted, and releases the mailbox.
+func (p *Partition) claimLoop(wanted bool) (mine bool) {
+	mine = wanted && !p.mail.running
+	if mine {
+		p.mail.running = true
+		p.loops.Add(1)
 	}
-}
-
-// take empties one queue of which something may be taken now. When that is none,
-// the loop ends. What one brings may forbid the next: a note that another leads,
-// a group whose sync then runs beside the loop.
-func (p *Partition) take() (notes []func(), group []*Proposal, tasks []func()) {
-	m := &p.mail
-	m.Lock()
-	defer m.Unlock()
-	if len(m.notes) > 0 {
-		notes, m.notes = m.notes, nil
-		return notes, nil, nil
-	}
-	m.holdsTasks = p.syncing
-	m.holdsProposals = p.syncing || p.holds()
-	if !m.holdsTasks && len(m.tasks) > 0 {
-		tasks, m.tasks = m.tasks, nil
-		return nil, nil, tasks
-	}
-	if !m.holdsProposals {
-		group, m.proposals = m.proposals, p.spare
-		p.spare = nil
-	}
-	if len(group) == 0 {
-		m.running = false
-	}
-	return nil, group, nil
-}
-
-// holds reports whether proposals have to wait: this broker leads, and what
-// earlier leaders committed will be known soon.
-func (p *Partition) holds() bool {
-	return p.core != nil && p.core.role == RoleLeader && !p.core.Settled() && p.core.MayAppend(AcksAll) == nil
+	p.mail.Unlock()
+	return mine
 }
 
 // dismiss answers all proposals that were not judged.

@@ -45,6 +45,7 @@ func (p *proof) judge(ctx context.Context, ends []int64) error {
 		{"databases and views equal a replay", fmt.Sprint(claims, " compared, row by row"), wrong("false balances", "late database")},
 		p.audit(ctx),
 		p.replicas(ctx, ends),
+		p.tables(ctx),
 	}
 	return conclude(verdicts, j.Violations())
 }
@@ -120,7 +121,7 @@ func (p *proof) audit(ctx context.Context) verdict {
 // replicas stops the brokers and compares what they have on disk.
 func (p *proof) replicas(ctx context.Context, ends []int64) verdict {
 	v := verdict{check: "three replicas equal, byte by byte"}
-	if v.err = p.within(ctx, endWithin, p.cluster.Stop); v.err != nil {
+	if v.err = p.within(ctx, wholeWithin, p.cluster.Stop); v.err != nil {
 		return v
 	}
 	places := make([][]*check.Replica, len(ends))
@@ -151,6 +152,17 @@ func (p *proof) replicas(ctx context.Context, ends []int64) verdict {
 	v.detail = fmt.Sprint(batches, " batches")
 	if len(wrong) > 0 {
 		v.err = errors.New(strings.Join(wrong, "\n"))
+	}
+	return v
+}
+
+// tables compares the stopped brokers' lock tables with replays of their logs.
+func (p *proof) tables(ctx context.Context) verdict {
+	v := verdict{check: "lock tables equal a replay"}
+	for _, n := range p.cluster.Nodes {
+		if out, err := p.cluster.Run(ctx, "dump", "--replay", n.Data); err != nil {
+			v.err = errors.Join(v.err, fmt.Errorf("broker %d: %w\n%s", n.ID, err, out))
+		}
 	}
 	return v
 }

@@ -14,9 +14,10 @@ SEEDS     ?= 20000
 FIRST     ?= 1
 ROUNDS    ?= 20
 SEED      ?= 0
+TRANSFERS ?= 300000
 PEERSFLAGS ?=
 
-.PHONY: build run test lint vet skips fuzz sim chaos failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
+.PHONY: build run test lint vet skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,6 +57,9 @@ sim: ## SEEDS seeds of the simulated cluster, from seed FIRST on
 
 chaos: build ## ROUNDS faults on three real brokers under load; SEED=s replays a schedule; needs root for links and disks
 	$(GO) run ./test/chaos -binary bin/lockstep -rounds $(ROUNDS) -seed $(SEED)
+
+transfers: build ## TRANSFERS transfers by processes that are killed, on brokers that are killed, and a judgement; SEED=s
+	$(GO) run ./test/transfers -binary bin/lockstep -transfers $(TRANSFERS) -seed $(SEED)
 
 failover: build ## the gap in a stock client's writes, over 20 rounds of each way to lose a leader
 	$(GO) run ./test/chaos -binary bin/lockstep -failover both

@@ -53,7 +53,7 @@ var doors = []door{
 		"only a command line meets a terminal"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd", "test/bench"}, nil,
 		"only a command line meets a terminal"},
-	{"modernc.org/sqlite", nil, []string{"test"},
+	{"modernc.org/sqlite", []string{"test/transfers"}, []string{"test"},
 		"package sqlview knows database/sql; which driver is the application's choice"},
 	{"github.com/jackc/pgx/v5", nil, []string{"test"},
 		"package sqlview knows database/sql; which driver is the application's choice"},

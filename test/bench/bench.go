@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-log/lockstep/test/bench/cpu"
 	"github.com/lockstep-log/lockstep/test/bench/load"
 	"github.com/lockstep-log/lockstep/test/bench/warm"
+	"github.com/lockstep-log/lockstep/test/child"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -88,20 +89,20 @@ func (b *bench) round(ctx context.Context, w workload, r *report) error {
 type side struct {
 	bench  *bench
 	line   string
-	topics bool   // it has topics to be made and deleted; the floor has not
-	proc   *child // nil until it is needed
-	filled place  // the shared topic of the workload, when it has one
+	topics bool         // it has topics to be made and deleted; the floor has not
+	proc   *child.Child // nil until it is needed
+	filled place        // the shared topic of the workload, when it has one
 }
 
 func (s *side) stop() {
 	if s.proc != nil {
-		s.proc.stop()
+		s.proc.Stop()
 		s.proc, s.filled = nil, place{}
 	}
 }
 
 func (s *side) start(ctx context.Context) error {
-	if s.proc != nil && s.proc.alive() && s.proc.holds() < holdsMax {
+	if s.proc != nil && s.proc.Alive() && s.proc.Holds() < holdsMax {
 		return nil
 	}
 	s.stop()
@@ -125,7 +126,7 @@ func (s *side) measure(ctx context.Context, w workload, st step) (measurement, e
 	m, err := s.timed(ctx, st, at, limit)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("%w; the server's last words: %s", err, s.proc.tail())
+			err = fmt.Errorf("%w; the server's last words: %s", err, s.proc.Tail())
 		}
 		return m, err
 	}
@@ -140,7 +141,7 @@ func (s *side) timed(ctx context.Context, st step, at place, limit load.Limit) (
 	if _, err := st.run(ctx, at, burst(limit)); err != nil {
 		return measurement{}, err
 	}
-	before, err := readClocks(s.proc.cmd.Process.Pid)
+	before, err := readClocks(s.proc.Pid())
 	if err != nil {
 		return measurement{}, err
 	}
@@ -148,7 +149,7 @@ func (s *side) timed(ctx context.Context, st step, at place, limit load.Limit) (
 	if err != nil {
 		return measurement{}, err
 	}
-	after, err := readClocks(s.proc.cmd.Process.Pid)
+	after, err := readClocks(s.proc.Pid())
 	return newMeasurement(result, before, after), err
 }
 
@@ -158,7 +159,7 @@ func (s *side) place(ctx context.Context, w workload) (place, error) {
 		return s.filled, nil
 	}
 	s.bench.serial++
-	at := place{addr: s.proc.addr, topic: fmt.Sprintf("bench-%d", s.bench.serial)}
+	at := place{addr: s.proc.Addr, topic: fmt.Sprintf("bench-%d", s.bench.serial)}
 	if err := s.createTopic(ctx, at.topic, w.fsync); err != nil {
 		return at, fmt.Errorf("create topic: %w", err)
 	}
@@ -196,7 +197,7 @@ func (s *side) admin(do func(*kadm.Client) error) error {
 	if !s.topics {
 		return nil
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.proc.addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.proc.Addr))
 	if err != nil {
 		return err
 	}

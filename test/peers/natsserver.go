@@ -7,9 +7,12 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
+
+const listensWithin = 30 * time.Second
 
 // serveNATS is a NATS server as a process: peers nats -listen ADDR -dir DIR.
 // What is not said here is as its own default has it.
@@ -37,7 +40,7 @@ func serveNATS(ctx context.Context, args []string, stderr io.Writer) error {
 	s.Start()
 	defer s.WaitForShutdown()
 	defer s.Shutdown()
-	if !s.ReadyForConnections(readyWithin) {
+	if !s.ReadyForConnections(listensWithin) {
 		return errors.New("the NATS server is not ready")
 	}
 	<-ctx.Done()

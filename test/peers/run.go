@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/test/bench/warm"
+	"github.com/lockstep-log/lockstep/test/child"
 )
 
 const stuckAfter = 30 * time.Second // beyond the time of a measurement
@@ -49,7 +50,7 @@ func (r *run) all(ctx context.Context) error {
 // and the rest still measured; only the end of ctx ends it.
 func (r *run) round(ctx context.Context, w workload) error {
 	r.serial++
-	s := &servers{options: r.options, dir: filepath.Join(r.dir, strconv.Itoa(r.serial)), fsync: w.fsync, running: map[*system]*process{}}
+	s := &servers{options: r.options, dir: filepath.Join(r.dir, strconv.Itoa(r.serial)), fsync: w.fsync, running: map[*system]*child.Child{}}
 	defer s.stop()
 	back := slices.Clone(w.sides)
 	slices.Reverse(back)
@@ -74,20 +75,20 @@ func (r *run) measure(ctx context.Context, s *servers, side side) (m measurement
 	ctx, cancel := context.WithTimeout(ctx, r.time+stuckAfter)
 	defer cancel()
 	r.serial++
-	at := place{addr: p.addr, name: "peers-" + strconv.Itoa(r.serial)}
+	at := place{addr: p.Addr, name: "peers-" + strconv.Itoa(r.serial)}
 	remove, err := side.on.place(ctx, at.addr, at.name, s.fsync)
 	if err != nil {
 		return m, fmt.Errorf("make %s: %w", at.name, err)
 	}
 	m, err = r.session(ctx, p, side, at)
 	if err != nil {
-		return m, fmt.Errorf("%w; the server's last words: %q", err, p.tail())
+		return m, fmt.Errorf("%w; the server's last words: %q", err, p.Tail())
 	}
 	return m, remove(ctx)
 }
 
 // session connects, loads for a moment that does not count, and then measures.
-func (r *run) session(ctx context.Context, p *process, side side, at place) (m measurement, err error) {
+func (r *run) session(ctx context.Context, p *child.Child, side side, at place) (m measurement, err error) {
 	load, err := side.open(ctx, at)
 	if err != nil {
 		return m, err
@@ -101,7 +102,7 @@ func (r *run) session(ctx context.Context, p *process, side side, at place) (m m
 	if _, err := load.run(ctx, min(r.time/8, 250*time.Millisecond)); err != nil {
 		return m, err
 	}
-	before, err := readClocks(p.cmd.Process.Pid)
+	before, err := readClocks(p.Pid())
 	if err != nil {
 		return m, err
 	}
@@ -109,7 +110,7 @@ func (r *run) session(ctx context.Context, p *process, side side, at place) (m m
 	if err != nil {
 		return m, err
 	}
-	after, err := readClocks(p.cmd.Process.Pid)
+	after, err := readClocks(p.Pid())
 	if err != nil {
 		return m, err
 	}

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/lockstep-log/lockstep/client"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 // TestAnAppendEndsInOneOutcome goes once through all outcomes that a healthy
 // broker can give.
 func TestAnAppendEndsInOneOutcome(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	c := open(t, addr)
 	ctx := t.Context()
@@ -77,7 +78,7 @@ func TestAnAppendEndsInOneOutcome(t *testing.T) {
 func TestInnocentsOfASharedBatchGoIn(t *testing.T) {
 	for _, codec := range []string{"none", "zstd"} {
 		t.Run(codec, func(t *testing.T) {
-			addr := start(t)
+			addr := inprocess.Broker(t)
 			create(t, addr, "t", 1)
 			c := open(t, addr, client.Compression(codec))
 			if _, err := c.Append(t.Context(), "t", 0, client.Cond{Basis: client.None, Locks: []client.Lock{client.Write("hot")}}, value("hot")); err != nil {
@@ -127,7 +128,7 @@ func TestInnocentsOfASharedBatchGoIn(t *testing.T) {
 // TestAPolicyRefusesOnlyItsOffenders: the broker refuses such a batch as a
 // whole, and the client finds out whom that concerns.
 func TestAPolicyRefusesOnlyItsOffenders(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1, "conflict.policy", "required", "max.message.bytes", "20000")
 	c := open(t, addr)
 	var wg sync.WaitGroup

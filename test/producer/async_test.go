@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/lockstep-log/lockstep/client"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 // TestAsyncAppendsOfOneGoroutineAreJudgedInOrder: each depends on the one
 // before it, by a lock that only it has written, and all are under way at once.
 func TestAsyncAppendsOfOneGoroutineAreJudgedInOrder(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	c := open(t, addr, client.Buffered(64), client.BatchBytes(3000))
 	const n = 3000
@@ -54,7 +55,7 @@ func TestAsyncAppendsOfOneGoroutineAreJudgedInOrder(t *testing.T) {
 
 // TestAsyncAppendsEndWithTheirContextOrTheirClient, once each.
 func TestAsyncAppendsEndWithTheirContextOrTheirClient(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	for _, how := range []string{"context", "client"} {
 		c, err := client.New(dial(t, addr))

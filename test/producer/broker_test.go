@@ -1,49 +1,16 @@
 package producer
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
 
-	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/client"
 )
-
-// start runs a broker on this process until the test ends, and returns its
-// address.
-func start(t *testing.T) string {
-	t.Helper()
-	s, err := broker.New(broker.Config{
-		DataDir:   t.TempDir(),
-		Listeners: []broker.Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
-		Logger:    slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ran; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	select {
-	case <-s.Ready():
-	case err := <-ran:
-		ran <- nil
-		t.Fatalf("Run ended before it was ready: %v", err)
-	}
-	return s.Addr("")
-}
 
 // dial returns a kgo client that is closed with the test.
 func dial(t *testing.T, addr string, opts ...kgo.Opt) *kgo.Client {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/test/e2e"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 // TestABrokerThatDoesNotJudgeIsRefused: Kafka would write lock headers and
@@ -141,7 +142,7 @@ func first(t *testing.T, c *client.Client, s *story) {
 // TestCutConnectionsLoseAndRepeatNothing, although appends have no ids: what
 // was in flight is sent again with its sequence.
 func TestCutConnectionsLoseAndRepeatNothing(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	p := newProxy(t, addr)
 	c, err := client.New(dial(t, addr, p.through()), client.BatchBytes(4000))
@@ -171,7 +172,7 @@ func TestCutConnectionsLoseAndRepeatNothing(t *testing.T) {
 // connections are cut. What a writer was told holds, and what it was not told
 // its id tells.
 func TestImpatientWritersAreToldTheTruth(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	p := newProxy(t, addr)
 	c, err := client.New(dial(t, addr, p.through()), client.BatchBytes(2000))
@@ -241,7 +242,7 @@ func TestKilledBrokersLoseAndRepeatNothing(t *testing.T) {
 
 // TestAViewOutlivesItsConnections counts through cuts.
 func TestAViewOutlivesItsConnections(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	p := newProxy(t, addr)
 	var views []*client.View[counters]

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/client"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 // owned is a parent and a child of it: who owns them, and what was done to the
@@ -41,7 +42,7 @@ func ownedRecord(what, who string) *kgo.Record {
 // of updates under way at once, on one basis, and none is in another's way, yet a
 // new owner cannot come in between unseen.
 func TestAnOwnerPipelinesUpdatesAndANewOwnerMeetsEachOfThem(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	c := open(t, addr)
 	take := func(who string, basis int64) (client.Result, error) {
@@ -85,7 +86,7 @@ func TestAnOwnerPipelinesUpdatesAndANewOwnerMeetsEachOfThem(t *testing.T) {
 // TestNobodyUpdatesWhatAnotherOwns lets views take ownership from each other and
 // update all the while. Each update in the log is by the owner of its moment.
 func TestNobodyUpdatesWhatAnotherOwns(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	const people, rounds = 4, 20
 	var all sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/client"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 // counters is a state of named sums.
@@ -73,7 +74,7 @@ func TestEightWritersCountExactly(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		for _, locks := range []int{1, 4} {
 			t.Run(fmt.Sprintf("shared=%v locks=%d", shared, locks), func(t *testing.T) {
-				addr := start(t)
+				addr := inprocess.Broker(t)
 				create(t, addr, "t", 1)
 				tries := requests{new(atomic.Int64)}
 				var views []*client.View[counters]
@@ -119,7 +120,7 @@ func TestEightWritersCountExactly(t *testing.T) {
 
 // TestAViewSeesWhatItHasWritten, and resumes from what Read has told.
 func TestAViewSeesWhatItHasWritten(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	c := open(t, addr)
 	v := view(t, c, "t")
@@ -154,7 +155,7 @@ func TestAViewSeesWhatItHasWritten(t *testing.T) {
 
 // TestUpdateReturnsWhatItsFunctionReturns and leaves nothing behind.
 func TestUpdateReturnsWhatItsFunctionReturns(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	v := view(t, open(t, addr), "t")
 	no := errors.New("no")
@@ -202,7 +203,7 @@ func TestUpdateReturnsWhatItsFunctionReturns(t *testing.T) {
 
 // TestAPoisonRecordStopsTheViewUnlessItMayNot.
 func TestAPoisonRecordStopsTheViewUnlessItMayNot(t *testing.T) {
-	addr := start(t)
+	addr := inprocess.Broker(t)
 	create(t, addr, "t", 1)
 	c := open(t, addr)
 	for _, text := range []string{"1", "poison", "2"} {

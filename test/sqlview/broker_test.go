@@ -1,7 +1,6 @@
 package sqlview
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,42 +10,20 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
-	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/client/sqlview"
+	"github.com/lockstep-log/lockstep/test/inprocess"
 )
 
 const topic = "bank"
 
-// start runs a broker in this process until the test ends, makes the topic, and
-// returns the broker's address.
+// start runs a broker until the test ends, makes the topic, and returns the
+// broker's address.
 func start(t *testing.T) string {
 	t.Helper()
-	s, err := broker.New(broker.Config{
-		DataDir:   t.TempDir(),
-		Listeners: []broker.Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
-		Logger:    slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ran := make(chan error, 1)
-	go func() { ran <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ran; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	select {
-	case <-s.Ready():
-	case err := <-ran:
-		ran <- nil
-		t.Fatalf("Run ended before it was ready: %v", err)
-	}
-	createTopic(t, s.Addr(""))
-	return s.Addr("")
+	addr := inprocess.Broker(t)
+	createTopic(t, addr)
+	return addr
 }
 
 func createTopic(t *testing.T, addr string) {

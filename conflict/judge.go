@@ -26,9 +26,6 @@ func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 //	L not known, basis+1 >= history  admitted
 //	L not known, basis+1 <  history  UNKNOWN
 func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
-	if len(r.locks) > 1 {
-		r.touched += c.young.locks.touch(r.locks)
-	}
 	switch {
 	case r.maxBasis >= highWatermark:
 		c.locksOfRecords(r, highWatermark, v)
@@ -48,10 +45,22 @@ func (c *Coordinator) Touch(r *Request) {
 // the young generation alone, as they nearly always are. If not, judgeLocks
 // finds out.
 func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
-	g := &c.young
+	for rest := r.locks; len(rest) > 0; {
+		block := rest[:min(len(rest), touchBlock)]
+		r.touched += c.young.locks.touch(block)
+		if !c.young.allows(block) {
+			return false
+		}
+		rest = rest[len(block):]
+	}
+	return true
+}
+
+// allows is nothingSpeaksAgainst for some locks.
+func (g *generation) allows(locks []lock) bool {
 	before := g.start - 1
-	for i := range r.locks {
-		l := &r.locks[i]
+	for i := range locks {
+		l := &locks[i]
 		if !l.is(judged) {
 			continue
 		}

@@ -90,10 +90,15 @@ func (c *Coordinator) advance(end protocol.Offset, bytes int) {
 
 func (c *Coordinator) mark(r *Request, base protocol.Offset) {
 	g := &c.young
-	for i := range r.locks {
-		if l := &r.locks[i]; l.flags&(marks|all) == marks && !r.appends[l.append].out {
-			g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
+	for rest := r.locks; len(rest) > 0; {
+		block := rest[:min(len(rest), touchBlock)]
+		r.touched += g.locks.touch(block)
+		for i := range block {
+			if l := &block[i]; l.flags&(marks|all) == marks && !r.appends[l.append].out {
+				g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
+			}
 		}
+		rest = rest[len(block):]
 	}
 	for i := range r.ids {
 		id := &r.ids[i]

@@ -69,6 +69,11 @@ func (t *table) home(h hash) []slot {
 
 func (t *table) index(h hash) uint64 { return h.hi >> (t.shift & 63) }
 
+// touchBlock is how many locks are read ahead at a time: enough to keep the
+// processor's loads overlapping, and few enough that all are still in its
+// first cache when they are looked at.
+const touchBlock = 64
+
 // touch reads both ends of the slots where the locks would be, so that memory
 // is waited for once, for all of them. The loop is bare, since a processor
 // looks ahead by instructions: at three dozen a lock it overlapped half as

@@ -62,7 +62,11 @@ func NeedsRecords(b record.Batch) bool {
 
 // readLog is read without a policy, and without refusals.
 func (r *Request) readLog(recs *record.Records) {
-	for w := recs.Walk(); w.Next(); {
+	w := recs.Walk()
+	for w.Next() {
+		if r.readPlain(&w) {
+			continue
+		}
 		if r.readHeaders(&w) != nil || r.headers.Empty() {
 			r.addPlain(&w)
 			continue

@@ -34,7 +34,12 @@ func Prepare(b record.Batch, recs *record.Records, pol Policy) (*Request, *proto
 }
 
 func (r *Request) read(b record.Batch, recs *record.Records, pol Policy) *protocol.Refusal {
-	for w := recs.Walk(); w.Next(); {
+	quick := pol != Off && !b.Transactional()
+	w := recs.Walk()
+	for w.Next() {
+		if quick && r.readPlain(&w) {
+			continue
+		}
 		if text := r.readRecord(b, &w, pol); text != "" {
 			return &protocol.Refusal{Kind: protocol.RefusalMalformed, Record: w.Index, Text: text}
 		}

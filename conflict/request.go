@@ -130,7 +130,7 @@ func (r *Request) Appends() int { return len(r.appends) }
 // need is left to the garbage collector.
 var requests = sync.Pool{New: func() any { return new(Request) }}
 
-const pooledLocksMax, pooledBytesMax = 1 << 14, 1 << 20
+const pooledLocksMax, pooledBytesMax = 1 << 16, 1 << 20
 
 // Release ends the use of the request. A nil request may be released.
 func (r *Request) Release() {

@@ -97,11 +97,9 @@ func benchmarkCheck(b *testing.B, c *Coordinator, size int) {
 		}
 		end := c.End() + 1
 		fill(r, order[at:at+size], end-1)
-		v := c.Judge(r, end)
-		if !v.Admitted() {
-			b.Fatalf("refused: %v", v.Refusal)
+		if !c.Admit(r, end, end) {
+			b.Fatal("not admitted")
 		}
-		c.Mark(r, end, v)
 		at += size
 	}
 	perLock(b, cpu, size)
@@ -129,8 +127,9 @@ func BenchmarkCheckGroup(b *testing.B) {
 		}
 		for i := range rs {
 			end := c.End() + 1
-			v := c.Judge(&rs[i], end+group)
-			c.Mark(&rs[i], end, v)
+			if !c.Admit(&rs[i], end, end+group) {
+				b.Fatal("not admitted")
+			}
 		}
 	}
 	perLock(b, cpu, group)
@@ -220,11 +219,9 @@ func benchmarkAppend(b *testing.B, c *Coordinator, records, locks int, id bool) 
 			b.Fatal(refusal)
 		}
 		end := c.End() + 1
-		v := c.Judge(r, 1<<40)
-		if !v.Admitted() {
-			b.Fatal(v.Refusal)
+		if !c.Admit(r, end, 1<<40) {
+			b.Fatal("not admitted")
 		}
-		c.Mark(r, end, v)
 		r.Release()
 	}
 	perLock(b, cpu, records*locks)

@@ -18,6 +18,12 @@ func (p *partition) proposeEach(b record.Batch) string {
 	if after := p.digest(); before != after {
 		p.t.Fatalf("JudgeEach changed the table")
 	}
+	if base := p.end; p.admit(r, &v, before) {
+		at := p.append(b)
+		p.sameAsReplay()
+		return at + p.left(v, base)
+	}
+	v = p.locks.JudgeEach(r, p.hw) // Admit has used the request's scratch
 	if v.Drop != nil {
 		kept, err := b.Keep(v.Keeps, record.Limits{})
 		p.must(err)

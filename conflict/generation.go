@@ -61,7 +61,12 @@ func (g *generation) mark(h hash, name []byte, o protocol.Offset, b *Budget) {
 	if s.value == 0 {
 		s.value = uint64(g.names.add(name, b))
 	}
-	s.value = uint64(o-g.start+1)<<32 | s.value&(1<<32-1)
+	s.value = g.valueAt(o, s.value)
+}
+
+// valueAt is a lock's value with its mark moved to an offset.
+func (g *generation) valueAt(o protocol.Offset, value uint64) uint64 {
+	return uint64(o-g.start+1)<<32 | value&(1<<32-1)
 }
 
 // last returns the newest mark of a lock in this generation, or None.

@@ -104,13 +104,18 @@ func (c *Coordinator) mark(r *Request, base protocol.Offset) {
 		}
 		rest = rest[len(block):]
 	}
+	c.markIDs(r, base)
+	c.markNewest(r, base)
+}
+
+func (c *Coordinator) markIDs(r *Request, base protocol.Offset) {
+	g := &c.young
 	for i := range r.ids {
 		id := &r.ids[i]
 		if a := &r.appends[id.append]; !a.out {
 			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, c.budget)
 		}
 	}
-	c.markNewest(r, base)
 }
 
 func (c *Coordinator) markNewest(r *Request, base protocol.Offset) {

@@ -26,8 +26,10 @@ type Request struct {
 
 	maxBasis protocol.Offset // over all records
 
-	drop    []bool // scratch of Repeats: by record
-	touched uint64 // scratch of Locks: keeps its reads from being optimized away
+	drop    []bool   // scratch of Repeats: by record
+	before  []uint64 // scratch of Admit: by lock, what its value was
+	fresh   []int32  // scratch of Admit: the locks that are new to the table
+	touched uint64   // scratch of Locks: keeps its reads from being optimized away
 
 	// Scratch of Prepare.
 	headers protocol.LockRequest

@@ -107,13 +107,20 @@ func (t *table) first(h hash) *slot {
 }
 
 // get returns h's value, or 0.
-func (t *table) get(h hash) uint64 {
+func (t *table) get(h hash) uint64 { return t.find(h).value }
+
+// find is the slot of h, or one that is empty and not to be written to. It is
+// good until the next put.
+func (t *table) find(h hash) *slot {
 	slots := t.home(h)
 	if len(slots) == 0 {
-		return 0
+		return &nowhere
 	}
-	return probe(slots, h).value
+	return probe(slots, h)
 }
+
+// nowhere is the empty slot of a table without any.
+var nowhere slot
 
 // probe finds h's slot, or the empty one where it belongs.
 func probe(slots []slot, h hash) *slot {

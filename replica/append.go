@@ -82,6 +82,9 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 		}
 		return p.observe(p.place(q, q.Batch, end, now))
 	}
+	if gap == nil && p.locks.Admit(q.Locks, end, p.HighWatermark()) {
+		return p.place(q, q.Batch, end, now).NextOffset()
+	}
 	if q.PerAppend {
 		return p.judgeEach(q, gap, end, now)
 	}

@@ -52,7 +52,7 @@ func (c *Coordinator) markAllowed(r *Request, base protocol.Offset) bool {
 	return true
 }
 
-// markKnown judges locks by this generation alone, and marks those that it has
+// markKnown judges locks as allowed does, and marks those that it has
 // been told of before; the others would be new entries, which are harder to
 // take back. before is what their values were. It stops at the first lock that
 // is not seen to be allowed, and answers how many are before it.
@@ -65,8 +65,6 @@ func (g *generation) markKnown(locks []lock, before []uint64, base protocol.Offs
 			return i
 		}
 		s := g.locks.find(l.hash)
-		// A lock that is not there has value 0 and comes out as unknown: that is
-		// what this generation says of a basis it does not reach back to.
 		if l.is(judged) && (l.earlier >= 0 || unknown+protocol.Offset(s.value>>32) > l.basis) {
 			return i
 		}

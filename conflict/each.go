@@ -37,10 +37,10 @@ func (l *Left) Place(base protocol.Offset) {
 // The verdict has an error or is admitted, be there records left in the batch
 // or not; its Await is the highest offset that any of Left rests on.
 func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
-	if v := c.Repeats(r); v.Admitted() && v.Drop == nil && r.maxBasis < highWatermark && c.nothingSpeaksAgainst(r) {
-		return v
-	}
 	j := judgement{c: c, r: r, limit: highWatermark}
+	if len(r.ids) == 0 && r.maxBasis < highWatermark {
+		return j.few()
+	}
 	return j.all(func(a *lockAppend, one *Verdict) {
 		if j.repeated(a, one); one.Admitted() {
 			j.locks(a, one)
@@ -70,6 +70,46 @@ func (c *Coordinator) JudgeAgain(r *Request, written func(index int32) bool, bas
 	})
 }
 
+// few is all for a batch without lock-ids, of which few are refused: only what
+// is not seen to be allowed is looked at closely. Each append is one record.
+func (j *judgement) few() Verdict {
+	r := j.r
+	v := Verdict{Await: protocol.None, FirstOffset: protocol.None}
+	for i := range r.appends {
+		r.appends[i].out = false
+	}
+	for at := 0; at < len(r.locks); {
+		block := r.locks[at:min(at+touchBlock, len(r.locks))]
+		r.touched += j.c.young.locks.touch(block)
+		n := j.c.young.allowed(block)
+		if at += n; n == len(block) {
+			continue
+		}
+		place := r.locks[at].append
+		a := &r.appends[place]
+		one := Verdict{Await: protocol.None, FirstOffset: protocol.None}
+		if j.locks(a, &one); one.Err != nil {
+			v.Err = one.Err
+			return v
+		}
+		if a.out = !one.Admitted(); a.out {
+			v.leave(a, &one)
+		}
+		at = r.locksEnd(int(place))
+	}
+	v.Drop = r.dropped()
+	return v
+}
+
+// leave notes that an append is left out, by the verdict on it alone.
+func (v *Verdict) leave(a *lockAppend, one *Verdict) {
+	v.Await = max(v.Await, one.Await)
+	if one.Left == nil {
+		one.Left = []Left{{First: a.first, Last: a.last, Refusal: one.Refusal, At: protocol.None}}
+	}
+	v.Left = append(v.Left, one.Left[0])
+}
+
 // judgement is one walk over the appends of a request.
 type judgement struct {
 	c      *Coordinator
@@ -90,14 +130,9 @@ func (j *judgement) all(judge func(*lockAppend, *Verdict)) Verdict {
 			v.Err = one.Err
 			return v
 		}
-		if a.out = !one.Admitted(); !a.out {
-			continue
+		if a.out = !one.Admitted(); a.out {
+			v.leave(a, &one)
 		}
-		v.Await = max(v.Await, one.Await)
-		if one.Left == nil {
-			one.Left = []Left{{First: a.first, Last: a.last, Refusal: one.Refusal, At: protocol.None}}
-		}
-		v.Left = append(v.Left, one.Left[0])
 	}
 	v.Drop = j.r.dropped()
 	return v

@@ -48,7 +48,7 @@ func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
 	for rest := r.locks; len(rest) > 0; {
 		block := rest[:min(len(rest), touchBlock)]
 		r.touched += c.young.locks.touch(block)
-		if !c.young.allows(block) {
+		if c.young.allowed(block) < len(block) {
 			return false
 		}
 		rest = rest[len(block):]
@@ -56,24 +56,22 @@ func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
 	return true
 }
 
-// allows is nothingSpeaksAgainst for some locks.
-func (g *generation) allows(locks []lock) bool {
-	before := g.start - 1
+// allowed is how many locks there are before the first that the generation
+// alone does not see to be allowed.
+func (g *generation) allowed(locks []lock) int {
+	unknown := g.start - 1
 	for i := range locks {
 		l := &locks[i]
 		if !l.is(judged) {
 			continue
 		}
-		if l.is(all) || l.earlier >= 0 {
-			return false
-		}
-		// A lock without a mark has value 0 and comes out as before: that is
-		// what the young generation says of a basis it does not reach back to.
-		if before+protocol.Offset(g.locks.get(l.hash)>>32) > l.basis {
-			return false
+		// A lock without a mark has value 0 and comes out as unknown: that is what
+		// the generation says of a basis it does not reach back to.
+		if l.is(all) || l.earlier >= 0 || unknown+protocol.Offset(g.locks.get(l.hash)>>32) > l.basis {
+			return i
 		}
 	}
-	return true
+	return len(locks)
 }
 
 // locksOfRecords is Locks for a request that claims a basis that cannot be:

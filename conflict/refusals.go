@@ -1,6 +1,10 @@
 package conflict
 
-import "github.com/lockstep-log/lockstep/protocol"
+import (
+	"sort"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
 
 // Refused is one entry of a partition's conflict history.
 type Refused struct {
@@ -45,12 +49,11 @@ func (c *Coordinator) Refuse(r *Request, refusal *protocol.Refusal, nowMs int64)
 
 // idOf is the lock-id of the append that a record belongs to; "" for none.
 func (r *Request) idOf(index int32) string {
-	for i := range r.appends {
-		if a := &r.appends[i]; a.first <= index && index <= a.last {
-			return string(r.id(a.id))
-		}
+	i := sort.Search(len(r.appends), func(i int) bool { return r.appends[i].last >= index })
+	if i == len(r.appends) || r.appends[i].first > index {
+		return ""
 	}
-	return ""
+	return string(r.id(r.appends[i].id))
 }
 
 // Refusals appends the latest refusals to dst, oldest first, and says how many

@@ -114,12 +114,14 @@ func (r *Request) keep(b []byte) uint32 {
 }
 
 // locksOf are the locks of one of r.records.
-func (r *Request) locksOf(i int) []lock {
-	end := len(r.locks)
+func (r *Request) locksOf(i int) []lock { return r.locks[r.records[i].locks:r.locksEnd(i)] }
+
+// locksEnd is where the locks of one of r.records end.
+func (r *Request) locksEnd(i int) int {
 	if i+1 < len(r.records) {
-		end = int(r.records[i+1].locks)
+		return int(r.records[i+1].locks)
 	}
-	return r.locks[r.records[i].locks:end]
+	return len(r.locks)
 }
 
 // Count is the number of locks that the batch names.

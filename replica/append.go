@@ -108,26 +108,26 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	case v.Refusal != nil:
 		return p.refuse(q, v.Refusal, v.Await, end)
 	}
-	b, err := p.kept(q.Batch, &v)
-	if err != nil {
+	if err := p.cut(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
-	b = p.place(q, b, end, now)
+	b := p.place(q, q.Batch, end, now)
 	p.locks.Mark(q.Locks, end, v)
 	return b.NextOffset()
 }
 
-// kept is the batch without the records that the verdict drops.
-func (p *Partition) kept(b record.Batch, v *conflict.Verdict) (record.Batch, error) {
+// cut makes q's batch one without the records that the verdict drops.
+func (p *Partition) cut(q *Proposal, v *conflict.Verdict) error {
 	if v.Drop == nil {
-		return b, nil
+		return nil
 	}
-	b, err := b.Keep(v.Keeps, p.opts.Limits)
+	b, err := q.Batch.Cut(v.Keeps, p.opts.Limits)
 	if err != nil {
-		return b, fmt.Errorf("leave records out: %w", err)
+		return fmt.Errorf("leave records out: %w", err)
 	}
-	return b, nil
+	q.Batch = b
+	return nil
 }
 
 // unreadable is the answer while the lock table's base cannot be read: the

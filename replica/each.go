@@ -23,8 +23,7 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 	case gap != nil:
 		return q.gap(gap, end)
 	}
-	b, err := p.kept(q.Batch, &v)
-	if err != nil {
+	if err := p.cut(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
@@ -35,11 +34,11 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 		}
 	}
 	q.Result.Left = v.Left
-	if b.Count() == 0 && b.ProducerID() == protocol.NoProducer {
+	if q.Batch.Count() == 0 && q.Batch.ProducerID() == protocol.NoProducer {
 		q.await, q.unsure = v.Await, v.Await == protocol.None
 		return end
 	}
-	b = p.place(q, b, end, now)
+	b := p.place(q, q.Batch, end, now)
 	q.await = max(q.await, v.Await)
 	p.locks.Mark(q.Locks, end, v)
 	return b.NextOffset()

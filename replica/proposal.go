@@ -19,7 +19,7 @@ const (
 // out. Whoever proposes fills the first block and leaves the value alone until
 // Done is called.
 type Proposal struct {
-	Batch record.Batch      // well-formed; its bytes are the log's to place until Done
+	Batch record.Batch      // proven; its bytes are the log's until Done, to place them and to take records out
 	Locks *conflict.Request // nil when the batch holds no lock header
 	Acks  Acks
 	Done  Completer

@@ -34,8 +34,7 @@ func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
 	if req.Version >= peerFetchVersion && req.ReplicaState.ID >= 0 {
 		return s.replicaFetch(x, req)
 	}
-	if req.SessionID != 0 || req.SessionEpoch > 0 {
-		// Sessions are declined (KIP-227): no answer ever gave out an id.
+	if !wholeFetch(req) {
 		x.finish(&fetched{version: req.Version, code: kerr.FetchSessionIDNotFound.Code})
 		return nil
 	}
@@ -46,6 +45,14 @@ func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
 	f.hint(s.view(x))
 	x.finish(f)
 	return nil
+}
+
+// wholeFetch reports whether a request names all that it wants: one of epoch 0
+// would begin a session, and of -1 be without one, whatever session it says to
+// end by its id (KIP-227). Any other goes on with a session, and we decline
+// them: no answer ever gave out an id.
+func wholeFetch(req *kmsg.FetchRequest) bool {
+	return req.SessionEpoch == 0 || req.SessionEpoch == -1
 }
 
 // await parks the fetch until enough has come, its time is up or its client is

@@ -286,6 +286,31 @@ func TestEveryNameSurvivesItsEncoding(t *testing.T) {
 	})
 }
 
+// TestAPlainNameIsItsOwnEncoding, and a request takes it.
+func TestAPlainNameIsItsOwnEncoding(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(
+			rapid.StringMatching(`[!-~]{0,260}`),
+			rapid.StringOfN(oddRunes, 0, 300, -1),
+		).Draw(t, "name")
+		if !PlainLockName(name) {
+			return
+		}
+		var q LockRequest
+		if err := q.Header([]byte(HeaderLockAppend), []byte(name)); err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		if got := string(AppendLockName(nil, name)); got != name || len(q.Items) != 1 || q.Items[0].All || string(q.Items[0].Name) != name {
+			t.Fatalf("%q is written as %q and read as %+v", name, got, q.Items)
+		}
+	})
+	for name, plain := range map[string]bool{"acct:7": true, "": false, "*": false, "a b": false, "a@b": false, "100%": false, "é": false} {
+		if PlainLockName(name) != plain {
+			t.Errorf("%q: want plain %v", name, plain)
+		}
+	}
+}
+
 // oddRunes is text with all that an encoder can trip over.
 var oddRunes = rapid.OneOf(
 	rapid.SampledFrom([]rune("*%% @=:42AaFfGz\x00\x1f\x7f\u0080\u009f\u00a0é→𝄞")),

@@ -30,11 +30,18 @@ var classOf = func() (t [256]uint8) {
 	return t
 }()
 
-func classes(raw []byte) (seen uint8) {
-	for _, c := range raw {
-		seen |= classOf[c]
+func classes[T []byte | string](raw T) (seen uint8) {
+	for i := 0; i < len(raw); i++ {
+		seen |= classOf[raw[i]]
 	}
 	return seen
+}
+
+// PlainLockName reports whether a header holds a lock's name as it is: printable
+// ASCII that needs no escape, and not the "*" alone. Of such a name nothing else
+// is to be checked.
+func PlainLockName(name string) bool {
+	return name != "" && len(name) <= LockNameBytesMax && classes(name) == 0 && name != "*"
 }
 
 // name checks a raw name, which item has cut at spaces and at "@", and decodes

@@ -2,6 +2,7 @@ package record
 
 import (
 	"math"
+	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -22,10 +23,9 @@ type Header struct {
 // Builder writes one batch, record by record, for our own writers and tests.
 // One owner. NewBuilder and Reset make it ready.
 type Builder struct {
-	header  batchHeader
-	records []byte
-	scratch []byte
-	err     error
+	header batchHeader
+	batch  []byte // room for the header, then the records as they are added
+	err    error
 }
 
 // NewBuilder begins a batch as a plain client would: base offset 0, leader
@@ -45,7 +45,7 @@ func (b *Builder) Reset(codec Codec) {
 		producerEpoch: -1,
 		baseSequence:  -1,
 	}
-	b.records, b.err = b.records[:0], nil
+	b.batch, b.err = slices.Grow(b.batch[:0], HeaderSize)[:HeaderSize], nil
 	if codec < 0 || codec > codecMax {
 		b.err = refuse(UnsupportedCodec, "codec %d is unknown", codec)
 	}
@@ -80,7 +80,18 @@ func (b *Builder) Control() *Builder {
 func (b *Builder) Count() int32 { return b.header.count }
 
 // Size is how large the batch is so far, before compression.
-func (b *Builder) Size() int { return HeaderSize + len(b.records) }
+func (b *Builder) Size() int { return len(b.batch) }
+
+// Cap is how much memory the builder holds on to.
+func (b *Builder) Cap() int { return cap(b.batch) }
+
+// FirstTimestamp is what the records' timestamp deltas count from.
+func (b *Builder) FirstTimestamp() int64 { return b.header.baseTimestamp }
+
+// Walk steps over the records that were added. They alias the builder's memory.
+func (b *Builder) Walk() Walker {
+	return Walker{Index: -1, payload: b.batch[HeaderSize:], left: b.header.count}
+}
 
 // Add writes one more record. Nothing of r is kept. An error waits for Build.
 func (b *Builder) Add(r Record) *Builder {
@@ -98,23 +109,30 @@ func (b *Builder) Add(r Record) *Builder {
 	return b
 }
 
-// encode writes the record's body apart first, since its length stands before
-// it in a number of variable size.
+// encode appends the record. Its length stands before it in a number of
+// variable size, so the sizes of all its parts are summed up first.
 func (b *Builder) encode(r *Record, timestampDelta int64, offsetDelta int32) {
-	body := append(b.scratch[:0], 0) // attributes
-	body = appendVarint(body, timestampDelta)
-	body = appendVarint(body, int64(offsetDelta))
-	body = appendNullable(body, r.Key)
-	body = appendNullable(body, r.Value)
-	body = appendVarint(body, int64(len(r.Headers)))
-	for _, h := range r.Headers {
-		body = appendVarint(body, int64(len(h.Key)))
-		body = append(body, h.Key...)
-		body = appendNullable(body, h.Value)
+	size := 1 + varintSize(timestampDelta) + varintSize(int64(offsetDelta)) +
+		nullableSize(r.Key) + nullableSize(r.Value) + varintSize(int64(len(r.Headers)))
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		size += varintSize(int64(len(h.Key))) + len(h.Key) + nullableSize(h.Value)
 	}
-	b.scratch = body
-	b.records = appendVarint(b.records, int64(len(body)))
-	b.records = append(b.records, body...)
+	dst := slices.Grow(b.batch, size+varintSize(int64(size)))
+	dst = appendVarint(dst, int64(size))
+	dst = append(dst, 0) // attributes
+	dst = appendVarint(dst, timestampDelta)
+	dst = appendVarint(dst, int64(offsetDelta))
+	dst = appendNullable(dst, r.Key)
+	dst = appendNullable(dst, r.Value)
+	dst = appendVarint(dst, int64(len(r.Headers)))
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		dst = appendVarint(dst, int64(len(h.Key)))
+		dst = append(dst, h.Key...)
+		dst = appendNullable(dst, h.Value)
+	}
+	b.batch = dst
 }
 
 func appendNullable(dst, b []byte) []byte {
@@ -124,20 +142,50 @@ func appendNullable(dst, b []byte) []byte {
 	return append(appendVarint(dst, int64(len(b))), b...)
 }
 
+func nullableSize(b []byte) int {
+	if b == nil {
+		return 1
+	}
+	return varintSize(int64(len(b))) + len(b)
+}
+
 // Build is the whole batch, in bytes of its own, the CRC right. It fails when
 // nothing was added, or more than a batch can hold.
 func (b *Builder) Build() ([]byte, error) {
-	switch {
-	case b.err != nil:
-		return nil, b.err
-	case b.header.count == 0:
-		return nil, refuse(Invalid, "no records")
-	case b.Size() > math.MaxInt32-HeaderSize:
-		return nil, refuse(TooLarge, "%d bytes", b.Size())
+	if err := b.check(); err != nil {
+		return nil, err
 	}
-	batch, err := b.header.batch(b.records)
+	batch, err := b.header.batch(b.batch[HeaderSize:])
 	if err != nil {
 		return nil, err
 	}
 	return batch.Bytes(), nil
+}
+
+// Seal is Build without a copy: a batch that is not compressed is the builder's
+// own memory, and good until it is Reset. Nothing may be added any more; Seal
+// may be called again after Producer or Place.
+func (b *Builder) Seal() ([]byte, error) {
+	if b.header.attributes.Codec() != CodecNone {
+		return b.Build()
+	}
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	b.header.put(b.batch)
+	batch := Batch{b.batch[:len(b.batch):len(b.batch)]}
+	batch.seal()
+	return batch.Bytes(), nil
+}
+
+func (b *Builder) check() error {
+	switch {
+	case b.err != nil:
+		return b.err
+	case b.header.count == 0:
+		return refuse(Invalid, "no records")
+	case b.Size() > math.MaxInt32-HeaderSize:
+		return refuse(TooLarge, "%d bytes", b.Size())
+	}
+	return nil
 }

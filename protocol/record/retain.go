@@ -57,12 +57,3 @@ func (w *Walker) appendShifted(dst []byte, shift int64) []byte {
 	dst = appendVarint(dst, delta)
 	return append(dst, w.Raw[rest:]...)
 }
-
-// varintSize is the number of bytes that appendVarint writes.
-func varintSize(v int64) int {
-	n := 1
-	for u := uint64(v<<1) ^ uint64(v>>63); u >= 0x80; u >>= 7 {
-		n++
-	}
-	return n
-}

@@ -1,5 +1,7 @@
 package record
 
+import "math/bits"
+
 // Numbers in records are zigzag varints. They may be longer than they need to
 // be, as every Kafka client allows, but must fit their type.
 //
@@ -55,12 +57,26 @@ func uvarint(b []byte, i, bits int) (u uint64, next int) {
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
 // appendVarint appends n in as few bytes as it takes. The encodings of 32 and
-// of 64 bits are one where the number fits both.
+// of 64 bits are one where the number fits both. It is inlined for what fits
+// one byte, which is nearly every number there is.
 func appendVarint(dst []byte, n int64) []byte {
-	u := uint64(n)<<1 ^ uint64(n>>63)
+	if uint64(n) < 64 {
+		return append(dst, byte(n)<<1)
+	}
+	return appendLong(dst, n)
+}
+
+func appendLong(dst []byte, n int64) []byte {
+	u := zigzag(n)
 	for u >= 0x80 {
 		dst = append(dst, byte(u)|0x80)
 		u >>= 7
 	}
 	return append(dst, byte(u))
 }
+
+// zigzag is the reverse of unzigzag.
+func zigzag(n int64) uint64 { return uint64(n)<<1 ^ uint64(n>>63) }
+
+// varintSize is how many bytes appendVarint appends.
+func varintSize(n int64) int { return (bits.Len64(zigzag(n)|1) + 6) / 7 }

@@ -25,7 +25,7 @@ import (
 type Client struct {
 	cl    *kgo.Client
 	opts  options
-	slots chan struct{} // one for each append that the client holds
+	slots *slots
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -53,7 +53,7 @@ func New(cl *kgo.Client, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cl: cl, opts: o, slots: make(chan struct{}, o.buffered)}
+	c := &Client{cl: cl, opts: o, slots: newSlots(o.buffered)}
 	c.ctx, c.stop = context.WithCancel(cl.Context())
 	if err := c.checkFeature(); err != nil {
 		c.stop()
@@ -99,39 +99,11 @@ func (c *Client) checkFeature() error {
 // Partition are not looked at. The records are not changed, and must not be
 // changed until Append returns; a zero Timestamp is now.
 func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond, recs ...*kgo.Record) (Result, error) {
-	p, err := newPending(ctx, place{topic, partition}, cond, recs)
-	if err != nil {
+	w := newCall()
+	if err := c.append(pending{ctx: ctx, call: w}, place{topic, partition}, cond, recs); err != nil {
 		return Result{}, err
 	}
-	type outcome struct {
-		result Result
-		err    error
-	}
-	answer := make(chan outcome, 1)
-	p.done = func(r Result, err error) { answer <- outcome{r, err} }
-	l, err := c.admit(p)
-	if err != nil {
-		return Result{}, err
-	}
-	defer func() { <-c.slots }()
-	select {
-	case o := <-answer:
-		return o.result, o.err
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-c.ctx.Done():
-		err = ErrClosed
-	}
-	taken := l.leave(p)
-	select {
-	case o := <-answer: // at the last moment
-		return o.result, o.err
-	default:
-	}
-	if taken {
-		err = fmt.Errorf("%w: %w", ErrUnknownResult, err)
-	}
-	return Result{}, err
+	return w.wait(ctx, c.ctx)
 }
 
 // AppendAsync is Append for a caller who has many appends under way at once and
@@ -142,52 +114,32 @@ func (c *Client) Append(ctx context.Context, topic string, partition int32, cond
 // goroutine hands over one after the other are judged in that order, unless a
 // batch of theirs is refused as a whole.
 func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32, cond Cond, done func(Result, error), recs ...*kgo.Record) {
-	p, err := newPending(ctx, place{topic, partition}, cond, recs)
-	if err != nil {
-		done(Result{}, err)
-		return
-	}
-	p.done, p.slot = done, c.slots
-	if _, err := c.admit(p); err != nil {
+	if err := c.append(pending{ctx: ctx, done: done}, place{topic, partition}, cond, recs); err != nil {
 		done(Result{}, err)
 	}
 }
 
-// admit waits for a slot and hands p to its lane. After an error p has no slot
-// and done is not called.
-func (c *Client) admit(p *pending) (*lane, error) {
-	if err := c.slot(p.ctx); err != nil {
-		return nil, err
+// append waits for a slot and hands an append to its lane. After an error its
+// outcome is told to nobody else.
+func (c *Client) append(p pending, at place, cond Cond, recs []*kgo.Record) error {
+	room := rooms.Get().(*headerRoom)
+	defer rooms.Put(room)
+	locks, err := prepare(at, &cond, recs, room)
+	if err != nil {
+		return err
 	}
-	l, err := c.lane(p.at)
-	if err == nil && !l.enqueue(p) {
+	p.id = cond.ID
+	if err := c.slots.acquire(p.ctx, c.ctx); err != nil {
+		return err
+	}
+	l, err := c.lane(at)
+	if err == nil && !l.enqueue(p, recs, locks) {
 		err = ErrClosed
 	}
 	if err != nil {
-		<-c.slots
-		return nil, err
+		c.slots.release(1)
 	}
-	return l, nil
-}
-
-// slot waits for one. The first look is cheaper than a wait on three channels.
-func (c *Client) slot(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case c.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case c.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.ctx.Done():
-		return ErrClosed
-	}
+	return err
 }
 
 // lane finds or makes a partition's lane.

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -35,8 +37,9 @@ type lane struct {
 
 	mu struct {
 		sync.Mutex
-		queue   []*pending
-		bytes   int // of the queue
+		queue   []*shipment // appends join the last one, unless it is sealed
+		bytes   int         // of the queue
+		now     clock
 		running bool
 		calm    int  // the goroutine waits, and wants no wake below so many bytes; 0: at any
 		ended   bool // the client is closed: nothing is taken any more
@@ -47,7 +50,6 @@ type lane struct {
 	flight   []*shipment // not settled, in the order of their sequences
 	flying   int         // of flight
 	replies  chan reply
-	builder  record.Builder
 	leader   int32 // -1: to be asked for
 	producer protocol.ProducerID
 	epoch    protocol.ProducerEpoch
@@ -61,23 +63,17 @@ func newLane(c *Client, at place) *lane {
 		leader: -1, producer: protocol.NoProducer}
 }
 
-// leave ends the wait for p, and reports whether it may have been sent.
-func (l *lane) leave(p *pending) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p.gone = true
-	return p.taken
-}
-
-// enqueue hands p to the lane, unless the client is closed.
-func (l *lane) enqueue(p *pending) bool {
+// enqueue writes an append into the last batch that waits, unless the client is
+// closed. The caller has a slot for it.
+func (l *lane) enqueue(p pending, recs []*kgo.Record, locks []record.Header) bool {
+	bytes := sizeOf(recs, locks)
 	l.mu.Lock()
 	if l.mu.ended {
 		l.mu.Unlock()
 		return false
 	}
-	l.mu.queue = append(l.mu.queue, p)
-	l.mu.bytes += p.bytes
+	l.waiting(&p, bytes).add(p, bytes, recs, locks, &l.mu.now)
+	l.mu.bytes += bytes
 	start := !l.mu.running
 	l.mu.running = true
 	calm := l.mu.bytes < l.mu.calm
@@ -92,6 +88,17 @@ func (l *lane) enqueue(p *pending) bool {
 		}
 	}
 	return true
+}
+
+// waiting is the batch that p joins. The lane's mu is held.
+func (l *lane) waiting(p *pending, bytes int) *shipment {
+	if n := len(l.mu.queue); n > 0 && l.mu.queue[n-1].takes(p, bytes, l.c.opts.batchBytes) {
+		return l.mu.queue[n-1]
+	}
+	s := newShipment(l)
+	l.mu.queue = append(l.mu.queue, s)
+	l.mu.now.pass()
+	return s
 }
 
 func (l *lane) run() {
@@ -156,24 +163,29 @@ func (l *lane) settle(r reply) {
 	l.tries, l.unknown = 0, 0
 	for i, s := range l.flight {
 		if s == r.s {
-			l.flight = append(l.flight[:i], l.flight[i+1:]...)
+			l.flight = slices.Delete(l.flight, i, i+1)
+			s.release()
 			return
 		}
 	}
 }
 
-// send makes batches of what waits, as far as they may go out now.
+// send sends what waits, as far as it may go out now.
 func (l *lane) send() {
-	for l.flying < l.c.opts.inFlight && l.ready() {
+	for l.flying < l.c.opts.inFlight && len(l.flight) == l.flying && l.ready() {
 		if err := l.prepare(); err != nil {
 			l.unprepared(err)
 			return
 		}
-		appends := l.take()
-		if len(appends) == 0 {
-			return
+		s, last := l.take()
+		switch {
+		case s == nil:
+		case !l.seal(s):
+		case last && l.flying == 0 && s.size <= aloneBytesMax:
+			l.settle(l.sendAlone(s))
+		default:
+			l.launch(s)
 		}
-		l.ship(appends)
 	}
 }
 
@@ -198,67 +210,78 @@ func (l *lane) ready() bool {
 	return n > 0
 }
 
-// take takes appends for one batch off the queue.
-func (l *lane) take() []*pending {
-	appends, expired := l.takeBatch()
-	expire(expired)
-	return appends
-}
-
-func (l *lane) takeBatch() (appends, expired []*pending) {
+// take takes the first batch off the queue, without appends that are not to be
+// sent any more; nil if none is left of it. It reports whether it was the last.
+func (l *lane) take() (_ *shipment, last bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	bytes, most, used := 0, math.MaxInt, 0
-	for _, p := range l.mu.queue {
-		if p.alone > 0 {
-			most = min(most, p.alone)
-		}
-		n := len(appends)
-		if n > 0 && (bytes+p.bytes > l.c.opts.batchBytes || n >= most || p.id != "" && p.id == appends[n-1].id) {
-			break // neighbours of one id would be one append
-		}
-		used++
-		l.mu.bytes -= p.bytes
-		if p.expired() {
-			expired = append(expired, p)
-			continue
-		}
-		p.taken = true
-		bytes += p.bytes
-		appends = append(appends, p)
+	s := l.mu.queue[0]
+	l.mu.queue = slices.Delete(l.mu.queue, 0, 1)
+	l.mu.bytes -= s.size
+	l.mu.now.pass()
+	last = len(l.mu.queue) == 0
+	l.mu.Unlock()
+	if left := s.take(); left != nil {
+		s = l.without(s, left)
 	}
-	rest := copy(l.mu.queue, l.mu.queue[used:])
-	clear(l.mu.queue[rest:])
-	l.mu.queue = l.mu.queue[:rest]
-	return appends, expired
+	return s, last
 }
 
-// ship gives a batch its sequence and sends it.
-func (l *lane) ship(appends []*pending) {
-	s := &shipment{appends: appends, culprit: -1}
-	if err := s.build(&l.builder, &l.c.opts, l.producer, l.epoch, l.next); err != nil {
-		for _, p := range appends {
-			p.finish(Result{}, fmt.Errorf("encode the append: %w", err))
+// without finishes the appends of s that are not to be sent, and returns what
+// is left; nil if nothing is.
+func (l *lane) without(s *shipment, left []bool) *shipment {
+	parts := s.split(len(s.appends), func(i int, _ *pending) bool { return !left[i] })
+	for i := range s.appends {
+		if left[i] {
+			l.c.slots.release(1)
+			s.appends[i].expire()
 		}
-		return
 	}
-	l.next = protocol.Sequence((int64(l.next) + int64(s.records)) & math.MaxInt32)
+	s.release()
+	if len(parts) == 0 {
+		return nil
+	}
+	return parts[0]
+}
+
+// seal gives a batch its sequence, and reports whether it can be sent.
+func (l *lane) seal(s *shipment) bool {
+	s.builder.Producer(l.producer, l.epoch, l.next)
+	var err error
+	if s.batch, err = s.builder.Seal(); err != nil {
+		s.fail(fmt.Errorf("encode the append: %w", err))
+		return false
+	}
+	l.next = protocol.Sequence((int64(l.next) + int64(s.builder.Count())) & math.MaxInt32)
 	l.flight = append(l.flight, s)
-	l.launch(s)
+	return true
 }
 
 // launch sends a batch and returns when it is on its way, so that the next one
 // follows it.
 func (l *lane) launch(s *shipment) {
 	s.state, s.first = flying, l.flight[0] == s
-	req := newProduce(l.at, s.bytes, int32(l.c.opts.requestTimeout.Milliseconds()))
-	leader := l.leader
+	req, leader := s.request(), l.leader
 	if !l.c.start(func() { l.replies <- l.c.ship(leader, s, req) }) {
 		s.state = again
 		return
 	}
 	l.flying++
 	<-req.encoded
+}
+
+// aloneBytesMax bounds a batch that is sent alone.
+const aloneBytesMax = 16 << 10
+
+// sendAlone sends a batch that nothing waits behind, and waits for its reply:
+// that spares a small append the way through a goroutine of its own. What comes
+// meanwhile goes out behind it, as it would anyway.
+func (l *lane) sendAlone(s *shipment) reply {
+	s.state, s.first = flying, true
+	l.mu.Lock()
+	l.mu.calm = math.MaxInt
+	l.mu.Unlock()
+	l.flying++
+	return l.c.ship(l.leader, s, s.request())
 }
 
 // prepare sees to a leader and a producer id.
@@ -292,8 +315,8 @@ func (l *lane) unprepared(err error) {
 		l.unknown = 0
 	}
 	if len(l.flight) == 0 && (l.unknown >= unknownMax || !mayPass(err)) {
-		for _, p := range l.takeAll() {
-			p.finish(Result{}, err)
+		for _, s := range l.takeAll() {
+			s.fail(err)
 		}
 		l.unknown = 0
 		return
@@ -308,7 +331,7 @@ func mayPass(err error) bool {
 	return !ofBroker(err) || kerr.IsRetriable(err)
 }
 
-func (l *lane) takeAll() []*pending {
+func (l *lane) takeAll() []*shipment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.mu.queue
@@ -318,21 +341,33 @@ func (l *lane) takeAll() []*pending {
 
 // dropExpired takes appends off the queue that nobody waits for any more.
 func (l *lane) dropExpired() {
-	l.mu.Lock()
 	var expired []*pending
-	kept := l.mu.queue[:0]
-	for _, p := range l.mu.queue {
-		if p.expired() {
-			l.mu.bytes -= p.bytes
-			expired = append(expired, p)
+	l.mu.Lock()
+	var kept []*shipment
+	for _, s := range l.mu.queue {
+		if !slices.ContainsFunc(s.appends, func(p pending) bool { return p.expired() }) {
+			kept = append(kept, s)
 			continue
 		}
-		kept = append(kept, p)
+		l.mu.bytes -= s.size
+		for _, part := range s.split(len(s.appends), func(_ int, p *pending) bool {
+			if p.expired() {
+				expired = append(expired, p)
+				return false
+			}
+			return true
+		}) {
+			part.sealed = s.sealed
+			l.mu.bytes += part.size
+			kept = append(kept, part)
+		}
 	}
-	clear(l.mu.queue[len(kept):])
 	l.mu.queue = kept
 	l.mu.Unlock()
-	expire(expired)
+	l.c.slots.release(len(expired))
+	for _, p := range expired {
+		p.expire()
+	}
 }
 
 const (
@@ -374,7 +409,7 @@ func (l *lane) drain() {
 	l.mu.Lock()
 	l.mu.ended = true
 	l.mu.Unlock()
-	for _, p := range l.takeAll() {
-		p.finish(Result{}, ErrClosed)
+	for _, s := range l.takeAll() {
+		s.fail(ErrClosed)
 	}
 }

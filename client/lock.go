@@ -45,18 +45,26 @@ func (l Lock) At(offset int64) Lock {
 }
 
 // String is the lock as it stands in its header.
-func (l Lock) String() string { return string(l.appendTo(nil)) }
+func (l Lock) String() string {
+	b, _ := l.appendTo(nil)
+	return string(b)
+}
 
-func (l *Lock) appendTo(b []byte) []byte {
-	if l.all {
-		b = append(b, '*')
-	} else {
+// appendTo appends the lock as it stands in its header. It is plain if nothing
+// can be wrong with it.
+func (l *Lock) appendTo(b []byte) (_ []byte, plain bool) {
+	switch {
+	case l.all:
+		b, plain = append(b, '*'), true
+	case protocol.PlainLockName(l.name):
+		b, plain = append(b, l.name...), true
+	default:
 		b = protocol.AppendLockName(b, l.name)
 	}
 	if l.own {
-		b = appendBasis(append(b, '@'), l.basis)
+		b, plain = appendBasis(append(b, '@'), l.basis), plain && l.basis >= None
 	}
-	return b
+	return b, plain
 }
 
 // Cond is the condition of an append.
@@ -80,51 +88,57 @@ type Cond struct {
 // such a producer have one conditional record in flight at a time, and use
 // acks=all. Client has no such limits.
 func Attach(r *kgo.Record, basis int64, locks ...Lock) *kgo.Record {
-	for _, h := range appendLocks(nil, basis, locks, nil) {
+	headers, _ := appendLocks(nil, nil, &Cond{Basis: basis, Locks: locks})
+	for _, h := range headers {
 		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 	}
 	return r
 }
 
-// appendLocks adds a header for each kind of lock that there is. The values
-// share one piece of memory: values, if it is large enough.
-func appendLocks(headers []record.Header, basis int64, locks []Lock, values []byte) []record.Header {
-	if len(locks) == 0 {
-		return headers
-	}
-	size, needsBasis := len("9223372036854775807"), false
+// appendLocks adds the headers of a condition: one for each kind of lock that
+// there is, lock-basis and lock-id. The values share a piece of memory: values,
+// as far as it goes. They are plain if nothing can be wrong with them, so that
+// checkHeaders need not look at them.
+func appendLocks(headers []record.Header, values []byte, cond *Cond) (_ []record.Header, plain bool) {
+	plain = len(cond.Locks) <= protocol.LocksPerRecordMax
 	var kinds [lockKinds]bool
-	for i := range locks {
-		size += len(locks[i].name) + 2
-		kinds[locks[i].kind] = true
+	for i := range cond.Locks {
+		kinds[cond.Locks[i].kind] = true
 	}
-	if size > cap(values) {
-		values = make([]byte, 0, size)
-	}
+	needsBasis := false
 	for _, kind := range [...]protocol.LockKind{protocol.LockWrite, protocol.LockRead, protocol.LockAppend} {
 		if !kinds[kind] {
 			continue
 		}
-		start, n := len(values), 0
-		for i := range locks {
-			l := &locks[i]
+		start := len(values)
+		for i := range cond.Locks {
+			l := &cond.Locks[i]
 			if l.kind != kind {
 				continue
 			}
-			if n++; n > 1 {
+			if len(values) > start {
 				values = append(values, ' ')
 			}
-			values = l.appendTo(values)
+			var ok bool
+			values, ok = l.appendTo(values)
+			plain = plain && ok
 			needsBasis = needsBasis || kind.Judged() && !l.own
 		}
 		headers = append(headers, record.Header{Key: kind.String(), Value: values[start:len(values):len(values)]})
 	}
 	if needsBasis {
 		start := len(values)
-		values = appendBasis(values, basis)
-		headers = append(headers, record.Header{Key: protocol.HeaderLockBasis, Value: values[start:]})
+		values = appendBasis(values, cond.Basis)
+		plain = plain && cond.Basis >= None
+		headers = append(headers, record.Header{Key: protocol.HeaderLockBasis, Value: values[start:len(values):len(values)]})
 	}
-	return headers
+	if cond.ID != "" {
+		start := len(values)
+		values = append(values, cond.ID...)
+		plain = plain && len(cond.ID) <= protocol.LockIDBytesMax && protocol.PlainLockName(cond.ID)
+		headers = append(headers, record.Header{Key: protocol.HeaderLockID, Value: values[start:]})
+	}
+	return headers, plain
 }
 
 // lockKinds bounds the kinds, as an index.

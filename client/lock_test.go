@@ -43,7 +43,8 @@ func TestAnyNameComesThroughTheHeader(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringN(1, 40, 255).Draw(t, "name")
 		var q protocol.LockRequest
-		if err := checkHeaders(&q, appendLocks(nil, 1, []Lock{Write(name)}, nil)); err != nil {
+		headers, _ := appendLocks(nil, nil, &Cond{Basis: 1, Locks: []Lock{Write(name)}})
+		if err := checkHeaders(&q, headers); err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 		if len(q.Items) != 1 || q.Items[0].All || string(q.Items[0].Name) != name {
@@ -63,13 +64,13 @@ func TestMistakesAreRefusedBeforeTheyAreSent(t *testing.T) {
 		"an id of spaces":  {ID: "a b"},
 		"too many locks":   {Locks: make([]Lock, protocol.LocksPerRecordMax+1)},
 	} {
-		_, err := newPending(t.Context(), place{"t", 0}, cond, []*kgo.Record{{}, {}})
+		_, err := prepare(place{"t", 0}, &cond, []*kgo.Record{{}, {}}, new(headerRoom))
 		if !errors.Is(err, ErrMalformed) || errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	attached := Attach(&kgo.Record{}, 1, Write("a"))
-	_, err := newPending(t.Context(), place{"t", 0}, Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached})
+	_, err := prepare(place{"t", 0}, &Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached}, new(headerRoom))
 	if !errors.Is(err, ErrMalformed) {
 		t.Errorf("locks of both kinds: %v", err)
 	}

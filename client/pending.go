@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -14,133 +14,165 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// pending is an append on its way.
+// pending is what is left of an append on its way once its records are in a
+// shipment, which holds it by value. Its outcome is told to one of call and done.
 type pending struct {
-	at      place
-	records []record.Record
-	one     [1]record.Record // what records is of, mostly
-	headers [3]record.Header // and its headers
-	values  [64]byte         // and what these hold
-	bytes   int              // about what the records take in a batch
-	id      string           // "" when it has no lock-id
 	ctx     context.Context
-	done    func(Result, error) // called once, by the lane; must not block
-	slot    <-chan struct{}     // given back first, and p with it; nil: neither is the lane's to do
+	call    *call               // of Append
+	done    func(Result, error) // of AppendAsync; must not block
+	id      string              // "" when it has no lock-id
+	records int32
 
-	// alone is how many appends may share its batch; 0 is any number. It falls
-	// when a batch fails for a reason that names none of its appends.
-	alone int
-
-	// Guarded by the lane's mu.
-	taken bool // it is in a batch that was sent, or is about to be
-	gone  bool // its caller waits no more, and done does nothing
+	// doubt: a request that carried it may still be executed, and its id will
+	// tell. It has been sent, then, even while it waits.
+	doubt bool
 }
 
-const (
-	recordOverheadBytes = 24 // lengths, deltas and a header count, about
-	headerOverheadBytes = 4  // two lengths, about
-	lockHeadersMax      = 5  // one of each kind
-)
-
-// newPending puts the condition into the records' headers. The locks go with
-// the last record: whoever has read up to there has read the whole append.
-func newPending(ctx context.Context, at place, cond Cond, recs []*kgo.Record) (*pending, error) {
-	if len(recs) == 0 {
-		return nil, errors.New("an append without records")
+// take notes that p is sent now. It is not to be if nobody waits for it, or if
+// its context ended before it was ever sent.
+func (p *pending) take() bool {
+	if !p.doubt && p.ctx.Err() != nil {
+		return false
 	}
-	p := spares.Get().(*pending)
-	p.at, p.ctx, p.id = at, ctx, cond.ID
-	if p.id == "" && len(recs) > 1 {
-		p.id = rand.Text()
-	}
-	if p.records = p.one[:]; len(recs) > 1 {
-		p.records = make([]record.Record, len(recs))
-	}
-	check := checks.Get().(*protocol.LockRequest)
-	defer checks.Put(check)
-	last := len(recs) - 1
-	for i, r := range recs {
-		headers := p.encode(i, r, &cond, i == last)
-		if err := checkHeaders(check, headers); err != nil {
-			return nil, malformed(at, i, err)
-		}
-		if p.id == "" && check.ID != nil {
-			p.id = string(check.ID) // it came with the record's own headers
-		}
-	}
-	return p, nil
+	return p.call == nil || p.call.take()
 }
 
-// encode makes the record that is written of r, and returns its headers.
-func (p *pending) encode(i int, r *kgo.Record, cond *Cond, last bool) []record.Header {
-	var headers []record.Header
-	if n := len(r.Headers) + lockHeadersMax; len(p.records) == 1 && len(r.Headers) == 0 {
-		headers = p.headers[:0]
-	} else {
-		headers = make([]record.Header, 0, n)
-	}
-	for _, h := range r.Headers {
-		headers = append(headers, record.Header{Key: h.Key, Value: h.Value})
-	}
-	if last {
-		headers = appendLocks(headers, cond.Basis, cond.Locks, p.values[:0])
-	}
-	if p.id != "" {
-		headers = append(headers, record.Header{Key: protocol.HeaderLockID, Value: []byte(p.id)})
-	}
-	timestamp := r.Timestamp
-	if timestamp.IsZero() {
-		timestamp = time.Now()
-	}
-	p.records[i] = record.Record{Timestamp: timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: headers}
-	p.bytes += recordOverheadBytes + len(r.Key) + len(r.Value)
-	for _, h := range headers {
-		p.bytes += headerOverheadBytes + len(h.Key) + len(h.Value)
-	}
-	return headers
-}
+// expired reports whether take would refuse.
+func (p *pending) expired() bool { return !p.doubt && p.ctx.Err() != nil || p.left() }
 
-// finish tells the outcome. Nobody of the lane's looks at p any more.
+// left reports whether nobody waits for it.
+func (p *pending) left() bool { return p.call != nil && p.call.state.Load() == callLeft }
+
+// finish tells the outcome.
 func (p *pending) finish(result Result, err error) {
-	done := p.done
-	if p.slot != nil {
-		<-p.slot
-		*p = pending{}
-		spares.Put(p)
+	if p.call != nil {
+		p.call.answer <- outcome{result, err}
+		return
 	}
-	done(result, err)
+	p.done(result, err)
 }
 
-// spares are appends that came to their end, to be used again. Only those of
-// AppendAsync are: an Append may have left, and still hold its own.
-var spares = sync.Pool{New: func() any { return new(pending) }}
-
-// checks are requests to check headers with, to be used again.
-var checks = sync.Pool{New: func() any { return new(protocol.LockRequest) }}
+// expire tells that it was not sent.
+func (p *pending) expire() {
+	err := p.ctx.Err()
+	if err == nil {
+		err = ErrClosed
+	}
+	p.finish(Result{}, err)
+}
 
 // refused finishes it with a refusal that counted records in the batch, of
 // which its own begin at first.
-func (p *pending) refused(first int32, text string) {
+func (p *pending) refused(at place, first int32, text string) {
 	r, ok := protocol.ParseRefusal(text)
 	if !ok {
 		p.finish(Result{}, fmt.Errorf("the broker refused the append with a text of no known form: %q", text))
 		return
 	}
 	r.Record -= first
-	p.finish(Result{}, newError(p.at.topic, p.at.partition, &r, text))
+	p.finish(Result{}, newError(at.topic, at.partition, &r, text))
 }
 
-// expired reports whether it is not to be sent any more: nobody waits, or its
-// context ended before it was ever sent. The lane's mu is held.
-func (p *pending) expired() bool { return p.gone || !p.taken && p.ctx.Err() != nil }
+// headerRoom is memory for the headers that a condition makes, nearly always
+// enough, while its append is written.
+type headerRoom struct {
+	headers [lockHeadersMax]record.Header
+	values  [headerRoomBytes]byte
+}
 
-// expire finishes what has expired; the lane's mu is not held.
-func expire(expired []*pending) {
-	for _, p := range expired {
-		if err := p.ctx.Err(); err != nil {
-			p.finish(Result{}, err)
-		} else {
-			p.finish(Result{}, ErrClosed)
+// rooms are those that nobody uses.
+var rooms = sync.Pool{New: func() any { return new(headerRoom) }}
+
+const (
+	lockHeadersMax  = 5 // one of each kind
+	headerRoomBytes = 192
+)
+
+// prepare makes the lock headers of an append's last record, and of its others
+// the last of these, lock-id; and it refuses what no broker would take. The
+// locks go with the last record: whoever has read up to there has read the
+// whole append. It may give cond an id: that of its only record, or a random
+// one, which holds its records together.
+func prepare(at place, cond *Cond, recs []*kgo.Record, room *headerRoom) (locks []record.Header, err error) {
+	if len(recs) == 0 {
+		return nil, errors.New("an append without records")
+	}
+	if cond.ID == "" && len(recs) > 1 {
+		cond.ID = rand.Text()
+	}
+	locks, plain := appendLocks(room.headers[:0], room.values[:0], cond)
+	if plain && !attached(recs) {
+		return locks, nil
+	}
+	id, err := checkRecords(at, cond, recs)
+	if cond.ID == "" {
+		cond.ID = id // it came with the record's own headers, and stays there
+	}
+	return locks, err
+}
+
+// attached reports whether a record has lock headers of its own.
+func attached(recs []*kgo.Record) bool {
+	for _, r := range recs {
+		for i := range r.Headers {
+			if strings.HasPrefix(r.Headers[i].Key, protocol.LockPrefix) {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+// checkRecords holds all headers of an append against the grammar, as the
+// broker will, so that a mistake of one append costs its neighbours nothing. It
+// returns the lock-id.
+func checkRecords(at place, cond *Cond, recs []*kgo.Record) (id string, err error) {
+	check := checks.Get().(*protocol.LockRequest)
+	defer checks.Put(check)
+	locks, _ := appendLocks(nil, nil, cond)
+	for i, r := range recs {
+		headers := withLocks(nil, r, locks, cond.ID != "", i == len(recs)-1)
+		if err := checkHeaders(check, headers); err != nil {
+			return "", malformed(at, i, err)
+		}
+		id = string(check.ID)
+	}
+	return id, nil
+}
+
+// checks are requests to check headers with, to be used again.
+var checks = sync.Pool{New: func() any { return new(protocol.LockRequest) }}
+
+// withLocks appends the headers of a record that is written: its own, and those
+// of prepare's that are for it.
+func withLocks(headers []record.Header, r *kgo.Record, locks []record.Header, id, last bool) []record.Header {
+	for i := range r.Headers {
+		headers = append(headers, record.Header{Key: r.Headers[i].Key, Value: r.Headers[i].Value})
+	}
+	switch {
+	case last:
+		return append(headers, locks...)
+	case id:
+		return append(headers, locks[len(locks)-1])
+	}
+	return headers
+}
+
+const (
+	recordOverheadBytes = 24 // lengths, deltas and a header count, about
+	headerOverheadBytes = 4  // two lengths, about
+)
+
+// sizeOf is about what an append takes in a batch.
+func sizeOf(recs []*kgo.Record, locks []record.Header) (bytes int) {
+	for _, r := range recs {
+		bytes += recordOverheadBytes + len(r.Key) + len(r.Value)
+		for i := range r.Headers {
+			bytes += headerOverheadBytes + len(r.Headers[i].Key) + len(r.Headers[i].Value)
+		}
+	}
+	for i := range locks {
+		bytes += headerOverheadBytes + len(locks[i].Key) + len(locks[i].Value)
+	}
+	return bytes + (len(recs)-1)*headerOverheadBytes
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,6 +17,9 @@ func (l *lane) recover() {
 	switch {
 	case l.abandoned():
 		// Their callers were told that they do not know. Nobody else ever will.
+		for _, s := range l.flight {
+			s.unknown(s.cause)
+		}
 		l.flight = nil
 		l.raiseEpoch()
 	case first.state == failed:
@@ -31,6 +35,7 @@ func (l *lane) recover() {
 		l.resend() // what was missing before it has been settled since
 	default:
 		l.backOff()
+		l.dropExpired()
 		if l.tries > 1 || ofBroker(first.cause) {
 			l.leader = -1
 		}
@@ -48,11 +53,9 @@ func ofBroker(err error) bool {
 
 // abandoned reports whether nobody waits for any append in flight.
 func (l *lane) abandoned() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	for _, s := range l.flight {
-		for _, p := range s.appends {
-			if !p.gone {
+		for i := range s.appends {
+			if !s.appends[i].left() {
 				return false
 			}
 		}
@@ -74,43 +77,58 @@ func (l *lane) resend() {
 // append to blame, if the broker blames one, else with ever smaller parts.
 func (l *lane) failed(s *shipment) {
 	place, first := s.blamed()
-	rest := s.appends
+	var rest []*shipment
 	switch {
 	case place >= 0:
-		blamed := s.appends[place]
-		blamed.refused(first, s.cause.Error())
-		rest = append(append([]*pending{}, s.appends[:place]...), s.appends[place+1:]...)
+		rest = s.split(len(s.appends), func(i int, _ *pending) bool { return i != place })
+		l.c.slots.release(1)
+		s.appends[place].refused(l.at, first, s.cause.Error())
 	case len(s.appends) == 1:
-		s.appends[0].finish(Result{}, s.cause)
-		return
+		s.fail(s.cause)
 	default:
-		for _, p := range s.appends {
-			p.alone = (len(s.appends) + 1) / 2
-		}
+		rest = s.split((len(s.appends)+1)/2, func(int, *pending) bool { return true })
 	}
-	l.flight = append([]*shipment{{appends: rest, doubt: s.doubt, cause: s.cause}}, l.flight...)
+	l.flight = append(rest, l.flight...)
 }
 
-// rewind puts the appends in flight back into the queue, at its front.
+// rewind puts the appends in flight back into the queue, at its front. What is
+// in doubt and has no id can only be told to be unknown.
 func (l *lane) rewind() {
-	var back []*pending
+	var back []*shipment
+	bytes := 0
 	for _, s := range l.flight {
-		for _, p := range s.appends {
-			if s.doubt && p.id == "" {
-				(&shipment{appends: []*pending{p}}).unknown(s.cause)
-				continue
-			}
-			back = append(back, p)
+		for _, part := range l.keep(s) {
+			part.doubt, part.cause = false, nil // of what is kept its appends know it
+			back = append(back, part)
+			bytes += part.size
 		}
 	}
 	l.flight = nil
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, p := range back {
-		p.taken = p.id != "" && p.taken // without an id, no doubt is left
-		l.mu.bytes += p.bytes
-	}
+	l.mu.bytes += bytes
 	l.mu.queue = append(back, l.mu.queue...)
+}
+
+// keep is what of a shipment may be sent once more under another sequence.
+func (l *lane) keep(s *shipment) []*shipment {
+	var unknown []*pending
+	parts := s.split(len(s.appends), func(_ int, p *pending) bool {
+		if s.doubt && p.id == "" {
+			unknown = append(unknown, p)
+			return false
+		}
+		p.doubt = p.doubt || s.doubt
+		if p.call != nil && !p.doubt {
+			p.call.untake()
+		}
+		return true
+	})
+	l.c.slots.release(len(unknown))
+	for _, p := range unknown {
+		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, s.cause))
+	}
+	return parts
 }
 
 // raiseEpoch begins a new sequence. A broker that has seen the new epoch takes

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,21 +22,20 @@ const produceVersionMax = 11
 // gives its own kind of requests those that the client was configured with.
 type produce struct {
 	*kmsg.ProduceRequest
-	once    sync.Once
-	encoded chan struct{}
-	sent    atomic.Bool // it was encoded
+	encoded chan struct{} // capacity 1
+	sent    atomic.Bool   // it was encoded
 }
 
-func newProduce(at place, batch []byte, timeoutMs int32) *produce {
+func newProduce(at place, timeoutMs int32) *produce {
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks, req.TimeoutMillis = -1, timeoutMs
 	rp := kmsg.NewProduceRequestTopicPartition()
-	rp.Partition, rp.Records = at.partition, batch
+	rp.Partition = at.partition
 	rp.UnknownTags.Set(protocol.TagVerdicts, []byte{protocol.VerdictsVersion})
 	rt := kmsg.NewProduceRequestTopic()
 	rt.Topic, rt.Partitions = at.topic, []kmsg.ProduceRequestTopicPartition{rp}
 	req.Topics = []kmsg.ProduceRequestTopic{rt}
-	return &produce{ProduceRequest: req, encoded: make(chan struct{})}
+	return &produce{ProduceRequest: req, encoded: make(chan struct{}, 1)}
 }
 
 // MaxVersion is called by kgo.
@@ -50,7 +48,30 @@ func (p *produce) AppendTo(dst []byte) []byte {
 	return p.ProduceRequest.AppendTo(dst)
 }
 
-func (p *produce) release() { p.once.Do(func() { close(p.encoded) }) }
+func (p *produce) release() {
+	select {
+	case p.encoded <- struct{}{}:
+	default:
+	}
+}
+
+// request makes the request that sends s once more, in the memory of the last
+// one if that has got its answer.
+func (s *shipment) request() *produce {
+	at := s.lane.at
+	if s.req == nil || s.lost {
+		s.req = newProduce(at, int32(s.lane.c.opts.requestTimeout.Milliseconds()))
+	}
+	s.req.sent.Store(false)
+	select {
+	case <-s.req.encoded:
+	default:
+	}
+	s.req.Topics[0].Topic = at.topic
+	s.req.Topics[0].Partitions[0].Partition = at.partition
+	s.req.Topics[0].Partitions[0].Records = s.batch
+	return s.req
+}
 
 // reply is what a request came to.
 type reply struct {
@@ -78,7 +99,7 @@ var errNoPartition = errors.New("the answer does not hold the partition")
 func (r *reply) settle() {
 	s := r.s
 	if r.err != nil {
-		s.state, s.cause, s.doubt = again, r.err, s.doubt || r.sent
+		s.state, s.cause, s.doubt, s.lost = again, r.err, s.doubt || r.sent, true
 		return
 	}
 	if len(r.resp.Topics) != 1 || len(r.resp.Topics[0].Partitions) != 1 {
@@ -97,7 +118,7 @@ func (r *reply) settle() {
 	case kerr.IsRetriable(err) && !errors.Is(err, kerr.CorruptMessage):
 		s.state, s.cause, s.doubt = again, err, true
 	default:
-		s.fail(err, p)
+		s.refuse(err, p)
 	}
 }
 
@@ -113,7 +134,7 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 		r.s.unknown(ErrUnsupported)
 		return
 	}
-	verdicts, err := protocol.ReadVerdicts(value, r.s.records)
+	verdicts, err := protocol.ReadVerdicts(value, r.s.builder.Count())
 	if err != nil {
 		r.s.unknown(err)
 		return
@@ -125,13 +146,11 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 // unknown ends a shipment without ever knowing.
 func (s *shipment) unknown(why error) {
 	s.state = done
-	for _, p := range s.appends {
-		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, why))
-	}
+	s.fail(fmt.Errorf("%w: %w", ErrUnknownResult, why))
 }
 
-// fail notes a refusal of the whole batch.
-func (s *shipment) fail(err error, p *kmsg.ProduceResponseTopicPartition) {
+// refuse notes a refusal of the whole batch.
+func (s *shipment) refuse(err error, p *kmsg.ProduceResponseTopicPartition) {
 	s.state, s.cause, s.culprit = failed, err, -1
 	if p.ErrorMessage == nil {
 		return

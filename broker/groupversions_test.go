@@ -238,7 +238,7 @@ func (v *versions) consumerGroupHeartbeat(version int16) int16 {
 	req := joinAs(c.group, "m", v.topic)
 	req.SubscribedTopicRegex = nil
 	resp := ask[*kmsg.ConsumerGroupHeartbeatResponse](v.w, version, req)
-	v.check(version, text(resp.MemberID) == "m" && resp.MemberEpoch == 1 && resp.HeartbeatIntervalMillis == 5000)
+	v.check(version, text(resp.MemberID) == "m" && resp.MemberEpoch == 1 && resp.HeartbeatIntervalMillis == 500) // it has just changed
 	v.check(version, len(resp.Assignment.Topics) == 1 && len(resp.Assignment.Topics[0].Partitions) == 2)
 	req.MemberID, req.Group = "", v.consumer().group
 	nameless := ask[*kmsg.ConsumerGroupHeartbeatResponse](v.w, version, req)

@@ -40,6 +40,7 @@ const (
 	opSubtract = kmsg.IncrementalAlterConfigOpSubtract
 	ofTopic    = kmsg.ConfigResourceTypeTopic
 	ofBroker   = kmsg.ConfigResourceTypeBroker
+	ofGroup    = kmsg.ConfigResourceTypeGroupConfig
 )
 
 // The strongest place wins, and all of them are told, in order.
@@ -66,11 +67,11 @@ func TestASettingComesFromItsStrongestPlace(t *testing.T) {
 	w.change(ofBroker, "1", opDelete, "log.retention.ms", "")
 	w.change(ofTopic, "a", opDelete, "retention.ms", "")
 	tell()
-	const want = `4000 from 4: log.retention.ms=4000(4) log.retention.hours=168(5)
-3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
-2000 from 2: log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
-1000 from 1: retention.ms=1000(1) log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)
-3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4) log.retention.hours=168(5)`
+	const want = `4000 from 4: log.retention.ms=4000(4)
+3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4)
+2000 from 2: log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4)
+1000 from 1: retention.ms=1000(1) log.retention.ms=2000(2) log.retention.ms=3000(3) log.retention.ms=4000(4)
+3000 from 3: log.retention.ms=3000(3) log.retention.ms=4000(4)`
 	if got := strings.Join(story, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -149,8 +150,8 @@ func TestSettingsThatAreRefusedAreNamed(t *testing.T) {
 		want *kerr.Error
 		says string
 	}{
-		"unknown name":       {changeConfigsRequest("a", opSet, "retention.mss", "1"), kerr.InvalidConfig, `unknown setting "retention.mss"; did you mean retention.ms?`},
-		"bad value":          {changeConfigsRequest("a", opSet, "retention.ms", "x"), kerr.InvalidConfig, `"x" for retention.ms`},
+		"unknown name":       {changeConfigsRequest("a", opSet, "retention.mss", "1"), kerr.InvalidConfig, "Unknown topic config name: retention.mss; did you mean retention.ms?"},
+		"bad value":          {changeConfigsRequest("a", opSet, "retention.ms", "x"), kerr.InvalidConfig, "Invalid value x for configuration retention.ms: Not a number of type LONG"},
 		"append to a number": {changeConfigsRequest("a", opAppend, "retention.ms", "1"), kerr.InvalidConfig, "retention.ms is no list"},
 		"null value":         {null, kerr.InvalidRequest, "retention.ms"},
 		"named twice":        {twice, kerr.InvalidRequest, "retention.ms"},
@@ -210,8 +211,8 @@ func TestABrokerTellsItsOwnSettings(t *testing.T) {
 
 func TestTopicDefaultsThatCannotHoldAreRefusedAtStart(t *testing.T) {
 	for defaults, says := range map[[2]string]string{
-		{"retention.ms", "soon"}:                       `"soon" for retention.ms`,
-		{"log.retention.ms", "soon"}:                   `"soon" for log.retention.ms`,
+		{"retention.ms", "soon"}:                       "Invalid value soon for configuration retention.ms",
+		{"log.retention.ms", "soon"}:                   "Invalid value soon for configuration log.retention.ms",
 		{"retention.mss", "1"}:                         "did you mean retention.ms?",
 		{"node.id", "1"}:                               "node.id",
 		{"leader.replication.throttled.replicas", "*"}: "single topics",

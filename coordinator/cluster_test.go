@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -497,4 +498,37 @@ func TestADirectoryIsHeldByOneProcess(t *testing.T) {
 	e, err = StartEmbedded(background(t), EmbeddedOptions{Dir: dir, Logger: quiet})
 	noError(t, err)
 	noError(t, e.Close())
+}
+
+// Goal: settings of groups are kept as long as any is set, for groups that are
+// there or not, and within the brokers' bounds.
+func TestGroupsHaveSettingsOfTheirOwn(t *testing.T) {
+	s, _ := newMem(t)
+	c := join(t, Options{Store: s, Self: broker(1)})
+	other := join(t, Options{Store: s, Self: broker(2)})
+	ctx := background(t)
+	layers := []settings.Layer{{Source: settings.FromStatic, Values: map[string]string{"group.consumer.max.session.timeout.ms": "70000"}}}
+	alterGroup := func(group string, set map[string]string, unset ...string) error {
+		return c.AlterGroupConfigs(ctx, group, set, unset, false, false, layers)
+	}
+	noError(t, alterGroup("a/b", map[string]string{"consumer.session.timeout.ms": "65000"}))
+	noError(t, alterGroup("a/b", map[string]string{"consumer.heartbeat.interval.ms": "6000"}))
+	noError(t, alterGroup("g", map[string]string{"consumer.heartbeat.interval.ms": "7000"}))
+	before := c.Image()
+	if got := before.ConfiguredGroups(); !slices.Equal(got, []string{"a/b", "g"}) || len(before.GroupConfigs("a/b")) != 2 {
+		t.Fatalf("groups %v, settings %v", got, before.GroupConfigs("a/b"))
+	}
+	wantError(t, alterGroup("g", map[string]string{"consumer.session.timeout.ms": "70001"}), ErrInvalidConfig)
+	wantError(t, alterGroup("g", map[string]string{"retention.ms": "1"}), ErrInvalidConfig)
+	wantError(t, alterGroup("", nil), ErrInvalidRequest)
+	noError(t, c.AlterGroupConfigs(ctx, "h", map[string]string{"consumer.heartbeat.interval.ms": "7000"}, nil, false, true, layers))
+	noError(t, alterGroup("nobody", nil, "consumer.heartbeat.interval.ms"))
+	if !c.Image().SameGroupConfigs(before) {
+		t.Fatalf("refused and empty changes made %v", c.Image().ConfiguredGroups())
+	}
+	noError(t, alterGroup("g", nil, "consumer.heartbeat.interval.ms"))
+	if c.Image().SameGroupConfigs(before) || !slices.Equal(c.Image().ConfiguredGroups(), []string{"a/b"}) {
+		t.Fatalf("groups %v", c.Image().ConfiguredGroups())
+	}
+	other.eventually(t, func(im *Image) bool { return im.SameGroupConfigs(c.Image()) })
 }

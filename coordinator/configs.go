@@ -20,9 +20,7 @@ func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[st
 		}
 		v := t.value()
 		d := decision{compares: []Compare{c.unchanged(t)}}
-		if v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, settings.Validate); d.err != nil {
-			d.err = fmt.Errorf("topic %s: %w", name, d.err)
-		}
+		v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, settings.Validate)
 		if !validateOnly {
 			d.ops = []Op{Put(c.keys.topic(name), encode(v))}
 		}
@@ -57,6 +55,41 @@ func (c *Cluster) alterBrokers(ctx context.Context, key string, now func(*Image)
 	})
 }
 
+// groupConfigsMax bounds the groups that have settings, as any name can be given some.
+const groupConfigsMax = 10_000
+
+// AlterGroupConfigs changes the settings of one consumer group, which need not be
+// there. The layers are the brokers' settings that bound it.
+func (c *Cluster) AlterGroupConfigs(ctx context.Context, group string, set map[string]string, unset []string, replaceAll, validateOnly bool, layers []settings.Layer) error {
+	switch {
+	case group == "":
+		return Refuse(ErrInvalidRequest, "Default group resources are not allowed.")
+	case len(group) > groupIDBytesMax:
+		return Refuse(ErrInvalidRequest, "The group's name has %d bytes, and may have %d", len(group), groupIDBytesMax)
+	}
+	key := c.keys.groupConfig(group)
+	validate := func(values map[string]string) error { return settings.ValidateGroup(values, layers...) }
+	return c.change(ctx, func(im *Image) decision {
+		old := im.groupConfigs[group]
+		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
+		var values map[string]string
+		values, d.err = alter(old.values, set, unset, replaceAll, validate)
+		switch {
+		case d.err != nil || validateOnly || maps.Equal(values, old.values):
+		case len(values) == 0:
+			d.ops = []Op{Delete(key)}
+		case old.modRevision == 0 && len(im.groupConfigs) >= groupConfigsMax:
+			d.err = Refuse(ErrInvalidRequest, "%d groups have settings, and no more may", groupConfigsMax)
+		default:
+			d.ops = []Op{Put(key, encode(values))}
+		}
+		return d
+	})
+}
+
+// groupIDBytesMax is the longest group id that can have settings, as it is a part of a key.
+const groupIDBytesMax = 1024
+
 // alter makes new settings of old ones, and validates the outcome.
 func alter(old, set map[string]string, unset []string, replaceAll bool, validate func(map[string]string) error) (map[string]string, error) {
 	values := make(map[string]string)
@@ -82,8 +115,8 @@ func checkConfigs(validate func(map[string]string) error, values map[string]stri
 	case err == nil:
 		return nil
 	case errors.As(err, &refused) && refused.ReadOnly:
-		return fmt.Errorf("%w: %w", ErrInvalidRequest, err)
+		return Refuse(ErrInvalidRequest, "%v", err)
 	default:
-		return fmt.Errorf("%w: %w", ErrInvalidConfig, err)
+		return Refuse(ErrInvalidConfig, "%v", err)
 	}
 }

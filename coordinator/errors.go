@@ -1,10 +1,13 @@
 package coordinator
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What the broker must tell apart in order to choose a Kafka error code. Each
 // is wrapped with a text for people, which names the thing and the value that
-// was refused.
+// was refused, or is the kind of a refusal.
 var (
 	ErrTopicExists              = errors.New("topic exists")
 	ErrUnknownTopic             = errors.New("unknown topic")
@@ -39,3 +42,20 @@ var (
 	// ErrClosed is the answer of a Cluster that no longer runs.
 	ErrClosed = errors.New("cluster is closed")
 )
+
+// refusal is an error of one of these kinds whose text stands alone. It is
+// Kafka's to the letter where Kafka has one: people look such texts up.
+type refusal struct {
+	kind error
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// Unwrap is the kind.
+func (r *refusal) Unwrap() error { return r.kind }
+
+// Refuse makes an error of a kind with a text of its own.
+func Refuse(kind error, format string, args ...any) error {
+	return &refusal{kind, fmt.Sprintf(format, args...)}
+}

@@ -77,6 +77,8 @@ func (f *fold) add(e Event) {
 		err = f.addClusterConfig(e)
 	case keyBrokerConfig:
 		err = f.addBrokerConfig(key.broker, e)
+	case keyGroupConfig:
+		err = f.addGroupConfig(key.group, e)
 	case keyProducerIDs, keyUnknown:
 		// Producer ids are read when they are taken.
 	}
@@ -129,6 +131,15 @@ func (f *fold) addBrokerConfig(id protocol.BrokerID, e Event) error {
 		return err
 	}
 	f.next.brokerConfigs = put(f.next.brokerConfigs, id, c, !e.Deleted)
+	return nil
+}
+
+func (f *fold) addGroupConfig(group string, e Event) error {
+	c, err := decodeConfig(e)
+	if err != nil {
+		return err
+	}
+	f.next.groupConfigs = put(f.next.groupConfigs, group, c, !e.Deleted)
 	return nil
 }
 

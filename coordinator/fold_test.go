@@ -85,7 +85,8 @@ func randomOps(t *rapid.T, s *MemStore, l layout) []Op {
 		return []Op{rapid.SampledFrom([]Op{Put(l.suspect(id, by), []byte(`{"incarnation":5}`)), Delete(l.suspect(id, by))}).Draw(t, "suspicion")}
 	case 2:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
-		return []Op{Put(l.brokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), Put(l.clusterConfig(), []byte(`{}`)), Delete(l.controller())}
+		return []Op{Put(l.brokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), Put(l.clusterConfig(), []byte(`{}`)), Delete(l.controller()),
+			rapid.SampledFrom([]Op{Put(l.groupConfig("g"), []byte(`{"consumer.session.timeout.ms":"50000"}`)), Delete(l.groupConfig("g"))}).Draw(t, "group")}
 	case 3:
 		return []Op{Delete(l.brokerConfig(1)), Put(l.controller(), []byte(`{"broker":2}`))}
 	}
@@ -134,6 +135,7 @@ func describe(im *Image) string {
 	for id := range protocol.BrokerID(4) {
 		fmt.Fprintf(&b, " %d:%v", id, im.BrokerConfigs(id))
 	}
+	fmt.Fprintf(&b, " groups %v", im.groupConfigs)
 	last := ""
 	for _, t := range im.Topics() {
 		byName, _ := im.Topic(t.Name)
@@ -160,6 +162,7 @@ func FuzzFold(f *testing.F) {
 	f.Add("partitions/AAAAAAAAAAAAAAAAAAAAAA/-1", []byte(`{}`))
 	f.Add("configs/brokers/1", []byte(`{"a":"b"}`))
 	f.Add("configs/cluster", []byte(`null`))
+	f.Add("configs/groups/g", []byte(`{"a":1}`))
 	f.Add("controller", []byte(`{"broker":1}`))
 	f.Add("directories/1", []byte(`{"directory":"a"}`))
 	f.Add("leaving/1", []byte(`{}`))
@@ -185,22 +188,24 @@ func TestKeysAreReadBackAsWritten(t *testing.T) {
 	l := layout{prefix: "/x/"}
 	id := protocol.TopicID{1, 2, 3}
 	for key, want := range map[string]parsedKey{
-		l.format():          {kind: keyFormat},
-		l.controller():      {kind: keyController},
-		l.producerIDs():     {kind: keyProducerIDs},
-		l.broker(7):         {kind: keyBroker, broker: 7},
-		l.directory(7):      {kind: keyDirectory, broker: 7},
-		l.leaving(7):        {kind: keyLeaving, broker: 7},
-		l.suspect(7, 8):     {kind: keySuspect, broker: 7, by: 8},
-		l.topic("a.b_c"):    {kind: keyTopic, folded: "a_b_c"},
-		l.partition(id, 12): {kind: keyPartition, topic: id, index: 12},
-		l.clusterConfig():   {kind: keyClusterConfig},
-		l.brokerConfig(7):   {kind: keyBrokerConfig, broker: 7},
-		"/x/":               {},
-		"/y/format":         {},
-		"/x/brokers/1x":     {},
-		"/x/suspects/1":     {},
-		"/x/partitions/a/0": {},
+		l.format():           {kind: keyFormat},
+		l.controller():       {kind: keyController},
+		l.producerIDs():      {kind: keyProducerIDs},
+		l.broker(7):          {kind: keyBroker, broker: 7},
+		l.directory(7):       {kind: keyDirectory, broker: 7},
+		l.leaving(7):         {kind: keyLeaving, broker: 7},
+		l.suspect(7, 8):      {kind: keySuspect, broker: 7, by: 8},
+		l.topic("a.b_c"):     {kind: keyTopic, folded: "a_b_c"},
+		l.partition(id, 12):  {kind: keyPartition, topic: id, index: 12},
+		l.clusterConfig():    {kind: keyClusterConfig},
+		l.brokerConfig(7):    {kind: keyBrokerConfig, broker: 7},
+		l.groupConfig("a/b"): {kind: keyGroupConfig, group: "a/b"},
+		"/x/configs/groups/": {},
+		"/x/":                {},
+		"/y/format":          {},
+		"/x/brokers/1x":      {},
+		"/x/suspects/1":      {},
+		"/x/partitions/a/0":  {},
 	} {
 		if got := l.parse(key); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is read as %+v", key, got)

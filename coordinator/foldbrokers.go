@@ -82,10 +82,10 @@ func (f *fold) dress(id protocol.BrokerID) {
 }
 
 // put returns a map with the key's value in it, or without it, and leaves the old one as it is.
-func put[V any](old map[protocol.BrokerID]V, id protocol.BrokerID, v V, in bool) map[protocol.BrokerID]V {
+func put[K comparable, V any](old map[K]V, id K, v V, in bool) map[K]V {
 	next := maps.Clone(old)
 	if next == nil {
-		next = make(map[protocol.BrokerID]V)
+		next = make(map[K]V)
 	}
 	next[id] = v
 	if !in {

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -30,7 +31,8 @@ type Image struct {
 	topicsByID    []*Topic                                          // by ID; the same topics
 	clusterConfig configMap
 	brokerConfigs map[protocol.BrokerID]configMap
-	partitions    int // over all topics
+	groupConfigs  map[string]configMap // of the consumer groups that have settings of their own
+	partitions    int                  // over all topics
 }
 
 // configMap is one document of settings, with the revision it was written at.
@@ -167,4 +169,17 @@ func (im *Image) ClusterConfigs() map[string]string { return im.clusterConfig.va
 // BrokerConfigs are the settings of one broker, which stand above the cluster's.
 func (im *Image) BrokerConfigs(id protocol.BrokerID) map[string]string {
 	return im.brokerConfigs[id].values
+}
+
+// GroupConfigs are the settings of one consumer group, which stand above those of
+// the brokers. A group need not be there to have some.
+func (im *Image) GroupConfigs(group string) map[string]string { return im.groupConfigs[group].values }
+
+// ConfiguredGroups are the ids of all groups that have settings, sorted.
+func (im *Image) ConfiguredGroups() []string { return slices.Sorted(maps.Keys(im.groupConfigs)) }
+
+// SameGroupConfigs reports whether no group has other settings in one image than
+// in the other.
+func (im *Image) SameGroupConfigs(other *Image) bool {
+	return maps.EqualFunc(im.groupConfigs, other.groupConfigs, func(a, b configMap) bool { return a.modRevision == b.modRevision })
 }

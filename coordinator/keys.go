@@ -24,6 +24,7 @@ const FormatVersion = 1
 //	                             "replicas":[1,2],"adding":[2],"removing":[]}
 //	configs/cluster             {"log.retention.ms":"…"}
 //	configs/brokers/ID          {"log.retention.ms":"…"}
+//	configs/groups/GROUP        {"consumer.session.timeout.ms":"…"}              stands while any is set
 //	producer-ids                {"next":1000}
 //
 // A topic stands under its folded name, '.' made '_', because Kafka refuses two
@@ -81,6 +82,10 @@ func (l layout) brokerConfig(id protocol.BrokerID) string {
 	return l.prefix + "configs/brokers/" + strconv.Itoa(int(id))
 }
 
+// groupConfig is the key of a consumer group's settings. The group's id, which
+// may hold anything, is the rest of it.
+func (l layout) groupConfig(group string) string { return l.prefix + "configs/groups/" + group }
+
 // keyKind says what a key holds.
 type keyKind uint8
 
@@ -96,6 +101,7 @@ const (
 	keyPartition
 	keyClusterConfig
 	keyBrokerConfig
+	keyGroupConfig
 	keyProducerIDs
 )
 
@@ -107,6 +113,7 @@ type parsedKey struct {
 	folded string            // of a topic
 	topic  protocol.TopicID  // of a partition
 	index  int32             // of a partition
+	group  string            // of a group's config
 }
 
 func (l layout) parse(key string) parsedKey {
@@ -140,6 +147,9 @@ func (l layout) parse(key string) parsedKey {
 		}
 		if id, ok := strings.CutPrefix(rest, "brokers/"); ok {
 			return brokerKey(keyBrokerConfig, id)
+		}
+		if group, ok := strings.CutPrefix(rest, "groups/"); ok && group != "" {
+			return parsedKey{kind: keyGroupConfig, group: group}
 		}
 	}
 	return parsedKey{}

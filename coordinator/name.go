@@ -1,7 +1,7 @@
 package coordinator
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -12,15 +12,17 @@ const maxTopicName = 249
 func CheckTopicName(name string) error {
 	switch {
 	case name == "":
-		return fmt.Errorf("%w: it is empty", ErrInvalidTopicName)
+		return Refuse(ErrInvalidTopicName, "Topic name is invalid: the empty string is not allowed")
 	case name == "." || name == "..":
-		return fmt.Errorf("%w: %q is not allowed", ErrInvalidTopicName, name)
+		return Refuse(ErrInvalidTopicName, "Topic name is invalid: '.' or '..' is not allowed")
 	case len(name) > maxTopicName:
-		return fmt.Errorf("%w: it has %d characters, and %d are allowed", ErrInvalidTopicName, len(name), maxTopicName)
+		return Refuse(ErrInvalidTopicName, "Topic name is invalid: the length of %d is longer than the max allowed length %d", len(name), maxTopicName)
 	}
 	for i := range len(name) {
 		if !nameByte(name[i]) {
-			return fmt.Errorf("%w: %q has a character other than letters, digits, '.', '_' and '-'", ErrInvalidTopicName, name)
+			shown := strings.Trim(strconv.QuoteToASCII(name), `"`)
+			return Refuse(ErrInvalidTopicName,
+				"Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", shown)
 		}
 	}
 	return nil

@@ -20,10 +20,11 @@ import (
 // It is a pure function: the same arguments give the same plan.
 func Place(brokers []Broker, n, rf, start int) ([][]protocol.BrokerID, error) {
 	if rf <= 0 {
-		return nil, fmt.Errorf("%w: %d; there must be at least 1", ErrInvalidReplicationFactor, rf)
+		return nil, Refuse(ErrInvalidReplicationFactor, "Replication factor must be larger than 0.")
 	}
 	if rf > len(brokers) {
-		return nil, fmt.Errorf("%w: %d; %d brokers are registered", ErrInvalidReplicationFactor, rf, len(brokers))
+		return nil, Refuse(ErrInvalidReplicationFactor, "Unable to replicate the partition %d time(s): "+
+			"The target replication factor of %d cannot be reached because only %d broker(s) are registered.", rf, rf, len(brokers))
 	}
 	ring := rackRing(brokers)
 	plan := make([][]protocol.BrokerID, n)
@@ -122,20 +123,20 @@ func alongside(replicas [][]protocol.BrokerID, joined [][]int64) [][]int64 {
 // checkAssignment refuses replicas that cannot be: every partition has rf of
 // them, on different brokers that are registered.
 func checkAssignment(im *Image, replicas [][]protocol.BrokerID, rf int) error {
-	for i, r := range replicas {
+	for _, r := range replicas {
 		if len(r) == 0 {
-			return fmt.Errorf("%w: partition %d of the assignment has no replica", ErrInvalidReplicaAssignment, i)
+			return Refuse(ErrInvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
 		}
 		if len(r) != rf {
-			return fmt.Errorf("%w: partition %d of the assignment has %d replicas, and the others have %d", ErrInvalidReplicaAssignment, i, len(r), rf)
+			return Refuse(ErrInvalidReplicaAssignment, "The manual partition assignment includes a partition with %d replica(s), "+
+				"but this is not consistent with previous partitions, which have %d replica(s).", len(r), rf)
 		}
 		for j, id := range r {
 			if slices.Contains(r[:j], id) {
-				return fmt.Errorf("%w: partition %d of the assignment names broker %d twice", ErrInvalidReplicaAssignment, i, id)
+				return Refuse(ErrInvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", id)
 			}
 			if _, ok := im.Broker(id); !ok {
-				return fmt.Errorf("%w: partition %d of the assignment names broker %d, which is not registered; there are %s",
-					ErrInvalidReplicaAssignment, i, id, brokerIDs(im.brokers))
+				return Refuse(ErrInvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", id)
 			}
 		}
 	}

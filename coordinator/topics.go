@@ -29,7 +29,7 @@ func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool
 		return nil, err
 	}
 	if err := checkConfigs(settings.Validate, t.Configs); err != nil {
-		return nil, fmt.Errorf("topic %s: %w", t.Name, err)
+		return nil, err
 	}
 	id, err := newID(c.o.Rand)
 	if err != nil {
@@ -64,16 +64,16 @@ func (c *Cluster) decideTopic(im *Image, t NewTopic, id protocol.TopicID) (*Topi
 	}
 	if old := im.colliding(t.Name); old != nil {
 		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
-		d.err = fmt.Errorf("%w: %s", ErrTopicExists, t.Name)
+		d.err = Refuse(ErrTopicExists, "Topic '%s' already exists.", t.Name)
 		if old.Name != t.Name {
-			d.err = fmt.Errorf("%w: %q collides with topic %q, as '.' and '_' count as the same", ErrInvalidTopicName, t.Name, old.Name)
+			d.err = Refuse(ErrInvalidTopicName, "Topic '%s' collides with existing topic: %s", t.Name, old.Name)
 		}
 		return nil, d
 	}
 	d := decision{compares: []Compare{Absent(key)}}
 	replicas, err := c.replicasOf(im, t)
 	if err != nil {
-		d.err = fmt.Errorf("topic %s: %w", t.Name, err)
+		d.err = err
 		return nil, d
 	}
 	made := &Topic{
@@ -155,7 +155,7 @@ func (c *Cluster) DeleteTopicByID(ctx context.Context, id protocol.TopicID) erro
 		t, ok := im.TopicByID(id)
 		if !ok {
 			// No key leads from an id to a topic, so the store cannot be asked.
-			return decision{err: fmt.Errorf("%w: id %s", ErrUnknownTopic, id)}
+			return decision{err: Refuse(ErrUnknownTopic, "There is no topic with the id %s.", id)}
 		}
 		return c.deleteTopic(t)
 	})
@@ -176,7 +176,7 @@ func (c *Cluster) unchanged(t *Topic) Compare {
 // unknownTopic refuses a name that the image does not have. A topic whose name
 // collides with it stands under the same key.
 func (c *Cluster) unknownTopic(im *Image, name string) decision {
-	d := decision{err: fmt.Errorf("%w: %s", ErrUnknownTopic, name)}
+	d := decision{err: Refuse(ErrUnknownTopic, "The topic '%s' does not exist.", name)}
 	if other := im.colliding(name); other != nil {
 		d.compares = []Compare{c.unchanged(other)}
 	} else {
@@ -196,7 +196,7 @@ func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32
 		d := decision{compares: []Compare{c.unchanged(t)}}
 		added, err := c.moreReplicas(im, t, int(total), assignment)
 		if err != nil {
-			d.err = fmt.Errorf("topic %s: %w", name, err)
+			d.err = err
 			return d
 		}
 		if validateOnly {
@@ -213,8 +213,11 @@ func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32
 // moreReplicas checks or makes the assignment of partitions that are added.
 func (c *Cluster) moreReplicas(im *Image, t *Topic, total int, assignment [][]protocol.BrokerID) ([][]protocol.BrokerID, error) {
 	have := len(t.Partitions)
-	if total <= have {
-		return nil, fmt.Errorf("%w: it has %d partitions and can only get more, not %d", ErrInvalidPartitions, have, total)
+	switch {
+	case total == have:
+		return nil, Refuse(ErrInvalidPartitions, "Topic already has %d partition(s).", have)
+	case total < have:
+		return nil, Refuse(ErrInvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, have, total)
 	}
 	added := total - have
 	if err := c.checkPartitions(im, total, added); err != nil {

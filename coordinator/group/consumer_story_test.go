@@ -106,7 +106,11 @@ func (s *story) beat(a args) string {
 	if resp.Assignment != nil {
 		assignment = " assigned " + resp.Assignment.String()
 	}
-	return fmt.Sprintf("%s in epoch %d%s\n", resp.Member, resp.Epoch, assignment) + told
+	next := ""
+	if a.d.HasArg("next") {
+		next = fmt.Sprintf(" next in %d", resp.HeartbeatMs)
+	}
+	return fmt.Sprintf("%s in epoch %d%s%s\n", resp.Member, resp.Epoch, assignment, next) + told
 }
 
 func (s *story) describeConsumer(a args) string {
@@ -213,4 +217,14 @@ func decodedAssignment(b []byte) (string, bool) {
 		lists[id] = r.int32s()
 	}
 	return NewPartitions(lists).String(), !r.bad
+}
+
+// setOwn sets the times of group g alone; none, unless both are named.
+func (s *story) setOwn(a args) string {
+	own := map[string]Own{}
+	if a.d.HasArg("session") {
+		own["g"] = Own{SessionMs: a.num("session", 0), HeartbeatMs: a.num("heartbeat", 0)}
+	}
+	s.c.SetOwn(s.now, own)
+	return ""
 }

@@ -121,8 +121,8 @@ func (c *Coordinator) consumerBeat(now int64, r *ConsumerHeartbeatRequest) (Cons
 	had := m.assigned
 	c.retargetIfDue(now, g, c.hear(g, m, r))
 	c.reconcile(now, g, m, r.Owned)
-	c.touchConsumer(m, now)
-	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.beatMs(now, g.modern, m)}
+	c.touchConsumer(g, m, now)
+	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.beatMs(now, g, m)}
 	if r.full() || !had.equal(m.assigned) {
 		resp.Assignment = m.assigned.plus(nil)
 	}
@@ -278,8 +278,8 @@ func (m *consumer) saysSame(o *consumer) bool {
 }
 
 // touchConsumer begins a member's session anew.
-func (c *Coordinator) touchConsumer(m *consumer, now int64) {
-	ms := c.cfg.ConsumerSessionMs
+func (c *Coordinator) touchConsumer(g *group, m *consumer, now int64) {
+	ms := c.timesOf(g.id).SessionMs
 	if m.classic != nil {
 		ms = m.classic.sessionMs
 	}

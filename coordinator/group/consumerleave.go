@@ -13,7 +13,7 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 	if err != nil {
 		return ConsumerHeartbeatResponse{}, err
 	}
-	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.cfg.ConsumerHeartbeatMs}
+	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.timesOf(g.id).HeartbeatMs}
 	if r.Epoch == epochLeaveStatic && m.instance != "" {
 		c.timers.stop(&m.patience)
 		g.modern.move(m, moved{epochLeaveStatic, m.standing, m.assigned, Partitions{}})
@@ -27,9 +27,9 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 // notConsumer says that a group is not there, or not of the consumer protocol.
 func notConsumer(g *group, id string) error {
 	if g == nil {
-		return fmt.Errorf("%w: %s", ErrGroupNotFound, printable(id))
+		return NotFound(id)
 	}
-	return fmt.Errorf("%w: %s is not of the consumer protocol", ErrGroupNotFound, printable(id))
+	return &notFound{fmt.Sprintf("Group %s is not a consumer group.", printable(id))}
 }
 
 // printable quotes what a client chose, for a text.

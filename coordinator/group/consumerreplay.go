@@ -186,7 +186,7 @@ func (c *Coordinator) startModern(now int64, g *group) {
 			g.modern.drop(m) // of a newer kind of record, or damaged by hand
 			continue
 		}
-		c.touchConsumer(m, now)
+		c.touchConsumer(g, m, now)
 		if m.standing == revoking {
 			c.timers.set(&m.patience, now+m.rebalanceMs)
 		}

@@ -85,7 +85,7 @@ func (c *Coordinator) upgrade(now int64, g *group) {
 		m.target, _ = c.assignedByID(old.assignment).filter(func(p place) bool { _, held := mg.held[p]; return !held })
 		mg.move(m, moved{generation, settled, m.target, Partitions{}})
 		m.previous = generation
-		c.touchConsumer(m, now)
+		c.touchConsumer(g, m, now)
 	}
 	c.writeModern(g)
 }

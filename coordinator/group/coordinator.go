@@ -38,6 +38,7 @@ type Coordinator struct {
 
 	topics     Topics // of the cluster
 	topicsSeen uint64 // counts them
+	own        map[string]Own
 }
 
 // New makes a coordinator without groups. Replay what its log holds, then Start.

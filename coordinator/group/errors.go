@@ -1,6 +1,9 @@
 package group
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What a command may be refused with. Each is one of Kafka's errors.
 var (
@@ -27,3 +30,14 @@ var (
 	ErrOldCommit            = errors.New("members of the consumer protocol commit with version 9 or later")
 	ErrBadRecord            = errors.New("the offsets topic holds a record that cannot be read")
 )
+
+// notFound is an ErrGroupNotFound in Kafka's words.
+type notFound struct{ text string }
+
+func (e *notFound) Error() string { return e.text }
+
+// Unwrap is ErrGroupNotFound.
+func (e *notFound) Unwrap() error { return ErrGroupNotFound }
+
+// NotFound says that a group is not there.
+func NotFound(id string) error { return &notFound{fmt.Sprintf("Group %s not found.", printable(id))} }

@@ -70,7 +70,7 @@ func (c *Coordinator) Delete(groupID string) (Effects, error) {
 	g := c.groups[groupID]
 	switch {
 	case g == nil:
-		return Effects{}, ErrGroupNotFound
+		return Effects{}, NotFound(groupID)
 	case g.status() != Empty || len(g.pending) > 0:
 		return Effects{}, ErrNonEmptyGroup
 	}

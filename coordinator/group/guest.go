@@ -34,7 +34,7 @@ func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest
 	}
 	c.retargetIfDue(now, g, changed)
 	c.reconcile(now, g, m, c.byID(s.owned))
-	c.touchConsumer(m, now)
+	c.touchConsumer(g, m, now)
 	c.timers.set(&m.patience, now+m.rebalanceMs) // to sync
 	c.reply(call, JoinResponse{
 		Generation: m.epoch, ProtocolType: consumerType, Protocol: m.classic.protocols[0].Name, Member: m.id,
@@ -145,7 +145,7 @@ func (c *Coordinator) guestSync(now int64, call CallID, g *group, r *SyncRequest
 	if r.ProtocolType != "" && r.ProtocolType != consumerType || r.Protocol != "" && r.Protocol != protocol {
 		return ErrInconsistentProtocol
 	}
-	c.touchConsumer(m, now)
+	c.touchConsumer(g, m, now)
 	if m.epoch < mg.epoch && m.standing != revoking {
 		c.timers.set(&m.patience, now+m.rebalanceMs) // to join
 		return ErrRebalanceInProgress
@@ -163,7 +163,7 @@ func (c *Coordinator) guestHeartbeat(now int64, g *group, r *HeartbeatRequest) e
 	if err != nil {
 		return err
 	}
-	c.touchConsumer(m, now)
+	c.touchConsumer(g, m, now)
 	if m.epoch == mg.epoch && (m.standing == settled || m.standing == waiting && mg.blocked(m)) {
 		return nil
 	}

@@ -210,7 +210,7 @@ func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition)
 	g := c.groups[groupID]
 	switch {
 	case g == nil:
-		return nil, Effects{}, ErrGroupNotFound
+		return nil, Effects{}, NotFound(groupID)
 	case g.status() != Empty && g.protocolType != consumerType:
 		return nil, Effects{}, ErrNonEmptyGroup
 	}

@@ -2,7 +2,7 @@ package group
 
 // A member of the consumer protocol is led by its own heartbeats: it hears in one
 // what it must give up, and another hears in its own that it may have that. At the
-// pace of a group at rest, every ConsumerHeartbeatMs, each such step takes that
+// pace of a group at rest, every HeartbeatMs, each such step takes that
 // long. But every answer says when the next heartbeat is wanted, and clients keep
 // to it. So members of a group in motion are wanted sooner.
 
@@ -17,10 +17,10 @@ const (
 
 // beatMs is when a member is wanted again: soon, if it is on its way to its
 // target, or if the group has changed so lately that not all have heard of it.
-func (c *Coordinator) beatMs(now int64, mg *modern, m *consumer) int64 {
-	every := c.cfg.ConsumerHeartbeatMs
-	if m.standing == settled && now >= mg.restMs {
+func (c *Coordinator) beatMs(now int64, g *group, m *consumer) int64 {
+	every := c.timesOf(g.id).HeartbeatMs
+	if m.standing == settled && now >= g.modern.restMs {
 		return every
 	}
-	return min(every, max(hurryMs, int64(len(mg.members))*1000/hurriedPerSecond))
+	return min(every, max(hurryMs, int64(len(g.modern.members))*1000/hurriedPerSecond))
 }

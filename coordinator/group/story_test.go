@@ -68,6 +68,8 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		s.topics = a.topics()
 		s.c.SetTopics(s.topics)
 		return ""
+	case "own":
+		return s.setOwn(a)
 	case "beat":
 		return s.beat(a)
 	case "describe-consumer":

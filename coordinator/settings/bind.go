@@ -9,19 +9,27 @@ import (
 )
 
 // The binders: each parses a value as its type, checks it against its limits
-// and stores it where it belongs in Topic.
+// and stores it where it belongs in Topic or Group. Their reasons are Kafka's
+// to the letter where Kafka has one.
 
-func intAt[N int32 | int64](lowest, highest N, at func(*Topic) *N) func(*Topic, string) error {
-	return func(t *Topic, s string) error {
+// errNotNumber is a value that cannot be read as the number that it should be.
+var errNotNumber = errors.New("Not a number")
+
+func errTooLow(lowest any) error { return fmt.Errorf("Value must be at least %v", lowest) }
+
+func errTooHigh(highest any) error { return fmt.Errorf("Value must be no more than %v", highest) }
+
+func intAt[T any, N int32 | int64](lowest, highest N, at func(*T) *N) func(*T, string) error {
+	return func(t *T, s string) error {
 		n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 		if err != nil {
-			return errors.New("must be a whole number")
+			return errNotNumber
 		}
 		if n < int64(lowest) {
-			return fmt.Errorf("must be at least %d", lowest)
+			return errTooLow(lowest)
 		}
 		if n > int64(highest) {
-			return fmt.Errorf("must be at most %d", highest)
+			return errTooHigh(highest)
 		}
 		*at(t) = N(n)
 		return nil
@@ -31,9 +39,13 @@ func intAt[N int32 | int64](lowest, highest N, at func(*Topic) *N) func(*Topic, 
 func ratioAt(at func(*Topic) *float64) func(*Topic, string) error {
 	return func(t *Topic, s string) error {
 		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-		// The comparison is written so that it refuses NaN.
-		if err != nil || !(f >= 0 && f <= 1) {
-			return errors.New("must be a number from 0 to 1")
+		switch {
+		case err != nil:
+			return errNotNumber
+		case !(f >= 0): // NaN as well
+			return errTooLow(0)
+		case f > 1:
+			return errTooHigh(1)
 		}
 		*at(t) = f
 		return nil
@@ -58,14 +70,14 @@ func parseBool(s string) (bool, error) {
 	case "false":
 		return false, nil
 	}
-	return false, errors.New("must be true or false")
+	return false, errors.New("Expected value to be either true or false")
 }
 
 // wordAt takes one word of a closed list.
 func wordAt[S ~string](at func(*Topic) *S, words ...S) func(*Topic, string) error {
 	return func(t *Topic, s string) error {
 		if !slices.Contains(words, S(s)) {
-			return fmt.Errorf("must be one of %s", joined(words))
+			return fmt.Errorf("String must be one of: %s", joined(words))
 		}
 		*at(t) = S(s)
 		return nil

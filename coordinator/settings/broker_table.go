@@ -11,8 +11,16 @@ var brokerOnly = []Definition{
 	{Name: "broker.rack", Type: String, NoDefault: true, Importance: Medium, Doc: "The rack or region of this broker; replicas are spread over them."},
 	{Name: "default.replication.factor", Type: Int, Default: "1", Importance: Medium, Doc: "The replication factor of a topic that is created without one."},
 	{Name: "delete.topic.enable", Type: Bool, Default: "true", Importance: High, Doc: "Whether topics can be deleted."},
+	{Name: "group.consumer.assignors", Type: List, Default: "uniform,range", Importance: Medium, Doc: "How partitions can be assigned to the members of a group of the consumer protocol, the default first."},
 	{Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Doc: "How often a member of the consumer protocol is to be heard of, in milliseconds."},
+	{Name: "group.consumer.max.heartbeat.interval.ms", Type: Int, Default: "15000", Importance: Medium, Doc: "The longest consumer.heartbeat.interval.ms that a group may set, in milliseconds."},
+	{Name: "group.consumer.max.session.timeout.ms", Type: Int, Default: "60000", Importance: Medium, Doc: "The longest consumer.session.timeout.ms that a group may set, in milliseconds."},
+	{Name: "group.consumer.max.size", Type: Int, Default: "10000", Importance: Medium, Doc: "How many members one group of the consumer protocol may have."},
+	{Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Importance: Medium, Doc: "Groups change between the classic and the consumer protocol while they run, both ways."},
+	{Name: "group.consumer.min.heartbeat.interval.ms", Type: Int, Default: "5000", Importance: Medium, Doc: "The shortest consumer.heartbeat.interval.ms that a group may set, in milliseconds. Members of a group that changes are asked to beat sooner."},
+	{Name: "group.consumer.min.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Doc: "The shortest consumer.session.timeout.ms that a group may set, in milliseconds."},
 	{Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Importance: Medium, Doc: "How long a member of the consumer protocol may not be heard of before it loses its place, in milliseconds."},
+	{Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer", Importance: Medium, Doc: "The protocols that groups may be of."},
 	{Name: "group.initial.rebalance.delay.ms", Type: Int, Default: "500", Importance: Medium, Doc: "How long an empty consumer group waits for more members after each that has come, in milliseconds."},
 	{Name: "group.max.session.timeout.ms", Type: Int, Default: "1800000", Importance: Medium, Doc: "The longest session that a member of a group may ask for, in milliseconds."},
 	{Name: "group.max.size", Type: Int, Default: "10000", Importance: Medium, Doc: "How many members one group may have."},
@@ -70,7 +78,7 @@ func brokerNamesOf(d *Definition) []Definition {
 
 // ValidateBroker refuses broker settings that are unknown, not valid, or not to be altered while running.
 func ValidateBroker(values map[string]string) error {
-	if err := known(brokerTable, values); err != nil {
+	if err := known("broker", brokerTable, values); err != nil {
 		return err
 	}
 	for i := range brokerTable {
@@ -83,7 +91,7 @@ func ValidateBroker(values map[string]string) error {
 			return &Error{Name: d.Name, Value: v, Reason: "it cannot be altered while running", ReadOnly: true}
 		}
 		if err := d.bind(new(Topic), v); err != nil {
-			return &Error{Name: d.Name, Value: v, Reason: err.Error()}
+			return d.refuse(v, err)
 		}
 	}
 	return nil

@@ -57,15 +57,17 @@ type Definition struct {
 	Doc        string
 	// ReadOnly settings are shown and cannot be altered while running.
 	ReadOnly bool
-	// Synonyms are the broker-level names of a topic setting, strongest first.
+	// Synonyms are the broker-level names of a topic's or group's setting, strongest first.
 	Synonyms []BrokerName
 
-	// bind parses and checks a value and stores it in t.
-	bind func(t *Topic, value string) error
+	// bind parses and checks a value and stores it in t; bindGroup, of a group's
+	// setting, in g.
+	bind      func(t *Topic, value string) error
+	bindGroup func(g *Group, value string) error
 }
 
-// BrokerName is a broker-level name of a topic setting. One of its units is
-// Unit of the topic setting's: log.retention.hours counts 3,600,000 ms.
+// BrokerName is a broker-level name of a topic's or group's setting. One of its
+// units is Unit of that setting's: log.retention.hours counts 3,600,000 ms.
 type BrokerName struct {
 	Name string
 	Unit int64
@@ -76,6 +78,9 @@ func Definitions() []Definition { return slices.Clone(topicTable) }
 
 // Lookup returns a topic setting.
 func Lookup(name string) (Definition, bool) { return find(topicTable, name) }
+
+// GroupDefinitions returns all settings of single groups, by name.
+func GroupDefinitions() []Definition { return slices.Clone(groupTable) }
 
 // BrokerDefinitions returns all broker settings, by name.
 func BrokerDefinitions() []Definition { return slices.Clone(brokerTable) }

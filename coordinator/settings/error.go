@@ -1,12 +1,16 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Error refuses a setting. Its text names the setting and the value.
+// Error refuses a setting. Its text, which is Kafka's, names the setting and the
+// value.
 type Error struct {
 	Name   string
 	Value  string
@@ -16,24 +20,50 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("invalid value %q for %s: %s", e.Value, e.Name, e.Reason)
+	if e.ReadOnly {
+		return fmt.Sprintf("Cannot update these configs dynamically: [%s]", e.Name)
+	}
+	return fmt.Sprintf("Invalid value %s for configuration %s: %s", shown(e.Value), e.Name, e.Reason)
 }
+
+// shown is a value that a client chose, for a text: as it is, unless that
+// shows nothing or would disturb a terminal or a log.
+func shown(value string) string {
+	quoted := strconv.Quote(value)
+	if value != "" && quoted[1:len(quoted)-1] == value {
+		return value
+	}
+	return quoted
+}
+
+// refuse makes the error for a value that the setting's binder refused.
+func (d *Definition) refuse(value string, why error) *Error {
+	reason := why.Error()
+	if errors.Is(why, errNotNumber) {
+		reason = fmt.Sprintf("%s of type %s", reason, strings.ToUpper(d.Type.String()))
+	}
+	return &Error{Name: d.Name, Value: value, Reason: reason}
+}
+
+// BoundsError refuses settings that are good alone, and not beside another one or
+// what the brokers allow. Its text is Kafka's, and has no value.
+type BoundsError struct{ Text string }
+
+func (e *BoundsError) Error() string { return e.Text }
 
 // UnknownError refuses a name that is no setting.
 type UnknownError struct {
+	Of         string // what it should be a setting of: topic, group or broker
 	Name       string
 	Suggestion string // "" = nothing is near
 }
 
 func (e *UnknownError) Error() string {
-	if e.Suggestion == "" {
-		return fmt.Sprintf("unknown setting %q", e.Name)
+	text := fmt.Sprintf("Unknown %s config name: %s", e.Of, shown(e.Name))
+	if e.Suggestion != "" {
+		text += fmt.Sprintf("; did you mean %s?", e.Suggestion)
 	}
-	return fmt.Sprintf("unknown setting %q; did you mean %s?", e.Name, e.Suggestion)
-}
-
-func unknown(table []Definition, name string) error {
-	return &UnknownError{Name: name, Suggestion: nearest(table, name)}
+	return text
 }
 
 // maxTypos is the edit distance up to which a name counts as a misspelling.

@@ -15,6 +15,7 @@ const (
 	FromCluster Source = 3 // set on all brokers while running
 	FromStatic  Source = 4 // flags, environment or file
 	FromDefault Source = 5
+	FromGroup   Source = 8 // set on the group
 )
 
 // Layer is the broker-level settings of one source, by Kafka's broker names.
@@ -45,12 +46,12 @@ type Synonym struct {
 func Resolve(overrides map[string]string, layers ...Layer) []Value {
 	all := make([]Value, 0, len(topicTable))
 	for i := range topicTable {
-		all = append(all, resolve(&topicTable[i], overrides, layers))
+		all = append(all, resolve(&topicTable[i], overrides, FromTopic, layers))
 	}
 	return all
 }
 
-func resolve(d *Definition, overrides map[string]string, layers []Layer) Value {
+func resolve(d *Definition, overrides map[string]string, own Source, layers []Layer) Value {
 	v := Value{Definition: d, Value: d.Default, Source: FromDefault}
 	found := false
 	add := func(name, raw, value string, source Source) {
@@ -60,7 +61,7 @@ func resolve(d *Definition, overrides map[string]string, layers []Layer) Value {
 		}
 	}
 	if o, ok := overrides[d.Name]; ok {
-		add(d.Name, o, o, FromTopic)
+		add(d.Name, o, o, own)
 	}
 	for _, s := range d.Synonyms {
 		for _, l := range layers {
@@ -69,8 +70,9 @@ func resolve(d *Definition, overrides map[string]string, layers []Layer) Value {
 			}
 		}
 	}
-	if name, raw, ok := d.brokerDefault(); ok {
-		add(name, raw, d.Default, FromDefault)
+	// As in Kafka, no place is named for a default that is there in another unit.
+	if n := len(d.Synonyms); n > 0 && d.Synonyms[n-1].Unit == 1 {
+		add(d.Synonyms[n-1].Name, d.Default, d.Default, FromDefault)
 	}
 	return v
 }

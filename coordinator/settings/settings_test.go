@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // The stories of settings. A line of the input is NAME=VALUE, an override of a
-// topic; after "cluster:", "broker:" or "static:" it is a broker-level setting.
+// topic or group; after "cluster:", "broker:" or "static:" it is a broker-level setting.
 func TestSettingsStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -28,6 +29,16 @@ func TestSettingsStories(t *testing.T) {
 				return fmt.Sprintf("%s\n", strings.ReplaceAll(fmt.Sprintf("%+v", topic), " ", "\n"))
 			case "check":
 				return verdict(Validate(overrides))
+			case "parse-group":
+				group, err := ParseGroup(overrides, layers...)
+				if err != nil {
+					return err.Error() + "\n"
+				}
+				return fmt.Sprintf("%+v\n", group)
+			case "check-group":
+				return verdict(ValidateGroup(overrides, layers...))
+			case "resolve-group":
+				return tell(ResolveGroup(overrides, layers...), want)
 			case "check-broker":
 				return verdict(ValidateBroker(overrides))
 			case "resolve":
@@ -82,7 +93,7 @@ func tell(values []Value, names []string) string {
 }
 
 func TestEveryDefinitionIsWholeAndItsDefaultValid(t *testing.T) {
-	for _, table := range [][]Definition{Definitions(), BrokerDefinitions()} {
+	for _, table := range [][]Definition{Definitions(), GroupDefinitions(), BrokerDefinitions()} {
 		for i, d := range table {
 			if i > 0 && table[i-1].Name >= d.Name {
 				t.Errorf("%s comes after %s", d.Name, table[i-1].Name)
@@ -90,7 +101,7 @@ func TestEveryDefinitionIsWholeAndItsDefaultValid(t *testing.T) {
 			if d.Doc == "" || d.Importance == "" || d.Type.String() == "unknown" {
 				t.Errorf("%s is not whole: %+v", d.Name, d)
 			}
-			if d.bind == nil && !d.ReadOnly {
+			if d.bind == nil && d.bindGroup == nil && !d.ReadOnly {
 				t.Errorf("%s can be altered and is not checked", d.Name)
 			}
 			if d.bind != nil && !d.NoDefault {
@@ -103,7 +114,7 @@ func TestEveryDefinitionIsWholeAndItsDefaultValid(t *testing.T) {
 }
 
 func TestEveryDefaultOfABrokerNameIsTheTopicsDefault(t *testing.T) {
-	for _, d := range Definitions() {
+	for _, d := range slices.Concat(Definitions(), GroupDefinitions()) {
 		name, value, ok := d.brokerDefault()
 		if !ok {
 			continue

@@ -80,14 +80,14 @@ func Default() Topic {
 // *UnknownError.
 func Parse(overrides map[string]string, layers ...Layer) (Topic, error) {
 	var t Topic
-	if err := known(topicTable, overrides); err != nil {
+	if err := known("topic", topicTable, overrides); err != nil {
 		return t, err
 	}
 	for i := range topicTable {
 		d := &topicTable[i]
 		v := effective(d, overrides, layers)
 		if err := d.bind(&t, v); err != nil {
-			return t, &Error{Name: d.Name, Value: v, Reason: err.Error()}
+			return t, d.refuse(v, err)
 		}
 	}
 	return t, t.check()
@@ -112,10 +112,10 @@ func (t *Topic) check() error {
 }
 
 // known refuses the first name, in order, that the table does not have.
-func known(table []Definition, values map[string]string) error {
+func known(of string, table []Definition, values map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, ok := find(table, name); !ok {
-			return unknown(table, name)
+			return &UnknownError{Of: of, Name: name, Suggestion: nearest(table, name)}
 		}
 	}
 	return nil

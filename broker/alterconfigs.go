@@ -95,6 +95,8 @@ func (s *Server) alter(ctx context.Context, r configResource, a alteration, vali
 	switch {
 	case r.kind == kmsg.ConfigResourceTypeTopic:
 		return s.cluster.AlterTopicConfigs(ctx, r.name, a.set, a.unset, a.replaceAll, validateOnly)
+	case r.kind == kmsg.ConfigResourceTypeGroupConfig:
+		return s.cluster.AlterGroupConfigs(ctx, r.name, a.set, a.unset, a.replaceAll, validateOnly, s.groupLayers())
 	case r.kind != kmsg.ConfigResourceTypeBroker:
 		return errNoConfigs(r)
 	case r.name == "":

@@ -118,6 +118,23 @@ func (s *Server) topicValues(t *coordinator.Topic) []settings.Value {
 	return settings.Resolve(t.Configs, s.settingLayers()...)
 }
 
+// groupValues are the settings in force of one consumer group, which need not be there.
+func (s *Server) groupValues(name string) []settings.Value {
+	return settings.ResolveGroup(s.cluster.Image().GroupConfigs(name), s.groupLayers()...)
+}
+
+// groupLayers are what stands behind a group's own settings, and bounds them:
+// what this broker was given at start.
+func (s *Server) groupLayers() []settings.Layer {
+	values := s.cfg.Groups.settings()
+	for name, value := range values {
+		if d, ok := settings.LookupBroker(name); ok && d.Default == value {
+			delete(values, name)
+		}
+	}
+	return []settings.Layer{{Source: settings.FromStatic, Values: values}}
+}
+
 // brokerValues are this broker's settings in force.
 func (s *Server) brokerValues() []settings.Value { return settings.ResolveBroker(s.brokerLayers()...) }
 

@@ -68,6 +68,10 @@ func (s *Server) valuesOf(r configResource) ([]settings.Value, error) {
 			return nil, fmt.Errorf("%w: %s", unknownName(r.name), r.name)
 		}
 		return s.topicValues(t), nil
+	case r.kind == kmsg.ConfigResourceTypeGroupConfig && r.name == "":
+		return nil, coordinator.Refuse(coordinator.ErrInvalidRequest, "Group name must not be empty")
+	case r.kind == kmsg.ConfigResourceTypeGroupConfig:
+		return s.groupValues(r.name), nil
 	case r.kind != kmsg.ConfigResourceTypeBroker:
 		return nil, errNoConfigs(r)
 	case r.name == "":

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/coordinator/group"
@@ -31,7 +29,7 @@ func (s *Server) describeGroups(x *exchange, req *kmsg.DescribeGroupsRequest) km
 		}
 		d, found := sh.groups.Describe(req.Groups[i])
 		if !found && req.Version >= describeGroupsNotFound {
-			resp.Groups[i] = groupNotDescribed(req, d.Group, fmt.Errorf("%w: %s", group.ErrGroupNotFound, printable(d.Group)))
+			resp.Groups[i] = groupNotDescribed(req, d.Group, group.NotFound(d.Group))
 			resp.Groups[i].State = d.State.String()
 			return
 		}

@@ -1,11 +1,13 @@
 package broker
 
 import (
+	"errors"
 	"iter"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -42,7 +44,7 @@ func (s *Server) electLeaders(x *exchange, req *kmsg.ElectLeadersRequest) kmsg.R
 	ids, named := []protocol.TopicPartition{}, []namedPartition{}
 	for place := range eachNamed(req) {
 		if id, err := findPartition(im, place.topic, place.index); err != nil {
-			out.add(place.topic, place.index, err)
+			out.add(place.topic, place.index, place.unknown(err))
 		} else {
 			ids, named = append(ids, id), append(named, place)
 		}
@@ -52,6 +54,14 @@ func (s *Server) electLeaders(x *exchange, req *kmsg.ElectLeadersRequest) kmsg.R
 		out.add(place.topic, place.index, outcome[ids[i]])
 	}
 	return resp
+}
+
+// unknown is why there is no such partition, in the words of Kafka's controller.
+func (p namedPartition) unknown(err error) error {
+	if errors.Is(err, coordinator.ErrUnknownTopic) {
+		return coordinator.Refuse(err, "No such topic as %s", p.topic)
+	}
+	return coordinator.Refuse(err, "No such partition as %s-%d", p.topic, p.index)
 }
 
 // eachNamed goes over the partitions that a request names, each once.

@@ -23,11 +23,15 @@ type GroupConfig struct {
 	SessionMax            time.Duration // default 30 min
 	ConsumerSession       time.Duration // of members of the consumer protocol; default 45 s
 	ConsumerHeartbeat     time.Duration // how often those are to be heard of; default 5 s
-	MembersMax            int           // of one group; default 10,000
-	MetadataBytesMax      int           // of one offset; default 4,096
-	CommitTimeout         time.Duration // for a write to be committed, before its client is told to come again; default 5 s
-	OffsetsRetention      time.Duration // default 7 days
-	OffsetsRetentionCheck time.Duration // default 10 min
+	// What single groups may set in place of these two. Defaults: 45 s to 60 s and
+	// 5 s to 15 s, or as far as the two themselves are beyond.
+	ConsumerSessionMin, ConsumerSessionMax     time.Duration
+	ConsumerHeartbeatMin, ConsumerHeartbeatMax time.Duration
+	MembersMax                                 int           // of one group; default 10,000
+	MetadataBytesMax                           int           // of one offset; default 4,096
+	CommitTimeout                              time.Duration // for a write to be committed, before its client is told to come again; default 5 s
+	OffsetsRetention                           time.Duration // default 7 days
+	OffsetsRetentionCheck                      time.Duration // default 10 min
 }
 
 func (c GroupConfig) withDefaults() GroupConfig {
@@ -38,6 +42,10 @@ func (c GroupConfig) withDefaults() GroupConfig {
 	orDefault(&c.SessionMax, 30*time.Minute)
 	orDefault(&c.ConsumerSession, 45*time.Second)
 	orDefault(&c.ConsumerHeartbeat, 5*time.Second)
+	orDefault(&c.ConsumerSessionMin, min(45*time.Second, c.ConsumerSession))
+	orDefault(&c.ConsumerSessionMax, max(60*time.Second, c.ConsumerSession))
+	orDefault(&c.ConsumerHeartbeatMin, min(5*time.Second, c.ConsumerHeartbeat))
+	orDefault(&c.ConsumerHeartbeatMax, max(15*time.Second, c.ConsumerHeartbeat))
 	orDefault(&c.MembersMax, 10_000)
 	orDefault(&c.MetadataBytesMax, 4096)
 	orDefault(&c.CommitTimeout, 5*time.Second)
@@ -54,6 +62,10 @@ func (c GroupConfig) validate() error {
 		return fmt.Errorf("group sessions cannot last from %v to %v", c.SessionMin, c.SessionMax)
 	case c.ConsumerHeartbeat <= 0 || c.ConsumerSession <= c.ConsumerHeartbeat:
 		return fmt.Errorf("consumers cannot be heard of every %v in sessions of %v", c.ConsumerHeartbeat, c.ConsumerSession)
+	case c.ConsumerHeartbeat < c.ConsumerHeartbeatMin || c.ConsumerHeartbeat > c.ConsumerHeartbeatMax:
+		return fmt.Errorf("consumers cannot be heard of every %v where %v to %v are allowed", c.ConsumerHeartbeat, c.ConsumerHeartbeatMin, c.ConsumerHeartbeatMax)
+	case c.ConsumerSession < c.ConsumerSessionMin || c.ConsumerSession > c.ConsumerSessionMax:
+		return fmt.Errorf("sessions of consumers cannot last %v where %v to %v are allowed", c.ConsumerSession, c.ConsumerSessionMin, c.ConsumerSessionMax)
 	case c.MembersMax < 1 || c.MetadataBytesMax < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
 		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
 	}
@@ -75,17 +87,22 @@ func (c GroupConfig) rules() group.Config {
 func (c GroupConfig) settings() map[string]string {
 	ms := func(d time.Duration) string { return strconv.FormatInt(max(0, d.Milliseconds()), 10) }
 	return map[string]string{
-		"group.consumer.heartbeat.interval.ms": ms(c.ConsumerHeartbeat),
-		"group.consumer.session.timeout.ms":    ms(c.ConsumerSession),
-		"group.initial.rebalance.delay.ms":     ms(c.InitialRebalanceDelay),
-		"group.max.session.timeout.ms":         ms(c.SessionMax),
-		"group.max.size":                       strconv.Itoa(c.MembersMax),
-		"group.min.session.timeout.ms":         ms(c.SessionMin),
-		"offset.metadata.max.bytes":            strconv.Itoa(c.MetadataBytesMax),
-		"offsets.commit.timeout.ms":            ms(c.CommitTimeout),
-		"offsets.retention.check.interval.ms":  ms(c.OffsetsRetentionCheck),
-		"offsets.retention.minutes":            strconv.Itoa(int(c.OffsetsRetention.Minutes())),
-		"offsets.topic.num.partitions":         strconv.Itoa(int(c.OffsetsPartitions)),
-		"offsets.topic.replication.factor":     strconv.Itoa(int(c.OffsetsReplicas)),
+		"group.consumer.heartbeat.interval.ms":     ms(c.ConsumerHeartbeat),
+		"group.consumer.max.heartbeat.interval.ms": ms(c.ConsumerHeartbeatMax),
+		"group.consumer.max.session.timeout.ms":    ms(c.ConsumerSessionMax),
+		"group.consumer.max.size":                  strconv.Itoa(c.MembersMax),
+		"group.consumer.min.heartbeat.interval.ms": ms(c.ConsumerHeartbeatMin),
+		"group.consumer.min.session.timeout.ms":    ms(c.ConsumerSessionMin),
+		"group.consumer.session.timeout.ms":        ms(c.ConsumerSession),
+		"group.initial.rebalance.delay.ms":         ms(c.InitialRebalanceDelay),
+		"group.max.session.timeout.ms":             ms(c.SessionMax),
+		"group.max.size":                           strconv.Itoa(c.MembersMax),
+		"group.min.session.timeout.ms":             ms(c.SessionMin),
+		"offset.metadata.max.bytes":                strconv.Itoa(c.MetadataBytesMax),
+		"offsets.commit.timeout.ms":                ms(c.CommitTimeout),
+		"offsets.retention.check.interval.ms":      ms(c.OffsetsRetentionCheck),
+		"offsets.retention.minutes":                strconv.Itoa(int(c.OffsetsRetention.Minutes())),
+		"offsets.topic.num.partitions":             strconv.Itoa(int(c.OffsetsPartitions)),
+		"offsets.topic.replication.factor":         strconv.Itoa(int(c.OffsetsReplicas)),
 	}
 }

@@ -32,7 +32,8 @@ type groups struct {
 	// Owned by run.
 	ctx    context.Context
 	shards map[int32]*shard
-	topics []*coordinator.Topic // of the image that was followed last
+	image  *coordinator.Image   // that was followed last
+	own    map[string]group.Own // the groups' own times, as of that image
 	calls  group.CallID         // the last that was given out
 	spare  []func()             // the mailbox's other slice
 	loads  sync.WaitGroup       // and what makes the topic grow
@@ -83,10 +84,14 @@ func (g *groups) run(ctx context.Context) error {
 			g.stop()
 			return nil
 		case <-moved:
-			moved = g.srv.hosted.followed()
-			g.follow()
 		case <-g.wake:
 		case <-alarm.C:
+		}
+		select {
+		case <-moved: // what a client has changed holds for what it asks next
+			moved = g.srv.hosted.followed()
+			g.follow()
+		default:
 		}
 		g.work()
 		g.tick()
@@ -173,14 +178,20 @@ func (g *groups) follow() {
 			g.shards[i] = newShard(g, i, l)
 		}
 	}
-	g.forget(im)
+	before := g.image
+	g.image = im
+	g.forget(before, im)
+	g.followOwn(before, im)
 }
 
 // forget shows the groups the topics that there are, and erases the offsets of
 // those that were deleted since the last image.
-func (g *groups) forget(im *coordinator.Image) {
-	before, now := g.topics, im.Topics()
-	g.topics = now
+func (g *groups) forget(old, im *coordinator.Image) {
+	now := im.Topics()
+	var before []*coordinator.Topic
+	if old != nil {
+		before = old.Topics()
+	}
 	if len(g.shards) == 0 || sameTopics(before, now) {
 		return
 	}

@@ -175,6 +175,7 @@ func (sh *shard) loaded(c *group.Coordinator, err error) {
 	}
 	sh.groups = c
 	c.SetTopics(imageTopics{sh.g.srv.cluster.Image()})
+	c.SetOwn(sh.g.nowMs(), sh.g.own)
 	c.Start(sh.g.nowMs())
 	sh.release(nil)
 }

@@ -17,9 +17,10 @@ const offsetsTopic = "__consumer_offsets"
 // offsetsConfigs are the settings it is made with. It is compacted: the newest
 // record of each key is the state.
 var offsetsConfigs = map[string]string{
-	"cleanup.policy":  "compact",
-	"segment.bytes":   "104857600",
-	"conflict.policy": "off",
+	"cleanup.policy":   "compact",
+	"compression.type": "producer",
+	"segment.bytes":    "104857600",
+	"conflict.policy":  "off",
 }
 
 // offsetsPartitions is the number of partitions of the offsets topic. The first

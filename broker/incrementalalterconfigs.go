@@ -101,6 +101,8 @@ func (s *Server) valuesInForce(r configResource) []settings.Value {
 		if t, ok := im.Topic(r.name); ok {
 			return s.topicValues(t)
 		}
+	case r.kind == kmsg.ConfigResourceTypeGroupConfig:
+		return s.groupValues(r.name)
 	case r.kind == kmsg.ConfigResourceTypeBroker && r.name == "":
 		return settings.ResolveBroker(cluster)
 	case r.kind == kmsg.ConfigResourceTypeBroker:

@@ -11,7 +11,7 @@ import (
 )
 
 // The kinds of resources that can be listed, by version, are Kafka's (KIP-1142).
-// Only topics and brokers have settings here: of the others there are none.
+// Topics, brokers and groups have settings here: of the others there are none.
 var (
 	listedKinds   = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig}
 	listedKindsV0 = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeClientMetrics}
@@ -63,6 +63,8 @@ func (v view) configured(kind kmsg.ConfigResourceType) []string {
 		for _, n := range v.nodes() {
 			names = append(names, strconv.Itoa(int(n.id)))
 		}
+	case kmsg.ConfigResourceTypeGroupConfig:
+		names = v.ConfiguredGroups()
 	}
 	return names
 }

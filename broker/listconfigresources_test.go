@@ -20,16 +20,18 @@ func TestResourcesWithSettingsAreListedByKindOnceEach(t *testing.T) {
 	w := dial(t, s.Addr(""))
 	w.createTopic("b", 1)
 	w.createTopic("a", 2)
+	w.change(ofGroup, "g", opSet, "consumer.session.timeout.ms", "50000")
 	for _, c := range []struct {
 		name  string
 		kinds []kmsg.ConfigResourceType
 		want  string
 		code  int16
 	}{
-		{"all", nil, "[{a 2} {b 2} {1 4}]", 0},
+		{"all", nil, "[{a 2} {b 2} {1 4} {g 32}]", 0},
 		{"topics", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeTopic}, "[{a 2} {b 2}]", 0},
 		{"brokers before topics", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeTopic}, "[{1 4} {a 2} {b 2}]", 0},
-		{"kinds that have none", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig}, "[]", 0},
+		{"kinds that have none", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics}, "[]", 0},
+		{"groups", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeGroupConfig}, "[{g 32}]", 0},
 		{"an unknown kind", []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, 3}, "[]", kerr.UnsupportedVersion.Code},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -59,6 +59,8 @@ type Definition struct {
 	ReadOnly bool
 	// Synonyms are the broker-level names of a topic's or group's setting, strongest first.
 	Synonyms []BrokerName
+	// BrokerUnset: the weakest of them is unset unless somebody sets it.
+	BrokerUnset bool
 
 	// bind parses and checks a value and stores it in t; bindGroup, of a group's
 	// setting, in g.

@@ -70,8 +70,8 @@ func resolve(d *Definition, overrides map[string]string, own Source, layers []La
 			}
 		}
 	}
-	// As in Kafka, no place is named for a default that is there in another unit.
-	if n := len(d.Synonyms); n > 0 && d.Synonyms[n-1].Unit == 1 {
+	// As in Kafka, no place is named for a default that stands there in another unit, or not at all.
+	if n := len(d.Synonyms); n > 0 && d.Synonyms[n-1].Unit == 1 && !d.BrokerUnset {
 		add(d.Synonyms[n-1].Name, d.Default, d.Default, FromDefault)
 	}
 	return v
@@ -112,7 +112,7 @@ const forEver = 1<<63 - 1
 
 // brokerDefault is the weakest broker-level name, which carries the default in its own unit.
 func (d *Definition) brokerDefault() (name, value string, ok bool) {
-	if len(d.Synonyms) == 0 {
+	if len(d.Synonyms) == 0 || d.BrokerUnset {
 		return "", "", false
 	}
 	s := d.Synonyms[len(d.Synonyms)-1]

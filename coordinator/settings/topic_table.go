@@ -60,7 +60,7 @@ var topicTable = sortedByName([]Definition{
 		bind: intAt(1, math.MaxInt64, func(t *Topic) *int64 { return &t.FlushMessages }),
 	},
 	{
-		Name: "flush.ms", Type: Long, Default: forever, Importance: Medium, Synonyms: same("log.flush.interval.ms"),
+		Name: "flush.ms", Type: Long, Default: forever, Importance: Medium, Synonyms: same("log.flush.interval.ms"), BrokerUnset: true,
 		Doc:  "How long a written record may wait for a sync, in milliseconds.",
 		bind: intAt(0, math.MaxInt64, func(t *Topic) *int64 { return &t.FlushMs }),
 	},

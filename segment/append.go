@@ -111,6 +111,7 @@ func (l *Log) write(nowMs int64, batches []record.Batch) error {
 		if err := l.prepare(nowMs, b, &g); err != nil {
 			return err
 		}
+		l.w.state.recent = l.w.state.recent.after(b, l.w.state.active.size, l.files)
 		if err := l.note(nowMs, headerOf(b)); err != nil {
 			return err
 		}

@@ -23,6 +23,9 @@ type Files struct {
 		idle    *list.List           // *openFile without users, the one used last in front
 		forgets uint64               // counts forget and Close, so that a late open is not cached
 		closed  bool
+
+		memories   [recentLogs]*memory // of the logs that were given some last
+		nextMemory int
 	}
 }
 

@@ -138,12 +138,12 @@ func TestFileOffersTheSameBytesAndKnowsWhatIsVerified(t *testing.T) {
 	dir := t.TempDir()
 	l, err := Open(vfs.Default, dir, Config{})
 	must(t, err)
-	must(t, l.Append(0, records(t, 0, 2, 100)))
+	must(t, l.Append(0, records(t, 0, 2, recentBatchMax)))
 	checkRead(t, l, 0, true)
 	must(t, l.Close())
 	l, err = Open(vfs.Default, dir, Config{})
 	must(t, err)
-	must(t, l.Append(0, records(t, 2, 2, 100)))
+	must(t, l.Append(0, records(t, 2, 2, recentBatchMax)))
 	checkRead(t, l, 2, true)
 	checkRead(t, l, 0, false)
 	checkRead(t, l, 0, true)
@@ -269,11 +269,11 @@ func TestBatchThatSeemsToReachBeyondTheBoundIsProven(t *testing.T) {
 func TestRangeThatWasCutOffIsNotTakenForDamage(t *testing.T) {
 	l, err := Open(vfs.Default, t.TempDir(), Config{})
 	must(t, err)
-	must(t, l.Append(0, records(t, 0, 2, 10), records(t, 2, 2, 500)))
+	must(t, l.Append(0, records(t, 0, 2, 10), records(t, 2, 2, recentBatchMax)))
 	r, err := l.Read(2, everything, 1000, true)
 	must(t, err)
 	must(t, l.Truncate(2))
-	must(t, l.Append(0, records(t, 2, 1, 700)))
+	must(t, l.Append(0, records(t, 2, 1, 3*recentBatchMax)))
 	if _, err := r.AppendTo(nil); !errors.Is(err, ErrOffsetOutOfRange) {
 		t.Fatalf("%v", err)
 	}

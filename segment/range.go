@@ -10,8 +10,8 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// Range is whole batches that lie one behind the other in one file. It is a
-// value with one owner, who closes it once; the zero Range is empty and need
+// Range is whole batches that lie one behind the other in one file, or in the
+// memory of what was last appended to it. It is a value with one owner, who closes it once; the zero Range is empty and need
 // not be closed. The bytes stay readable when the log drops the segment.
 type Range struct {
 	log         *Log
@@ -20,6 +20,7 @@ type Range struct {
 	file        *openFile
 	pos, end    int64
 	first, next protocol.Offset // base of the first batch; behind the last one
+	memory      []byte          // the bytes, where the log had them at hand; then there is no file
 }
 
 // Len is the number of bytes.
@@ -28,11 +29,15 @@ func (r Range) Len() int { return int(r.end - r.pos) }
 // NextOffset is where to read on. For an empty range it is where it began.
 func (r Range) NextOffset() protocol.Offset { return r.next }
 
-// AppendTo appends the bytes to dst. Every batch is checked; if one is damaged
-// the error is a *CorruptError, and dst is returned as it was.
+// AppendTo appends the bytes to dst. Every batch that comes from the file is
+// checked; if one is damaged the error is a *CorruptError, and dst is returned
+// as it was.
 func (r Range) AppendTo(dst []byte) ([]byte, error) {
 	if r.Len() == 0 {
 		return dst, nil
+	}
+	if r.memory != nil {
+		return append(dst, r.memory...), nil
 	}
 	n := len(dst)
 	out := slices.Grow(dst, r.Len())[:n+r.Len()]
@@ -55,10 +60,13 @@ func (r Range) AppendTo(dst []byte) ([]byte, error) {
 
 // Verify checks every batch, as AppendTo does, and keeps none.
 func (r Range) Verify() error {
+	if r.memory != nil {
+		return nil
+	}
 	return r.each(func(record.Batch) error { return nil })
 }
 
-// each calls fn for every batch, once it is checked.
+// each calls fn for every batch of the file, once it is checked.
 func (r Range) each(fn func(record.Batch) error) error {
 	if r.Len() == 0 {
 		return nil

@@ -12,8 +12,19 @@ import (
 // than maxBytes together, but for the first one if atLeastOne is set. Reading
 // at the end gives an empty range; outside of the log, ErrOffsetOutOfRange.
 //
-// The range holds a file open until it is closed.
+// What was appended last may come from memory. Any other range holds a file open
+// until it is closed.
 func (l *Log) Read(from, below protocol.Offset, maxBytes int, atLeastOne bool) (Range, error) {
+	if s := l.snap.Load(); from >= s.start && !l.closed.Load() {
+		if r, ok := s.recent.find(s, from, below, maxBytes, atLeastOne); ok {
+			return r, nil
+		}
+	}
+	return l.readFile(from, below, maxBytes, atLeastOne)
+}
+
+// readFile is Read of what lies in files.
+func (l *Log) readFile(from, below protocol.Offset, maxBytes int, atLeastOne bool) (Range, error) {
 	for {
 		if l.closed.Load() {
 			return Range{}, ErrClosed

@@ -83,7 +83,7 @@ func (l *Log) startSegment(x extent) error {
 func (l *Log) setActive(x extent, tail []entry) {
 	w := &l.w
 	w.state.active, w.state.tail = x, tail
-	w.state.groupOffset, w.state.groupPos = x.next, x.size
+	w.state.groupOffset, w.state.groupPos, w.state.recent = x.next, x.size, recent{}
 	w.written, w.filled, w.synced, w.recoveryPoint = x.size, x.size, x.size, x.size
 	w.firstTime, w.openedMs, w.sinceSync = -1, 0, 0
 	w.indexedTo, w.tailWritten = 0, 0

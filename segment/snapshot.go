@@ -70,6 +70,7 @@ type snapshot struct {
 	// from exactly this place.
 	groupOffset protocol.Offset
 	groupPos    int64
+	recent      recent // batches of the active segment, up to its end
 }
 
 func (s *snapshot) end() protocol.Offset { return s.active.next }

@@ -34,10 +34,11 @@ type conn struct {
 	cancel   context.CancelCauseFunc
 	header   protocol.Header // of the latest request
 
-	slots chan struct{} // one for each request whose answer is not sent
-	turn  chan struct{} // held by the one request that is not a Produce
-	share atomic.Bool   // the connection's own share of frames is in use
-	peer  *peerSession  // another broker's, which follows this one; nil: a client's. The reader's
+	slots   chan struct{} // one for each request whose answer is not sent
+	turn    chan struct{} // held by the one request that is not a Produce
+	share   atomic.Bool   // the connection's own share of frames is in use
+	parking parking       // the reader's
+	peer    *peerSession  // another broker's, which follows this one; nil: a client's. The reader's
 
 	out outbox
 }

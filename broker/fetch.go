@@ -18,12 +18,6 @@ const (
 	// fetchWaitMax bounds the client's max wait: a client that is gone is noticed
 	// only when its fetch is answered.
 	fetchWaitMax = 30 * time.Second
-	// fetchGoneCheck is how often a client whose fetch waits is looked after.
-	fetchGoneCheck = time.Second
-	// fetchPause is how many times as long as its last look a fetch leaves the
-	// partitions alone that have less than it asked for: however large its min
-	// bytes and however busy the partitions, it takes a tenth of a core at most.
-	fetchPause = 9
 
 	fetchTopicIDs = 13 // from this version topics go by id
 )
@@ -55,65 +49,6 @@ func wholeFetch(req *kmsg.FetchRequest) bool {
 	return req.SessionEpoch == 0 || req.SessionEpoch == -1
 }
 
-// await parks the fetch until enough has come, its time is up or its client is
-// gone.
-func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
-	timer := time.NewTimer(min(fetchWaitMax, time.Duration(req.MaxWaitMillis)*time.Millisecond))
-	defer timer.Stop()
-	gone := time.NewTicker(fetchGoneCheck)
-	defer gone.Stop()
-	w := replica.NewWatcher()
-	defer f.watch(w)()
-	moved := w.C
-	var pause <-chan time.Time
-	for look, woken := true, false; ; woken = true {
-		if look {
-			began := time.Now()
-			f.release()
-			if f = s.gather(req); f.enough() {
-				return f
-			}
-			if woken {
-				moved, pause = nil, time.After(fetchPause*time.Since(began))
-			}
-		}
-		look = false
-		select {
-		case <-moved:
-			look = true
-		case <-pause:
-			moved, pause = w.C, nil
-		case <-gone.C:
-			if x.c.in.abandoned() {
-				return f
-			}
-		case <-timer.C:
-			return f
-		case <-x.c.ctx.Done():
-			return f
-		}
-	}
-}
-
-// watch has w woken by each partition, once however often the request names it,
-// and returns what ends it.
-func (f *fetched) watch(w *replica.Watcher) (unwatch func()) {
-	hosts := make(map[*partition]struct{})
-	for i := range f.parts {
-		if p := f.parts[i].host; p != nil {
-			hosts[p] = struct{}{}
-		}
-	}
-	for p := range hosts {
-		p.Watch(w)
-	}
-	return func() {
-		for p := range hosts {
-			p.Unwatch(w)
-		}
-	}
-}
-
 // fetched is the answer to a Fetch.
 type fetched struct {
 	version  int16
@@ -143,6 +78,7 @@ type fetchedTopic struct {
 type fetchedPart struct {
 	topic     *topic
 	host      *partition
+	moves     uint64 // of host, before it was read
 	index     int32
 	code      int16
 	hw        protocol.Offset
@@ -233,7 +169,7 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
 		return kerr.NotLeaderForPartition // a client that calls itself a follower moves nothing here
 	}
-	part.host = host
+	part.host, part.moves = host, host.Moves()
 	if err := host.damage(); err != nil {
 		return err
 	}

@@ -31,26 +31,16 @@ const (
 // small answers whole.
 func (f *fetched) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
-	e := fetchEncoder{f: f, b: f.body[:0], version: h.Version, flexible: h.Version >= fetchFlexible}
+	e := fetchEncoder{f: f, version: h.Version, flexible: h.Version >= fetchFlexible}
+	if e.inline = f.bytes <= inlineMax; e.inline {
+		e.b = dst
+		e.encode()
+		return e.b, e.failed
+	}
+	e.b = f.body[:0]
 	e.encode()
-	f.body = e.b
-	if f.bytes > inlineMax {
-		f.cuts = e.cuts
-		return dst, nil
-	}
-	at := 0
-	for _, c := range e.cuts {
-		dst = append(dst, e.b[at:c.at]...)
-		at = c.at
-		var err error
-		for _, r := range c.part.ranges {
-			if dst, err = r.AppendTo(dst); err != nil {
-				c.part.host.damaged(err)
-				return nil, err
-			}
-		}
-	}
-	return append(dst, e.b[at:]...), nil
+	f.body, f.cuts = e.b, e.cuts
+	return dst, nil
 }
 
 // tailSize is what writeTail will write.
@@ -101,7 +91,9 @@ type fetchEncoder struct {
 	b        []byte
 	version  int16
 	flexible bool
+	inline   bool // records are gathered with the rest
 	cuts     []cut
+	failed   error // why records could not be read
 }
 
 func (e *fetchEncoder) encode() {
@@ -157,9 +149,24 @@ func (e *fetchEncoder) partition(p *fetchedPart) {
 	} else {
 		e.b = kbin.AppendInt32(e.b, int32(p.bytes))
 	}
-	e.cuts = append(e.cuts, cut{len(e.b), p})
+	if e.inline {
+		e.records(p)
+	} else {
+		e.cuts = append(e.cuts, cut{len(e.b), p})
+	}
 	if e.flexible {
 		e.partitionTags(p)
+	}
+}
+
+func (e *fetchEncoder) records(p *fetchedPart) {
+	for _, r := range p.ranges {
+		var err error
+		if e.b, err = r.AppendTo(e.b); err != nil {
+			p.host.damaged(err)
+			e.failed = err
+			return
+		}
 	}
 }
 

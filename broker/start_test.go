@@ -17,13 +17,13 @@ import (
 
 // startServer runs a real broker, with embedded etcd and a disk, until the test
 // ends, and a stock client of it.
-func startServer(t *testing.T, opts ...func(*Config)) (*Server, *kgo.Client) {
+func startServer(t testing.TB, opts ...func(*Config)) (*Server, *kgo.Client) {
 	t.Helper()
 	return startServerOn(t, vfs.Default, opts...)
 }
 
 // startServerOn is startServer on a file system that may fail.
-func startServerOn(t *testing.T, fs vfs.FS, opts ...func(*Config)) (*Server, *kgo.Client) {
+func startServerOn(t testing.TB, fs vfs.FS, opts ...func(*Config)) (*Server, *kgo.Client) {
 	t.Helper()
 	cfg := Config{
 		DataDir:          t.TempDir(),
@@ -63,7 +63,7 @@ func startServerOn(t *testing.T, fs vfs.FS, opts ...func(*Config)) (*Server, *kg
 }
 
 // testLog is what the broker has to say, told by the test when it fails.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(b []byte) (int, error) {
 	if l.t.Context().Err() == nil { // after the test nobody may log to it

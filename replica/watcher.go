@@ -1,6 +1,9 @@
 package replica
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Waker is woken when a partition that it watches has moved: its high watermark,
 // its start, its state, its round or, where it is led with followers, its end.
@@ -21,16 +24,29 @@ func (w *Watcher) Wake() {
 	}
 }
 
+// Forget takes back a wake that nobody has waited for.
+func (w *Watcher) Forget() {
+	select {
+	case <-w.C:
+	default:
+	}
+}
+
 // watchers is the set of fetches that wait on one partition.
 type watchers struct {
-	mu struct {
+	moves atomic.Uint64 // counts moved
+	mu    struct {
 		sync.Mutex
 		set map[Waker]struct{}
 	}
 }
 
-// Watch adds w. Take it before the read whose outcome decides whether to wait,
-// or a move in between is missed.
+// Moves counts the moves of the partition that a Waker is told of. Who takes it
+// before a read and finds it unchanged after Watch has missed none.
+func (p *Partition) Moves() uint64 { return p.watchers.moves.Load() }
+
+// Watch adds w, if it is not there already. What moved before is not told; see
+// Moves.
 func (p *Partition) Watch(w Waker) {
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
@@ -48,6 +64,7 @@ func (p *Partition) Unwatch(w Waker) {
 }
 
 func (p *Partition) moved() {
+	p.watchers.moves.Add(1)
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
 	for w := range p.watchers.mu.set {

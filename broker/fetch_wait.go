@@ -1,0 +1,99 @@
+package broker
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+const (
+	// fetchGoneCheck is how often a client whose fetch waits is looked after.
+	fetchGoneCheck = time.Second
+	// fetchPause is how many times as long as its last look a fetch leaves the
+	// partitions alone that have less than it asked for: however large its min
+	// bytes and however busy the partitions, it takes a tenth of a core at most.
+	fetchPause = 9
+)
+
+// parking is what a connection's reader keeps between the fetches that it parks.
+type parking struct {
+	watcher *replica.Watcher
+	timer   *time.Timer
+}
+
+// begin makes both ready for a fetch that is looked after that soon.
+func (p *parking) begin(first time.Duration) {
+	if p.timer == nil {
+		p.watcher, p.timer = replica.NewWatcher(), time.NewTimer(first)
+		return
+	}
+	p.watcher.Forget()
+	p.timer.Reset(first)
+}
+
+// await parks the fetch until enough has come, its time is up or its client is
+// gone.
+func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
+	wait := min(fetchWaitMax, time.Duration(req.MaxWaitMillis)*time.Millisecond)
+	until := time.Now().Add(wait)
+	park := &x.c.parking
+	park.begin(min(wait, fetchGoneCheck))
+	defer park.timer.Stop()
+	watched := f.parts
+	watch(watched, park.watcher)
+	defer unwatch(watched, park.watcher)
+	moved := park.watcher.C
+	var pause <-chan time.Time
+	for look, woken := f.moved(), false; ; woken = true {
+		if look {
+			began := time.Now()
+			f.release()
+			if f = s.gather(req); f.enough() {
+				return f
+			}
+			if woken {
+				moved, pause = nil, time.After(fetchPause*time.Since(began))
+			}
+		}
+		look = false
+		select {
+		case <-moved:
+			look = true
+		case <-pause:
+			moved, pause = park.watcher.C, nil
+		case <-park.timer.C:
+			left := time.Until(until)
+			if left <= 0 || x.c.in.abandoned() {
+				return f
+			}
+			park.timer.Reset(min(left, fetchGoneCheck))
+		case <-x.c.ctx.Done():
+			return f
+		}
+	}
+}
+
+// watch has w woken by each partition.
+func watch(parts []fetchedPart, w *replica.Watcher) {
+	for i := range parts {
+		if p := parts[i].host; p != nil {
+			p.Watch(w)
+		}
+	}
+}
+
+func unwatch(parts []fetchedPart, w *replica.Watcher) {
+	for i := range parts {
+		if p := parts[i].host; p != nil {
+			p.Unwatch(w)
+		}
+	}
+}
+
+// moved reports whether a partition has moved since it was read.
+func (f *fetched) moved() bool {
+	return slices.ContainsFunc(f.parts, func(p fetchedPart) bool { return p.host != nil && p.host.Moves() != p.moves })
+}

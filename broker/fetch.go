@@ -2,7 +2,6 @@ package broker
 
 import (
 	"errors"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -15,9 +14,6 @@ import (
 const (
 	fetchBytesMax = 55 << 20 // one answer; Kafka's fetch.max.bytes of the broker
 	fetchPiece    = 1 << 20  // what is read and sent at once
-	// fetchWaitMax bounds the client's max wait: a client that is gone is noticed
-	// only when its fetch is answered.
-	fetchWaitMax = 30 * time.Second
 
 	fetchTopicIDs = 13 // from this version topics go by id
 )

@@ -10,6 +10,9 @@ import (
 )
 
 const (
+	// fetchWaitMax bounds the client's max wait: a client that is gone is noticed
+	// only when its fetch is answered.
+	fetchWaitMax = 30 * time.Second
 	// fetchGoneCheck is how often a client whose fetch waits is looked after.
 	fetchGoneCheck = time.Second
 	// fetchPause is how many times as long as its last look a fetch leaves the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,8 +27,10 @@ type feed struct {
 	own  Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
 	at   place
 	next int64 // of the goroutine
+	size int   // of it: about what a batch takes, in bytes
 
-	stirred chan struct{} // one signal: look again whether there is time to rest
+	stirred chan struct{} // one signal: look again how to read on
+	stamped atomic.Bool   // whether the broker gave the last batch that was read its time
 	began   struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
@@ -57,6 +60,7 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
 	f.began.done = make(chan struct{})
+	f.stamped.Store(true) // for all that is known
 	return f, nil
 }
 
@@ -64,12 +68,14 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 // which may lie behind a gap. It returns from where to read on.
 type takeFunc func(records []*kgo.Record, next int64) (int64, error)
 
+// planFunc says how to read on, and from where.
+type planFunc func() (r reading, next int64)
+
 // start reads on its goroutine until close, an error of take, or one that no
-// trying again can cure; then it calls end. Between two fetches it rests as long
-// as rest says.
-func (f *feed) start(take takeFunc, rest func() time.Duration, end func(error)) {
+// trying again can cure; then it calls end. It reads as plan says.
+func (f *feed) start(take takeFunc, plan planFunc, end func(error)) {
 	f.running.Go(func() {
-		err := f.run(take, rest)
+		err := f.run(take, plan)
 		if f.ctx.Err() != nil {
 			err = ErrClosed
 		}
@@ -102,16 +108,14 @@ func (f *feed) begun(end int64) {
 	})
 }
 
-func (f *feed) run(take takeFunc, rest func() time.Duration) error {
+func (f *feed) run(take takeFunc, plan planFunc) error {
 	leader, tries := int32(-1), 0
 	for f.ctx.Err() == nil {
-		p, err := f.ask(&leader)
+		p, err := f.ask(&leader, f.idle(plan))
 		switch {
 		case err == nil:
 			tries = 0
-			if err = f.hand(p, take); err == nil {
-				f.idle(rest)
-			}
+			err = f.hand(p, take)
 		case errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
 			err = f.outOfRange(p)
 		case mayPass(err):
@@ -131,7 +135,7 @@ func (f *feed) run(take takeFunc, rest func() time.Duration) error {
 }
 
 // ask fetches from the leader, once it is known.
-func (f *feed) ask(leader *int32) (_ *kmsg.FetchResponseTopicPartition, err error) {
+func (f *feed) ask(leader *int32, r reading) (_ *kmsg.FetchResponseTopicPartition, err error) {
 	if *leader < 0 {
 		if *leader, err = f.own.leader(f.at); err != nil {
 			*leader = -1
@@ -141,7 +145,7 @@ func (f *feed) ask(leader *int32) (_ *kmsg.FetchResponseTopicPartition, err erro
 	if err := f.learnEnd(*leader); err != nil {
 		return nil, err
 	}
-	return f.fetch(*leader)
+	return f.fetch(*leader, r)
 }
 
 // learnEnd asks for the end once. A fetch would tell it too, but a leader that
@@ -160,21 +164,30 @@ func (f *feed) learnEnd(leader int32) error {
 }
 
 // idle lets time pass while nobody needs what there is to read.
-func (f *feed) idle(rest func() time.Duration) {
-	for d := rest(); d > 0; d = rest() {
-		t := time.NewTimer(d)
-		select {
-		case <-t.C:
-			return
-		case <-f.stirred:
-		case <-f.ctx.Done():
-			return
+func (f *feed) idle(plan planFunc) reading {
+	for {
+		r, next := plan()
+		f.next = max(f.next, next)
+		if r.rest == 0 || !f.rest(r.rest) && r.writes > 0 || f.ctx.Err() != nil {
+			return r
 		}
-		t.Stop()
 	}
 }
 
-// stir ends an idle.
+// rest reports whether it was stirred.
+func (f *feed) rest(d time.Duration) (stirred bool) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-f.stirred:
+		return true
+	case <-t.C:
+	case <-f.ctx.Done():
+	}
+	return false
+}
+
+// stir has the feed ask anew how to read on, if it rests.
 func (f *feed) stir() {
 	select {
 	case f.stirred <- struct{}{}:
@@ -197,9 +210,13 @@ type fetchRequest struct{ *kmsg.FetchRequest }
 // MaxVersion is called by kgo.
 func (fetchRequest) MaxVersion() int16 { return fetchVersionMax }
 
-func (f *feed) fetch(leader int32) (*kmsg.FetchResponseTopicPartition, error) {
+func (f *feed) fetch(leader int32, r reading) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, fetchWaitMs, 1, fetchBytesMax
+	if r.writes > 1 && f.size > 0 {
+		req.MinBytes = int32((r.writes-1)*f.size + f.size/2)
+		req.MaxWaitMillis = 1 + int32(r.within/time.Millisecond)
+	}
 	req.IsolationLevel, req.SessionEpoch = isolationRecords, -1
 	rp := kmsg.NewFetchRequestTopicPartition()
 	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes, rp.CurrentLeaderEpoch = f.at.partition, f.next, fetchBytesMax, -1
@@ -266,6 +283,7 @@ func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition) error {
 // hand takes the answer apart and hands it on.
 func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 	var records []*kgo.Record
+	batches, bytes := 0, 0
 	next, raw := f.next, p.RecordBatches
 	for len(raw) > 0 {
 		b, size, err := record.View(raw)
@@ -283,10 +301,13 @@ func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 		}
 		next = int64(b.NextOffset())
+		f.stamped.Store(b.LogAppendTime())
+		batches, bytes = batches+1, bytes+size
 	}
 	if next == f.next {
 		return nil
 	}
+	f.size = bytes / batches
 	var err error
 	f.next, err = take(records, next)
 	return err

@@ -21,22 +21,25 @@ import (
 //
 // Writers of one Fold that are refused over one lock take turns. Writers of
 // several Folds, in one process or many, find their turn in the log itself:
-// whoever has waited longest goes next, so that few of their appends are in
-// vain (see turns).
+// whoever has waited longest goes next, for a few appends if it comes back for
+// more at once, so that few of them are in vain (see turns).
 type Fold struct {
-	c     *Client
-	feed  *feed
-	apply Apply
-	name  string // begins the lock-ids of this fold's appends
+	c          *Client
+	feed       *feed
+	apply      Apply
+	applying   sync.Mutex // held while apply runs, and while what it came to is noted
+	appliesOwn bool       // what this fold has appended it applies without having read it
 
 	mu struct {
 		sync.RWMutex
 		applied int64 // all of the partition up to here is in the state
 		turns   turns
 		err     error         // the fold has ended
-		moved   chan struct{} // closed when any of these change
+		moved   chan struct{} // closed when any of these change, or blind ends
 		waiting int           // calls that wait for more to be applied
 		inLine  []*update     // that wait for their turn
+		blind   bool          // the feed rests, or waits for more than one write
+		own     own
 	}
 	written struct {
 		sync.Mutex
@@ -70,14 +73,21 @@ type Apply func(ctx context.Context, records []*kgo.Record, to int64) (applied i
 // It reads with a kgo client of its own, which is made with the options of the
 // Client's, less its consumers, and opts.
 func NewFold(c *Client, topic string, partition int32, basis int64, apply Apply, opts ...kgo.Opt) (*Fold, error) {
-	feed, err := newFeed(c, place{topic, partition}, basis, opts)
+	return newFold(c, place{topic, partition}, basis, apply, false, opts)
+}
+
+// newFold with appliesOwn is for an apply that does not block: writers call it
+// too.
+func newFold(c *Client, at place, basis int64, apply Apply, appliesOwn bool, opts []kgo.Opt) (*Fold, error) {
+	feed, err := newFeed(c, at, basis, opts)
 	if err != nil {
-		return nil, fmt.Errorf("read %s-%d: %w", topic, partition, err)
+		return nil, fmt.Errorf("read %s-%d: %w", at.topic, at.partition, err)
 	}
-	f := &Fold{c: c, feed: feed, apply: apply, name: newViewName()}
+	f := &Fold{c: c, feed: feed, apply: apply, appliesOwn: appliesOwn}
 	f.mu.applied, f.mu.moved = basis, make(chan struct{})
+	f.mu.turns.self = newViewName()
 	f.written.offset = None
-	feed.start(f.take, f.rest, f.end)
+	feed.start(f.take, f.plan, f.end)
 	return f, nil
 }
 
@@ -87,26 +97,46 @@ func (f *Fold) Close() { f.feed.close() }
 
 // take applies what was read, and returns from where to read on.
 func (f *Fold) take(records []*kgo.Record, next int64) (int64, error) {
-	applied, err := f.apply(f.feed.ctx, records, next-1)
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	applied := f.at()
+	if next-1 <= applied {
+		return applied + 1, nil // the fold's own, which came sooner
+	}
+	for len(records) > 0 && records[0].Offset <= applied {
+		records = records[1:]
+	}
+	return f.bring(records, next-1)
+}
+
+// at is what all is applied up to.
+func (f *Fold) at() int64 {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.mu.applied
+}
+
+// bring applies records and notes how far that went. applying is held.
+func (f *Fold) bring(records []*kgo.Record, to int64) (next int64, err error) {
+	applied, err := f.apply(f.feed.ctx, records, to)
 	if err != nil {
-		return next, err
+		return to + 1, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := time.Now()
-	for _, r := range records {
-		f.mu.turns.see(r, now)
-	}
+	f.mu.turns.see(records, time.Now())
 	f.mu.applied = applied
 	f.announce()
 	return applied + 1, nil
 }
 
-// end notes that nothing is read any more.
+// end notes that nothing is read any more, and why.
 func (f *Fold) end(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.mu.err = err
+	if f.mu.err == nil {
+		f.mu.err = err
+	}
 	f.announce()
 }
 
@@ -167,17 +197,29 @@ func (f *Fold) hurry(calls int) {
 	}
 }
 
-// rest is how long the feed need not read on: all who are here wait for turns
-// that are not theirs soon.
-func (f *Fold) rest() time.Duration {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	if f.mu.waiting > 0 || len(f.mu.inLine) == 0 {
-		return 0
+// plan says how the feed is to read on. It may rest when all who are here wait
+// for turns that are not theirs soon, or write without having to read.
+func (f *Fold) plan() (reading, int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.reading(time.Now())
+	if f.mu.blind && !r.blind() && len(f.mu.inLine) > 0 {
+		f.announce() // from here on silence counts
 	}
-	now, d := time.Now(), restMax
-	for _, u := range f.mu.inLine {
-		d = min(d, f.mu.turns.rest(u.lock, f.name, u.seen, now))
+	f.mu.blind = r.blind()
+	return r, f.mu.applied + 1
+}
+
+func (f *Fold) reading(now time.Time) reading {
+	switch {
+	case f.mu.waiting > 0:
+		return readOn
+	case len(f.mu.inLine) == 0:
+		return f.mu.own.reading(f.mu.turns.lull(), now)
 	}
-	return d
+	r := f.mu.turns.reading(f.mu.inLine[0].lock, f.mu.inLine[0].seen, now)
+	for _, u := range f.mu.inLine[1:] {
+		r = r.sooner(f.mu.turns.reading(u.lock, u.seen, now))
+	}
+	return r
 }

@@ -15,7 +15,7 @@ type queues struct {
 // queue is held by who has put its token into the channel.
 type queue struct {
 	token chan struct{} // capacity 1; those who wait to send are served in order
-	users int           // who holds it or waits
+	held  int           // by one, and wanted by the others
 }
 
 // busy finds the first of the locks that somebody contends for.
@@ -44,7 +44,7 @@ func (q *queues) acquire(ctx context.Context, lock string) (release func(), err 
 		mine = &queue{token: make(chan struct{}, 1)}
 		q.byLock[lock] = mine
 	}
-	mine.users++
+	mine.held++
 	q.Unlock()
 	select {
 	case mine.token <- struct{}{}:
@@ -58,7 +58,17 @@ func (q *queues) acquire(ctx context.Context, lock string) (release func(), err 
 func (q *queues) leave(lock string, mine *queue) {
 	q.Lock()
 	defer q.Unlock()
-	if mine.users--; mine.users == 0 {
+	if mine.held--; mine.held == 0 {
 		delete(q.byLock, lock)
 	}
+}
+
+// users is how many hold or wait for a lock.
+func (q *queues) users(lock string) int {
+	q.Lock()
+	defer q.Unlock()
+	if mine := q.byLock[lock]; mine != nil {
+		return mine.held
+	}
+	return 0
 }

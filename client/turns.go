@@ -3,7 +3,7 @@ package client
 import (
 	"bytes"
 	"crypto/rand"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,47 +18,65 @@ import (
 // write, and only if it does not come, for a time that grows with their place
 // in line. So the winner of a lock is nearly always the only one that tries.
 //
-// A view that is passed over while it is first in line wants nothing, and
-// leaves the line. One that is not in the line enters it behind those who are,
-// but does not wait for more writes than there are views in line, so that it
-// is not passed over for ever.
+// A turn is a few writes in a row, if the view comes back for more at once. Its
+// own write a view need not read; what a write costs beyond itself is that the
+// next view has to hear of it, and a turn of several has that once. Whether the
+// turn goes on the others must know: the writer says it in the lock-id that it
+// makes up, from what it has done before (see line.wants). A word that is not
+// kept costs the line one wait, as a view does that has died.
+//
+// A view that is far from its turn need not read each write either. It knows
+// about how many there will be before it: see reading.
 //
 // turns is a plain value; its owner gives it the time. It knows the lines of
 // the locks that this view was refused over, the latest linesMax of them.
 type turns struct {
+	self  string           // this view
 	lines map[string]*line // by the lock as the header has it
 	pace  time.Duration    // about what an append of this view takes
 }
 
-// line is the views that contend for one lock.
-type line struct {
-	views  []string // who wrote longest ago comes first
-	writes int64    // seen since the line is known
-	last   time.Time
-	every  time.Duration // about what lies between two writes
-}
-
 const (
-	linesMax     = 64
-	viewsMax     = 256 // in a line
-	paceFirst    = 2 * time.Millisecond
-	paceMax      = 50 * time.Millisecond
-	turnWaitMax  = 500 * time.Millisecond
-	restMax      = 20 * time.Millisecond
-	restPlace    = 4
+	linesMax    = 64
+	paceFirst   = 2 * time.Millisecond
+	paceMax     = 50 * time.Millisecond
+	paceFactor  = 4 // an append that took much longer than others counts as so many
+	turnWaitMax = 500 * time.Millisecond
+	// turnWrites bounds the writes of one turn, and turnTime what they take: the
+	// longer the turn, the longer the others wait, and the less it saves.
+	turnWrites = 4
+	turnTime   = 4 * time.Millisecond
+)
+
+// The lock-id of a view's append is the view's name, a dot, a number, and if its
+// turn goes on a plus and how many writes more it will have.
+const (
 	viewPrefix   = "view-"
 	viewNameSize = len(viewPrefix) + 13
+	turnGoesOn   = "+"
 )
 
 // newViewName is what the lock-ids of a view's appends begin with.
 func newViewName() string { return viewPrefix + rand.Text()[:13] }
 
-// viewOf is the view that made a lock-id; "" if none did.
-func viewOf(id string) string {
-	if !strings.HasPrefix(id, viewPrefix) || len(id) <= viewNameSize || id[viewNameSize] != '.' {
-		return ""
+// newID is a lock-id.
+func newID(view string, n uint64, more int) string {
+	id := view + "." + strconv.FormatUint(n, 10)
+	if more > 0 {
+		id += turnGoesOn + strconv.Itoa(more)
 	}
-	return id[:viewNameSize]
+	return id
+}
+
+// viewOf is the view that made a lock-id, "" if none did, and how many writes
+// more its turn will have.
+func viewOf(id string) (view string, more int) {
+	if !strings.HasPrefix(id, viewPrefix) || len(id) <= viewNameSize || id[viewNameSize] != '.' {
+		return "", 0
+	}
+	_, plus, _ := strings.Cut(id[viewNameSize:], turnGoesOn)
+	more, _ = strconv.Atoi(plus)
+	return id[:viewNameSize], more
 }
 
 // refused begins to watch a lock, if it is not watched.
@@ -73,8 +91,8 @@ func (t *turns) refused(lock, by string, now time.Time) {
 		t.forgetOldest()
 	}
 	l := &line{last: now}
-	if view := viewOf(by); view != "" {
-		l.views = append(l.views, view)
+	if view, _ := viewOf(by); view != "" {
+		l.members = append(l.members, member{view: view, usual: 1})
 	}
 	t.lines[lock] = l
 }
@@ -89,107 +107,125 @@ func (t *turns) forgetOldest() {
 	delete(t.lines, oldest)
 }
 
-// see notes a record of the partition.
-func (t *turns) see(r *kgo.Record, now time.Time) {
-	if len(t.lines) == 0 {
+// see notes records of the partition that came at once.
+func (t *turns) see(records []*kgo.Record, now time.Time) {
+	if len(t.lines) == 0 || len(records) == 0 {
 		return
 	}
-	by := ""
+	for _, r := range records {
+		t.seeOne(r)
+	}
+	for _, l := range t.lines {
+		l.time(now)
+	}
+}
+
+func (t *turns) seeOne(r *kgo.Record) {
+	by, more := "", 0
 	for _, h := range r.Headers {
 		if h.Key == protocol.HeaderLockID {
-			by = viewOf(string(h.Value))
+			by, more = viewOf(string(h.Value))
 		}
 	}
 	if l := t.lines["*"]; l != nil {
-		l.wrote(by, now)
+		l.wrote(by, more)
 	}
 	for _, h := range r.Headers {
 		if h.Key == protocol.HeaderLockWrite || h.Key == protocol.HeaderLockAppend {
-			t.marked(h.Value, by, now)
+			t.marked(h.Value, by, more)
 		}
 	}
 }
 
 // marked notes that the locks of a list were written.
-func (t *turns) marked(list []byte, by string, now time.Time) {
+func (t *turns) marked(list []byte, by string, more int) {
 	for item := range bytes.FieldsSeq(list) {
 		name, _, _ := bytes.Cut(item, []byte("@"))
 		if l := t.lines[string(name)]; l != nil {
-			l.wrote(by, now)
+			l.wrote(by, more)
 		}
 	}
 }
 
-func (l *line) wrote(by string, now time.Time) {
-	l.writes++
-	l.every += (min(now.Sub(l.last), paceMax) - l.every) / 8
-	l.last = now
-	if by == "" {
-		return
-	}
-	if at := slices.Index(l.views, by); at >= 0 {
-		l.views = slices.Delete(l.views, 0, at+1) // those before it were passed over
-	}
-	if len(l.views) < viewsMax {
-		l.views = append(l.views, by)
-	}
-}
-
-// wait is how long a view is to wait for others, who has seen the line have
-// so many writes since it began to want the lock. 0: it goes.
-func (t *turns) wait(lock, view string, sinceWrites int64, now time.Time) time.Duration {
+// wait is how long this view is to wait for others, who has seen so many turns
+// end since it began to want the lock. 0: it goes.
+func (t *turns) wait(lock string, sinceTurns int64, now time.Time) time.Duration {
 	l := t.lines[lock]
 	if l == nil {
 		return 0
 	}
-	place := l.place(view, sinceWrites)
+	place := l.place(t.self, sinceTurns)
 	if place <= 0 {
 		return 0
 	}
-	due := l.last.Add(min(turnWaitMax, 2*t.pace*time.Duration(place)))
+	due := l.last.Add(min(turnWaitMax, t.pace*time.Duration(place+l.ahead(place))))
 	return max(0, due.Sub(now))
 }
 
-// place is how many are before a view.
-func (l *line) place(view string, sinceWrites int64) int {
-	if at := slices.Index(l.views, view); at >= 0 {
-		return at
-	}
-	return len(l.views) - int(min(l.writes-sinceWrites, viewsMax))
-}
-
-// rest is how long a view that waits for a lock need not read on, because there
-// are so many before it: half of what they will take. So it reads log2(N) times
-// while N others write, and not N times, which with many is all that their
-// processors would do.
-func (t *turns) rest(lock, view string, sinceWrites int64, now time.Time) time.Duration {
-	l := t.lines[lock]
-	if l == nil {
-		return 0
-	}
-	place := l.place(view, sinceWrites)
-	if place < restPlace {
-		return 0
-	}
-	d := min(restMax, l.every*time.Duration(place)/2, t.wait(lock, view, sinceWrites, now)/2)
-	return max(0, d-now.Sub(l.last))
-}
-
 // took notes how long an append of this view took. Those of the others will
-// take as long, so a view that is first in line and does not write within about
-// twice that does not want to. The time between writes would be no measure: it
+// take as long, and as long again to begin: a view that is first in line and does
+// not write within that does not want to. The time between writes would be no measure: it
 // holds the waits that it would be the measure of.
 func (t *turns) took(d time.Duration) {
 	if t.pace == 0 {
 		t.pace = paceFirst
 	}
-	t.pace += (min(d, paceMax) - t.pace) / 8
+	t.pace += (min(d, paceFactor*t.pace) - t.pace) / 8
+	t.pace = min(t.pace, paceMax)
 }
 
-// writes is the count that wait compares with.
-func (t *turns) writes(lock string) int64 {
+// ended is the count that wait compares with.
+func (t *turns) ended(lock string) int64 {
 	if l := t.lines[lock]; l != nil {
-		return l.writes
+		return l.turns
 	}
 	return 0
+}
+
+// wants notes that this view wants locks, now that it has decided.
+func (t *turns) wants(locks []string, now time.Time) {
+	for _, lock := range locks {
+		if l := t.lines[lock]; l != nil {
+			l.wants(t.pace, now)
+		}
+	}
+}
+
+// done notes that this view has written locks.
+func (t *turns) done(locks []string, now time.Time) {
+	for _, lock := range locks {
+		if l := t.lines[lock]; l != nil {
+			l.landed = now
+		}
+	}
+}
+
+// more is how many writes more this view's turn will have after its next one.
+// The turn goes on if there is time, and if each of the locks that will be
+// marked and has a line will be wanted at once: because others of this view are
+// queued for it, or because the view is likely to come back.
+func (t *turns) more(locks []string, queued string) int {
+	more, lines := turnWrites, 0
+	for _, lock := range locks {
+		l := t.lines[lock]
+		if l == nil {
+			continue
+		}
+		if lines++; lock != queued && l.habit < habitEnough {
+			return 0
+		}
+		more = min(more, t.turn()-1-l.run(t.self))
+	}
+	if lines == 0 {
+		return 0
+	}
+	return max(0, more)
+}
+
+// turn is how many writes one of this view's has.
+func (t *turns) turn() int {
+	if t.pace == 0 {
+		return 1
+	}
+	return int(max(1, min(turnWrites, turnTime/t.pace)))
 }

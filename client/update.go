@@ -3,11 +3,12 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Tx is what one run of a decision wants appended, and on which condition.
@@ -28,6 +29,16 @@ func (tx *Tx) Lock(locks ...Lock) { tx.locks = append(tx.locks, locks...) }
 // Append adds records: they are appended together, if the condition holds.
 func (tx *Tx) Append(recs ...*kgo.Record) { tx.records = append(tx.records, recs...) }
 
+// marks are the locks that the append will mark, as headers have them.
+func (tx *Tx) marks() (names []string) {
+	for _, l := range tx.locks {
+		if l.kind != protocol.LockRead {
+			names = append(names, l.header())
+		}
+	}
+	return names
+}
+
 // ID names the append, in place of a name that the view makes up.
 func (tx *Tx) ID(id string) { tx.id = id }
 
@@ -45,7 +56,7 @@ func (tx *Tx) SetBasis(basis int64) { tx.basis = basis }
 // Other errors are those of Client.Append. On ErrUnknownResult the append may
 // be in: if decide gave it an ID, Client.Append with that ID tells.
 func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *Tx) error) (Result, error) {
-	u := update{f: f, fn: decide, id: f.newID()}
+	u := update{f: f, fn: decide}
 	defer u.release()
 	for {
 		if err := u.decide(ctx); err != nil {
@@ -64,13 +75,8 @@ func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *
 				continue // the state has moved
 			}
 		}
-		began := time.Now()
-		result, err := f.c.Append(ctx, f.feed.at.topic, f.feed.at.partition,
-			Cond{ID: u.tx.id, Basis: u.tx.basis, Locks: u.tx.locks}, u.tx.records...)
-		f.took(time.Since(began))
+		result, err := u.append(ctx)
 		if err == nil {
-			f.wrote(result)
-			f.counts.commits.Add(1)
 			return result, nil
 		}
 		if err := u.refused(ctx, err); err != nil {
@@ -83,13 +89,13 @@ func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *
 type update struct {
 	f  *Fold
 	fn func(context.Context, *Tx) error
-	id string
 	tx Tx
 
+	wanted bool   // the lines know what it wants
 	waited bool   // the line was waited for since the last refusal
 	lock   string // whose queue is held; "" for none
 	leave  func() // leaves it
-	seen   int64  // writes of lock when it was first wanted
+	seen   int64  // turns of lock that had ended when it was first wanted
 }
 
 func (u *update) release() {
@@ -105,8 +111,66 @@ func (u *update) decide(ctx context.Context) error {
 		return err
 	}
 	u.f.counts.decisions.Add(1)
-	u.tx = Tx{basis: None, id: u.id}
-	return u.fn(ctx, &u.tx)
+	u.tx = Tx{basis: None}
+	err := u.fn(ctx, &u.tx)
+	u.wants()
+	return err
+}
+
+// wants tells the lines which locks are wanted, the first time that it is known.
+func (u *update) wants() {
+	if u.wanted {
+		return
+	}
+	u.wanted = true
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.f.mu.turns.wants(u.tx.marks(), time.Now())
+}
+
+// append sends what was decided.
+func (u *update) append(ctx context.Context) (Result, error) {
+	f, cond, began := u.f, Cond{ID: u.tx.id, Basis: u.tx.basis, Locks: u.tx.locks}, time.Now()
+	more := u.begin()
+	if cond.ID == "" {
+		cond.ID = f.newID(more)
+	}
+	sent := u.tx.records
+	if f.appliesOwn {
+		sent = timed(sent)
+	}
+	result, err := f.c.Append(ctx, f.feed.at.topic, f.feed.at.partition, cond, sent...)
+	if err == nil {
+		f.wrote(result)
+		f.counts.commits.Add(1)
+		f.tookOwn(cond, sent, result)
+	}
+	u.end(err == nil, time.Since(began))
+	return result, err
+}
+
+// begin notes an append that is about to be sent, and says how many writes more
+// the turn will have after it.
+func (u *update) begin() (more int) {
+	queued := ""
+	if u.lock != "" && u.f.queue.users(u.lock) > 1 {
+		queued = u.lock
+	}
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.f.mu.own.flying++
+	return u.f.mu.turns.more(u.tx.marks(), queued)
+}
+
+// end notes what became of it.
+func (u *update) end(in bool, took time.Duration) {
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.f.mu.own.flying--
+	u.f.mu.turns.took(took)
+	if in {
+		u.f.mu.turns.done(u.tx.marks(), time.Now())
+	}
 }
 
 // standInLine waits for the turn of a lock that others contend for, and
@@ -136,7 +200,7 @@ func (u *update) hold(ctx context.Context, lock string) error {
 	}
 	u.lock, u.leave = lock, leave
 	u.f.mu.RLock()
-	u.seen = u.f.mu.turns.writes(lock)
+	u.seen = u.f.mu.turns.ended(lock)
 	u.f.mu.RUnlock()
 	return nil
 }
@@ -173,11 +237,8 @@ func (u *update) refused(ctx context.Context, err error) error {
 
 // awaitTurn waits until nobody else is before this fold in the lock's line.
 func (u *update) awaitTurn(ctx context.Context) error {
-	f := u.f
 	for first := true; ; first = false {
-		f.mu.RLock()
-		d, moved, err := f.mu.turns.wait(u.lock, f.name, u.seen, time.Now()), f.mu.moved, f.mu.err
-		f.mu.RUnlock()
+		d, moved, err := u.turn()
 		if d == 0 || err != nil {
 			return err
 		}
@@ -185,25 +246,41 @@ func (u *update) awaitTurn(ctx context.Context) error {
 			u.enterLine()
 			defer u.leaveLine()
 		}
-		t := time.NewTimer(d)
-		select {
-		case <-moved:
-		case <-t.C:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		t.Stop()
-		if err != nil {
+		if err := sleep(ctx, d, moved); err != nil {
 			return err
 		}
 	}
 }
 
+// turn is how long to wait for it, if nothing is seen to move. While the feed
+// is blind, what it will see next says more than any time.
+func (u *update) turn() (d time.Duration, moved <-chan struct{}, err error) {
+	u.f.mu.RLock()
+	defer u.f.mu.RUnlock()
+	if d = u.f.mu.turns.wait(u.lock, u.seen, time.Now()); d > 0 && u.f.mu.blind {
+		d = turnWaitMax
+	}
+	return d, u.f.mu.moved, u.f.mu.err
+}
+
+func sleep(ctx context.Context, d time.Duration, moved <-chan struct{}) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-moved:
+	case <-t.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
 // enterLine and leaveLine tell the fold who waits for a turn.
 func (u *update) enterLine() {
 	u.f.mu.Lock()
-	defer u.f.mu.Unlock()
 	u.f.mu.inLine = append(u.f.mu.inLine, u)
+	u.f.mu.Unlock()
+	u.f.feed.stir()
 }
 
 func (u *update) leaveLine() {
@@ -223,17 +300,11 @@ func (f *Fold) contended(locks []Lock) (string, bool) {
 	now := time.Now()
 	for _, l := range locks {
 		name := l.header()
-		if l.kind.Judged() && f.mu.turns.wait(name, f.name, f.mu.turns.writes(name), now) > 0 {
+		if l.kind.Judged() && f.mu.turns.wait(name, f.mu.turns.ended(name), now) > 0 {
 			return name, true
 		}
 	}
 	return "", false
-}
-
-func (f *Fold) took(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.mu.turns.took(d)
 }
 
 // wrote notes what the fold has appended.
@@ -243,4 +314,6 @@ func (f *Fold) wrote(r Result) {
 	f.written.Unlock()
 }
 
-func (f *Fold) newID() string { return fmt.Sprintf("%s.%d", f.name, f.ids.Add(1)) }
+func (f *Fold) newID(more int) string {
+	return newID(f.mu.turns.self, f.ids.Add(1), more)
+}

@@ -66,7 +66,7 @@ func NewView[S any](c *Client, topic string, partition int32, init S, apply func
 	}
 	v := &View[S]{apply: apply, poison: opts.poison}
 	v.mu.state, v.mu.basis = init, opts.basis
-	fold, err := NewFold(c, topic, partition, opts.basis, v.take, opts.kgo...)
+	fold, err := newFold(c, place{topic, partition}, opts.basis, v.take, true, opts.kgo)
 	v.fold = fold
 	return v, err
 }

@@ -65,9 +65,13 @@ func (c *cluster) admin(ctx context.Context) (*kadm.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.adminOf(client), nil
+}
+
+func (c *cluster) adminOf(client *kgo.Client) *kadm.Client {
 	adm := kadm.NewClient(client)
 	adm.SetTimeoutMillis(int32(min(c.timeout, time.Hour) / time.Millisecond))
-	return adm, nil
+	return adm
 }
 
 // unreachable says which address did not answer and what to do about it.

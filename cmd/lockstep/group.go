@@ -10,8 +10,8 @@ import (
 )
 
 func newGroup(s *streams) *cobra.Command {
-	return group("group", "List, show, delete and reset consumer groups",
-		newGroupList(s), newGroupDescribe(s), newGroupDelete(s), newGroupReset(s))
+	return group("group", "List, show, change, delete and reset consumer groups",
+		newGroupList(s), newGroupDescribe(s), newGroupAlter(s), newGroupDelete(s), newGroupReset(s))
 }
 
 // groupCommand is what the commands on groups share: no more than those on

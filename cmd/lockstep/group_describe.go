@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // describedGroup is a group and how far it is behind: in all first, then by
@@ -23,6 +24,7 @@ type describedGroup struct {
 	Topics      []groupTopicLag     `json:"topics" yaml:"topics"`
 	Partitions  []groupPartitionLag `json:"partitions" yaml:"partitions"`
 	Members     []groupMember       `json:"members" yaml:"members"`
+	Configs     []describedConfig   `json:"configs,omitempty" yaml:"configs,omitempty"` // that the group has of its own
 }
 
 type groupTopicLag struct {
@@ -56,13 +58,18 @@ func newGroupDescribe(s *streams) *cobra.Command {
 		Short: "Show the lag, the offsets and the members of groups",
 		Args:  arguments(1, -1, "group names"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return g.with(cmd, func(ctx context.Context, adm *kadm.Client) error { return g.describe(ctx, adm, names) })
+			return g.connected(cmd, func(ctx context.Context, cl *kgo.Client) error { return g.describe(ctx, cl, names) })
 		},
 	})
 }
 
-func (g *groupCommand) describe(ctx context.Context, adm *kadm.Client, names []string) error {
+func (g *groupCommand) describe(ctx context.Context, cl *kgo.Client, names []string) error {
+	adm := g.cluster.adminOf(cl)
 	lags, err := adm.Lag(ctx, names...)
+	if err != nil {
+		return err
+	}
+	configs, err := groupConfigs(ctx, cl, names)
 	if err != nil {
 		return err
 	}
@@ -81,6 +88,9 @@ func (g *groupCommand) describe(ctx context.Context, adm *kadm.Client, names []s
 			return groupError(l.Group, err)
 		}
 		described = append(described, describeGroup(l))
+	}
+	for i := range described {
+		described[i].Configs = configs[described[i].Group]
 	}
 	return g.format.render(g.s.out, described, func(w io.Writer) {
 		for i, d := range described {
@@ -138,6 +148,13 @@ func (d describedGroup) print(w io.Writer) {
 		row(w, "MEMBER", "INSTANCE", "CLIENT", "HOST", "PARTITIONS")
 		for _, m := range d.Members {
 			row(w, m.Member, dashed(m.Instance), dashed(m.Client), m.Host, m.Partitions)
+		}
+	}
+	if len(d.Configs) > 0 {
+		fmt.Fprintln(w)
+		row(w, "SETTING", "VALUE", "SOURCE")
+		for _, c := range d.Configs {
+			row(w, c.Key, c.Value, c.Source)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func newTopic(s *streams) *cobra.Command {
@@ -31,14 +32,18 @@ func (t *topicCommand) flags(cmd *cobra.Command) *cobra.Command {
 }
 
 func (t *topicCommand) with(cmd *cobra.Command, do func(context.Context, *kadm.Client) error) error {
+	return t.connected(cmd, func(ctx context.Context, cl *kgo.Client) error { return do(ctx, t.cluster.adminOf(cl)) })
+}
+
+func (t *topicCommand) connected(cmd *cobra.Command, do func(context.Context, *kgo.Client) error) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), t.cluster.timeout)
 	defer cancel()
-	adm, err := t.cluster.admin(ctx)
+	cl, err := t.cluster.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer adm.Close()
-	err = do(ctx, adm)
+	defer cl.Close()
+	err = do(ctx, cl)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no answer from the cluster within %s", t.cluster.timeout)
 	}

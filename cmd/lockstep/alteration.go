@@ -1,0 +1,34 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+)
+
+// alteration is the flags of a command that changes settings.
+type alteration struct{ set, unset []string }
+
+func (a *alteration) flags(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().StringArrayVarP(&a.set, "config", "c", nil, "`KEY=VALUE` to set; may be repeated")
+	cmd.Flags().StringArrayVar(&a.unset, "unset", nil, "`KEY` to bring back to its default; may be repeated")
+	return cmd
+}
+
+// changes are what the flags ask for.
+func (a *alteration) changes(cmd *cobra.Command) ([]kadm.AlterConfig, error) {
+	values, err := pairs(a.set)
+	if err != nil {
+		return nil, usagef(cmd, "--config: %w", err)
+	}
+	if len(a.set)+len(a.unset) == 0 {
+		return nil, usagef(cmd, "nothing to change; give --config KEY=VALUE or --unset KEY")
+	}
+	var changes []kadm.AlterConfig
+	for k, v := range values {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: k, Value: &v})
+	}
+	for _, k := range a.unset {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: k})
+	}
+	return changes, nil
+}

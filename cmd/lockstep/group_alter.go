@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func newGroupAlter(s *streams) *cobra.Command {
+	g := newGroupCommand(s)
+	a := &alteration{}
+	return a.flags(g.flags(&cobra.Command{
+		Use:     "alter NAME...",
+		Short:   "Change settings of groups of the consumer protocol, there or to come",
+		Example: "  lockstep group alter billing --config consumer.session.timeout.ms=60000",
+		Args:    arguments(1, -1, "group names"),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			changes, err := a.changes(cmd)
+			if err != nil {
+				return err
+			}
+			return g.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				return g.alter(ctx, cl, names, changes)
+			})
+		},
+	}))
+}
+
+// alter asks for the changes itself: kadm knows settings of topics and brokers.
+func (g *groupCommand) alter(ctx context.Context, cl *kgo.Client, names []string, changes []kadm.AlterConfig) error {
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	for _, name := range names {
+		one := kmsg.NewIncrementalAlterConfigsRequestResource()
+		one.ResourceType, one.ResourceName = kmsg.ConfigResourceTypeGroupConfig, name
+		for _, c := range changes {
+			op := kmsg.IncrementalAlterConfigOp(c.Op)
+			one.Configs = append(one.Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: c.Name, Op: op, Value: c.Value})
+		}
+		req.Resources = append(req.Resources, one)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	errs := map[string]error{}
+	for _, r := range resp.Resources {
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			errs[r.ResourceName] = fmt.Errorf("group %q: %w", r.ResourceName, reason(err, orEmpty(r.ErrorMessage)))
+		}
+	}
+	return g.printOutcomes("altered", names, errs)
+}
+
+// groupConfigs are the settings that groups have of their own, by group. A
+// cluster where groups have none is one without.
+func groupConfigs(ctx context.Context, cl *kgo.Client, names []string) (map[string][]describedConfig, error) {
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range names {
+		one := kmsg.NewDescribeConfigsRequestResource()
+		one.ResourceType, one.ResourceName = kmsg.ConfigResourceTypeGroupConfig, name
+		req.Resources = append(req.Resources, one)
+	}
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	own := map[string][]describedConfig{}
+	for _, r := range resp.Resources {
+		for _, c := range r.Configs {
+			if c.Source == kmsg.ConfigSourceGroupConfig {
+				own[r.ResourceName] = append(own[r.ResourceName], describedConfig{c.Name, orEmpty(c.Value), "group"})
+			}
+		}
+	}
+	return own, nil
+}
+
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

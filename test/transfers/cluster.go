@@ -30,7 +30,7 @@ const (
 
 // startCluster starts brokers on loopback, and makes the topic, with the
 // replication and the durability that a cluster has by default.
-func startCluster(ctx context.Context, o options) (c *cluster, err error) {
+func startCluster(ctx context.Context, o options) (*cluster, error) {
 	binary, err := filepath.Abs(o.binary)
 	if err != nil {
 		return nil, err
@@ -39,28 +39,31 @@ func startCluster(ctx context.Context, o options) (c *cluster, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	c = &cluster{partitions: o.partitions}
+	c := &cluster{partitions: o.partitions}
 	if c.Rig, err = rig.New(rig.Options{Binary: binary, Dir: dir, Nodes: brokers}); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			c.close()
-		}
-	}()
 	ctx, cancel := context.WithTimeout(ctx, wholeWithin)
 	defer cancel()
-	if err := c.Start(ctx); err != nil {
+	if err := c.begin(ctx); err != nil {
+		c.close()
 		return nil, err
+	}
+	return c, nil
+}
+
+func (c *cluster) begin(ctx context.Context) (err error) {
+	if err := c.Start(ctx); err != nil {
+		return err
 	}
 	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Kafka()...), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
-		return nil, err
+		return err
 	}
 	c.admin = kadm.NewClient(c.client)
-	if _, err := c.admin.CreateTopic(ctx, int32(o.partitions), -1, nil, topic); err != nil {
-		return nil, fmt.Errorf("create topic: %w", err)
+	if _, err := c.admin.CreateTopic(ctx, int32(c.partitions), -1, nil, topic); err != nil {
+		return fmt.Errorf("create topic: %w", err)
 	}
-	return c, c.awaitWhole(ctx)
+	return c.awaitWhole(ctx)
 }
 
 func (c *cluster) close() {

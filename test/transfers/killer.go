@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // killer kills processes and brokers as its schedules say, each kind beside the
@@ -24,7 +25,7 @@ func (k *killer) run(ctx context.Context, o options, fail func(error)) {
 		all.Go(func() {
 			for {
 				next := s.draw()
-				if !pause(ctx, next.wait) {
+				if !pause(ctx, next.wait/time.Duration(o.haste)) {
 					return
 				}
 				if err := out(next); err != nil && ctx.Err() == nil {

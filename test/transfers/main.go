@@ -18,13 +18,8 @@ const (
 )
 
 func main() {
-	var err error
-	switch {
-	case len(os.Args) == 3 && os.Args[1] == roleTeller:
-		err = obey(os.Args[2], tellerOrder.carryOut)
-	case len(os.Args) == 3 && os.Args[1] == roleKeeper:
-		err = obey(os.Args[2], keeperOrder.carryOut)
-	default:
+	member, err := serve(os.Args[1:])
+	if !member {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		err = run(ctx, os.Args[1:])
@@ -36,4 +31,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "transfers:", err)
 		os.Exit(1)
 	}
+}
+
+// serve is the main of a process of the crew, if the arguments make it one.
+func serve(args []string) (member bool, err error) {
+	switch {
+	case len(args) != 2:
+		return false, nil
+	case args[0] == roleTeller:
+		return true, obey(args[1], tellerOrder.carryOut)
+	case args[0] == roleKeeper:
+		return true, obey(args[1], keeperOrder.carryOut)
+	}
+	return false, nil
 }

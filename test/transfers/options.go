@@ -18,6 +18,7 @@ type options struct {
 	writers    int
 	databases  int
 	seed       uint64
+	haste      int
 	keep       bool
 	calm       bool
 }
@@ -34,6 +35,7 @@ func parseOptions(args []string) (options, error) {
 	f.IntVar(&o.writers, "writers", 256, "goroutines of each that do")
 	f.IntVar(&o.databases, "databases", 2, "databases; two processes share the last one")
 	f.Uint64Var(&o.seed, "seed", 0, "of the kills and the tellers' choices (default: from the clock)")
+	f.IntVar(&o.haste, "haste", 1, "divides the time between two kills")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory in any case (it is kept when something fails)")
 	f.BoolVar(&o.calm, "calm", false, "kill nobody")
 	if err := f.Parse(args); err != nil {
@@ -49,8 +51,8 @@ func (o *options) check() error {
 	if f, err := os.Stat(o.binary); err != nil || f.IsDir() {
 		return fmt.Errorf("there is no program %s; make build makes it", o.binary)
 	}
-	if o.transfers < 1 || o.partitions < 1 || o.tellers < 1 || o.writers < 1 || o.databases < 1 {
-		return errors.New("transfers, partitions, tellers, writers and databases: at least 1 of each")
+	if o.transfers < 1 || o.partitions < 1 || o.tellers < 1 || o.writers < 1 || o.databases < 1 || o.haste < 1 {
+		return errors.New("transfers, partitions, tellers, writers, databases and haste: at least 1 of each")
 	}
 	if o.accounts < 2*o.partitions {
 		return errors.New("a partition needs two accounts")

@@ -44,26 +44,39 @@ func run(ctx context.Context, args []string) (err error) {
 	return os.RemoveAll(o.dir)
 }
 
-func (p *proof) run(ctx context.Context) (err error) {
-	if p.cluster, err = startCluster(ctx, p.options); err != nil {
+func (p *proof) run(ctx context.Context) error {
+	defer p.close()
+	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	defer p.cluster.close()
-	at := place{p.cluster.Kafka(), ledger.Bank{Accounts: p.options.accounts, Partitions: p.options.partitions}}
-	if p.crew, err = newCrew(ctx, p.options, at); err != nil {
-		return err
-	}
-	p.killer = &killer{cluster: p.cluster, crew: p.crew}
-	if err := p.crew.start(); err != nil {
-		p.crew.close()
-		return err
-	}
-	defer p.crew.close()
 	ends, err := p.work(ctx)
 	if err != nil {
 		return err
 	}
 	return p.judge(ctx, ends)
+}
+
+// begin starts brokers and crew. It is closed also after an error.
+func (p *proof) begin(ctx context.Context) (err error) {
+	if p.cluster, err = startCluster(ctx, p.options); err != nil {
+		return err
+	}
+	at := place{p.cluster.Kafka(), ledger.Bank{Accounts: p.options.accounts, Partitions: p.options.partitions}}
+	if p.crew, err = newCrew(ctx, p.options, at); err != nil {
+		return err
+	}
+	p.killer = &killer{cluster: p.cluster, crew: p.crew}
+	return p.crew.start()
+}
+
+// close ends whoever still runs.
+func (p *proof) close() {
+	if p.crew != nil {
+		p.crew.close()
+	}
+	if p.cluster != nil {
+		p.cluster.close()
+	}
 }
 
 // work has transfers made while the killer is at it, and then everybody come to

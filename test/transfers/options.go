@@ -27,7 +27,7 @@ func parseOptions(args []string) (options, error) {
 	o := options{}
 	f := flag.NewFlagSet("transfers", flag.ContinueOnError)
 	f.StringVar(&o.binary, "binary", "bin/lockstep", "the broker's program")
-	f.StringVar(&o.dir, "dir", "", "an empty directory for all data, about 600 bytes a transfer (default: a temporary one)")
+	f.StringVar(&o.dir, "dir", "", "an empty directory for all data, about 400 bytes a transfer (default: a temporary one)")
 	f.Int64Var(&o.transfers, "transfers", 300_000, "how many are to be in the log")
 	f.IntVar(&o.accounts, "accounts", 100_000, "accounts, dealt out to the partitions")
 	f.IntVar(&o.partitions, "partitions", 3, "partitions of the topic")

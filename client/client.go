@@ -47,7 +47,8 @@ type place struct {
 
 // New returns a client that sends through cl, on connections that it shares
 // with cl's own producer. It asks a broker whether it judges lock requests:
-// ErrUnsupported if not. It starts no goroutine. Close it before cl.
+// ErrUnsupported if not. While no broker can be reached it tries again, for
+// RequestTimeout or until cl is closed. It starts no goroutine. Close it before cl.
 func New(cl *kgo.Client, opts ...Option) (*Client, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -71,10 +72,18 @@ const (
 func (c *Client) checkFeature() error {
 	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
 	defer cancel()
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c.cl)
-	if err != nil {
-		return fmt.Errorf("ask for the broker's features: %w", err)
+	for wait := backOffMin; ; wait = min(2*wait, backOffMax) {
+		resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, c.cl)
+		if err == nil {
+			return judges(resp)
+		}
+		if !mayPass(err) || sleep(ctx, wait, nil) != nil {
+			return fmt.Errorf("ask for the broker's features: %w", err)
+		}
 	}
+}
+
+func judges(resp *kmsg.ApiVersionsResponse) error {
 	for _, f := range resp.SupportedFeatures {
 		if f.Name == feature && f.MinVersion <= featureVersion && featureVersion <= f.MaxVersion {
 			return nil

@@ -385,14 +385,7 @@ func (l *lane) backOff() {
 	l.sleep(min(backOffMax, backOffMin<<min(l.tries-2, 10)))
 }
 
-func (l *lane) sleep(d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-l.c.ctx.Done():
-	}
-}
+func (l *lane) sleep(d time.Duration) { _ = sleep(l.c.ctx, d, nil) }
 
 // drain answers all that is left when the client is closed.
 func (l *lane) drain() {

@@ -4,8 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/test/inprocess"
@@ -154,4 +161,39 @@ func TestAPolicyRefusesOnlyItsOffenders(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestAClientAwaitsItsFirstBroker: it is made while nobody answers, as when
+// both are started at once.
+func TestAClientAwaitsItsFirstBroker(t *testing.T) {
+	addr := inprocess.Broker(t)
+	create(t, addr, "t", 1)
+	var dials atomic.Int32
+	late := kgo.Dialer(func(ctx context.Context, network, host string) (net.Conn, error) {
+		if dials.Add(1) <= 3 {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+		}
+		return new(net.Dialer).DialContext(ctx, network, host)
+	})
+	c, err := client.New(dial(t, addr, late))
+	if err != nil {
+		t.Fatalf("after %d dials: %v", dials.Load(), err)
+	}
+	defer c.Close()
+	if _, err := c.Append(t.Context(), "t", 0, client.Cond{}, value("1")); err != nil || dials.Load() <= 3 {
+		t.Errorf("%v, after %d dials", err, dials.Load())
+	}
+}
+
+// TestAClientWithoutBrokersGivesUp, and says why.
+func TestAClientWithoutBrokersGivesUp(t *testing.T) {
+	var dials atomic.Int32
+	never := kgo.Dialer(func(_ context.Context, network, _ string) (net.Conn, error) {
+		dials.Add(1)
+		return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	})
+	c, err := client.New(dial(t, "127.0.0.1:1", never), client.RequestTimeout(50*time.Millisecond))
+	if c != nil || err == nil || errors.Is(err, client.ErrUnsupported) || dials.Load() == 0 {
+		t.Errorf("%v, after %d dials", err, dials.Load())
+	}
 }

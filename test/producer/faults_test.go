@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -238,6 +240,72 @@ func TestKilledBrokersLoseAndRepeatNothing(t *testing.T) {
 		t.Errorf("%d unknown, %d refused", len(s.unknown), len(s.refused))
 	}
 	t.Logf("%d admitted, %d refused", len(s.admitted), len(s.refused))
+}
+
+// TestAFailoverLosesAndRepeatsNothing: of three brokers the leader is killed
+// twice under load, with appends in flight that have no ids. The next leader
+// gives their verdicts from its own log.
+func TestAFailoverLosesAndRepeatsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills processes")
+	}
+	brokers := e2e.StartCluster(t, 3)
+	cl := brokers.Client(kgo.MetadataMinAge(10 * time.Millisecond))
+	for {
+		_, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 3, nil, "t")
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, kerr.InvalidReplicationFactor) { // the broker that is asked does not know of all yet
+			t.Fatal(err)
+		}
+	}
+	c, err := client.New(cl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := newStory()
+	first(t, c, s)
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		for range 2 {
+			time.Sleep(time.Duration(100+rand.IntN(200)) * time.Millisecond)
+			led := leader(t, cl)
+			brokers.Broker(led).Kill()
+			s.await(t, 200)
+			brokers.Broker(led).Restart()
+		}
+	}()
+	writeMuch(t, c, s, 40, stop, time.Minute)
+	s.compare(t, read(t, brokers.Broker(leader(t, cl)).Addr, "t", end(t, c, s)))
+	if len(s.unknown) > 0 || len(s.refused) == 0 {
+		t.Errorf("%d unknown, %d refused", len(s.unknown), len(s.refused))
+	}
+	t.Logf("%d admitted, %d refused", len(s.admitted), len(s.refused))
+}
+
+// await returns when so many more appends were admitted.
+func (s *story) await(t *testing.T, more int) {
+	count := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.admitted)
+	}
+	for want := count() + more; count() < want && t.Context().Err() == nil; {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// leader is the broker that leads the partition.
+func leader(t *testing.T, cl *kgo.Client) int32 {
+	topics, err := kadm.NewClient(cl).ListTopics(t.Context(), "t")
+	if err != nil {
+		t.Error(err)
+		return 1
+	}
+	return topics["t"].Partitions[0].Leader
 }
 
 // TestAViewOutlivesItsConnections counts through cuts.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -57,16 +58,19 @@ func (c *Core) reviewISR(nowMs int64) {
 		return
 	}
 	change := ISRChange{LeaderEpoch: c.standing.LeaderEpoch, PartitionEpoch: c.standing.PartitionEpoch}
+	var late []Member
 	for _, id := range c.standing.Replicas {
 		m, in, was := c.oughtToBe(id, nowMs)
-		if !in {
-			continue
-		}
-		change.ISR = append(change.ISR, m)
-		if !was {
-			change.Added = append(change.Added, m)
+		switch {
+		case in && was:
+			change.ISR = append(change.ISR, m)
+		case in:
+			change.ISR, change.Added = append(change.ISR, m), append(change.Added, m)
+		case was:
+			late = append(late, m)
 		}
 	}
+	change.ISR = c.withFurthest(change.ISR, late)
 	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.standing.ISR) {
 		return
 	}
@@ -81,6 +85,25 @@ func (c *Core) reviewISR(nowMs int64) {
 		p.maybe = append(p.maybe, c.o.Self)
 	}
 	c.emit(Effect{Kind: EffectAlterISR, ISR: change})
+}
+
+// withFurthest keeps those of the late members that have most, as many as
+// min.insync.replicas wants. Fewer could commit nothing more (KIP-966), and to
+// leave them out would only take from those who may lead next. Whoever is dead
+// is the controller's to remove.
+func (c *Core) withFurthest(isr, late []Member) []Member {
+	missing := min(c.minInsync()-len(isr), len(late))
+	if missing <= 0 {
+		return isr
+	}
+	slices.SortStableFunc(late, func(a, b Member) int {
+		return cmp.Compare(c.leading.follower(b.ID).synced, c.leading.follower(a.ID).synced)
+	})
+	isr = append(isr, late[:missing]...)
+	slices.SortFunc(isr, func(a, b Member) int {
+		return cmp.Compare(slices.Index(c.standing.Replicas, a.ID), slices.Index(c.standing.Replicas, b.ID))
+	})
+	return isr
 }
 
 // oughtToBe reports whether a replica is to be in sync, as which member, and

@@ -16,12 +16,13 @@ import (
 // Client appends to partitions, each append with a condition and a verdict of
 // its own. Any number of goroutines may use it.
 //
-//	Append ─► lane's queue ─► batch ─► Produce request ─► verdicts ─► Append returns
+//	Append ─► the batch that waits ─► Produce request ─► verdicts ─► Append returns
 //
 // Each partition that is written to has a lane: a goroutine that lives while
 // the lane holds anything, gives its batches sequences as an idempotent
 // producer does, and sends a batch whose outcome it does not know again until
-// it knows. Appends that wait while a request is in flight form the next batch.
+// it knows. Appends that wait while a request is in flight form the next batch:
+// each is written into it by its caller, and is nothing but bytes from then on.
 type Client struct {
 	cl    *kgo.Client
 	opts  options
@@ -106,7 +107,8 @@ func judges(resp *kmsg.ApiVersionsResponse) error {
 // Appends of different goroutines may share a batch, and are judged in its
 // order; one that is refused costs the others nothing. The records' Topic and
 // Partition are not looked at. The records are not changed, and must not be
-// changed until Append returns; a zero Timestamp is now.
+// changed until Append returns; a zero Timestamp is now, or the time of an append
+// of the same batch shortly before.
 func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond, recs ...*kgo.Record) (Result, error) {
 	w := newCall()
 	if err := c.append(pending{ctx: ctx, call: w}, place{topic, partition}, cond, recs); err != nil {
@@ -117,7 +119,8 @@ func (c *Client) Append(ctx context.Context, topic string, partition int32, cond
 
 // AppendAsync is Append for a caller who has many appends under way at once and
 // no goroutine to spare for each: done is called with what Append would return,
-// once, and must not block. It waits itself while the client is full. A context
+// once, and must not block. It waits itself while the client is full; the records
+// are the caller's again when it returns. A context
 // that ends stops an append that was not sent yet; one that was sent is waited
 // for until its outcome is known or the client is closed. Appends that one
 // goroutine hands over one after the other are judged in that order, unless a

@@ -43,7 +43,8 @@ func Linger(d time.Duration) Option { return func(o *options) { o.linger = d } }
 func InFlight(n int) Option { return func(o *options) { o.inFlight = n } }
 
 // Buffered bounds the appends that the client holds, waiting or in flight;
-// 10,000 by default. Beyond, Append waits.
+// 10,000 by default. Beyond, Append waits. One whose caller has left counts until
+// its outcome is known, or until it would have been sent.
 func Buffered(n int) Option { return func(o *options) { o.buffered = n } }
 
 // RequestTimeout is how long a broker may take to commit a batch before the

@@ -65,6 +65,23 @@ func TestAViewGoesOnFromWhereItWasSaved(t *testing.T) {
 	}
 }
 
+// TestADirectoryThatHoldsSomethingIsRefused: the run would remove it.
+func TestADirectoryThatHoldsSomethingIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	if got, err := directory(dir); err != nil || got != dir {
+		t.Fatalf("a new one: %q, %v", got, err)
+	}
+	if _, err := directory(dir); err != nil {
+		t.Errorf("an empty one: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "thesis"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := directory(dir); err == nil {
+		t.Error("a full one is taken")
+	}
+}
+
 // TestADatabaseThatWasTamperedWithIsFound plants what a keeper must never do,
 // in a real database, and has the judge hear what the database says.
 func TestADatabaseThatWasTamperedWithIsFound(t *testing.T) {

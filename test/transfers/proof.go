@@ -25,11 +25,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "lockstep-transfers-"); err != nil {
-			return err
-		}
-	} else if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	if o.dir, err = directory(o.dir); err != nil {
 		return err
 	}
 	fmt.Printf("%d transfers between %d accounts in %d partitions; %d tellers of %d writers, %d databases; seed %d; data in %s\n",
@@ -42,6 +38,24 @@ func run(ctx context.Context, args []string) (err error) {
 		return nil
 	}
 	return os.RemoveAll(o.dir)
+}
+
+// directory makes the one that was named, or a temporary one. It will be removed,
+// so it must not hold anything yet.
+func directory(name string) (string, error) {
+	if name == "" {
+		return os.MkdirTemp("", "lockstep-transfers-")
+	}
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		return "", err
+	}
+	switch files, err := os.ReadDir(name); {
+	case err != nil:
+		return "", err
+	case len(files) > 0:
+		return "", fmt.Errorf("%s is not empty; it holds %s", name, files[0].Name())
+	}
+	return name, nil
 }
 
 func (p *proof) run(ctx context.Context) error {
@@ -98,7 +112,7 @@ func (p *proof) work(ctx context.Context) (ends []int64, err error) {
 	if err := p.cluster.awaitWhole(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.within(ctx, endWithin, func(ctx context.Context) error { return endAll(ctx, p.crew.tellers) }); err != nil {
+	if err := within(ctx, endWithin, func(ctx context.Context) error { return endAll(ctx, p.crew.tellers) }); err != nil {
 		return nil, err
 	}
 	if ends, err = p.cluster.ends(ctx); err != nil {
@@ -108,13 +122,13 @@ func (p *proof) work(ctx context.Context) (ends []int64, err error) {
 	if err := watch.drain(ctx, ends); err != nil {
 		return nil, err
 	}
-	return ends, p.within(ctx, endWithin, func(ctx context.Context) error { return endAll(ctx, p.crew.keepers) })
+	return ends, within(ctx, endWithin, func(ctx context.Context) error { return endAll(ctx, p.crew.keepers) })
 }
 
 // endWithin is how soon processes must end when they are asked to.
 const endWithin = time.Minute
 
-func (p *proof) within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
+func within(ctx context.Context, d time.Duration, do func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	return do(ctx)

@@ -21,7 +21,7 @@ func (p *proof) audit(ctx context.Context) verdict {
 // replicas stops the brokers and compares what they have on disk.
 func (p *proof) replicas(ctx context.Context, ends []int64) verdict {
 	v := verdict{check: "three replicas equal, byte by byte"}
-	if v.err = p.within(ctx, wholeWithin, p.cluster.Stop); v.err != nil {
+	if v.err = within(ctx, wholeWithin, p.cluster.Stop); v.err != nil {
 		return v
 	}
 	places := make([][]*check.Replica, len(ends))

@@ -169,7 +169,8 @@ func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
 	return nil
 }
 
-// check takes the batch through its gateway and prepares its locks.
+// check takes the batch through its gateway and prepares its locks. They are
+// released when the part is completed.
 func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	t := part.topic
 	b, err := record.Parse(raw, record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes)})
@@ -183,17 +184,21 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
 	defer s.frames.open(b.Codec() != record.CodecNone)()
-	recs, err := b.Open(record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes), DecompressedBytesMax: s.cfg.DecompressedMax})
+	limits := record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes), DecompressedBytesMax: s.cfg.DecompressedMax}
+	recs, locks, refusal, err := conflict.Read(b, limits, t.policy())
 	if err != nil {
 		return err
 	}
 	defer recs.Release() // opened, they may be thousands of times the request: none waits for a disk
-	part.Batch = b
+	part.Batch, part.Locks = b, locks
 	if err := t.checkRecords(b, &recs); err != nil {
 		return err
 	}
-	if err := part.prepareLocks(&recs, t.policy()); err != nil {
-		return err
+	switch {
+	case refusal != nil:
+		return refusal
+	case locks != nil && part.Acks != replica.AcksAll:
+		return errLocksNeedAcks
 	}
 	if b.Transactional() {
 		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
@@ -219,26 +224,6 @@ func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
 			return fmt.Errorf("%w: %w", kerr.InvalidRecord, errNullKey{w.Index})
 		}
 	}
-	return nil
-}
-
-// prepareLocks parses the lock headers, if there are any.
-func (part *producePart) prepareLocks(recs *record.Records, policy conflict.Policy) error {
-	if !recs.HaveLocks() && policy != conflict.Required {
-		return nil
-	}
-	locks, refusal := conflict.Prepare(part.Batch, recs, policy)
-	if refusal != nil {
-		return refusal
-	}
-	if locks == nil {
-		return nil
-	}
-	if part.Acks != replica.AcksAll {
-		locks.Release()
-		return errLocksNeedAcks
-	}
-	part.Locks = locks
 	return nil
 }
 

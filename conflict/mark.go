@@ -64,7 +64,7 @@ func NeedsRecords(b record.Batch) bool {
 func (r *Request) readLog(recs *record.Records) {
 	w := recs.Walk()
 	for w.Next() {
-		if r.readPlain(&w) {
+		if r.readPlain(&w, Optional) == isPlain {
 			continue
 		}
 		if r.readHeaders(&w) != nil || r.headers.Empty() {

@@ -19,19 +19,35 @@ type plainList struct {
 	items []byte
 }
 
-// readPlain takes a record whose lock headers are as nearly all are, in half
-// the time: without LockItems, and with one copy a list. What is odd about a
-// record, be it right or wrong, it leaves to readHeaders, and answers false.
-func (r *Request) readPlain(w *record.Walker) bool {
+// plainness is what readPlain finds a record to be.
+type plainness uint8
+
+const (
+	isOdd    plainness = iota // right or wrong, readRecord knows
+	isPlain                   // and taken
+	isMisfit                  // its headers do not fit its length
+)
+
+// readPlain takes a record whose lock headers are as nearly all are, or that
+// has none, in half the time: without LockItems, and with one copy a list. Of
+// an odd one it takes nothing.
+func (r *Request) readPlain(w *record.Walker, pol Policy) plainness {
 	var h plainHeaders
-	if w.HeaderCount == 0 || !h.gather(w.Headers()) || h.n == 0 {
-		return false
+	if found := h.gather(w); found != isPlain {
+		return found
+	}
+	if h.n == 0 {
+		if h.basis != nil || pol == Required {
+			return isOdd
+		}
+		r.addPlain(w)
+		return isPlain
 	}
 	basis, has := protocol.None, h.basis != nil
 	if has {
 		var ok bool
 		if basis, ok = protocol.ScanBasis(h.basis); !ok {
-			return false
+			return isOdd
 		}
 	}
 	locks, bytes := len(r.locks), len(r.bytes)
@@ -39,56 +55,64 @@ func (r *Request) readPlain(w *record.Walker) bool {
 	for i := range h.lists[:h.n] {
 		if !r.addList(&h.lists[i], &rec, basis, has) {
 			r.locks, r.bytes = r.locks[:locks], r.bytes[:bytes]
-			return false
+			return isOdd
 		}
 	}
 	if n := len(r.locks); n-locks > protocol.LocksPerRecordMax || n > locksPerBatchMax {
 		r.locks, r.bytes = r.locks[:locks], r.bytes[:bytes]
-		return false
+		return isOdd
 	}
 	r.endAppend()
 	r.appends = append(r.appends, lockAppend{first: w.OffsetDelta, last: w.OffsetDelta, id: -1})
 	r.records = append(r.records, rec)
-	r.maxBasis, r.lastOf = max(r.maxBasis, rec.maxBasis), w.OffsetDelta
-	return true
+	r.maxBasis, r.lastOf, r.mentions = max(r.maxBasis, rec.maxBasis), w.OffsetDelta, true
+	return isPlain
 }
 
-// gather sorts a record's headers, and reports whether all is plain.
-func (h *plainHeaders) gather(headers record.Headers) bool {
-	for {
+// gather sorts a record's headers.
+func (h *plainHeaders) gather(w *record.Walker) plainness {
+	headers := w.Headers()
+	for range w.HeaderCount {
 		key, value, ok := headers.Next()
 		switch {
 		case !ok:
-			return true
+			return isMisfit
 		case !isLockHeader(key):
 			continue
-		case len(value) == 0:
-			return false
+		case !h.take(key, value):
+			return isOdd
 		}
-		var flags lockFlags
-		switch string(key) {
-		case protocol.HeaderLockWrite:
-			flags = flagsOf[protocol.LockWrite]
-		case protocol.HeaderLockRead:
-			flags = flagsOf[protocol.LockRead]
-		case protocol.HeaderLockAppend:
-			flags = flagsOf[protocol.LockAppend]
-		case protocol.HeaderLockBasis:
-			if h.basis != nil {
-				return false
-			}
-			h.basis = value
-			continue
-		default:
-			return false
-		}
-		if h.seen&(1<<flags) != 0 {
-			return false
-		}
-		h.seen |= 1 << flags
-		h.lists[h.n] = plainList{flags, value}
-		h.n++
 	}
+	if !headers.Done() {
+		return isMisfit
+	}
+	return isPlain
+}
+
+// take takes a lock header, unless it is odd.
+func (h *plainHeaders) take(key, value []byte) bool {
+	var flags lockFlags
+	switch string(key) {
+	case protocol.HeaderLockWrite:
+		flags = flagsOf[protocol.LockWrite]
+	case protocol.HeaderLockRead:
+		flags = flagsOf[protocol.LockRead]
+	case protocol.HeaderLockAppend:
+		flags = flagsOf[protocol.LockAppend]
+	case protocol.HeaderLockBasis:
+		first := h.basis == nil
+		h.basis = value
+		return first && len(value) > 0
+	default:
+		return false
+	}
+	if len(value) == 0 || h.seen&(1<<flags) != 0 {
+		return false
+	}
+	h.seen |= 1 << flags
+	h.lists[h.n] = plainList{flags, value}
+	h.n++
+	return true
 }
 
 // addList takes the locks of one list.

@@ -12,40 +12,85 @@ import (
 // locksPerBatchMax bounds what one batch can make a Request hold: 16 MiB.
 const locksPerBatchMax = 1 << 18
 
-// Prepare reads the lock headers of a client's batch. It needs no partition,
-// so it runs on the connection's goroutine. The request copies what it needs:
-// batch and records may be released after it.
+// Read is Batch.Open and Prepare in one walk over a client's batch. The records
+// are the caller's to release, unless there is an error; the request is nil
+// where the batch has no lock headers, and where it is refused.
+func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r *Request, refusal *protocol.Refusal, err error) {
+	p, err := b.Prove(lim)
+	if err != nil {
+		return recs, nil, nil, err
+	}
+	r = requests.Get().(*Request)
+	r.reset(b)
+	for p.Next() {
+		fits := true
+		if refusal == nil {
+			fits, refusal = r.take(b, &p.Walker, pol)
+		} else {
+			fits = p.HeadersFit()
+		}
+		if !fits {
+			p.Misfit()
+		}
+	}
+	if r.mentions {
+		p.HasLocks()
+	}
+	recs, err = p.End()
+	r, refusal = r.taken(refusal, err)
+	return recs, r, refusal, err
+}
+
+// Prepare reads the lock headers of a client's batch that is open already.
+// Neither it nor Read needs a partition, so they run on the connection's
+// goroutine. The request copies what it needs: batch and records may be
+// released after it.
 //
 // Both answers are nil when the batch has no lock headers and needs none. A
 // refusal is always MALFORMED.
 func Prepare(b record.Batch, recs *record.Records, pol Policy) (*Request, *protocol.Refusal) {
 	r := requests.Get().(*Request)
 	r.reset(b)
-	if refusal := r.read(b, recs, pol); refusal != nil {
+	var refusal *protocol.Refusal
+	for w := recs.Walk(); refusal == nil && w.Next(); {
+		_, refusal = r.take(b, &w, pol)
+	}
+	return r.taken(refusal, nil)
+}
+
+// taken ends the reading of a batch.
+func (r *Request) taken(refusal *protocol.Refusal, err error) (*Request, *protocol.Refusal) {
+	if err != nil || refusal != nil || len(r.records) == 0 {
 		r.Release()
+		if err != nil {
+			refusal = nil
+		}
 		return nil, refusal
 	}
-	if len(r.records) == 0 {
-		r.Release()
-		return nil, nil
-	}
+	r.endAppend()
 	r.link()
 	return r, nil
 }
 
-func (r *Request) read(b record.Batch, recs *record.Records, pol Policy) *protocol.Refusal {
-	quick := pol != Off && !b.Transactional()
-	w := recs.Walk()
-	for w.Next() {
-		if quick && r.readPlain(&w) {
-			continue
-		}
-		if text := r.readRecord(b, &w, pol); text != "" {
-			return &protocol.Refusal{Kind: protocol.RefusalMalformed, Record: w.Index, Text: text}
+// take takes one record, and proves on the way that its headers fit. Of one
+// that does not it says nothing else.
+func (r *Request) take(b record.Batch, w *record.Walker, pol Policy) (fits bool, refusal *protocol.Refusal) {
+	if pol != Off && !b.Transactional() {
+		switch r.readPlain(w, pol) {
+		case isPlain:
+			return true, nil
+		case isMisfit:
+			return false, nil
 		}
 	}
-	r.endAppend()
-	return nil
+	locks, fits := w.ProveHeaders()
+	if r.mentions = r.mentions || locks; !fits {
+		return false, nil
+	}
+	if text := r.readRecord(b, w, pol); text != "" {
+		return true, &protocol.Refusal{Kind: protocol.RefusalMalformed, Record: w.Index, Text: text}
+	}
+	return true, nil
 }
 
 // readRecord takes one record, and says what is wrong with it, if anything.

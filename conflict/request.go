@@ -24,6 +24,8 @@ type Request struct {
 	plain   int    // records without lock headers
 	size    int    // bytes of the batch
 
+	mentions bool // a record has a lock header, be it right or wrong
+
 	maxBasis protocol.Offset // over all records
 
 	drop    []bool   // scratch of Repeats: by record
@@ -147,5 +149,5 @@ func (r *Request) Release() {
 func (r *Request) reset(b record.Batch) {
 	r.records, r.appends, r.ids, r.locks = r.records[:0], r.appends[:0], r.ids[:0], r.locks[:0]
 	r.bytes, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, b.Size(), protocol.None
-	r.hashing = false
+	r.hashing, r.mentions = false, false
 }

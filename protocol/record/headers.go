@@ -40,3 +40,6 @@ func (h *Headers) Next() (key, value []byte, ok bool) {
 	h.rest = b[j:]
 	return key, value, true
 }
+
+// Done reports whether no byte is left, so that all headers were read.
+func (h *Headers) Done() bool { return len(h.rest) == 0 }

@@ -26,23 +26,16 @@ type Records struct {
 // offset deltas that rise strictly are 0, 1, 2… since there are as many of
 // them as offsets; for one from View they may have gaps.
 func (b Batch) Open(lim Limits) (Records, error) {
-	lim = lim.withDefaults()
-	if int(b.Count()) > lim.RecordsMax {
-		return Records{}, refuse(TooLarge, "%d records, over the limit of %d", b.Count(), lim.RecordsMax)
-	}
-	r := Records{payload: b.payload(), count: b.Count()}
-	if codec := b.Codec(); codec != CodecNone && r.count > 0 {
-		pooled, err := decompress(codec, r.payload, lim.DecompressedBytesMax)
-		if err != nil {
-			return Records{}, err
-		}
-		r.payload, r.pooled = pooled.b, pooled
-	}
-	if err := r.prove(b.LastOffsetDelta()); err != nil {
-		r.Release()
+	p, err := b.Prove(lim)
+	if err != nil {
 		return Records{}, err
 	}
-	return r, nil
+	for p.Next() {
+		if !p.HeadersFit() {
+			p.Misfit()
+		}
+	}
+	return p.End()
 }
 
 // Count is the number of records.

@@ -1,6 +1,10 @@
 package conflict
 
-import "github.com/lockstep-log/lockstep/protocol"
+import (
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
 
 // Admit judges a request that is to be appended at base and marks it in the
 // same walk over its locks, so that each place in the table is waited for once.
@@ -24,63 +28,65 @@ func (c *Coordinator) Admit(r *Request, base, highWatermark protocol.Offset) boo
 // markAllowed marks all locks, or none.
 func (c *Coordinator) markAllowed(r *Request, base protocol.Offset) bool {
 	g := &c.young
-	r.fresh = r.fresh[:0]
-	if n := len(r.locks); cap(r.before) < n {
-		r.before = make([]uint64, n)
-	}
+	r.absent = r.absent[:0]
+	r.before = slices.Grow(r.before[:0], len(r.locks))[:len(r.locks)]
 	for start := 0; start < len(r.locks); start += touchBlock {
 		end := min(start+touchBlock, len(r.locks))
-		block, before := r.locks[start:end], r.before[start:end]
-		if len(block) > 1 {
-			r.touched += g.locks.touch(block)
+		if end-start > 1 {
+			r.touched += g.locks.touch(r.locks[start:end])
 		}
-		n := g.markKnown(block, before, base)
-		for i := range block[:n] {
-			if before[i] == 0 && block[i].is(marks) {
-				r.fresh = append(r.fresh, int32(start+i))
-			}
-		}
-		if n < len(block) {
-			g.unmark(r.locks[:start+n], r.before[:start+n])
+		if n := g.markKnown(r, start, end, base); n < end {
+			g.unmark(r, n)
 			return false
 		}
 	}
-	for _, i := range r.fresh {
-		l := &r.locks[i]
-		g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
+	if r.markedBefore(r.absent) {
+		g.unmark(r, len(r.locks))
+		return false
+	}
+	for _, i := range r.absent {
+		if l := &r.locks[i]; l.is(marks) {
+			g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
+		}
 	}
 	return true
 }
 
-// markKnown judges locks as allowed does, and marks those that it has
-// been told of before; the others would be new entries, which are harder to
-// take back. before is what their values were. It stops at the first lock that
-// is not seen to be allowed, and answers how many are before it.
-func (g *generation) markKnown(locks []lock, before []uint64, base protocol.Offset) int {
+// markKnown judges the locks from start to end by this generation alone, and
+// marks those that it has been told of before; the others would be new entries,
+// which are harder to take back. It stops at the first lock that is not seen to
+// be allowed, and answers its place. A lock that the same batch has marked is
+// such a one, since no basis reaches that far.
+func (g *generation) markKnown(r *Request, start, end int, base protocol.Offset) int {
 	unknown := g.start - 1
-	for i := range locks {
+	locks, before := r.locks[:end], r.before[:end]
+	for i := start; i < end; i++ {
 		l := &locks[i]
-		before[i] = 0
 		if l.is(all) {
 			return i
 		}
 		s := g.locks.find(l.hash)
-		if l.is(judged) && (l.earlier >= 0 || unknown+protocol.Offset(s.value>>32) > l.basis) {
+		// A lock that is not there has value 0 and comes out as unknown: that is
+		// what this generation says of a basis it does not reach back to.
+		if l.is(judged) && unknown+protocol.Offset(s.value>>32) > l.basis {
 			return i
 		}
-		if l.is(marks) && s.value != 0 {
-			before[i] = s.value
+		before[i] = s.value
+		switch {
+		case s.value == 0:
+			r.absent = append(r.absent, int32(i))
+		case l.is(marks):
 			s.value = g.valueAt(base+protocol.Offset(l.record), s.value)
 		}
 	}
-	return len(locks)
+	return end
 }
 
-// unmark takes back what markKnown did, from the end.
-func (g *generation) unmark(locks []lock, before []uint64) {
-	for i := len(locks) - 1; i >= 0; i-- {
-		if before[i] != 0 {
-			g.locks.find(locks[i].hash).value = before[i]
+// unmark takes back what markKnown did before a place, from the end.
+func (g *generation) unmark(r *Request, end int) {
+	for i := end - 1; i >= 0; i-- {
+		if l := &r.locks[i]; l.is(marks) && r.before[i] != 0 {
+			g.locks.find(l.hash).value = r.before[i]
 		}
 	}
 }

@@ -57,7 +57,7 @@ func fill(r *Request, names [][]byte, basis protocol.Offset) {
 		r.addLock(&protocol.LockItem{Kind: protocol.LockWrite, Raw: name, Name: name, Basis: basis}, int32(i))
 	}
 	r.lastOf, r.maxBasis = int32(len(names)-1), basis
-	r.link()
+	r.linkIDs()
 }
 
 // BenchmarkCheck1M is the cost of a lock: hashed, checked and marked, of a

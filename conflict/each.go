@@ -37,6 +37,7 @@ func (l *Left) Place(base protocol.Offset) {
 // The verdict has an error or is admitted, be there records left in the batch
 // or not; its Await is the highest offset that any of Left rests on.
 func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
+	r.linkLocks()
 	j := judgement{c: c, r: r, limit: highWatermark}
 	if len(r.ids) == 0 && r.maxBasis < highWatermark {
 		return j.few()
@@ -56,6 +57,7 @@ func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdi
 // refused append was used since does the verdict change: to what is true of
 // that id by now.
 func (c *Coordinator) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
+	r.linkLocks()
 	j := judgement{c: c, r: r, limit: base}
 	return j.all(func(a *lockAppend, one *Verdict) {
 		if written(a.first) {

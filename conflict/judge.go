@@ -26,6 +26,7 @@ func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 //	L not known, basis+1 >= history  admitted
 //	L not known, basis+1 <  history  UNKNOWN
 func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
+	r.linkLocks()
 	switch {
 	case r.maxBasis >= highWatermark:
 		c.locksOfRecords(r, highWatermark, v)

@@ -20,18 +20,13 @@ func (t *links) reset(n int) {
 	clear(t.places)
 }
 
-// link sets lock.earlier and lockID.twin. A batch of one append has neither.
-func (r *Request) link() {
-	if len(r.appends) < 2 {
+// linkLocks sets lock.earlier, once: only who judges the long way needs it. In a
+// batch of one append there is nothing to link.
+func (r *Request) linkLocks() {
+	if r.linked || len(r.appends) < 2 {
 		return
 	}
-	r.linkLocks()
-	if len(r.ids) > 1 {
-		r.linkIDs()
-	}
-}
-
-func (r *Request) linkLocks() {
+	r.linked = true
 	r.links.reset(len(r.locks))
 	places := r.links.places
 	for i := range r.locks {
@@ -53,7 +48,11 @@ func (r *Request) linkLocks() {
 	}
 }
 
+// linkIDs sets lockID.twin.
 func (r *Request) linkIDs() {
+	if len(r.ids) < 2 {
+		return
+	}
 	r.links.reset(len(r.ids))
 	places := r.links.places
 	for i := range r.ids {
@@ -65,4 +64,28 @@ func (r *Request) linkIDs() {
 		id.twin = places[at] - 1
 		places[at] = int32(i) + 1
 	}
+}
+
+// markedBefore reports whether a judged lock among some, given by their places,
+// is marked by one before it.
+func (r *Request) markedBefore(some []int32) bool {
+	if len(some) < 2 {
+		return false
+	}
+	r.links.reset(len(some))
+	places := r.links.places
+	for _, i := range some {
+		l := &r.locks[i]
+		at := l.hash.hi & uint64(len(places)-1)
+		for places[at] != 0 && r.locks[places[at]-1].hash != l.hash {
+			at = (at + 1) & uint64(len(places)-1)
+		}
+		if places[at] != 0 && l.is(judged) {
+			return true
+		}
+		if l.is(marks) {
+			places[at] = i + 1
+		}
+	}
+	return false
 }

@@ -68,7 +68,7 @@ func (r *Request) taken(refusal *protocol.Refusal, err error) (*Request, *protoc
 		return nil, refusal
 	}
 	r.endAppend()
-	r.link()
+	r.linkIDs()
 	return r, nil
 }
 

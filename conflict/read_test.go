@@ -66,8 +66,13 @@ func toldOf(recs *record.Records, r *Request, refusal *protocol.Refusal, err err
 func damaged(rt *rapid.T) record.Batch {
 	const atCRC, crcFrom, atRecords = 17, 21, record.HeaderSize
 	build := record.NewBuilder(record.CodecNone)
+	plain := rapid.IntRange(0, 5).Draw(rt, "plain") == 0
 	for i := range rapid.IntRange(1, 5).Draw(rt, "records") {
-		build.Add(record.Record{Timestamp: int64(i), Value: []byte("v"), Headers: drawHeaders(rt)})
+		one := record.Record{Timestamp: int64(i), Value: []byte("v")}
+		if !plain {
+			one.Headers = drawHeaders(rt)
+		}
+		build.Add(one)
 	}
 	raw, err := build.Build()
 	if err != nil {

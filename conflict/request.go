@@ -30,7 +30,7 @@ type Request struct {
 
 	drop    []bool   // scratch of Repeats: by record
 	before  []uint64 // scratch of Admit: by lock, what its value was
-	fresh   []int32  // scratch of Admit: the locks that are new to the table
+	absent  []int32  // scratch of Admit: places of the locks that are not in the table
 	touched uint64   // scratch of Locks: keeps its reads from being optimized away
 
 	// Scratch of Prepare.
@@ -38,6 +38,7 @@ type Request struct {
 	content hasher
 	hashing bool // the last of appends has a lock-id and may grow
 	links   links
+	linked  bool // lock.earlier is set
 }
 
 // lockRecord is one record that has lock headers.
@@ -75,7 +76,7 @@ type lock struct {
 	flags   lockFlags
 	record  int32 // index in the batch
 	append  int32 // place in appends
-	earlier int32 // place of the latest lock before this append that marks the same; -1 for none
+	earlier int32 // place of the latest lock before this append that marks the same; -1 for none, and until linkLocks
 }
 
 type lockFlags uint8
@@ -149,5 +150,5 @@ func (r *Request) Release() {
 func (r *Request) reset(b record.Batch) {
 	r.records, r.appends, r.ids, r.locks = r.records[:0], r.appends[:0], r.ids[:0], r.locks[:0]
 	r.bytes, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, b.Size(), protocol.None
-	r.hashing, r.mentions = false, false
+	r.hashing, r.mentions, r.linked = false, false, false
 }

@@ -68,9 +68,15 @@ func plainEnd(list []byte, at int) int {
 			return at + bits.TrailingZeros64(odd)/8
 		}
 	}
-	for ; at < len(list) && classOf[list[at]] == 0; at++ {
+	if len(list) < wordBytes {
+		for ; at < len(list) && classOf[list[at]] == 0; at++ {
+		}
+		return at
 	}
-	return at
+	// What is left of the last word ends in zeros, of which the first is odd.
+	done := wordBytes - (len(list) - at)
+	last := binary.LittleEndian.Uint64(list[len(list)-wordBytes:]) >> (8 * done)
+	return at + bits.TrailingZeros64(oddBytes(last))/8
 }
 
 // oddBytes sets the top bit of the first byte in word that is not plain, and

@@ -32,6 +32,7 @@ type serveConfig struct {
 	ClusterID        string
 
 	GroupDelayMs      int32 // that an empty consumer group waits for more members
+	Groups            groupLimits
 	OffsetsPartitions int32 // of __consumer_offsets, when it is created
 	OffsetsReplicas   int32
 	TopicDefaults     map[string]string // topic settings, Kafka's names

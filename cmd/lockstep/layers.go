@@ -57,6 +57,9 @@ func (l *layers) merge() (serveConfig, error) {
 	if err := l.applyKafkaTopicDefaults(&c); err != nil {
 		return c, err
 	}
+	if err := l.applyKafkaGroups(&c); err != nil {
+		return c, err
+	}
 	if err := l.applyKafkaListeners(&c); err != nil {
 		return c, err
 	}
@@ -124,6 +127,9 @@ func (l *layers) ignored() []string {
 	}
 	for _, name := range kafkaOnly {
 		known[name] = true
+	}
+	for _, v := range kafkaGroups {
+		known[v.env] = true
 	}
 	var names []string
 	for name := range l.env {

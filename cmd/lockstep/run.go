@@ -37,6 +37,7 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		},
 		Logger: logger,
 	}
+	c.Groups.limit(&out.Groups)
 	if c.GroupDelayMs == 0 {
 		out.Groups.InitialRebalanceDelay = -1 // none, where zero would be the default
 	}

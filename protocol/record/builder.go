@@ -118,8 +118,10 @@ func (b *Builder) encode(r *Record, timestampDelta int64, offsetDelta int32) {
 		h := &r.Headers[i]
 		size += varintSize(int64(len(h.Key))) + len(h.Key) + nullableSize(h.Value)
 	}
-	dst := slices.Grow(b.batch, size+varintSize(int64(size)))
-	dst = appendVarint(dst, int64(size))
+	if need := size + varintSize(int64(size)); cap(b.batch)-len(b.batch) < need {
+		b.batch = slices.Grow(b.batch, max(need, len(b.batch))) // twofold, so that little is copied
+	}
+	dst := appendVarint(b.batch, int64(size))
 	dst = append(dst, 0) // attributes
 	dst = appendVarint(dst, timestampDelta)
 	dst = appendVarint(dst, int64(offsetDelta))

@@ -164,10 +164,19 @@ func (p *Partition) refoldAll(locksAt protocol.Offset) error {
 	return p.fold(producersAt, locksAt, end)
 }
 
+// foldQuietMax is how many offsets are folded without a word in the log: they
+// take a second or two.
+const foldQuietMax = 250_000
+
 // fold folds the log up to its end, each fold from where it is.
 func (p *Partition) fold(producersAt, locksAt, end protocol.Offset) error {
-	now := p.opts.NowMs()
-	return p.log.Scan(max(p.log.Start(), min(producersAt, locksAt)), end, func(b record.Batch) error {
+	now, from := p.opts.NowMs(), max(p.log.Start(), min(producersAt, locksAt))
+	long := end-from > foldQuietMax
+	if long {
+		p.opts.Logger.Info("folding what the log has beyond its checkpoints; the partition waits for it",
+			"partition", p.opts.ID.String(), "from", from, "to", end)
+	}
+	err := p.log.Scan(from, end, func(b record.Batch) error {
 		if b.LastOffset() >= producersAt {
 			p.producers.Fold(b, now)
 		}
@@ -176,6 +185,10 @@ func (p *Partition) fold(producersAt, locksAt, end protocol.Offset) error {
 		}
 		return nil
 	})
+	if long && err == nil {
+		p.opts.Logger.Info("folded", "partition", p.opts.ID.String(), "to", end, "seconds", float64(p.opts.NowMs()-now)/1000)
+	}
+	return err
 }
 
 // refold folds a batch that the base does not have, and keeps the window within

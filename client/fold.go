@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -85,7 +86,7 @@ func newFold(c *Client, at place, basis int64, apply Apply, appliesOwn bool, opt
 	}
 	f := &Fold{c: c, feed: feed, apply: apply, appliesOwn: appliesOwn}
 	f.mu.applied, f.mu.moved = basis, make(chan struct{})
-	f.mu.turns.self = newViewName()
+	f.mu.turns.self, f.mu.turns.rng = newViewName(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	f.written.offset = None
 	feed.start(f.take, f.plan, f.end)
 	return f, nil
@@ -217,9 +218,9 @@ func (f *Fold) reading(now time.Time) reading {
 	case len(f.mu.inLine) == 0:
 		return f.mu.own.reading(f.mu.turns.lull(), now)
 	}
-	r := f.mu.turns.reading(f.mu.inLine[0].lock, f.mu.inLine[0].seen, now)
+	r := f.mu.turns.reading(f.mu.inLine[0].lock, f.mu.inLine[0].until, now)
 	for _, u := range f.mu.inLine[1:] {
-		r = r.sooner(f.mu.turns.reading(u.lock, u.seen, now))
+		r = r.sooner(f.mu.turns.reading(u.lock, u.until, now))
 	}
 	return r
 }

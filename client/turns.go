@@ -2,7 +2,8 @@ package client
 
 import (
 	"bytes"
-	"crypto/rand"
+	crand "crypto/rand"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -31,20 +32,22 @@ import (
 // turns is a plain value; its owner gives it the time. It knows the lines of
 // the locks that this view was refused over, the latest linesMax of them.
 type turns struct {
-	self  string           // this view
+	self  string // this view
+	rng   *rand.Rand
 	lines map[string]*line // by the lock as the header has it
 	pace  time.Duration    // about what an append of this view takes
 }
 
 const (
 	linesMax    = 64
+	refusalsMax = 6 // that double the bound of a random wait
 	paceFirst   = 2 * time.Millisecond
 	paceMax     = 50 * time.Millisecond
 	paceFactor  = 4 // an append that took much longer than others counts as so many
 	turnWaitMax = 500 * time.Millisecond
 	// turnWrites bounds the writes of one turn, and turnTime what they take: the
 	// longer the turn, the longer the others wait, and the less it saves.
-	turnWrites = 4
+	turnWrites = 3
 	turnTime   = 4 * time.Millisecond
 )
 
@@ -57,7 +60,7 @@ const (
 )
 
 // newViewName is what the lock-ids of a view's appends begin with.
-func newViewName() string { return viewPrefix + rand.Text()[:13] }
+func newViewName() string { return viewPrefix + crand.Text()[:13] }
 
 // newID is a lock-id.
 func newID(view string, n uint64, more int) string {
@@ -90,7 +93,7 @@ func (t *turns) refused(lock, by string, now time.Time) {
 	if len(t.lines) >= linesMax {
 		t.forgetOldest()
 	}
-	l := &line{last: now}
+	l := &line{last: now, habit: habitEnough}
 	if view, _ := viewOf(by); view != "" {
 		l.members = append(l.members, member{view: view, usual: 1})
 	}
@@ -147,14 +150,14 @@ func (t *turns) marked(list []byte, by string, more int) {
 	}
 }
 
-// wait is how long this view is to wait for others, who has seen so many turns
-// end since it began to want the lock. 0: it goes.
-func (t *turns) wait(lock string, sinceTurns int64, now time.Time) time.Duration {
+// wait is how long this view is to wait for others, if it has a place of its own
+// in the line or not: then it goes when so many turns have ended. 0: it goes.
+func (t *turns) wait(lock string, until int64, now time.Time) time.Duration {
 	l := t.lines[lock]
 	if l == nil {
 		return 0
 	}
-	place := l.place(t.self, sinceTurns)
+	place := l.place(t.self, until)
 	if place <= 0 {
 		return 0
 	}
@@ -174,10 +177,19 @@ func (t *turns) took(d time.Duration) {
 	t.pace = min(t.pace, paceMax)
 }
 
-// ended is the count that wait compares with.
-func (t *turns) ended(lock string) int64 {
+// enter is when a view goes that has no place in the line: behind those who have.
+func (t *turns) enter(lock string) (until int64) {
 	if l := t.lines[lock]; l != nil {
-		return l.turns
+		return l.turns + int64(len(l.members))
+	}
+	return 0
+}
+
+// again is when it goes after it was refused once more: views that are refused
+// together would all go at once, and be in each other's way.
+func (t *turns) again(lock string, refusals int) (until int64) {
+	if l := t.lines[lock]; l != nil {
+		return l.turns + t.rng.Int64N(1<<(min(refusals, refusalsMax)-1))
 	}
 	return 0
 }

@@ -14,9 +14,8 @@ import (
 //	    └────────────────────────────────────── writes, and ends ──────┘
 //
 // A view that is passed over while it is first in line wants nothing, and
-// leaves the line. One that is not in the line enters it behind those who are,
-// but does not wait for more turns than there are views in line, so that it is
-// not passed over for ever.
+// leaves the line. One that is not in the line waits for as many turns as there
+// are views in line, and then goes; once it has written it is in line.
 type line struct {
 	members []member // who wrote longest ago comes first, but for who goes on
 	turns   int64    // that have ended since the line is known
@@ -58,7 +57,7 @@ func (l *line) wrote(by string, more int) {
 	}
 	m.run++
 	room := len(l.members) < viewsMax
-	if m.more = min(more, turnWrites-m.run); m.more > 0 && room {
+	if m.more = max(0, min(more, turnWrites-m.run)); m.more > 0 && room {
 		l.members = slices.Insert(l.members, 0, m)
 		return
 	}
@@ -121,12 +120,12 @@ func (l *line) index(view string) int {
 	return slices.IndexFunc(l.members, func(m member) bool { return m.view == view })
 }
 
-// place is how many are before a view.
-func (l *line) place(view string, sinceTurns int64) int {
+// place is how many are before a view, or turns if it has no place of its own.
+func (l *line) place(view string, until int64) int {
 	if at := l.index(view); at >= 0 {
 		return at
 	}
-	return len(l.members) - int(min(l.turns-sinceTurns, viewsMax))
+	return int(max(0, until-l.turns))
 }
 
 // run is how many writes a view's turn has had.

@@ -11,7 +11,12 @@ type reading struct {
 	within time.Duration // with what there is in the millisecond after that, if writes is more than 1
 }
 
-const restMax = 20 * time.Millisecond
+const (
+	restMax = 20 * time.Millisecond
+	// timerLate is how late a timer may be in a process that has nothing else to
+	// do: its runtime waits for the network by the millisecond.
+	timerLate = time.Millisecond
+)
 
 var readOn = reading{writes: 1}
 
@@ -25,26 +30,27 @@ func (r reading) sooner(o reading) reading {
 // reading is how this view reads while it waits for its turn. Of the turn before
 // its own it wants to hear the first write, which tells how long it is, and then
 // the last. Of the others it need not hear one by one: an answer costs as much as
-// a write. So it rests for the greater part of what they will take, and then has
+// a write. So it rests for the greater part of what they should take, and then has
 // the broker wait for what is left of them.
-func (t *turns) reading(lock string, sinceTurns int64, now time.Time) reading {
+func (t *turns) reading(lock string, until int64, now time.Time) reading {
 	l := t.lines[lock]
-	if l == nil {
+	if l == nil || len(l.members) == 0 {
 		return readOn
 	}
-	place := l.place(t.self, sinceTurns)
+	place := l.place(t.self, until)
 	if place <= 0 {
 		return reading{rest: t.lull()}
 	}
-	due := t.wait(lock, sinceTurns, now)
+	due := t.wait(lock, until, now)
 	if due == 0 {
 		return readOn
 	}
 	r := reading{writes: l.untilTold(place)}
-	if r.writes > turnWrites {
-		r.rest = min(restMax, l.every*time.Duration(r.writes)*3/4, due*3/4)
+	r.within = min(due, l.every*time.Duration(r.writes))
+	if rest := min(restMax, r.within*2/3) - timerLate; rest >= timerLate {
+		r.rest = rest
+		r.within -= rest
 	}
-	r.within = max(0, min(due, l.every*time.Duration(r.writes))-r.rest)
 	return r
 }
 

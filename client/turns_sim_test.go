@@ -35,6 +35,7 @@ type conditions struct {
 	views   int
 	cpus    int           // 0: more than there is to do
 	work    time.Duration // of a processor for one side of a request, about
+	look    time.Duration // of a processor, when a fetch that waits looks for more
 	net     time.Duration // on the way, about
 	hiccups int           // of how many works one takes a hundred times as long; 0: none
 	think   time.Duration // between an update and the next, about
@@ -65,6 +66,7 @@ func newWorld(c conditions, seed uint64) *world {
 	w := &world{rng: rand.New(rand.NewPCG(seed, 7)), now: time.Unix(1, 0), conditions: c, cpus: make([]time.Time, c.cpus)}
 	for i := range c.views {
 		v := &simView{w: w, basis: -1}
+		v.turns.rng = rand.New(rand.NewPCG(seed, uint64(i)))
 		v.turns.self = fmt.Sprintf("%s%013d", viewPrefix, i)
 		w.views = append(w.views, v)
 		w.after(0, v.feed)
@@ -101,9 +103,13 @@ func (w *world) work(do func()) {
 	if w.hiccups > 0 && w.rng.IntN(w.hiccups) == 0 {
 		d *= 100
 	}
+	w.after(w.busy(d), do)
+}
+
+// busy takes a processor, and returns when it will be done.
+func (w *world) busy(d time.Duration) time.Duration {
 	if len(w.cpus) == 0 {
-		w.after(d, do)
-		return
+		return d
 	}
 	first := 0
 	for i, free := range w.cpus {
@@ -115,7 +121,7 @@ func (w *world) work(do func()) {
 		w.cpus[first] = w.now
 	}
 	w.cpus[first] = w.cpus[first].Add(d)
-	w.after(w.cpus[first].Sub(w.now), do)
+	return w.cpus[first].Sub(w.now)
 }
 
 // request is worked on here, by the broker, and here again.
@@ -140,6 +146,9 @@ func (w *world) append(r *kgo.Record, basis int) (ok bool) {
 	for _, v := range slices.Clone(w.parked) {
 		v.look()
 	}
+	for range w.parked {
+		w.busy(w.look) // as those do that had too little
+	}
 	return true
 }
 
@@ -163,7 +172,8 @@ type simView struct {
 	// The writer.
 	began     time.Time
 	inLine    bool
-	seen      int64
+	until     int64
+	refused   int
 	waiting   int // for this offset; 0: not
 	turnID    int // counts waits for the turn, as rested does
 	own       own
@@ -179,7 +189,7 @@ func (v *simView) plan() reading {
 	case !v.inLine:
 		r = v.own.reading(v.turns.lull(), v.w.now)
 	default:
-		r = v.turns.reading("hot", v.seen, v.w.now)
+		r = v.turns.reading("hot", v.until, v.w.now)
 	}
 	was := v.blind
 	v.blind = r.blind()
@@ -203,7 +213,7 @@ func (v *simView) feed() {
 	v.resting = true
 	v.rested++
 	rest := v.rested
-	v.w.after(r.rest+v.w.some(60*time.Microsecond), func() { // as timers are
+	v.w.after(r.rest+time.Duration(v.w.rng.Int64N(int64(timerLate))), func() {
 		if v.resting && v.rested == rest {
 			v.resting = false
 			if r.writes == 0 {
@@ -285,13 +295,13 @@ func (v *simView) update() {
 	}
 	v.began = v.w.now
 	v.turns.wants([]string{"hot"}, v.w.now)
-	v.seen = v.turns.ended("hot")
+	v.until, v.refused = v.turns.enter("hot"), 0
 	v.awaitTurn()
 }
 
 func (v *simView) awaitTurn() {
 	v.turnID++
-	d := v.turns.wait("hot", v.seen, v.w.now)
+	d := v.turns.wait("hot", v.until, v.w.now)
 	if d == 0 {
 		v.inLine = false
 		v.append()
@@ -331,7 +341,14 @@ func (v *simView) append() {
 				_, by := v.w.log[last].record, string(v.w.log[last].record.Headers[1].Value)
 				v.turns.refused("hot", by, v.w.now)
 				v.waiting = last + 1
-				v.onCatchUp = v.awaitTurn
+				v.onCatchUp = func() {
+					if v.refused++; v.refused == 1 {
+						v.until = v.turns.enter("hot")
+					} else {
+						v.until = v.turns.again("hot", v.refused)
+					}
+					v.awaitTurn()
+				}
 				v.stir()
 				v.caughtUp()
 				return
@@ -406,7 +423,7 @@ func play(t *testing.T, c conditions, seed uint64) summary {
 	w.run(t, 50*c.views)
 	w.tries, w.fetches, w.took = 0, 0, nil
 	first := len(w.log)
-	w.run(t, 100*c.views)
+	w.run(t, max(1000, 100*c.views))
 	s := w.since(first)
 	t.Logf("%2d views: %5.0f writes/s, %.2f tries, %.2f fetches, %.1f writes a turn, p50 %v, p99 %v, gap %v, least %.2f",
 		c.views, s.rate, s.tries, s.fetches, s.turn, s.p50, s.p99, s.gap, s.least)
@@ -414,22 +431,27 @@ func play(t *testing.T, c conditions, seed uint64) summary {
 }
 
 var (
-	near    = conditions{cpus: 2, work: 20 * time.Microsecond, net: 10 * time.Microsecond}
-	hiccups = conditions{cpus: 2, work: 20 * time.Microsecond, net: 10 * time.Microsecond, hiccups: 300}
+	near    = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond}
+	hiccups = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond, hiccups: 300}
 	far     = conditions{work: 20 * time.Microsecond, net: 500 * time.Microsecond}
-	leisure = conditions{cpus: 2, work: 20 * time.Microsecond, net: 10 * time.Microsecond, think: 2 * time.Millisecond}
+	leisure = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond, think: 2 * time.Millisecond}
 )
 
 // TestViewsOfOneLockTakeTurns: hardly a try is in vain, views hardly read, nobody
-// is left out, and many get as much done as few.
+// is left out, and many get as much done as one alone, or at least a part of it
+// where one that is held up holds up all.
 func TestViewsOfOneLockTakeTurns(t *testing.T) {
-	for name, c := range map[string]conditions{"near": near, "hiccups": hiccups, "far": far} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		conditions
+		part float64
+	}{{"near", near, 0.7}, {"far", far, 0.7}, {"hiccups", hiccups, 0.3}} {
+		t.Run(c.name, func(t *testing.T) {
 			for seed := range uint64(2) {
 				alone := play(t, c.with(1), seed)
 				for _, n := range []int{2, 8, 32} {
 					s := play(t, c.with(n), seed)
-					if s.tries > 1.2 || s.fetches > 1.2 || s.least < 0.6 || s.rate < 0.6*alone.rate {
+					if s.tries > 1.2 || s.fetches > 1.5 || s.least < 0.5 || s.rate < c.part*alone.rate {
 						t.Errorf("seed %d, %d views: %+v; one alone: %.0f writes/s", seed, n, s, alone.rate)
 					}
 				}
@@ -438,12 +460,26 @@ func TestViewsOfOneLockTakeTurns(t *testing.T) {
 	}
 }
 
+// TestManyViewsThatBeginAtOnceFindTheirTurns though processors are short: a view
+// that is never refused does not know that others want what it has.
+func TestManyViewsThatBeginAtOnceFindTheirTurns(t *testing.T) {
+	busy := near
+	busy.work = 50 * time.Microsecond
+	for seed := range uint64(4) {
+		w := newWorld(busy.with(32), seed)
+		w.run(t, 400)
+		if s := w.since(0); s.tries > 3 {
+			t.Errorf("seed %d: %+v", seed, s)
+		}
+	}
+}
+
 // TestViewsThatAreNotInAHurry come back after a while, and want no second write
 // at once.
 func TestViewsThatAreNotInAHurry(t *testing.T) {
 	for seed := range uint64(2) {
 		for _, n := range []int{2, 8, 32} {
-			if s := play(t, leisure.with(n), seed); s.tries > 1.6 || s.turn > 1.5 || s.least < 0.6 {
+			if s := play(t, leisure.with(n), seed); s.tries > 1.6 || s.turn > 1.5 || s.least < 0.5 {
 				t.Errorf("seed %d, %d views: %+v", seed, n, s)
 			}
 		}

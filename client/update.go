@@ -95,7 +95,9 @@ type update struct {
 	waited bool   // the line was waited for since the last refusal
 	lock   string // whose queue is held; "" for none
 	leave  func() // leaves it
-	seen   int64  // turns of lock that had ended when it was first wanted
+	until  int64  // turns of lock that may end before it goes, if it has no place in line
+
+	refusals int
 }
 
 func (u *update) release() {
@@ -200,7 +202,7 @@ func (u *update) hold(ctx context.Context, lock string) error {
 	}
 	u.lock, u.leave = lock, leave
 	u.f.mu.RLock()
-	u.seen = u.f.mu.turns.ended(lock)
+	u.until = u.f.mu.turns.enter(lock)
 	u.f.mu.RUnlock()
 	return nil
 }
@@ -232,7 +234,19 @@ func (u *update) refused(ctx context.Context, err error) error {
 		return err
 	}
 	u.waited = true
+	u.again()
 	return u.awaitTurn(ctx)
+}
+
+// again finds a turn after a refusal. The first one was had in ignorance of the
+// line.
+func (u *update) again() {
+	if u.refusals++; u.refusals == 1 {
+		return
+	}
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.until = u.f.mu.turns.again(u.lock, u.refusals)
 }
 
 // awaitTurn waits until nobody else is before this fold in the lock's line.
@@ -257,7 +271,7 @@ func (u *update) awaitTurn(ctx context.Context) error {
 func (u *update) turn() (d time.Duration, moved <-chan struct{}, err error) {
 	u.f.mu.RLock()
 	defer u.f.mu.RUnlock()
-	if d = u.f.mu.turns.wait(u.lock, u.seen, time.Now()); d > 0 && u.f.mu.blind {
+	if d = u.f.mu.turns.wait(u.lock, u.until, time.Now()); d > 0 && u.f.mu.blind {
 		d = turnWaitMax
 	}
 	return d, u.f.mu.moved, u.f.mu.err
@@ -300,7 +314,7 @@ func (f *Fold) contended(locks []Lock) (string, bool) {
 	now := time.Now()
 	for _, l := range locks {
 		name := l.header()
-		if l.kind.Judged() && f.mu.turns.wait(name, f.mu.turns.ended(name), now) > 0 {
+		if l.kind.Judged() && f.mu.turns.wait(name, f.mu.turns.enter(name), now) > 0 {
 			return name, true
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,7 +29,6 @@ type feed struct {
 	size int   // of it: about what a batch takes, in bytes
 
 	stirred chan struct{} // one signal: look again how to read on
-	stamped atomic.Bool   // whether the broker gave the last batch that was read its time
 	began   struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
@@ -60,7 +58,6 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
 	f.began.done = make(chan struct{})
-	f.stamped.Store(true) // for all that is known
 	return f, nil
 }
 
@@ -301,7 +298,6 @@ func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 		}
 		next = int64(b.NextOffset())
-		f.stamped.Store(b.LogAppendTime())
 		batches, bytes = batches+1, bytes+size
 	}
 	if next == f.next {

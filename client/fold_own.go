@@ -53,10 +53,11 @@ func (f *Fold) tookOwn(cond Cond, sent []*kgo.Record, r Result) {
 	f.mu.Unlock()
 }
 
-// applyOwn reports whether it has applied an append. It does not wait for the
-// feed: if that is at work, it has more to tell than this.
+// applyOwn reports whether it has applied an append. It does not if others read
+// it with a time that the broker gave it. Nor does it wait for the feed: if that
+// is at work, it has more to tell than this.
 func (f *Fold) applyOwn(cond Cond, sent []*kgo.Record, r Result) bool {
-	if r.Repeated || f.feed.stamped.Load() || !f.applying.TryLock() {
+	if r.Repeated || r.stamped || !f.applying.TryLock() {
 		return false
 	}
 	defer f.applying.Unlock()

@@ -140,7 +140,7 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 		return
 	}
 	r.s.state = done
-	r.s.answer(protocol.Offset(p.BaseOffset), verdicts)
+	r.s.answer(protocol.Offset(p.BaseOffset), p.LogAppendTime >= 0, verdicts)
 }
 
 // unknown ends a shipment without ever knowing.

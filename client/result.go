@@ -8,6 +8,8 @@ type Result struct {
 	// Repeated: an append with this id and content was in the log before, and
 	// this is where.
 	Repeated bool
+
+	stamped bool // the broker gave the records their time (message.timestamp.type=LogAppendTime)
 }
 
 // Last is the offset of the append's last record.

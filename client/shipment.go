@@ -175,8 +175,9 @@ func copied(w *record.Walker, firstTimestamp int64) record.Record {
 	}
 }
 
-// answer gives each append its verdict.
-func (s *shipment) answer(base protocol.Offset, verdicts []protocol.Verdict) {
+// answer gives each append its verdict; stamped is whether the broker gave the
+// records their time.
+func (s *shipment) answer(base protocol.Offset, stamped bool, verdicts []protocol.Verdict) {
 	s.lane.c.slots.release(len(s.appends))
 	first := int32(0)
 	for i := range s.appends {
@@ -186,9 +187,9 @@ func (s *shipment) answer(base protocol.Offset, verdicts []protocol.Verdict) {
 		}
 		switch {
 		case len(verdicts) == 0 || verdicts[0].First >= first+p.records:
-			p.finish(Result{int64(base) + int64(first), int(p.records), false}, nil)
+			p.finish(Result{Offset: int64(base) + int64(first), Records: int(p.records), stamped: stamped}, nil)
 		case verdicts[0].Refusal == "":
-			p.finish(Result{int64(verdicts[0].At), int(p.records), true}, nil)
+			p.finish(Result{Offset: int64(verdicts[0].At), Records: int(p.records), Repeated: true}, nil)
 		default:
 			p.refused(s.lane.at, first, verdicts[0].Refusal)
 		}

@@ -169,7 +169,7 @@ func BenchmarkEnqueue(b *testing.B) {
 				if len(l.mu.queue) == 2 {
 					s := l.mu.queue[0]
 					l.mu.queue, l.mu.bytes = append(l.mu.queue[:0], l.mu.queue[1]), 0
-					s.answer(0, nil)
+					s.answer(0, false, nil)
 					s.release()
 				}
 			}

@@ -13,8 +13,10 @@ import (
 // if somebody was faster, read on and decide again. Any number of goroutines
 // may use it; how writers share a hot lock, Fold says.
 //
-// apply is called for each record, in order, by one goroutine at a time, and
-// never while a function given to Update or Read runs. If S holds maps or
+// apply is called for each record, in order, by one goroutine at a time, which may
+// be one that calls Update, and never while a function given to Update or Read
+// runs. What the view itself has appended it may be given before it is read:
+// LeaderEpoch, ProducerID and ProducerEpoch of such a record are -1. If S holds maps or
 // slices, functions share them with the view: they may read them until they
 // return, and must not change or keep them. A function that blocks holds up
 // the view.

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,5 +99,45 @@ func manyShapes(writer, i int) func(tx *client.Tx, s records) error {
 		}
 		tx.Append(r)
 		return nil
+	}
+}
+
+// fetches counts the Fetch requests of a kgo client.
+type fetches struct{ n *atomic.Int64 }
+
+func (f fetches) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == 1 {
+		f.n.Add(1)
+	}
+}
+
+var _ kgo.HookBrokerWrite = fetches{}
+
+// TestAViewWhoseLockNobodyElseWantsHardlyReads, however many goroutines it has.
+func TestAViewWhoseLockNobodyElseWantsHardlyReads(t *testing.T) {
+	const each = 40
+	for _, writers := range []int{1, 8} {
+		addr := inprocess.Broker(t)
+		create(t, addr, "t", 1)
+		read := fetches{new(atomic.Int64)}
+		v := view(t, open(t, addr), "t", client.FeedWith(kgo.WithHooks(read)))
+		var all sync.WaitGroup
+		for range writers {
+			all.Go(func() {
+				for range each {
+					if _, err := v.Update(t.Context(), increment("hot")); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if n := sum(t, v, "hot"); n != writers*each {
+			t.Errorf("the sum is %d, want %d", n, writers*each)
+		}
+		if n := read.n.Load(); n > int64(writers*each/2) {
+			t.Errorf("%d writers made %d fetches for %d commits", writers, n, writers*each)
+		}
 	}
 }

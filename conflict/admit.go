@@ -44,12 +44,25 @@ func (c *Coordinator) markAllowed(r *Request, base protocol.Offset) bool {
 		g.unmark(r, len(r.locks))
 		return false
 	}
-	for _, i := range r.absent {
-		if l := &r.locks[i]; l.is(marks) {
-			g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
-		}
-	}
+	c.markAbsent(r, base)
 	return true
+}
+
+// markAbsent enters the locks that the table does not have.
+func (c *Coordinator) markAbsent(r *Request, base protocol.Offset) {
+	g := &c.young
+	for rest := r.absent; len(rest) > 0; {
+		block := rest[:min(len(rest), touchBlock)]
+		if len(block) > 1 {
+			r.touched += g.locks.touchNew(r.locks, block)
+		}
+		for _, i := range block {
+			if l := &r.locks[i]; l.is(marks) {
+				g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)
+			}
+		}
+		rest = rest[len(block):]
+	}
 }
 
 // markKnown judges the locks from start to end by this generation alone, and

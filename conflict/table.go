@@ -89,6 +89,20 @@ func (t *table) touch(locks []lock) (sum uint64) {
 	return sum
 }
 
+// touchNew is touch for locks that are about to be entered, given by their
+// places: it reads as well what put asks of their segments.
+func (t *table) touchNew(locks []lock, places []int32) (sum uint64) {
+	if t.directory == nil {
+		return 0
+	}
+	for _, i := range places {
+		h := locks[i].hash
+		s := t.first(h)
+		sum += s.hash.hi + s.value + uint64(t.segments[t.index(h)].n)
+	}
+	return sum
+}
+
 // touchIDs is touch for lock-ids.
 func (t *table) touchIDs(ids []lockID) (sum uint64) {
 	if t.directory == nil {

@@ -8,10 +8,10 @@
 //
 // The types, in the order in which a batch meets them:
 //
-//	Request      the lock headers of one batch, parsed and hashed by Prepare
+//	Request      the lock headers of one batch, parsed and hashed by Read
 //	             on the goroutine of the connection, outside the partition's loop
-//	Coordinator  one partition's table; judges a Request and marks it
-//	Verdict      what Judge found
+//	Coordinator  one partition's table; admits a Request, or judges and marks it
+//	Verdict      what Judge found of a Request that Admit was not sure of
 //	Budget       how much memory the windows of all partitions may take
 //	Base         the locks that fell out of the windows, of all partitions, on disk
 //
@@ -51,8 +51,9 @@
 //   - applied < high watermark at the time it was written.
 //   - The table after Mark equals the table after Fold of the bytes that were
 //     appended; no clock takes part in either.
-//   - Judge changes nothing: a refused batch leaves no trace.
+//   - Judge changes nothing, and Admit nothing but what it admits: a refused
+//     batch leaves no trace.
 //
 // A Coordinator belongs to the goroutine of its partition and has no lock of
-// its own; Prepare, Base and Budget may be used by all.
+// its own; Read, Prepare, Base and Budget may be used by all.
 package conflict

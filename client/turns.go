@@ -48,7 +48,7 @@ const (
 	// turnWrites bounds the writes of one turn, and turnTime what they take: the
 	// longer the turn, the longer the others wait, and the less it saves.
 	turnWrites = 3
-	turnTime   = 4 * time.Millisecond
+	turnTime   = 8 * time.Millisecond
 )
 
 // The lock-id of a view's append is the view's name, a dot, a number, and if its

@@ -90,10 +90,11 @@ func (c *Core) reviewISR(nowMs int64) {
 // withFurthest keeps those of the late members that have most, as many as
 // min.insync.replicas wants. Fewer could commit nothing more (KIP-966), and to
 // leave them out would only take from those who may lead next. Whoever is dead
-// is the controller's to remove.
+// is the controller's to remove. Meanwhile acks=all is refused, as if they were
+// out.
 func (c *Core) withFurthest(isr, late []Member) []Member {
-	missing := min(c.minInsync()-len(isr), len(late))
-	if missing <= 0 {
+	missing := max(0, min(c.minInsync()-len(isr), len(late)))
+	if c.leading.late = missing; missing == 0 {
 		return isr
 	}
 	slices.SortStableFunc(late, func(a, b Member) int {
@@ -132,7 +133,7 @@ func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was b
 // isrMayChange reports whether time alone may change the ISR, or a proposal
 // waits to be repeated.
 func (c *Core) isrMayChange(nowMs int64) bool {
-	if len(c.leading.isr.maybe) > 0 || c.leading.isr.retryMs > nowMs {
+	if c.leading.late > 0 || len(c.leading.isr.maybe) > 0 || c.leading.isr.retryMs > nowMs {
 		return true
 	}
 	for i := range c.leading.followers {

@@ -19,6 +19,9 @@ const (
 	// partitions alone that have less than it asked for: however large its min
 	// bytes and however busy the partitions, it takes a tenth of a core at most.
 	fetchPause = 9
+	// fetchPauseMax bounds that for each partition: a look that took longer was
+	// interrupted, and says nothing of its cost.
+	fetchPauseMax = 100 * time.Microsecond
 )
 
 // parking is what a connection's reader keeps between the fetches that it parks.
@@ -58,7 +61,8 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 				return f
 			}
 			if woken {
-				moved, pause = nil, time.After(fetchPause*time.Since(began))
+				most := fetchPauseMax * time.Duration(len(f.parts))
+				moved, pause = nil, time.After(min(fetchPause*time.Since(began), most))
 			}
 		}
 		look = false

@@ -106,7 +106,7 @@ func killCoordinators(t *testing.T, r *rig.Rig, kills int, opts ...kgo.Opt) {
 
 func clientOf(t *testing.T, r *rig.Rig, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.Kafka()...), kgo.MetadataMinAge(100 * time.Millisecond)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.Kafka()...), kgo.MetadataMinAge(100 * time.Millisecond), kgo.AlwaysRetryEOF()}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

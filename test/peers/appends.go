@@ -49,12 +49,12 @@ func newAsyncAppends(ctx context.Context, at place, locks, refuse int) (session,
 func (s *asyncAppends) run(ctx context.Context, d time.Duration) (result, error) {
 	s.done.Store(0)
 	s.refused.Store(0)
-	value := payload()
+	value, answer := payload(), s.answer
 	start := time.Now()
 	sent := int64(0)
 	for until := start.Add(d); sent%64 != 0 || time.Now().Before(until) && s.failure.get() == nil; sent++ {
 		s.flying.Add(1)
-		s.AppendAsync(ctx, s.at.name, 0, s.next(sent), s.answer, &kgo.Record{Value: value})
+		s.AppendAsync(ctx, s.at.name, 0, s.next(sent), answer, &kgo.Record{Value: value})
 	}
 	s.flying.Wait()
 	r := result{done: s.done.Load(), tries: sent, elapsed: time.Since(start)}

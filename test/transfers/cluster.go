@@ -56,7 +56,7 @@ func (c *cluster) begin(ctx context.Context) (err error) {
 	if err := c.Start(ctx); err != nil {
 		return err
 	}
-	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Kafka()...), kgo.MetadataMinAge(10*time.Millisecond)); err != nil {
+	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.Kafka()...), kgo.MetadataMinAge(10*time.Millisecond), kgo.AlwaysRetryEOF()); err != nil {
 		return err
 	}
 	c.admin = kadm.NewClient(c.client)

@@ -114,7 +114,6 @@ type leading struct {
 	end       protocol.Offset // the log end that was last heard of
 	followers []follower      // all other replicas, in their order
 	isr       isrProposals
-	late      int // members that lag, and stay because too few others are in sync
 
 	round     int64 // see Confirm
 	confirmed int64 // <= round
@@ -199,7 +198,7 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo.fetchedMs = nowMs
 	c.commit()
 	c.confirm()
-	if !c.standing.inSync(fo.ID) || c.leading.late > 0 {
+	if !c.standing.inSync(fo.ID) {
 		c.reviewISR(nowMs)
 	}
 }

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -58,19 +57,16 @@ func (c *Core) reviewISR(nowMs int64) {
 		return
 	}
 	change := ISRChange{LeaderEpoch: c.standing.LeaderEpoch, PartitionEpoch: c.standing.PartitionEpoch}
-	var late []Member
 	for _, id := range c.standing.Replicas {
 		m, in, was := c.oughtToBe(id, nowMs)
-		switch {
-		case in && was:
-			change.ISR = append(change.ISR, m)
-		case in:
-			change.ISR, change.Added = append(change.ISR, m), append(change.Added, m)
-		case was:
-			late = append(late, m)
+		if !in {
+			continue
+		}
+		change.ISR = append(change.ISR, m)
+		if !was {
+			change.Added = append(change.Added, m)
 		}
 	}
-	change.ISR = c.withFurthest(change.ISR, late)
 	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.standing.ISR) {
 		return
 	}
@@ -85,26 +81,6 @@ func (c *Core) reviewISR(nowMs int64) {
 		p.maybe = append(p.maybe, c.o.Self)
 	}
 	c.emit(Effect{Kind: EffectAlterISR, ISR: change})
-}
-
-// withFurthest keeps those of the late members that have most, as many as
-// min.insync.replicas wants. Fewer could commit nothing more (KIP-966), and to
-// leave them out would only take from those who may lead next. Whoever is dead
-// is the controller's to remove. Meanwhile acks=all is refused, as if they were
-// out.
-func (c *Core) withFurthest(isr, late []Member) []Member {
-	missing := max(0, min(c.minInsync()-len(isr), len(late)))
-	if c.leading.late = missing; missing == 0 {
-		return isr
-	}
-	slices.SortStableFunc(late, func(a, b Member) int {
-		return cmp.Compare(c.leading.follower(b.ID).synced, c.leading.follower(a.ID).synced)
-	})
-	isr = append(isr, late[:missing]...)
-	slices.SortFunc(isr, func(a, b Member) int {
-		return cmp.Compare(slices.Index(c.standing.Replicas, a.ID), slices.Index(c.standing.Replicas, b.ID))
-	})
-	return isr
 }
 
 // oughtToBe reports whether a replica is to be in sync, as which member, and
@@ -133,7 +109,7 @@ func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was b
 // isrMayChange reports whether time alone may change the ISR, or a proposal
 // waits to be repeated.
 func (c *Core) isrMayChange(nowMs int64) bool {
-	if c.leading.late > 0 || len(c.leading.isr.maybe) > 0 || c.leading.isr.retryMs > nowMs {
+	if len(c.leading.isr.maybe) > 0 || c.leading.isr.retryMs > nowMs {
 		return true
 	}
 	for i := range c.leading.followers {

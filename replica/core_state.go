@@ -55,7 +55,7 @@ func (c *Core) MayAppend(acks Acks) error {
 	switch {
 	case c.role != RoleLeader:
 		return c.notLeader()
-	case acks == AcksAll && len(c.standing.ISR)-c.leading.late < c.minInsync():
+	case acks == AcksAll && len(c.standing.ISR) < c.minInsync():
 		return ErrNotEnoughReplicas
 	}
 	return nil

@@ -12,9 +12,10 @@ import (
 // broker is the driver around one replica: what the partition's loop and the
 // connections do in a real one.
 type broker struct {
-	w    *World
-	id   protocol.BrokerID
-	disk *disk
+	w      *World
+	id     protocol.BrokerID
+	disk   *disk
+	laidBy *disk // what was replaced
 
 	up, paused bool
 	life       int      // counts starts; timers of an earlier one mean nothing
@@ -278,6 +279,9 @@ func (b *broker) truncate(to protocol.Offset) {
 	b.cuts++
 	b.syncing = false
 	b.folds.refold(b.disk, b.disk.End())
+	if !intact(b.disk.batches) {
+		b.broken() // a Partition reads its log for this, and finds it
+	}
 }
 
 // broken is a batch that does not read as it was written.

@@ -142,6 +142,8 @@ func (w *World) replaceDisk(b *broker) {
 	for _, id := range now.ISR {
 		if other := w.brokers[id-1]; other != b && !other.disk.fresh {
 			_, rev, _ := w.store.Get(context.Background(), keyPartition)
+			old := *b.disk
+			b.laidBy = &old
 			*b.disk = disk{fresh: true, since: rev}
 			w.ledger.rebuilt = true
 			w.mark(true, "disk replaced")
@@ -149,4 +151,12 @@ func (w *World) replaceDisk(b *broker) {
 		}
 	}
 	b.disk.batches[w.flip.at] = w.flip.was
+}
+
+// putBack is what an operator does when all others that were in sync with a
+// disk that was replaced have left the ISR too: nobody may lead without it.
+func (w *World) putBack(b *broker) {
+	*b.disk = *b.laidBy
+	b.disk.batches[w.flip.at] = w.flip.was
+	w.mark(true, "disk put back")
 }

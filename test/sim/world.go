@@ -192,9 +192,13 @@ func (w *World) repair() {
 		if b.core != nil && b.core.Role() == replica.RoleOffline {
 			b.crash()
 		}
-		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0] == b.id && now.Joined[0] > b.disk.since {
-			b.disk.fresh = false // it had come into sync and did not see it
+		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0] == b.id {
 			b.crash()
+			if now.Joined[0] > b.disk.since {
+				b.disk.fresh = false // it had come into sync and did not see it
+			} else {
+				w.putBack(b)
+			}
 		}
 		b.start()
 	}

@@ -50,6 +50,7 @@ func Settings(brokers []string) []kgo.Opt {
 		kgo.RequestTimeoutOverhead(time.Second / 2),
 		kgo.ProduceRequestTimeout(time.Second / 2),
 		kgo.MetadataMinAge(100 * time.Millisecond),
+		kgo.AlwaysRetryEOF(), // from a broker that was killed before its first answer
 		kgo.RetryBackoffFn(func(tries int) time.Duration { return min(20*time.Millisecond<<min(tries, 5), 250*time.Millisecond) }),
 	}
 }

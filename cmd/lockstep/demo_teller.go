@@ -20,8 +20,8 @@ import (
 // out customers' wishes on it. It prints a line of JSON now and then, and obeys
 // its standard input:
 //
-//	stop        let what is under way end; then a line with Stopped
-//	digest N    read up to offset N; then a line with Digest, and the end
+//	stop        let what is under way end; then lines with Stopped
+//	digest N    read up to offset N; then lines with Digest, and the end
 //
 // When its input ends, so does it.
 type teller struct {
@@ -37,8 +37,10 @@ type teller struct {
 	wishes atomic.Int64
 	acked  []atomic.Int64 // each writer's entries that are in the log for certain
 	out    struct {
-		sync.Mutex
+		sync.Mutex // held while a report is made, so that none is older than the one before
 		*json.Encoder
+		stopped bool   // every report says so from then on: who asked may see just the latest
+		digest  string // likewise
 	}
 }
 
@@ -146,7 +148,10 @@ func (t *teller) obey(ctx context.Context, stop func() error) error {
 			if err := stop(); err != nil {
 				return err
 			}
-			t.report(ctx, func(r *tellerReport) { r.Stopped = true })
+			t.out.Lock()
+			t.out.stopped = true
+			t.out.Unlock()
+			t.report(ctx)
 		default:
 			if _, err := fmt.Sscanf(line, "digest %d", &basis); err != nil {
 				return fmt.Errorf("order %q: %w", line, err)
@@ -189,13 +194,15 @@ func (t *teller) write(ctx context.Context, w int) error {
 
 func (t *teller) reportOften(ctx context.Context) {
 	for pause(ctx, tellerReportEvery) == nil {
-		t.report(ctx, func(*tellerReport) {})
+		t.report(ctx)
 	}
 }
 
 // report prints a line about now.
-func (t *teller) report(ctx context.Context, more func(*tellerReport)) {
-	r := tellerReport{Acked: map[string]int{}}
+func (t *teller) report(ctx context.Context) {
+	t.out.Lock()
+	defer t.out.Unlock()
+	r := tellerReport{Acked: map[string]int{}, Stopped: t.out.stopped, Digest: t.out.digest}
 	for w := range t.acked {
 		r.Acked[fmt.Sprintf("%s.%d", t.name, w)] = int(t.acked[w].Load())
 	}
@@ -207,9 +214,6 @@ func (t *teller) report(ctx context.Context, more func(*tellerReport)) {
 	}) != nil {
 		return
 	}
-	more(&r)
-	t.out.Lock()
-	defer t.out.Unlock()
 	t.out.Encode(r)
 }
 
@@ -227,7 +231,10 @@ func (t *teller) tellDigest(ctx context.Context, basis int64) error {
 			return err
 		}
 		if digest != "" {
-			t.report(ctx, func(r *tellerReport) { r.Digest = digest })
+			t.out.Lock()
+			t.out.digest = digest
+			t.out.Unlock()
+			t.report(ctx)
 			return nil
 		}
 		if err := pause(ctx, 5*time.Millisecond); err != nil {

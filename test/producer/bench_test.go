@@ -27,7 +27,7 @@ func BenchmarkOneHotLock(b *testing.B) {
 		writers := n.writers
 		b.Run(name, func(b *testing.B) {
 			br := e2e.Start(b, "--topics", "t:1")
-			tries, reads := requests{new(atomic.Int64)}, fetches{new(atomic.Int64)}
+			tries, reads := produces(), fetches()
 			var views []*client.View[counters]
 			for range n.views {
 				cl, err := kgo.NewClient(kgo.SeedBrokers(br.Addr), kgo.WithHooks(tries, reads))
@@ -88,7 +88,7 @@ func BenchmarkUncontended(b *testing.B) {
 	run := func(name string, produce func(b *testing.B, cl *kgo.Client, done func(error)) (one func(i int), end func())) {
 		b.Run(name, func(b *testing.B) {
 			br := e2e.Start(b, "--topics", "t:1")
-			sent := requests{new(atomic.Int64)}
+			sent := produces()
 			cl, err := kgo.NewClient(kgo.SeedBrokers(br.Addr), kgo.WithHooks(sent), kgo.DefaultProduceTopic("t"), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(0))
 			if err != nil {
 				b.Fatal(err)

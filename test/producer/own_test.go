@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,24 +101,13 @@ func manyShapes(writer, i int) func(tx *client.Tx, s records) error {
 	}
 }
 
-// fetches counts the Fetch requests of a kgo client.
-type fetches struct{ n *atomic.Int64 }
-
-func (f fetches) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
-	if key == 1 {
-		f.n.Add(1)
-	}
-}
-
-var _ kgo.HookBrokerWrite = fetches{}
-
 // TestAViewWhoseLockNobodyElseWantsHardlyReads, however many goroutines it has.
 func TestAViewWhoseLockNobodyElseWantsHardlyReads(t *testing.T) {
 	const each = 40
 	for _, writers := range []int{1, 8} {
 		addr := inprocess.Broker(t)
 		create(t, addr, "t", 1)
-		read := fetches{new(atomic.Int64)}
+		read := fetches()
 		v := view(t, open(t, addr), "t", client.FeedWith(kgo.WithHooks(read)))
 		var all sync.WaitGroup
 		for range writers {

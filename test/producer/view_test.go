@@ -56,16 +56,22 @@ func sum(t *testing.T, v *client.View[counters], name string) (n int) {
 	return n
 }
 
-// requests counts the Produce requests of a kgo client.
-type requests struct{ n *atomic.Int64 }
+// asked counts the requests of a kgo client that have one key.
+type asked struct {
+	key int16
+	n   *atomic.Int64
+}
 
-func (r requests) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
-	if key == 0 {
-		r.n.Add(1)
+func produces() asked { return asked{0, new(atomic.Int64)} }
+func fetches() asked  { return asked{1, new(atomic.Int64)} }
+
+func (a asked) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == a.key {
+		a.n.Add(1)
 	}
 }
 
-var _ kgo.HookBrokerWrite = requests{}
+var _ kgo.HookBrokerWrite = asked{}
 
 // TestEightWritersCountExactly increments counters by eight writers, each with
 // a view and connections of its own, or all with one.
@@ -76,7 +82,7 @@ func TestEightWritersCountExactly(t *testing.T) {
 			t.Run(fmt.Sprintf("shared=%v locks=%d", shared, locks), func(t *testing.T) {
 				addr := inprocess.Broker(t)
 				create(t, addr, "t", 1)
-				tries := requests{new(atomic.Int64)}
+				tries := produces()
 				var views []*client.View[counters]
 				for range writers {
 					if shared && len(views) > 0 {

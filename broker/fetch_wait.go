@@ -53,6 +53,7 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 	defer unwatch(watched, park.watcher)
 	moved := park.watcher.C
 	var pause <-chan time.Time
+	var rested time.Time // when the partitions may be looked at again
 	for look, woken := f.moved(), false; ; woken = true {
 		if look {
 			began := time.Now()
@@ -62,15 +63,21 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 			}
 			if woken {
 				most := fetchPauseMax * time.Duration(len(f.parts))
-				moved, pause = nil, time.After(min(fetchPause*time.Since(began), most))
+				rested = time.Now().Add(min(fetchPause*time.Since(began), most))
 			}
 		}
 		look = false
 		select {
 		case <-moved:
-			look = true
+			// A timer only for a move that comes this soon: one that is set while
+			// a processor falls asleep rings a millisecond late.
+			if left := time.Until(rested); left > 0 {
+				moved, pause = nil, time.After(left)
+			} else {
+				look = true
+			}
 		case <-pause:
-			moved, pause = park.watcher.C, nil
+			look, moved, pause = true, park.watcher.C, nil
 		case <-park.timer.C:
 			left := time.Until(until)
 			if left <= 0 || x.c.in.abandoned() {

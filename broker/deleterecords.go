@@ -40,8 +40,8 @@ func (s *Server) deleteBefore(t *topic, index int32, before protocol.Offset) (pr
 	if it, ok := s.cluster.Image().TopicByID(t.id); ok && it.Internal {
 		return -1, fmt.Errorf("%w: %s is internal", kerr.InvalidTopicException, t.name)
 	}
-	if !t.settings.Delete {
-		return -1, fmt.Errorf("%w: cleanup.policy of %s does not name delete", kerr.PolicyViolation, t.name)
+	if t.settings.Compact && !t.settings.Delete {
+		return -1, fmt.Errorf("%w: cleanup.policy of %s is compact alone", kerr.PolicyViolation, t.name)
 	}
 	start, err := p.DeleteBefore(before)
 	if err != nil {

@@ -3,6 +3,7 @@ package broker
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -40,6 +41,7 @@ func TestDeletedRecordsAreGoneForReaders(t *testing.T) {
 	w := dial(t, s.Addr(""))
 	w.createTopic("a", 1)
 	w.createTopic("kept", 1, "cleanup.policy", "compact")
+	w.createTopic("whole", 1, "cleanup.policy", "")
 	write(t, cl, "a", 0, 1, 2, 3, 4)
 	for _, c := range []struct {
 		topic      string
@@ -54,6 +56,7 @@ func TestDeletedRecordsAreGoneForReaders(t *testing.T) {
 		{"a", -2, -1, kerr.OffsetOutOfRange.Code, 2},
 		{"a", -1, 4, 0, 4}, // up to the high watermark
 		{"kept", 0, -1, kerr.PolicyViolation.Code, 4},
+		{"whole", 0, 0, 0, 4}, // as in Kafka: only compaction alone forbids it
 		{"nobody", 0, -1, kerr.UnknownTopicOrPartition.Code, 4},
 	} {
 		got := ask[*kmsg.DeleteRecordsResponse](w, 2, deleteRecordsRequest(c.topic, c.before)).Topics[0].Partitions[0]
@@ -63,6 +66,28 @@ func TestDeletedRecordsAreGoneForReaders(t *testing.T) {
 		if got := w.at(7, "a", timeEarliest); got.Offset != c.startAfter {
 			t.Errorf("%s before %d: the log starts at %d", c.topic, c.before, got.Offset)
 		}
+	}
+}
+
+// Two topics that may hold one byte: the one with a policy loses its old segments, the other nothing.
+func TestAnEmptyCleanupPolicyKeepsAllRecords(t *testing.T) {
+	s, cl := startServer(t, func(c *Config) { c.HousekeepInterval = 10 * time.Millisecond })
+	w := dial(t, s.Addr(""))
+	limits := []string{"retention.bytes", "1", "retention.ms", "1", "segment.bytes", "1024"}
+	w.createTopic("drops", 1, limits...)
+	w.createTopic("keeps", 1, append(limits, "cleanup.policy", "")...)
+	times := make([]int64, 50)
+	write(t, cl, "keeps", 0, times...)
+	write(t, cl, "drops", 0, times...)
+	for w.at(7, "drops", timeEarliest).Offset == 0 {
+		time.Sleep(10 * time.Millisecond) // the test's own deadline ends it
+	}
+	if got := w.at(7, "keeps", timeEarliest).Offset; got != 0 {
+		t.Errorf("the log with the empty policy starts at %d", got)
+	}
+	w.change(ofTopic, "keeps", opAppend, "cleanup.policy", "delete")
+	for w.at(7, "keeps", timeEarliest).Offset == 0 {
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -15,6 +15,15 @@ import (
 // errNotNumber is a value that cannot be read as the number that it should be.
 var errNotNumber = errors.New("Not a number")
 
+// errEmptyItem is a list with nothing between two of its commas.
+var errEmptyItem = errors.New("values must not be empty")
+
+// errItem is an item of a list that is refused, and not the list as a whole.
+type errItem struct {
+	item string
+	error
+}
+
 func errTooLow(lowest any) error { return fmt.Errorf("Value must be at least %v", lowest) }
 
 func errTooHigh(highest any) error { return fmt.Errorf("Value must be no more than %v", highest) }
@@ -102,20 +111,23 @@ func onlyDefault(value, reason string) func(*Topic, string) error {
 	}
 }
 
+// bindCleanupPolicy takes any of two words, and none: then all records are kept (since Kafka 4.2).
 func bindCleanupPolicy(t *Topic, s string) error {
 	t.Delete, t.Compact = false, false
-	for _, word := range Items(s) {
-		switch word {
+	if strings.TrimSpace(s) == "" {
+		return nil
+	}
+	for word := range strings.SplitSeq(s, ",") {
+		switch word = strings.TrimSpace(word); word {
 		case "delete":
 			t.Delete = true
 		case "compact":
 			t.Compact = true
+		case "":
+			return errEmptyItem
 		default:
-			return errors.New("must be delete, compact or both, separated by a comma")
+			return errItem{word, errors.New("String must be one of: compact, delete")}
 		}
-	}
-	if !t.Delete && !t.Compact {
-		return errors.New("must be delete, compact or both, separated by a comma")
 	}
 	return nil
 }

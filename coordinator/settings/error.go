@@ -37,16 +37,22 @@ func shown(value string) string {
 }
 
 // refuse makes the error for a value that the setting's binder refused.
-func (d *Definition) refuse(value string, why error) *Error {
+func (d *Definition) refuse(value string, why error) error {
 	reason := why.Error()
-	if errors.Is(why, errNotNumber) {
+	var one errItem
+	switch {
+	case errors.Is(why, errEmptyItem):
+		return &BoundsError{fmt.Sprintf("Configuration '%s' %s.", d.Name, reason)}
+	case errors.Is(why, errNotNumber):
 		reason = fmt.Sprintf("%s of type %s", reason, strings.ToUpper(d.Type.String()))
+	case errors.As(why, &one):
+		value = one.item
 	}
 	return &Error{Name: d.Name, Value: value, Reason: reason}
 }
 
-// BoundsError refuses settings that are good alone, and not beside another one or
-// what the brokers allow. Its text is Kafka's, and has no value.
+// BoundsError refuses settings whose error names no value: they are good alone, and
+// not beside another one or what the brokers allow, or have no text to show. Its text is Kafka's.
 type BoundsError struct{ Text string }
 
 func (e *BoundsError) Error() string { return e.Text }

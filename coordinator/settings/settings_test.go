@@ -164,7 +164,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("retention.mss", "1")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		topic, err := Parse(map[string]string{name: value})
-		if err == nil && (topic.FlushMessages < 1 || topic.MinInsyncReplicas < 1 || topic.SegmentBytes < minSegmentBytes || topic.RetentionMs < -1 || !topic.Delete && !topic.Compact) {
+		if err == nil && (topic.FlushMessages < 1 || topic.MinInsyncReplicas < 1 || topic.SegmentBytes < minSegmentBytes || topic.RetentionMs < -1) {
 			t.Fatalf("%s=%q gives %+v", name, value, topic)
 		}
 	})

@@ -28,7 +28,7 @@ const (
 // Topic is the settings that hold for one topic, typed. For times and sizes,
 // -1 means without limit where the setting allows it.
 type Topic struct {
-	Delete  bool // cleanup.policy names delete
+	Delete  bool // cleanup.policy names delete; with neither all records are kept
 	Compact bool // cleanup.policy names compact
 
 	CompressionType string

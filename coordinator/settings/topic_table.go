@@ -21,7 +21,7 @@ func same(name string) []BrokerName { return []BrokerName{{Name: name, Unit: 1}}
 var topicTable = sortedByName([]Definition{
 	{
 		Name: "cleanup.policy", Type: List, Default: "delete", Importance: Medium, Synonyms: same("log.cleanup.policy"),
-		Doc:  "What happens to old records: delete drops whole segments by retention, compact keeps the newest record of each key.",
+		Doc:  "What happens to old records: delete drops whole segments by retention, compact keeps the newest record of each key. Empty: all are kept.",
 		bind: bindCleanupPolicy,
 	},
 	{

@@ -19,6 +19,9 @@ var (
 	// ErrUnknownResult: the append may or may not be in the log. Appending again
 	// with the same Cond.ID and the same content tells the truth.
 	ErrUnknownResult = errors.New("the append may or may not be in the log")
+	// ErrLogCut: records that a view or fold would have to apply were removed from
+	// the log, by retention or by request. A state without them would be wrong.
+	ErrLogCut = errors.New("the log was cut")
 	// ErrClosed: the client or view was closed.
 	ErrClosed = errors.New("closed")
 )

@@ -26,7 +26,9 @@ type feed struct {
 	own  Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
 	at   place
 	next int64 // of the goroutine
-	size int   // of it: about what a batch takes, in bytes
+	// allowCut lets a feed that begins without a state begin where the log does.
+	allowCut bool
+	size     int // of it: about what a batch takes, in bytes
 
 	stirred chan struct{} // one signal: look again how to read on
 	began   struct {
@@ -114,7 +116,7 @@ func (f *feed) run(take takeFunc, plan planFunc) error {
 			tries = 0
 			err = f.hand(p, take)
 		case errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
-			err = f.outOfRange(p)
+			err = f.outOfRange(p, take)
 		case mayPass(err):
 			// A connection that broke is made again at once; who leads is
 			// asked again when that does not help.
@@ -264,17 +266,26 @@ func (f *feed) endAt(ctx context.Context, leader int32) (int64, error) {
 	return p.Offset - 1, errorOf(p.ErrorCode)
 }
 
-// errTruncated: records that were not read are gone, or those that were read.
+// errTruncated: what was read is not in the log.
 var errTruncated = errors.New("the partition's log does not hold the offset to read on from")
 
-// outOfRange lets a fold that has read nothing begin at the log's start. For
-// any other, records are missing, and its state would be wrong.
-func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition) error {
-	if f.next != 0 || p.LogStartOffset <= 0 {
-		return fmt.Errorf("%w: offset %d, and the log holds %d to %d", errTruncated, f.next, p.LogStartOffset, p.HighWatermark-1)
+// outOfRange decides what becomes of a fold whose next record is not there. What
+// was removed counts as read where that was allowed, and then only for a fold
+// that has read nothing: any other's state would have a gap.
+func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition, take takeFunc) (err error) {
+	switch start := p.LogStartOffset; {
+	case f.next >= start:
+		return fmt.Errorf("%w: offset %d, and the log holds %d to %d", errTruncated, f.next, start, p.HighWatermark-1)
+	case f.next > 0:
+		return fmt.Errorf("%w: %s-%d starts at offset %d, and the state reaches to %d; it has to be made anew",
+			ErrLogCut, f.at.topic, f.at.partition, start, f.next-1)
+	case !f.allowCut:
+		return fmt.Errorf("%w: %s-%d starts at offset %d; begin from a snapshot, or AllowCut if what is left is all that matters "+
+			"(a topic with retention.ms=-1 keeps its records)", ErrLogCut, f.at.topic, f.at.partition, start)
+	default:
+		f.next, err = take(nil, start)
+		return err
 	}
-	f.next = p.LogStartOffset
-	return nil
 }
 
 // hand takes the answer apart and hands it on.

@@ -70,22 +70,27 @@ func (f *Fold) Counts() Counts {
 // An error ends the fold. Apply is called by one goroutine; ctx ends with Close.
 type Apply func(ctx context.Context, records []*kgo.Record, to int64) (applied int64, err error)
 
-// NewFold begins to read behind basis, which None makes the partition's start.
-// It reads with a kgo client of its own, which is made with the options of the
-// Client's, less its consumers, and opts.
-func NewFold(c *Client, topic string, partition int32, basis int64, apply Apply, opts ...kgo.Opt) (*Fold, error) {
-	return newFold(c, place{topic, partition}, basis, apply, false, opts)
+// NewFold begins to read behind basis. None is the partition's start: such a
+// fold has no state, and ends with ErrLogCut if the start is gone, unless
+// AllowCut is given. It reads with a kgo client of its own, which is made with
+// the options of the Client's, less its consumers, and those of FeedWith. From
+// and OnPoison are View's.
+func NewFold(c *Client, topic string, partition int32, basis int64, apply Apply, o ...ViewOption) (*Fold, error) {
+	opts := newViewOptions(o)
+	opts.basis = basis
+	return newFold(c, place{topic, partition}, apply, false, opts)
 }
 
 // newFold with appliesOwn is for an apply that does not block: writers call it
 // too.
-func newFold(c *Client, at place, basis int64, apply Apply, appliesOwn bool, opts []kgo.Opt) (*Fold, error) {
-	feed, err := newFeed(c, at, basis, opts)
+func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (*Fold, error) {
+	feed, err := newFeed(c, at, o.basis, o.kgo)
 	if err != nil {
 		return nil, fmt.Errorf("read %s-%d: %w", at.topic, at.partition, err)
 	}
+	feed.allowCut = o.allowCut
 	f := &Fold{c: c, feed: feed, apply: apply, appliesOwn: appliesOwn}
-	f.mu.applied, f.mu.moved = basis, make(chan struct{})
+	f.mu.applied, f.mu.moved = o.basis, make(chan struct{})
 	f.mu.turns.self, f.mu.turns.rng = newViewName(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	f.written.offset = None
 	feed.start(f.take, f.plan, f.end)

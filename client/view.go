@@ -32,19 +32,35 @@ type View[S any] struct {
 	}
 }
 
-// ViewOption changes a default of NewView.
+// ViewOption changes a default of NewView or NewFold.
 type ViewOption func(*viewOptions)
 
 type viewOptions struct {
-	basis  int64
-	poison func(r *kgo.Record, reason any) error
-	kgo    []kgo.Opt
+	basis    int64
+	allowCut bool
+	poison   func(r *kgo.Record, reason any) error
+	kgo      []kgo.Opt
+}
+
+func newViewOptions(o []ViewOption) viewOptions {
+	opts := viewOptions{basis: None, poison: stopAtPoison}
+	for _, opt := range o {
+		opt(&opts)
+	}
+	return opts
 }
 
 // From makes init the state after the record at basis, as Read has told them
 // together: the view begins behind it. Without it, or with None, the view
 // begins at the partition's start.
 func From(basis int64) ViewOption { return func(o *viewOptions) { o.basis = basis } }
+
+// AllowCut lets a view that begins without a state begin where the partition's
+// log does, though records from before that were removed. Its state then lacks
+// them, and decisions on it are admitted all the same: this is for states to
+// which only the newest records matter, and never for a ledger. A state that was
+// given by From must reach up to where the log starts in any case.
+func AllowCut() ViewOption { return func(o *viewOptions) { o.allowCut = true } }
 
 // OnPoison is called when apply panics, with the record and what apply panicked
 // with. Returning nil goes on behind the record, with the state as apply has
@@ -60,15 +76,13 @@ func FeedWith(opts ...kgo.Opt) ViewOption { return func(o *viewOptions) { o.kgo 
 
 // NewView begins to fold a partition. It returns at once; the first call of
 // Update or Read waits until the view has read what was committed when it
-// began.
+// began. A view without a state on a partition that has lost its first records
+// ends with ErrLogCut: see AllowCut.
 func NewView[S any](c *Client, topic string, partition int32, init S, apply func(*S, *kgo.Record), o ...ViewOption) (*View[S], error) {
-	opts := viewOptions{basis: None, poison: stopAtPoison}
-	for _, opt := range o {
-		opt(&opts)
-	}
+	opts := newViewOptions(o)
 	v := &View[S]{apply: apply, poison: opts.poison}
 	v.mu.state, v.mu.basis = init, opts.basis
-	fold, err := newFold(c, place{topic, partition}, opts.basis, v.take, true, opts.kgo)
+	fold, err := newFold(c, place{topic, partition}, v.take, true, opts)
 	v.fold = fold
 	return v, err
 }

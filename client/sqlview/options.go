@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/client"
 )
 
 // Apply puts one record into the application's tables. It uses tx alone, does
@@ -36,8 +38,21 @@ type Options struct {
 	// Logger is told when the database begins to refuse and when it is well
 	// again; nil is slog.Default().
 	Logger *slog.Logger
+	// AllowCut lets tables to which nothing was applied yet begin where the
+	// partition's log does, though records from before that were removed; see
+	// client.AllowCut.
+	AllowCut bool
 	// Feed is added to the options of the kgo client that reads the partition.
 	Feed []kgo.Opt
+}
+
+// fold is what the options tell client.NewFold.
+func (o *Options) fold() []client.ViewOption {
+	opts := []client.ViewOption{client.FeedWith(o.Feed...)}
+	if o.AllowCut {
+		opts = append(opts, client.AllowCut())
+	}
+	return opts
 }
 
 const batchRecordsDefault = 500

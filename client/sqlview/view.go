@@ -28,7 +28,9 @@ type Tx struct {
 
 // New makes the view's own tables where they are missing, reads the basis, and
 // begins to apply what is behind it. It fails if the database cannot be asked,
-// or holds what another topic of this name has told (ErrOtherTopic).
+// or holds what another topic of this name has told (ErrOtherTopic). Tables that
+// are new, on a partition that has lost its first records, end the view with
+// client.ErrLogCut.
 func New(ctx context.Context, c *client.Client, db *sql.DB, topic string, partition int32, apply Apply, o Options) (*View, error) {
 	if o.Dialect == (Dialect{}) {
 		return nil, errors.New("sqlview: Options.Dialect is needed: SQLite or PostgreSQL")
@@ -44,7 +46,7 @@ func New(ctx context.Context, c *client.Client, db *sql.DB, topic string, partit
 		return nil, fmt.Errorf("sqlview of %s-%d in %v: %w", topic, partition, v.opts.Dialect, err)
 	}
 	a := &applier{db: db, apply: apply, opts: &v.opts, row: v.row, basis: basis}
-	v.fold, err = client.NewFold(c, topic, partition, basis, a.take, v.opts.Feed...)
+	v.fold, err = client.NewFold(c, topic, partition, basis, a.take, v.opts.fold()...)
 	return v, err
 }
 

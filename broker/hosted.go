@@ -39,9 +39,8 @@ type hosted struct {
 	kicked     chan struct{} // holds one signal at most: look again
 
 	// Owned by run.
-	kept  *keptLogs
-	life  int64              // the incarnation that the partitions were told of
-	image *coordinator.Image // that was followed last
+	kept *keptLogs
+	life int64 // the incarnation that the partitions were told of
 
 	closedClean bool // close has closed all, and nothing had failed
 

@@ -83,8 +83,7 @@ func show(c Partition) string {
 }
 
 func parsePartition(t *testing.T, d *datadriven.TestData) (c Partition) {
-	var leader int
-	leader = -1
+	leader := -1
 	d.MaybeScanArgs(t, "leader", &leader)
 	c.Leader = protocol.BrokerID(leader)
 	for _, arg := range d.CmdArgs {

@@ -2,10 +2,9 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/lockstep-log/lockstep/test/e2e"
 )
 
 // TestThreeBrokersSurviveAKill is the whole of it, small: one round on
@@ -14,13 +13,7 @@ func TestThreeBrokersSurviveAKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skip: some seconds of three brokers")
 	}
-	binary := filepath.Join(t.TempDir(), "lockstep")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/lockstep")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if err := run(context.Background(), []string{"-binary", binary, "-loopback", "-rounds", "1", "-only", "kill", "-seed", "1", "-dir", t.TempDir()}); err != nil {
+	if err := run(context.Background(), []string{"-binary", e2e.Binary(t), "-loopback", "-rounds", "1", "-only", "kill", "-seed", "1", "-dir", t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
 }

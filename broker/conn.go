@@ -38,6 +38,7 @@ type conn struct {
 	turn    chan struct{} // held by the one request that is not a Produce
 	share   atomic.Bool   // the connection's own share of frames is in use
 	parking parking       // the reader's
+	away    turnedAway    // the reader's
 	peer    *peerSession  // another broker's, which follows this one; nil: a client's. The reader's
 
 	out outbox

@@ -32,7 +32,6 @@ var codes = []struct {
 	{replica.ErrUnknownEpoch, kerr.UnknownLeaderEpoch},
 	{replica.ErrNotReplica, kerr.ReplicaNotAvailable},
 	{replica.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
-	{replica.ErrUnknownProducer, kerr.UnknownProducerID},
 	{replica.ErrProducerFenced, kerr.InvalidProducerEpoch},
 	{replica.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{segment.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},

@@ -85,7 +85,7 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 	for i := range req.Topics {
 		t := s.hosted.topic(req.Topics[i].Topic)
 		for j := range req.Topics[i].Partitions {
-			s.propose(p, &part[0], t, &req.Topics[i].Partitions[j])
+			s.propose(p, &part[0], t, req.Topics[i].Topic, &req.Topics[i].Partitions[j])
 			part = part[1:]
 		}
 	}
@@ -94,7 +94,7 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 }
 
 // propose checks one partition's part and hands it to the partition's loop.
-func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.ProduceRequestTopicPartition) {
+func (s *Server) propose(p *producing, part *producePart, t *topic, name string, in *kmsg.ProduceRequestTopicPartition) {
 	part.topic, part.index, part.Done, part.Acks = t, in.Partition, p, replica.Acks(p.req.Acks)
 	part.TimeoutMs = max(0, int64(p.req.TimeoutMillis))
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
@@ -109,6 +109,7 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.Pro
 		}
 	}
 	if err != nil {
+		p.x.c.away.note(name, in.Partition, in.Records)
 		part.fail(err)
 		if part.Result.Refusal != nil {
 			host.NoteRefusal(part.Result.Refusal)
@@ -116,6 +117,7 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, in *kmsg.Pro
 		p.completed()
 		return
 	}
+	part.Behind = p.x.c.away.behind(name, in.Partition, part.Batch)
 	if p.here && part == &p.parts[len(p.parts)-1] {
 		host.ProposeHere(&part.Proposal)
 		return

@@ -40,6 +40,10 @@ func (o Offset) String() string {
 	return strconv.FormatInt(int64(o), 10)
 }
 
+// Before reports whether s comes before other, of two that are closer to each
+// other than half of all sequences: after math.MaxInt32 comes 0.
+func (s Sequence) Before(other Sequence) bool { return (other-s)<<1 > 0 }
+
 // TopicID is a topic's UUID, given at creation and never used again (KIP-516).
 type TopicID [16]byte
 

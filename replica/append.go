@@ -31,7 +31,9 @@ func (p *Partition) append(group []*Proposal) {
 		}
 	}
 	for _, q := range group {
-		end = p.judge(q, end, now)
+		if end = p.judge(q, end, now); q.refused() {
+			p.producers.Refused(q.Batch)
+		}
 	}
 	err := p.write(now)
 	clear(p.batches)
@@ -75,7 +77,7 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	if p.repeated(q) {
 		return end
 	}
-	gap := p.producers.Follows(q.Batch)
+	gap := p.follows(q)
 	if q.Locks == nil {
 		if gap != nil {
 			return q.gap(gap, end)
@@ -115,6 +117,14 @@ func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.
 	b := p.place(q, q.Batch, end, now)
 	p.locks.Mark(q.Locks, end, v)
 	return b.NextOffset()
+}
+
+// follows reports why q's sequence may not come next, or nil.
+func (p *Partition) follows(q *Proposal) error {
+	if q.Behind && !p.producers.Knows(q.Batch.ProducerID()) {
+		return ErrOutOfOrderSequence
+	}
+	return p.producers.Follows(q.Batch)
 }
 
 // cut makes q's batch one without the records that the verdict drops.
@@ -162,7 +172,6 @@ func (p *Partition) repeated(q *Proposal) bool {
 
 // refuse leaves no trace but the producer's expectation.
 func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
-	p.producers.Refused(q.Batch)
 	p.noteRefusal(q.Locks, r, p.opts.NowMs())
 	q.Result.Refusal, q.await = r, await
 	q.unsure = await == protocol.None
@@ -346,6 +355,7 @@ func (p *Partition) expire(now int64) {
 		if q.deadlineMs == 0 || now < q.deadlineMs {
 			return false
 		}
+		p.producers.Refused(q.Batch)
 		q.fail(ErrTimeout)
 		q.Done.Completed(q)
 		return true

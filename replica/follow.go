@@ -158,10 +158,14 @@ func (p *Partition) startOver(at protocol.Offset) error {
 // refoldAll folds the log anew: the producers from their newest checkpoint, the
 // lock table from an offset.
 func (p *Partition) refoldAll(locksAt protocol.Offset) error {
-	end := p.log.End()
+	end, was := p.log.End(), p.producers
 	producersAt := p.openProducers(end)
 	p.saved = producersAt
-	return p.fold(producersAt, locksAt, end)
+	if err := p.fold(producersAt, locksAt, end); err != nil {
+		return err
+	}
+	p.producers.Succeed(was)
+	return nil
 }
 
 // foldQuietMax is how many offsets are folded without a word in the log: they

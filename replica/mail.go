@@ -120,6 +120,7 @@ func (p *Partition) dismiss(err error) {
 	p.mail.proposals = nil
 	p.mail.Unlock()
 	for _, q := range all {
+		p.producers.Refused(q.Batch)
 		q.fail(err)
 		q.Done.Completed(q)
 	}

@@ -15,28 +15,21 @@ import (
 var (
 	// ErrOutOfOrderSequence: a batch of this producer is missing before this one.
 	ErrOutOfOrderSequence = errors.New("sequence does not follow the producer's last one")
-	// ErrUnknownProducer: nothing is known of the producer and its first sequence here is not 0.
-	ErrUnknownProducer = errors.New("nothing is known of this producer id and its sequence is not 0")
 	// ErrProducerFenced: a newer epoch of the producer has written.
 	ErrProducerFenced = errors.New("a newer epoch of this producer id has written")
 )
 
-const (
-	// batchesRemembered a producer: Kafka clients have at most five requests in flight.
-	batchesRemembered = 5
-	// expectationsMax bounds the producers whose very first batch was refused.
-	expectationsMax = 4096
-)
+// batchesRemembered a producer: Kafka clients have at most five requests in flight.
+const batchesRemembered = 5
 
 // Producers folds a log into what is known of its idempotent producers: epoch,
 // last sequence and the last five batches of each. It is a plain value of the
 // partition's loop.
 type Producers struct {
 	byID map[protocol.ProducerID]*producer
-	// expectZero holds producers of which only a first batch is known, and that
-	// one was refused: their next batch must begin at sequence 0 as well. It is
-	// no part of the fold: a restart may forget it.
-	expectZero map[protocol.ProducerID]protocol.ProducerEpoch
+	// missing is no part of the fold: a restart may forget it, since it ends the
+	// connections as well.
+	missing Missing[protocol.ProducerID]
 }
 
 type producer struct {
@@ -83,9 +76,18 @@ func (t *Producers) Repeat(b record.Batch) (base protocol.Offset, timestamp int6
 	return 0, 0, false
 }
 
+// Knows reports whether anything of a producer is in the log.
+func (t *Producers) Knows(id protocol.ProducerID) bool { return t.byID[id] != nil }
+
 // Follows reports why b may not be appended next, or nil. A higher epoch
 // starts at sequence 0 and needs no InitProducerId before it, since clients
 // raise their own epoch after a refusal (KIP-360).
+//
+// A producer of which nothing is known may begin anywhere, as in Kafka: its
+// topic was made again, or it was silent for long, and it goes on counting. But
+// what it has in flight behind a batch that was refused is held back: the client
+// may give the refused sequence to its next batch, which would then pass for a
+// repeat and be lost.
 func (t *Producers) Follows(b record.Batch) error {
 	id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()
 	if id == protocol.NoProducer {
@@ -93,13 +95,10 @@ func (t *Producers) Follows(b record.Batch) error {
 	}
 	p := t.byID[id]
 	switch {
-	case p == nil && first == 0:
-		return nil
+	case p == nil && t.missing.Holds(id, epoch, first):
+		return ErrOutOfOrderSequence
 	case p == nil:
-		if e, ok := t.expectZero[id]; ok && e == epoch {
-			return ErrOutOfOrderSequence
-		}
-		return ErrUnknownProducer
+		return nil
 	case epoch < p.epoch:
 		return ErrProducerFenced
 	case epoch > p.epoch && first != 0, epoch == p.epoch && first != p.next():
@@ -108,17 +107,25 @@ func (t *Producers) Follows(b record.Batch) error {
 	return nil
 }
 
-// Refused notes that b was refused by a later check. Nothing advances; but the
-// batches that its producer has in flight behind it must not pass for a first one.
+// Refused notes that b was not appended, for whatever reason. Nothing advances;
+// but the batches that its producer has in flight behind it must not pass for a
+// first one.
 func (t *Producers) Refused(b record.Batch) {
-	id := b.ProducerID()
-	if id == protocol.NoProducer || t.byID[id] != nil {
-		return
+	if id := b.ProducerID(); id != protocol.NoProducer && t.byID[id] == nil {
+		t.missing.Note(id, b.ProducerEpoch(), b.BaseSequence())
 	}
-	if t.expectZero == nil || len(t.expectZero) >= expectationsMax {
-		t.expectZero = map[protocol.ProducerID]protocol.ProducerEpoch{}
+}
+
+// Succeed is told of the table that t takes the place of, because the log was
+// folded anew: what was refused stays refused, and what was cut off the log's
+// end is missing too.
+func (t *Producers) Succeed(was *Producers) {
+	t.missing = was.missing
+	for id, p := range was.byID {
+		if t.byID[id] == nil {
+			t.missing.Note(id, p.epoch, p.batches[0].first)
+		}
 	}
-	t.expectZero[id] = b.ProducerEpoch()
 }
 
 // Fold takes in a batch that is in the log. The time is the broker's, not the
@@ -132,7 +139,7 @@ func (t *Producers) Fold(b record.Batch, nowMs int64) {
 	if p == nil {
 		p = &producer{}
 		t.byID[id] = p
-		delete(t.expectZero, id)
+		t.missing.Forget(id)
 	}
 	if p.epoch != b.ProducerEpoch() {
 		p.epoch, p.n = b.ProducerEpoch(), 0

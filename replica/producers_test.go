@@ -52,7 +52,9 @@ func TestProducersJudgeSequencesAsKafkaDoes(t *testing.T) {
 		{"a new epoch begins at 0", sent(t, 7, 2, 1, 1), ErrOutOfOrderSequence},
 		{"with a jump of epochs", sent(t, 7, 2, 0, 1), nil},
 		{"which fences the old one", sent(t, 7, 0, 5, 1), ErrProducerFenced},
-		{"an unknown producer in mid-stream is told so", sent(t, 8, 0, 4, 1), ErrUnknownProducer},
+		{"an unknown producer may begin anywhere: its topic was made again", sent(t, 8, 3, 4, 1), nil},
+		{"and goes on from there", sent(t, 8, 3, 6, 1), ErrOutOfOrderSequence},
+		{"without a gap", sent(t, 8, 3, 5, 1), nil},
 		{"a batch without a producer is not judged", sent(t, -1, -1, -1, 1), nil},
 	}
 	for _, s := range steps {
@@ -87,16 +89,110 @@ func TestProducersAnswerARetryWithItsOldOffset(t *testing.T) {
 	}
 }
 
-// TestARefusedFirstBatchHoldsItsFollowersBack: what is in flight behind a
-// refused first batch must not be taken for a first one (facts: KAFKA-14359).
+// TestARefusedFirstBatchHoldsItsFollowersBack: what is in flight behind a refused
+// first batch must not be taken for a first one. The client gives the refused
+// sequence to its next batch, which would be taken for a repeat and be lost.
 func TestARefusedFirstBatchHoldsItsFollowersBack(t *testing.T) {
+	for _, c := range []struct {
+		what           string
+		refused, first protocol.Sequence
+		want           error
+	}{
+		{"behind a refused 0", 0, 1, ErrOutOfOrderSequence},
+		{"the refused 0 again", 0, 0, nil},
+		{"behind a refused batch in mid-stream", 500, 501, ErrOutOfOrderSequence},
+		{"that batch again", 500, 500, nil},
+		{"one before it, which arrives late", 500, 499, nil},
+		{"behind the last sequence of all", math.MaxInt32, 0, ErrOutOfOrderSequence},
+		{"the last sequence again, after the 0 behind it", 0, math.MaxInt32, nil},
+	} {
+		table := NewProducers()
+		table.Refused(sent(t, 9, 4, c.refused, 1))
+		if err := table.Follows(sent(t, 9, 4, c.first, 1)); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.what, err, c.want)
+		}
+	}
+}
+
+func TestOfRefusedFirstBatchesTheLowestCounts(t *testing.T) {
+	table := NewProducers()
+	for _, first := range []protocol.Sequence{7, 5, 6} {
+		table.Refused(sent(t, 9, 0, first, 1))
+	}
+	if err := table.Follows(sent(t, 9, 0, 6, 1)); !errors.Is(err, ErrOutOfOrderSequence) {
+		t.Fatalf("behind the lowest: %v", err)
+	}
+	table.Refused(sent(t, 9, 1, 3, 1)) // the client has raised its epoch
+	table.Refused(sent(t, 9, 0, 1, 1))
+	if err := table.Follows(sent(t, 9, 1, 3, 1)); err != nil {
+		t.Fatalf("the newest epoch's: %v", err)
+	}
+	if err := table.Follows(sent(t, 9, 1, 4, 1)); !errors.Is(err, ErrOutOfOrderSequence) {
+		t.Fatalf("behind the newest epoch's: %v", err)
+	}
+}
+
+// TestAClientThatGoesOnWithoutARefusedBatchIsNotHeldBackForEver: some leave a gap
+// in their sequence. What they had in flight is refused, and then they may begin.
+func TestAClientThatGoesOnWithoutARefusedBatchIsNotHeldBackForEver(t *testing.T) {
+	table := NewProducers()
+	table.Refused(sent(t, 9, 0, 3, 1))
+	for first := protocol.Sequence(4); first < 8; first++ {
+		if err := table.Follows(sent(t, 9, 0, first, 1)); !errors.Is(err, ErrOutOfOrderSequence) {
+			t.Fatalf("sequence %d, in flight behind 3: %v", first, err)
+		}
+	}
+	if err := table.Follows(sent(t, 9, 0, 8, 1)); err != nil {
+		t.Fatalf("the fifth behind it: %v", err)
+	}
+}
+
+// TestAProducerThatIsKnownLeavesNoRefusalBehind: a refusal of its youth must not
+// hold it back when it is forgotten and comes again.
+func TestAProducerThatIsKnownLeavesNoRefusalBehind(t *testing.T) {
 	table := NewProducers()
 	table.Refused(sent(t, 9, 0, 0, 1))
-	if err := table.Follows(sent(t, 9, 0, 1, 1)); !errors.Is(err, ErrOutOfOrderSequence) {
-		t.Fatalf("follower: %v", err)
+	table.Fold(sent(t, 9, 0, 0, 1), 1)
+	table.Refused(sent(t, 9, 0, 1, 1))
+	table.Expire(2)
+	if err := table.Follows(sent(t, 9, 0, 5, 1)); err != nil {
+		t.Fatal(err)
 	}
-	if err := table.Follows(sent(t, 9, 0, 0, 1)); err != nil {
-		t.Fatalf("the next try: %v", err)
+}
+
+// TestManyRefusedFirstBatchesTakeBoundedMemory: the newest are kept.
+func TestManyRefusedFirstBatchesTakeBoundedMemory(t *testing.T) {
+	table := NewProducers()
+	const many = 5 * missingMax
+	for id := range protocol.ProducerID(many) {
+		table.Refused(sent(t, id, 0, 0, 1))
+	}
+	if n := len(table.missing.young) + len(table.missing.old); n > 2*missingMax {
+		t.Errorf("%d are kept", n)
+	}
+	for id := protocol.ProducerID(many - missingMax); id < many; id++ {
+		if table.Follows(sent(t, id, 0, 1, 1)) == nil {
+			t.Fatalf("producer %d of %d is forgotten", id, many)
+		}
+	}
+}
+
+// TestWhatWasCutOffTheLogIsMissing: a replica that has lost a producer's first
+// batch to another leader's log, and leads again, must not take the next for it.
+func TestWhatWasCutOffTheLogIsMissing(t *testing.T) {
+	was := NewProducers()
+	was.Refused(sent(t, 8, 0, 0, 1))
+	was.Fold(sent(t, 9, 0, 20, 1), 1)
+	was.Fold(sent(t, 9, 0, 21, 1), 1)
+	table := NewProducers()
+	table.Succeed(was)
+	for _, behind := range []record.Batch{sent(t, 8, 0, 1, 1), sent(t, 9, 0, 21, 1), sent(t, 9, 0, 22, 1)} {
+		if err := table.Follows(behind); !errors.Is(err, ErrOutOfOrderSequence) {
+			t.Errorf("producer %d, sequence %d: %v", behind.ProducerID(), behind.BaseSequence(), err)
+		}
+	}
+	if err := table.Follows(sent(t, 9, 0, 20, 1)); err != nil {
+		t.Errorf("the first one again: %v", err)
 	}
 }
 

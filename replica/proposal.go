@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"errors"
+
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -27,6 +29,9 @@ type Proposal struct {
 	// left out of the batch and the others are written. It has no meaning
 	// without Locks.
 	PerAppend bool
+	// Behind says that a batch which the producer sent before this one, for the
+	// same partition, was refused on its way here.
+	Behind bool
 	// TimeoutMs is how long the answer may wait; 0 is for ever.
 	TimeoutMs int64
 
@@ -43,6 +48,11 @@ type Proposal struct {
 func (q *Proposal) fail(err error) {
 	q.Result = Result{Base: -1, LogStart: q.Result.LogStart, AppendTimeMs: -1, Err: err}
 	q.await = protocol.None
+}
+
+// refused reports whether the batch was not appended, for a reason of its own.
+func (q *Proposal) refused() bool {
+	return q.Result.Refusal != nil || q.Result.Err != nil && !errors.Is(q.Result.Err, ErrOutOfOrderSequence)
 }
 
 // gap is the answer to a sequence that does not follow: a leader that was

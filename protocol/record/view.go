@@ -21,6 +21,17 @@ func PeekSize(b []byte) (total int, ok bool) {
 	return prefixSize + int(length), true
 }
 
+// PeekProducer reads which idempotent producer sent a batch, and its first
+// sequence, before anything of it is proven. It is not ok if there is none.
+func PeekProducer(b []byte) (id protocol.ProducerID, epoch protocol.ProducerEpoch, first protocol.Sequence, ok bool) {
+	if len(b) < HeaderSize || checkMagic(b) != nil {
+		return protocol.NoProducer, -1, -1, false
+	}
+	batch := Batch{b}
+	id, epoch, first = batch.ProducerID(), batch.ProducerEpoch(), batch.BaseSequence()
+	return id, epoch, first, id >= 0 && epoch >= 0 && first >= 0
+}
+
 // View is the first batch of b, which a broker wrote, and its size.
 //
 // It proves the length, the magic, the CRC and that the header's numbers agree;

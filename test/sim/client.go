@@ -1,14 +1,12 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
 // op is one record that a client wants in the log. Its value names it, so that
@@ -232,12 +230,6 @@ func (c *client) answered(req *request, attempt int, a answer) {
 		return
 	}
 	switch {
-	case errors.Is(a.err, replica.ErrUnknownProducer):
-		// KIP-360: nothing is known of us, so we begin anew and try again.
-		c.epoch++
-		c.seq = 0
-		c.seal(req)
-		c.w.after(clientRetry, func() { c.retry(req, attempt) })
 	case a.err != nil:
 		c.w.after(clientRetry, func() { c.retry(req, attempt) })
 	case a.refusal != nil:

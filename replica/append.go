@@ -373,6 +373,7 @@ func (p *Partition) expire(now int64) {
 
 // abort answers all that waits: this replica can answer for nothing any more.
 func (p *Partition) abort(err error) {
+	p.abortConfirming()
 	all := p.waiting
 	p.waiting = nil
 	for _, q := range all {

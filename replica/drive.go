@@ -65,6 +65,7 @@ func (p *Partition) Tick() {
 func (p *Partition) tick() {
 	now := coreMs()
 	p.expire(now)
+	p.expireConfirming(now)
 	if p.core != nil {
 		p.core.Tick(now)
 	}
@@ -142,6 +143,7 @@ func (p *Partition) work() {
 		p.perform(e)
 	}
 	p.release()
+	p.releaseConfirmed()
 	p.show()
 }
 
@@ -196,7 +198,7 @@ func (p *Partition) changeRole() {
 func (p *Partition) show() {
 	before := p.state.Load()
 	st := p.core.snapshot(before, p.doubted)
-	p.restless.Store(len(p.waiting) > 0 || p.holds() || p.core.Restless(coreMs()))
+	p.restless.Store(len(p.waiting) > 0 || len(p.asking) > 0 || p.holds() || p.core.Restless(coreMs()))
 	if st == before {
 		return
 	}

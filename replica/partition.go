@@ -91,6 +91,7 @@ type Partition struct {
 	inbox     []record.Batch  // what came from the leader
 	waiting   []*Proposal     // answers above the high watermark
 	confirmed int64           // the newest round that is certain
+	asking    []confirming    // wait for theirs to be
 	doubted   bool            // see Doubt
 	spare     []*Proposal     // the mailbox's other slice
 	syncing   bool            // a sync runs beside the loop: the log is not to be touched

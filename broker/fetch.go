@@ -80,11 +80,9 @@ type fetchedPart struct {
 	hw        protocol.Offset
 	start     protocol.Offset
 	diverging *divergence
-	unproven  bool                 // it says that something is not in the log, and
-	epoch     protocol.LeaderEpoch // needs a proof that the partition is led here in this epoch
-	leader    *leaderHint          // who leads instead of this broker
-	nearest   protocol.BrokerID    // who should be read from instead; 0: nobody
-	round     int64                // of leadership, for a follower; 0: none
+	leader    *leaderHint       // who leads instead of this broker
+	nearest   protocol.BrokerID // who should be read from instead; 0: nobody
+	round     int64             // of leadership, for a follower; 0: none
 	ranges    []segment.Range
 	bytes     int
 }
@@ -129,7 +127,6 @@ func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
 			f.add(rt.TopicID, rt.Topic, part)
 		}
 	}
-	f.prove()
 	return f
 }
 
@@ -185,47 +182,26 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	case from > host.End() && st.Role == replica.RoleFollower:
 		return kerr.OffsetNotAvailable // the leader may have it
 	case from < part.start || from > host.End():
-		if err := part.absent(st); err != nil {
-			return err
-		}
 		return kerr.OffsetOutOfRange
 	}
 	if rp.LastFetchedEpoch >= 0 {
-		if err := part.compare(st, from, protocol.LeaderEpoch(rp.LastFetchedEpoch)); err != nil || part.diverging != nil {
-			return err
+		epoch, end := host.Log().EpochEnd(protocol.LeaderEpoch(rp.LastFetchedEpoch))
+		if end < from {
+			past, err := host.PastEmpty(end)
+			if err != nil {
+				return err
+			}
+			end = past
+		}
+		if epoch < protocol.LeaderEpoch(rp.LastFetchedEpoch) || end < from {
+			part.diverging = &divergence{epoch, end}
+			return nil
 		}
 	}
 	if part.nearest = s.nearest(req, st); part.nearest > 0 {
 		return nil
 	}
 	return part.read(from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
-}
-
-// compare looks whether the log holds what the client has read last, which was
-// written in an epoch and ended at from.
-func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last protocol.LeaderEpoch) error {
-	log := part.host.Log()
-	epoch, end := log.LatestEpoch(), log.End()
-	if last <= epoch {
-		epoch, end = log.EpochEnd(last)
-	}
-	if end < from {
-		past, err := part.host.PastEmpty(end)
-		if err != nil {
-			return err
-		}
-		end = past
-	}
-	if epoch == last && end >= from {
-		return nil
-	}
-	if st.Role != replica.RoleLeader || last > st.Epoch {
-		if err := part.absent(st); err != nil {
-			return err
-		}
-	}
-	part.diverging = &divergence{epoch, end}
-	return nil
 }
 
 // read takes pieces below an offset until the bytes are used up. The first piece

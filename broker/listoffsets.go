@@ -122,8 +122,7 @@ func (s *Server) readable(t *topic, index, epoch int32) (*partition, error) {
 	return p, p.checkEpoch(epoch)
 }
 
-// led returns a partition that this broker leads, and has no reason to think that
-// another leads by now.
+// led returns a partition that this broker leads.
 func (s *Server) led(t *topic, index int32) (*partition, error) {
 	p := t.partition(index)
 	if err := s.whyNotHere(t, index, p); err != nil {
@@ -132,7 +131,7 @@ func (s *Server) led(t *topic, index int32) (*partition, error) {
 	if err := p.damage(); err != nil {
 		return nil, err
 	}
-	if st := p.State(); st.Role != replica.RoleLeader || st.Doubted {
+	if p.State().Role != replica.RoleLeader {
 		return nil, replica.ErrNotLeader
 	}
 	return p, nil

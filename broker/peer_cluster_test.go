@@ -44,25 +44,7 @@ func (sharedStore) Close() error { return nil }
 // losableStore is one broker's way to a shared store, which it may lose.
 type losableStore struct {
 	sharedStore
-	lost     atomic.Bool // nothing can be written
-	watching sync.Mutex  // held, it keeps from the broker what has changed
-}
-
-// Watch implements coordinator.Store.
-func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-chan coordinator.Update {
-	in, out := s.Store.Watch(ctx, prefix, from), make(chan coordinator.Update)
-	go func() { // ends with in
-		defer close(out)
-		for u := range in {
-			s.watching.Lock()
-			s.watching.Unlock()
-			select {
-			case out <- u:
-			case <-ctx.Done():
-			}
-		}
-	}()
-	return out
+	lost atomic.Bool // nothing can be written
 }
 
 func (s *losableStore) Txn(ctx context.Context, compares []coordinator.Compare, ops []coordinator.Op) (bool, int64, error) {

@@ -187,7 +187,7 @@ const topicPatience = 100 * time.Millisecond
 // starts, its replicas may have to wait for their brokers.
 func (s *Server) ensureTopic(ctx context.Context, t NewTopic) error {
 	for tries := 0; ; tries++ {
-		_, err := s.makeTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
+		_, err := s.cluster.CreateTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
 		switch {
 		case err == nil, errors.Is(err, coordinator.ErrTopicExists):
 			return nil

@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -28,8 +27,6 @@ func TestSettingsStories(t *testing.T) {
 					return err.Error() + "\n"
 				}
 				return fmt.Sprintf("%s\n", strings.ReplaceAll(fmt.Sprintf("%+v", topic), " ", "\n"))
-			case "created":
-				return listed(Created(overrides, layers...))
 			case "check":
 				return verdict(Validate(overrides))
 			case "parse-group":
@@ -78,15 +75,6 @@ func readLayers(input string) (overrides map[string]string, layers []Layer) {
 		values[name] = value
 	}
 	return overrides, layers
-}
-
-// listed is settings in order, a line each.
-func listed(values map[string]string) string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		fmt.Fprintf(&b, "%s=%s\n", name, values[name])
-	}
-	return b.String()
 }
 
 func verdict(err error) string {

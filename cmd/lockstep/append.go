@@ -46,6 +46,7 @@ func newAppend(s *streams) *cobra.Command {
 		Args: arguments(1, 2, "a topic and at most one value"),
 		RunE: a.run,
 	}
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.Int32VarP(&a.partition, "partition", "p", -1, "partition `N`; may be left out where there is only one")
@@ -66,7 +67,9 @@ func (a *appendCommand) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	return a.send(cmd.Context(), args[0], r)
+	ctx, cancel := within(cmd.Context(), a.cluster.timeout) // from when a person has typed the value
+	defer cancel()
+	return endedBy(ctx, a.send(ctx, args[0], r))
 }
 
 // record builds what was typed, and leaves all judgement of it to the broker.
@@ -90,20 +93,20 @@ func (a *appendCommand) record(cmd *cobra.Command, args []string) (*kgo.Record, 
 	if cmd.Flags().Changed("key") {
 		r.Key = []byte(a.key)
 	}
-	r.Value, err = a.value(args)
+	r.Value, err = a.value(cmd.Context(), args)
 	return r, err
 }
 
 // value is the argument, or standard input without the line end that a shell
 // puts there.
-func (a *appendCommand) value(args []string) ([]byte, error) {
+func (a *appendCommand) value(ctx context.Context, args []string) ([]byte, error) {
 	if len(args) == 2 {
 		return []byte(args[1]), nil
 	}
 	if a.s.inIsTTY {
 		fmt.Fprintln(a.s.err, "reading the value from the terminal; end it with Ctrl-D")
 	}
-	b, err := io.ReadAll(a.s.in)
+	b, err := io.ReadAll(interruptible(ctx, a.s.in))
 	if err != nil {
 		return nil, fmt.Errorf("reading the value: %w", err)
 	}

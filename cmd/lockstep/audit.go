@@ -37,6 +37,7 @@ func newAudit(s *streams) *cobra.Command {
 		Args:    arguments(1, 1, "a topic"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0]) },
 	}
+	annotate(cmd, openEnded)
 	a.cluster.flags(cmd, s)
 	a.format.flag(cmd)
 	cmd.Flags().Int32VarP(&a.partition, "partition", "p", -1, "one `PARTITION`; all without it")
@@ -121,6 +122,7 @@ const auditFetchBytes = 4 << 20
 
 // read fetches whole batches, since what is judged together is decided by them.
 func (a *auditCommand) read(ctx context.Context, client *kgo.Client, topic string, b bound, aud *auditor) error {
+	defer a.progressDone()
 	for next := b.start; next < b.end; next = aud.next {
 		at, err := locate(ctx, client, topic, b.partition)
 		if err != nil {
@@ -148,7 +150,6 @@ func (a *auditCommand) read(ctx context.Context, client *kgo.Client, topic strin
 		}
 		a.progress(topic, b, aud.next)
 	}
-	a.progressDone()
 	return nil
 }
 

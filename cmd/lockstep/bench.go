@@ -28,6 +28,7 @@ type benchCommand struct {
 }
 
 func (b *benchCommand) flags(cmd *cobra.Command) *cobra.Command {
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.Int64VarP(&b.records, "num", "n", 0, "`COUNT` of records after which to end; 0: no limit")
@@ -162,13 +163,18 @@ func (b *benchCommand) value() []byte {
 	return v
 }
 
-// failure keeps the first of the errors that many goroutines may have.
+// failure keeps the first of the errors that many goroutines may have. What was
+// under way when the command was interrupted is none: the measurement ends.
 type failure struct {
-	once sync.Once
-	stop context.CancelFunc
-	err  error
+	command context.Context
+	once    sync.Once
+	stop    context.CancelFunc
+	err     error
 }
 
 func (f *failure) is(err error) {
+	if f.command.Err() != nil {
+		return
+	}
 	f.once.Do(func() { f.err = err; f.stop() })
 }

@@ -60,9 +60,10 @@ func (b *benchAppend) run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer closeAll()
+	f := &failure{command: ctx}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	f := &failure{stop: stop}
+	f.stop = stop
 	measure := b.stream
 	switch {
 	case b.contend:

@@ -35,9 +35,10 @@ func (b *benchCommand) produce(ctx context.Context, args []string) error {
 		return err
 	}
 	defer cl.Close()
+	f := &failure{command: ctx}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	f := &failure{stop: stop}
+	f.stop = stop
 	m, value := b.meter(), b.value()
 	still := b.progress(ctx, m)
 	var sent sync.WaitGroup

@@ -28,7 +28,18 @@ func (c *cluster) flags(cmd *cobra.Command, s *streams) {
 		def = v
 	}
 	cmd.Flags().StringVarP(&c.brokers, "brokers", "b", def, "brokers to ask first, `HOST:PORT,...`; also LOCKSTEP_BROKERS")
-	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to try, a `DURATION`")
+	addTimeoutFlag(cmd, &c.timeout)
+}
+
+const defaultTimeout = 10 * time.Second
+
+// addTimeoutFlag adds --timeout to a command that asks brokers.
+func addTimeoutFlag(cmd *cobra.Command, to *time.Duration) {
+	usage := "how long all of it may take, a `DURATION`"
+	if isMarked(cmd, openEnded) {
+		usage = "how long all of it may take, a `DURATION`; without it, how long to wait for an answer:"
+	}
+	cmd.Flags().DurationVar(to, timeoutFlag, defaultTimeout, usage)
 }
 
 // connect returns a client that has talked to a broker once, so that a wrong
@@ -43,6 +54,7 @@ func (c *cluster) connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, er
 		kgo.ClientID("lockstep"),
 		kgo.RetryTimeout(c.timeout),
 		kgo.DialTimeout(min(c.timeout, 5*time.Second)),
+		kgo.RequestTimeoutOverhead(max(min(c.timeout, 10*time.Second), 100*time.Millisecond)), // the least that it takes
 		kgo.RecordDeliveryTimeout(max(c.timeout, time.Second)),
 		kgo.MetadataMinAge(50 * time.Millisecond),
 	}
@@ -50,13 +62,25 @@ func (c *cluster) connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, er
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	if err := client.Ping(ctx); err != nil {
+	if err := c.ping(ctx, client); err != nil {
 		client.Close()
 		return nil, unreachable(strings.Join(seeds, ","), err)
 	}
 	return client, nil
+}
+
+// ping waits for a first answer. While the client library makes a connection it
+// does not look at the context of whoever waits for it, but it does hear that it
+// is closed.
+func (c *cluster) ping(ctx context.Context, client *kgo.Client) error {
+	waiting, cancel := within(ctx, c.timeout)
+	defer cancel()
+	stop := context.AfterFunc(waiting, client.Close)
+	err := client.Ping(waiting)
+	if stop() {
+		return err
+	}
+	return waiting.Err()
 }
 
 // admin is connect for the commands that only ask and order.
@@ -70,7 +94,7 @@ func (c *cluster) admin(ctx context.Context) (*kadm.Client, error) {
 
 func (c *cluster) adminOf(client *kgo.Client) *kadm.Client {
 	adm := kadm.NewClient(client)
-	adm.SetTimeoutMillis(int32(min(c.timeout, time.Hour) / time.Millisecond))
+	adm.SetTimeoutMillis(millis(c.timeout))
 	return adm
 }
 
@@ -84,6 +108,8 @@ func unreachable(addr string, err error) error {
 		return fmt.Errorf("cannot reach a broker at %s: the name %s is not known", addr, dns.Name)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("cannot reach a broker at %s: no answer in time", addr)
+	case errors.Is(err, context.Canceled):
+		return err
 	}
 	return fmt.Errorf("cannot reach a broker at %s: %w; is it a Kafka listener?", addr, err)
 }

@@ -29,7 +29,7 @@ type reassign struct {
 
 func newClusterReassign(s *streams) *cobra.Command {
 	r := &reassign{topicCommand: topicCommand{s: s}}
-	cmd := r.flags(&cobra.Command{
+	cmd := r.flags(annotate(&cobra.Command{
 		Use:   "reassign [TOPIC...]",
 		Short: "Move partitions to other brokers; without a flag, list what is moving",
 		Long: "Move partitions of the named topics, or of all, to other brokers, and go on serving them\n" +
@@ -51,7 +51,7 @@ func newClusterReassign(s *streams) *cobra.Command {
 				return err
 			})
 		},
-	})
+	}, openEnded)) // --wait may be longer than a single answer takes
 	cmd.Flags().Int32SliceVarP(&r.partitions, "partition", "p", nil, "partitions, `N,...` (default: all)")
 	cmd.Flags().Int32SliceVar(&r.replicas, "replicas", nil, "brokers that are to hold them, `ID,...`; the first prefers to lead")
 	cmd.Flags().StringVar(&r.replace, "replace", "", "put one broker in the place of another, `OLD=NEW`")
@@ -310,11 +310,11 @@ const reassignPoll = 200 * time.Millisecond
 
 // await tells, from time to time, how much is moving still, and returns when
 // nothing is.
-func (r *reassign) await(ctx context.Context, adm *kadm.Client, names []string) error {
+func (r *reassign) await(command context.Context, adm *kadm.Client, names []string) error {
 	if r.wait <= 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.wait)
+	ctx, cancel := context.WithTimeout(command, r.wait)
 	defer cancel()
 	for before := -1; ; {
 		topics, err := r.topics(ctx, adm, names)
@@ -335,6 +335,9 @@ func (r *reassign) await(ctx context.Context, adm *kadm.Client, names []string) 
 		select {
 		case <-time.After(reassignPoll):
 		case <-ctx.Done():
+			if command.Err() != nil {
+				return context.Cause(command)
+			}
 			return fmt.Errorf("%d partitions are moving still, after %s", len(moving), r.wait)
 		}
 	}

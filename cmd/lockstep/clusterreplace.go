@@ -20,8 +20,7 @@ type replaced struct {
 // replaceMember has a broker that lives make room for one that has lost its
 // directory.
 func replaceMember(cmd *cobra.Command, t *topicCommand, id int32) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), t.cluster.timeout)
-	defer cancel()
+	ctx := cmd.Context()
 	client, err := t.cluster.connect(ctx)
 	if err != nil {
 		return err

@@ -124,9 +124,14 @@ func produceRequest(at place, raw []byte, timeout time.Duration) *kmsg.ProduceRe
 	t.Topic, t.TopicID, t.Partitions = at.topic, at.topicID, append(t.Partitions, p)
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks = -1
-	req.TimeoutMillis = int32(timeout / time.Millisecond)
+	req.TimeoutMillis = millis(timeout)
 	req.Topics = append(req.Topics, t)
 	return req
+}
+
+// millis is a duration as requests have it.
+func millis(d time.Duration) int32 {
+	return int32(max(1, min(d, time.Hour)/time.Millisecond))
 }
 
 // verdict reads a partition's answer: admitted, refused with the broker's

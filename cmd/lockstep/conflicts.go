@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -49,6 +50,7 @@ func newConflictsTail(s *streams) *cobra.Command {
 		Args:    arguments(0, 0, ""),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
 	}
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&t.topic, "topic", "", "only refusals in this `TOPIC`")
@@ -67,7 +69,7 @@ func (t *tailCommand) run(ctx context.Context) error {
 	past := true
 	for {
 		fresh, err := t.poll(ctx, seen)
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil // a tail ends when it is interrupted
 		}
 		if err != nil {

@@ -43,6 +43,7 @@ func newConsume(s *streams) *cobra.Command {
 		Args: arguments(1, 1, "a topic"),
 		RunE: c.run,
 	}
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.Int32SliceVarP(&c.partitions, "partition", "p", nil, "partitions `N,...`; without it, all")
@@ -110,12 +111,15 @@ type reading struct {
 }
 
 // all prints until the count, the end or an interruption, which is how an
-// endless reading is ended and no error.
+// endless reading is ended and no error, unless more was asked for.
 func (r *reading) all(ctx context.Context) error {
 	r.assign()
 	for !r.finished() {
 		fetches, err := r.poll(ctx)
 		if ctx.Err() != nil {
+			if r.exitAtEnd || r.count > 0 {
+				return context.Cause(ctx)
+			}
 			return nil
 		}
 		if err != nil {

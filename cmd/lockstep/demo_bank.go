@@ -49,6 +49,7 @@ func newDemoBank(s *streams) *cobra.Command {
 		Args: arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) },
 	}
+	annotate(cmd, openEnded, ownEnd)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVar(&b.topic, "topic", "", "`TOPIC` to use; it goes on where it is. Without it, a new one each time")
@@ -86,7 +87,9 @@ func (b *bankCommand) run(cmd *cobra.Command) error {
 	if err := b.work(ctx, f); err != nil {
 		return err
 	}
-	// Whoever is interrupted still wants to know.
+	if ctx.Err() != nil { // whoever interrupts still wants to know
+		fmt.Fprintln(b.s.err, "lockstep: stopping; the verdict is next, and another Ctrl-C ends without it")
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	v, err := b.judge(ctx, f, c)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -64,6 +65,9 @@ func (f *fleet) start(i int) error {
 	p.last = tellerReport{Basis: -1}
 	p.cmd = exec.Command(self, f.args(fmt.Sprintf("%s.%d", p.name, p.lives))...)
 	p.cmd.Stderr = f.log
+	// Ctrl-C at a terminal goes to its whole process group. The fleet is to be
+	// stopped in order instead; if this process dies, their input ends.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -68,6 +68,7 @@ func newDemoTeller(s *streams) *cobra.Command {
 		Args:   arguments(0, 0, ""),
 		RunE:   func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
 	}
+	annotate(cmd, openEnded, ownEnd, orderedAbout)
 	f := cmd.Flags()
 	f.StringVar(&t.topic, "topic", "", "topic")
 	f.StringVar(&t.name, "name", "", "begins the names of the writers")
@@ -140,7 +141,7 @@ func applyEntry(l **ledger, r *kgo.Record) { (*l).apply(r) }
 
 // obey does what the standard input says, until it ends.
 func (t *teller) obey(ctx context.Context, stop func() error) error {
-	orders := bufio.NewScanner(t.s.in)
+	orders := bufio.NewScanner(interruptible(ctx, t.s.in))
 	for orders.Scan() {
 		var basis int64
 		switch line := orders.Text(); {

@@ -55,6 +55,9 @@ func report(w io.Writer, err error) int {
 		return exitUsage
 	case errors.Is(err, errNegative):
 		return exitError
+	case errors.Is(err, errUnknownResult): // also if that is so because it was interrupted
+		fmt.Fprintln(w, "lockstep:", err)
+		return exitError
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "lockstep: interrupted")
 		return exitError

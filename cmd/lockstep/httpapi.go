@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	defaultHTTP     = "127.0.0.1:9644"
-	answerBytesMax  = 16 << 20
-	httpAnswerInMax = 10 * time.Second
+	defaultHTTP    = "127.0.0.1:9644"
+	answerBytesMax = 16 << 20
 )
 
 // httpAPI is a broker's HTTP side.
 type httpAPI struct {
-	addr   string
-	client http.Client
+	addr    string
+	timeout time.Duration
+	client  http.Client
 }
 
 func (h *httpAPI) flags(cmd *cobra.Command, s *streams) {
@@ -31,7 +31,7 @@ func (h *httpAPI) flags(cmd *cobra.Command, s *streams) {
 	if v := environment(s.environ)["LOCKSTEP_HTTP"]; v != "" {
 		def = v
 	}
-	h.client.Timeout = httpAnswerInMax
+	addTimeoutFlag(cmd, &h.timeout)
 	cmd.Flags().StringVar(&h.addr, "http", def, "`HOST:PORT` of the broker's HTTP side; also LOCKSTEP_HTTP")
 }
 
@@ -59,6 +59,8 @@ func (h *httpAPI) get(ctx context.Context, query url.Values, parts ...string) ([
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
+	ctx, cancel := within(ctx, h.timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
@@ -97,6 +99,9 @@ func (h *httpAPI) getInto(ctx context.Context, v any, query url.Values, parts ..
 func (h *httpAPI) unreachable(err error) error {
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("cannot reach HTTP at %s: connection refused; name the broker's HTTP address with --http", h.addr)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("cannot reach HTTP at %s: no answer in time", h.addr)
 	}
 	return fmt.Errorf("cannot reach HTTP at %s: %w", h.addr, err)
 }

@@ -48,6 +48,7 @@ func newLockHistory(s *streams) *cobra.Command {
 		Args: arguments(2, 2, "a topic and a lock"),
 		RunE: h.run,
 	}
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.Int32VarP(&h.partition, "partition", "p", -1, "partition `N`; may be left out where there is only one")

@@ -41,6 +41,7 @@ func newProduce(s *streams) *cobra.Command {
 		Args: arguments(1, 1, "a topic"),
 		RunE: p.run,
 	}
+	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.StringVarP(&p.layout, "read-format", "f", `%v\n`, "`LAYOUT` of the input: %k key, %v value, %h headers, ...")
@@ -85,7 +86,7 @@ func (p *produceCommand) prepare(cmd *cobra.Command, topic string) (*production,
 	if err != nil {
 		return nil, usagef(cmd, "--header: %w", err)
 	}
-	reader, err := kgo.NewRecordReader(p.s.in, p.layout)
+	reader, err := kgo.NewRecordReader(closedBy(delimiterOf(p.layout), interruptible(cmd.Context(), p.s.in)), p.layout)
 	if err != nil {
 		return nil, usagef(cmd, "--read-format: %w", err)
 	}
@@ -125,32 +126,55 @@ type production struct {
 
 	layout *kgo.RecordFormatter
 	out    *bufio.Writer
+	sent   int // records that were read and given to the client
 	mu     struct {
 		sync.Mutex
-		err error // the first failure
+		acked int
+		err   error // the first failure
 	}
 }
 
+// all sends what the input holds. When it is interrupted, what is under way has
+// a moment to be answered, and what was not is told.
 func (p *production) all(ctx context.Context) error {
+	// A record that was begun is not taken back: nobody would know its outcome.
+	sending, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopSlow, abandon) })()
 	for p.failed() == nil {
 		r, err := p.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			p.fail(fmt.Errorf("reading the input: %w", err))
+			p.fail(p.inputError(ctx, err))
 			break
 		}
+		p.sent++
 		if isLockRequest(r.Headers) {
-			p.fail(p.sendLocked(ctx, r))
+			p.fail(p.sendLocked(sending, r))
 			continue
 		}
-		p.client.Produce(ctx, r, p.done)
+		p.client.Produce(sending, r, p.done)
 	}
-	if err := p.client.Flush(ctx); err != nil {
+	if err := p.client.Flush(sending); err != nil {
 		p.fail(err)
 	}
-	return p.failed()
+	err := p.failed()
+	if left := p.sent - p.answered(); left > 0 && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return fmt.Errorf("%d of %d records have no answer: %w", left, p.sent, errUnknownResult)
+	}
+	return err
+}
+
+func (p *production) inputError(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the input ends within a record; its layout is %s", p.produceCommand.layout)
+	}
+	return fmt.Errorf("reading the input: %w", err)
 }
 
 // next reads one record and adds what the flags say of all.
@@ -215,6 +239,7 @@ func produceError(topic string, err error) error {
 func (p *production) print(r *kgo.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mu.acked++
 	var err error
 	if p.format == formatText {
 		_, err = p.out.Write(p.layout.AppendRecord(nil, r))
@@ -235,6 +260,12 @@ func (p *production) fail(err error) {
 	if p.mu.err == nil {
 		p.mu.err = err
 	}
+}
+
+func (p *production) answered() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.acked
 }
 
 func (p *production) failed() error {

@@ -44,6 +44,7 @@ func serveCommand(s *streams, use, short string, run runFunc) *cobra.Command {
 			return run(cmd.Context(), cfg, newLogger(s, cfg))
 		},
 	}
+	annotate(cmd, ownEnd) // it hands over what it leads
 	cmd.Flags().SortFlags = false
 	for _, set := range settings {
 		typed[set.name] = &settingFlag{set.def, set.arg}

@@ -36,18 +36,14 @@ func (t *topicCommand) with(cmd *cobra.Command, do func(context.Context, *kadm.C
 }
 
 func (t *topicCommand) connected(cmd *cobra.Command, do func(context.Context, *kgo.Client) error) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), t.cluster.timeout)
+	ctx, cancel := within(cmd.Context(), t.cluster.timeout)
 	defer cancel()
 	cl, err := t.cluster.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	err = do(ctx, cl)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("no answer from the cluster within %s", t.cluster.timeout)
-	}
-	return err
+	return endedBy(ctx, do(ctx, cl))
 }
 
 // outcome is what became of one topic in a command that may name several.

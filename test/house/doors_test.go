@@ -51,6 +51,8 @@ var doors = []door{
 		"files of settings are the command line's"},
 	{"github.com/mattn/go-isatty", []string{"cmd"}, nil,
 		"only a command line meets a terminal"},
+	{"github.com/creack/pty", nil, []string{"cmd", "test"},
+		"only tests make terminals"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd", "test/bench"}, nil,
 		"only a command line meets a terminal"},
 	{"modernc.org/sqlite", []string{"test/transfers"}, []string{"test"},

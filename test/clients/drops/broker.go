@@ -28,6 +28,7 @@ func startBroker(ctx context.Context, program, advertised string) (*broker, erro
 		return nil, err
 	}
 	b := &broker{dir: dir, cmd: exec.Command(program, "serve", "--data-dir", dir, "--http", "127.0.0.1:0", "--log-format", "json",
+		"--auto-create-topics=false",
 		"--listen", "direct://127.0.0.1:0,dropped://127.0.0.1:0", "--advertise", "dropped://"+advertised)}
 	out, err := b.cmd.StderrPipe()
 	if err != nil {

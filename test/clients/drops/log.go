@@ -15,8 +15,8 @@ const valuePrefix = "value-"
 
 // verify reads the log past the proxy. What is acknowledged must be there once;
 // the numbers of a partition must rise, which no record written twice survives.
-func verify(ctx context.Context, cl *kgo.Client, acked []string) error {
-	recs, err := readAll(ctx, cl)
+func (r *rig) verify(ctx context.Context, acked []string) error {
+	recs, err := r.readAll(ctx)
 	if err != nil {
 		return err
 	}
@@ -25,18 +25,18 @@ func verify(ctx context.Context, cl *kgo.Client, acked []string) error {
 		last[i] = -1
 	}
 	held := map[string]bool{}
-	for _, r := range recs {
-		value := string(r.Value)
+	for _, rec := range recs {
+		value := string(rec.Value)
 		n, err := strconv.Atoi(strings.TrimPrefix(value, valuePrefix))
 		switch {
-		case err != nil || n%partitions != int(r.Partition):
-			return fmt.Errorf("partition %d holds %q at offset %d", r.Partition, value, r.Offset)
+		case err != nil || n%partitions != int(rec.Partition):
+			return fmt.Errorf("partition %d holds %q at offset %d", rec.Partition, value, rec.Offset)
 		case held[value]:
-			return fmt.Errorf("%s is in the log twice, again at offset %d of partition %d", value, r.Offset, r.Partition)
-		case n < last[r.Partition]:
-			return fmt.Errorf("%s follows value-%d, at offset %d of partition %d", value, last[r.Partition], r.Offset, r.Partition)
+			return fmt.Errorf("%s is in the log twice, again at offset %d of partition %d", value, rec.Offset, rec.Partition)
+		case n < last[rec.Partition]:
+			return fmt.Errorf("%s follows value-%d, at offset %d of partition %d", value, last[rec.Partition], rec.Offset, rec.Partition)
 		}
-		last[r.Partition], held[value] = n, true
+		last[rec.Partition], held[value] = n, true
 	}
 	for _, value := range acked {
 		if !held[value] {
@@ -46,10 +46,14 @@ func verify(ctx context.Context, cl *kgo.Client, acked []string) error {
 	return nil
 }
 
-// readAll reads every partition of the client's topic to its end.
-func readAll(ctx context.Context, cl *kgo.Client) (recs []*kgo.Record, err error) {
-	topics := cl.GetConsumeTopics()
-	ends, err := kadm.NewClient(cl).ListEndOffsets(ctx, topics...)
+// readAll reads every partition of the topic to its end.
+func (r *rig) readAll(ctx context.Context) (recs []*kgo.Record, err error) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(r.broker.direct), kgo.ConsumeTopics(r.topic))
+	if err != nil {
+		return nil, err
+	}
+	defer cl.Close()
+	ends, err := r.admin.ListEndOffsets(ctx, r.topic)
 	if err := errors.Join(err, ends.Error()); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,8 @@ const (
 // connection at once, both halves, whatever is on its way.
 type proxy struct {
 	listener net.Listener
-	stopped  chan struct{}
+	calm     chan struct{}
+	once     sync.Once
 	running  sync.WaitGroup
 
 	mu         sync.Mutex
@@ -42,7 +43,7 @@ func listen() (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &proxy{listener: l, stopped: make(chan struct{}), links: map[*link]bool{}}, nil
+	return &proxy{listener: l, calm: make(chan struct{}), links: map[*link]bool{}}, nil
 }
 
 func (p *proxy) address() string { return p.listener.Addr().String() }
@@ -50,12 +51,12 @@ func (p *proxy) address() string { return p.listener.Addr().String() }
 // serve accepts clients until close.
 func (p *proxy) serve(upstream string) { p.running.Go(func() { p.accept(upstream) }) }
 
-// startCuts cuts until close.
+// startCuts cuts until stopCuts.
 func (p *proxy) startCuts() {
 	p.running.Go(func() {
 		for {
 			select {
-			case <-p.stopped:
+			case <-p.calm:
 				return
 			case <-time.After(between):
 				p.cut()
@@ -63,6 +64,8 @@ func (p *proxy) startCuts() {
 		}
 	})
 }
+
+func (p *proxy) stopCuts() { p.once.Do(func() { close(p.calm) }) }
 
 func (p *proxy) accept(upstream string) {
 	for {
@@ -138,7 +141,7 @@ func (p *proxy) counts() (cuts, unanswered int) {
 // close ends the links that are left, and waits for what serve has begun.
 func (p *proxy) close() error {
 	err := p.listener.Close()
-	close(p.stopped)
+	p.stopCuts()
 	p.mu.Lock()
 	p.closed = true
 	for l := range p.links {

@@ -21,9 +21,10 @@ type Listener struct {
 	AdvertisedPort int32  // 0 = the bound port
 }
 
-// Config says how to run one broker. The zero value of a field is its default.
+// Config says how to run one broker. The zero value of a field is its default,
+// but that of NodeID is node 0.
 type Config struct {
-	NodeID    protocol.BrokerID // default 1
+	NodeID    protocol.BrokerID // not below 0; 0 is node 0, and not a default
 	Rack      string
 	DataDir   string // required
 	ClusterID string // "" = the store's own
@@ -89,7 +90,6 @@ type NewTopic struct {
 }
 
 func (c Config) withDefaults() Config {
-	orDefault(&c.NodeID, 1)
 	orDefault(&c.Version, "dev")
 	orDefault(&c.NumPartitions, 1)
 	orDefault(&c.DefaultReplicationFactor, int16(max(1, min(len(c.EtcdPeers), replicasByDefault))))
@@ -104,7 +104,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.WriteTimeout, time.Minute)
 	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
 	orDefault(&c.HousekeepInterval, 5*time.Second)
-	orDefault(&c.CompactInterval, 15*time.Second)
+	orDefault(&c.CompactInterval, compactEvery)
 	c.Groups = c.Groups.withDefaults()
 	if len(c.Listeners) > 0 {
 		orDefault(&c.InterBroker, c.Listeners[0].Name)

@@ -80,11 +80,18 @@ type fetchedPart struct {
 	hw        protocol.Offset
 	start     protocol.Offset
 	diverging *divergence
-	leader    *leaderHint       // who leads instead of this broker
-	nearest   protocol.BrokerID // who should be read from instead; 0: nobody
-	round     int64             // of leadership, for a follower; 0: none
+	unproven  bool                 // it says that something is not in the log, and
+	epoch     protocol.LeaderEpoch // needs a proof that the partition is led here in this epoch
+	leader    *leaderHint          // who leads instead of this broker
+	nearest   protocol.BrokerID    // who should be read from instead, or NoBroker
+	round     int64                // of leadership, for a follower; 0: none
 	ranges    []segment.Range
 	bytes     int
+}
+
+// newFetchedPart is a partition of which nothing is known yet.
+func newFetchedPart(t *topic, host *partition, index int32) fetchedPart {
+	return fetchedPart{topic: t, host: host, index: index, hw: protocol.None, start: protocol.None, nearest: protocol.NoBroker}
 }
 
 // add appends a partition.
@@ -118,15 +125,16 @@ func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
 		t := s.fetchTopic(req, rt)
 		for j := range rt.Partitions {
 			rp := &rt.Partitions[j]
-			part := fetchedPart{topic: t, index: rp.Partition, hw: -1, start: -1}
+			part := newFetchedPart(t, nil, rp.Partition)
 			if err := s.gatherPart(req, &part, rp, left, f.bytes == 0); err != nil {
 				part.code, f.hurry = s.fetchCode(req, &part, protocol.TopicID(rt.TopicID), err), true
 			}
-			f.hurry = f.hurry || part.diverging != nil || part.nearest > 0
+			f.hurry = f.hurry || part.diverging != nil || part.nearest != protocol.NoBroker
 			left = max(0, left-part.bytes)
 			f.add(rt.TopicID, rt.Topic, part)
 		}
 	}
+	f.prove()
 	return f
 }
 
@@ -182,26 +190,47 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	case from > host.End() && st.Role == replica.RoleFollower:
 		return kerr.OffsetNotAvailable // the leader may have it
 	case from < part.start || from > host.End():
+		if err := part.absent(st); err != nil {
+			return err
+		}
 		return kerr.OffsetOutOfRange
 	}
 	if rp.LastFetchedEpoch >= 0 {
-		epoch, end := host.Log().EpochEnd(protocol.LeaderEpoch(rp.LastFetchedEpoch))
-		if end < from {
-			past, err := host.PastEmpty(end)
-			if err != nil {
-				return err
-			}
-			end = past
-		}
-		if epoch < protocol.LeaderEpoch(rp.LastFetchedEpoch) || end < from {
-			part.diverging = &divergence{epoch, end}
-			return nil
+		if err := part.compare(st, from, protocol.LeaderEpoch(rp.LastFetchedEpoch)); err != nil || part.diverging != nil {
+			return err
 		}
 	}
-	if part.nearest = s.nearest(req, st); part.nearest > 0 {
+	if part.nearest = s.nearest(req, st); part.nearest != protocol.NoBroker {
 		return nil
 	}
 	return part.read(from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+}
+
+// compare looks whether the log holds what the client has read last, which was
+// written in an epoch and ended at from.
+func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last protocol.LeaderEpoch) error {
+	log := part.host.Log()
+	epoch, end := log.LatestEpoch(), log.End()
+	if last <= epoch {
+		epoch, end = log.EpochEnd(last)
+	}
+	if end < from {
+		past, err := part.host.PastEmpty(end)
+		if err != nil {
+			return err
+		}
+		end = past
+	}
+	if epoch == last && end >= from {
+		return nil
+	}
+	if st.Role != replica.RoleLeader || last > st.Epoch {
+		if err := part.absent(st); err != nil {
+			return err
+		}
+	}
+	part.diverging = &divergence{epoch, end}
+	return nil
 }
 
 // read takes pieces below an offset until the bytes are used up. The first piece

@@ -18,8 +18,6 @@ const (
 	fetchLogStart         = 5
 	fetchPreferredReplica = 11
 
-	noPreferredReplica = -1
-
 	tagDiverging     = 0 // of a partition
 	tagCurrentLeader = 1 // of a partition
 	tagNodeEndpoints = 0 // of the answer
@@ -138,11 +136,7 @@ func (e *fetchEncoder) partition(p *fetchedPart) {
 	}
 	e.array(-1) // aborted transactions
 	if e.version >= fetchPreferredReplica {
-		preferred := int32(noPreferredReplica)
-		if p.nearest > 0 {
-			preferred = int32(p.nearest)
-		}
-		e.b = kbin.AppendInt32(e.b, preferred)
+		e.b = kbin.AppendInt32(e.b, int32(p.nearest))
 	}
 	if e.flexible {
 		e.b = kbin.AppendUvarint(e.b, uint32(p.bytes)+1)

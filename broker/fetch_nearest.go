@@ -28,10 +28,10 @@ func mayRead(st *replica.State, version int16) error {
 
 // nearest is the broker that a consumer should read from instead of this one,
 // the leader (KIP-392): one with an in-sync replica in the consumer's rack, when
-// this one is in another. 0: nobody.
+// this one is in another; or NoBroker.
 func (s *Server) nearest(req *kmsg.FetchRequest, st *replica.State) protocol.BrokerID {
 	if req.Version < fetchFromFollowers || req.Rack == "" || req.Rack == s.cfg.Rack || st.Role != replica.RoleLeader {
-		return 0
+		return protocol.NoBroker
 	}
 	im := s.cluster.Image()
 	for _, m := range st.ISR {
@@ -39,5 +39,5 @@ func (s *Server) nearest(req *kmsg.FetchRequest, st *replica.State) protocol.Bro
 			return m.ID
 		}
 	}
-	return 0
+	return protocol.NoBroker
 }

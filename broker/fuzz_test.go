@@ -79,7 +79,7 @@ func mustDial(t *testing.T, s *Server) net.Conn {
 // startFuzzed runs a broker that creates nothing because it was named.
 func startFuzzed(f *testing.F) *Server {
 	s, err := New(Config{
-		DataDir: f.TempDir(), Listeners: []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
+		NodeID: 1, DataDir: f.TempDir(), Listeners: []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

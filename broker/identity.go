@@ -56,8 +56,8 @@ func claimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster stri
 	}
 	switch {
 	case id.Node != unknownNode && id.Node != node:
-		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and this is node %d; give this broker a data directory of its own, or start it with --node-id %d",
-			errForeignDir, dir, id.Node, orUnknown(id.Cluster), node, id.Node)
+		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and this is node %d; give this broker a data directory of its own, or start it with --node-id %d%s",
+			errForeignDir, dir, id.Node, orUnknown(id.Cluster), node, id.Node, onceOne(id.Node, node))
 	case id.Cluster != unknownClusterID && cluster != "" && id.Cluster != cluster:
 		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and cluster %s is asked for; give this broker a data directory of its own, or leave the cluster id out",
 			errForeignDir, dir, id.Node, id.Cluster, cluster)
@@ -71,6 +71,14 @@ func claimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster stri
 		err = claimed.write(fsys, dir)
 	}
 	return claimed, err
+}
+
+// onceOne tells who upgrades why a directory of node 0 is one of node 1.
+func onceOne(was, is protocol.BrokerID) string {
+	if was != 1 || is != 0 {
+		return ""
+	}
+	return ", which is what earlier versions made of --node-id 0"
 }
 
 // belongTo notes the cluster that the directory belongs to from now on.

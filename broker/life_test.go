@@ -312,7 +312,7 @@ func TestHealthTellsWhatIsWrongAndWhy(t *testing.T) {
 // A broker that waits for its peers can be stopped.
 func TestABrokerThatWaitsForAQuorumCanBeStopped(t *testing.T) {
 	s, err := New(Config{
-		DataDir: t.TempDir(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}, HTTPAddr: "127.0.0.1:0",
+		NodeID: 1, DataDir: t.TempDir(), Listeners: []Listener{{Addr: "127.0.0.1:0"}}, HTTPAddr: "127.0.0.1:0",
 		EtcdPeers: map[protocol.BrokerID]string{1: "http://127.0.0.1:" + freePort(t), 2: "http://127.0.0.1:" + freePort(t)},
 		Logger:    slog.New(slog.DiscardHandler),
 	})

@@ -44,7 +44,25 @@ func (sharedStore) Close() error { return nil }
 // losableStore is one broker's way to a shared store, which it may lose.
 type losableStore struct {
 	sharedStore
-	lost atomic.Bool // nothing can be written
+	lost     atomic.Bool // nothing can be written
+	watching sync.Mutex  // held, it keeps from the broker what has changed
+}
+
+// Watch implements coordinator.Store.
+func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-chan coordinator.Update {
+	in, out := s.Store.Watch(ctx, prefix, from), make(chan coordinator.Update)
+	go func() { // ends with in
+		defer close(out)
+		for u := range in {
+			s.watching.Lock()
+			s.watching.Unlock()
+			select {
+			case out <- u:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return out
 }
 
 func (s *losableStore) Txn(ctx context.Context, compares []coordinator.Compare, ops []coordinator.Op) (bool, int64, error) {
@@ -54,13 +72,19 @@ func (s *losableStore) Txn(ctx context.Context, compares []coordinator.Compare, 
 	return s.Store.Txn(ctx, compares, ops)
 }
 
+// startPeers starts n brokers, numbered from 1.
 func startPeers(t *testing.T, n int, opts ...func(*Config)) *peers {
+	t.Helper()
+	return startPeersFrom(t, 1, n, opts...)
+}
+
+func startPeersFrom(t *testing.T, first protocol.BrokerID, n int, opts ...func(*Config)) *peers {
 	t.Helper()
 	ps := &peers{t: t, store: coordinator.NewMemStore(time.Now), all: map[protocol.BrokerID]*peer{}}
 	dir := t.TempDir() // its cleanup comes after close
 	t.Cleanup(ps.close)
 	var starting sync.WaitGroup
-	for id := protocol.BrokerID(1); id <= protocol.BrokerID(n); id++ {
+	for id := first; id < first+protocol.BrokerID(n); id++ {
 		cfg := Config{
 			NodeID: id, DataDir: filepath.Join(dir, fmt.Sprint(id)), DefaultReplicationFactor: int16(n),
 			Listeners: []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
@@ -140,13 +164,14 @@ func (ps *peers) restart(id protocol.BrokerID) {
 // leader is who leads a partition, as the metadata says.
 func (ps *peers) leader(topic string, index int32) (id protocol.BrokerID) {
 	ps.t.Helper()
+	id = protocol.NoBroker
 	ps.await("a leader", func() bool {
 		for _, p := range ps.all {
 			if it, ok := p.cluster.Image().Topic(topic); ok {
 				id = it.Partitions[index].Leader
 			}
 		}
-		return id > 0
+		return id != protocol.NoBroker
 	})
 	return id
 }

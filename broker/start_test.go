@@ -26,6 +26,7 @@ func startServer(t testing.TB, opts ...func(*Config)) (*Server, *kgo.Client) {
 func startServerOn(t testing.TB, fs vfs.FS, opts ...func(*Config)) (*Server, *kgo.Client) {
 	t.Helper()
 	cfg := Config{
+		NodeID:           1,
 		DataDir:          t.TempDir(),
 		Listeners:        []Listener{{Name: "PLAINTEXT", Addr: "127.0.0.1:0"}},
 		AutoCreateTopics: true,

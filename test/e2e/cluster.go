@@ -9,27 +9,35 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Cluster is brokers that are one cluster, with etcd embedded in each, by id
-// from 1: broker i is Brokers[i-1].
+// Cluster is brokers that are one cluster, with etcd embedded in each, in the order
+// of their ids, which begin with First.
 type Cluster struct {
 	t       testing.TB
+	First   int32
 	Brokers []*Broker
 }
 
-// StartCluster starts n brokers on fresh directories and free ports of loopback,
-// and waits until all are ready.
+// StartCluster starts n brokers, numbered from 1, on fresh directories and free ports
+// of loopback, and waits until all are ready.
 func StartCluster(t testing.TB, n int, args ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t}
+	return StartClusterFrom(t, 1, n, args...)
+}
+
+// StartClusterFrom is StartCluster with a first id of choice.
+func StartClusterFrom(t testing.TB, first int32, n int, args ...string) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, First: first}
 	peers := make([]string, n)
 	for i := range peers {
-		peers[i] = fmt.Sprintf("%d=http://%s", i+1, freeAddr(t))
+		peers[i] = fmt.Sprintf("%d=http://%s", first+int32(i), freeAddr(t))
 	}
 	dir := t.TempDir()
 	for i := range n {
-		own := []string{"--node-id", fmt.Sprint(i + 1), "--etcd-peers", strings.Join(peers, ","), "--rack", fmt.Sprintf("rack-%d", i+1)}
+		id := fmt.Sprint(first + int32(i))
+		own := []string{"--node-id", id, "--etcd-peers", strings.Join(peers, ","), "--rack", "rack-" + id}
 		b := &Broker{
-			t: t, bin: Binary(t), Dir: filepath.Join(dir, fmt.Sprint(i+1)), Addr: freeAddr(t), HTTP: freeAddr(t),
+			t: t, bin: Binary(t), Dir: filepath.Join(dir, id), Addr: freeAddr(t), HTTP: freeAddr(t),
 			args: append(own, args...), log: &syncBuffer{},
 		}
 		c.Brokers = append(c.Brokers, b)
@@ -47,13 +55,13 @@ func (c *Cluster) end() {
 	for i, b := range c.Brokers {
 		b.Kill()
 		if c.t.Failed() {
-			c.t.Logf("the log of broker %d:\n%s", i+1, b.log)
+			c.t.Logf("the log of broker %d:\n%s", c.First+int32(i), b.log)
 		}
 	}
 }
 
 // Broker is a broker by its id.
-func (c *Cluster) Broker(id int32) *Broker { return c.Brokers[id-1] }
+func (c *Cluster) Broker(id int32) *Broker { return c.Brokers[id-c.First] }
 
 // Client is a stock client of all brokers, as they were when it was made.
 func (c *Cluster) Client(opts ...kgo.Opt) *kgo.Client {

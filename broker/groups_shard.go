@@ -267,7 +267,7 @@ func (sh *shard) propose(records []group.Record) {
 	w := &groupWrite{sh: sh, number: sh.proposed}
 	raw, err := b.Build()
 	if err == nil {
-		w.Batch, err = record.Parse(raw, record.Limits{BatchBytesMax: len(raw)})
+		w.Batch, err = record.Parse(raw, record.Limits{})
 	}
 	if err != nil {
 		w.Result.Err = err

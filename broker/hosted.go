@@ -19,6 +19,9 @@ import (
 	"github.com/lockstep-log/lockstep/segment"
 )
 
+// openersMax bounds how many partitions are opened side by side.
+const openersMax = 4
+
 // hosted is the set of partitions that this broker holds a replica of. One
 // goroutine, run, makes it follow the Image; everyone else reads the snapshot.
 //
@@ -188,9 +191,9 @@ func (h *hosted) dir(t *topic, index int32) string {
 }
 
 func (h *hosted) partitionSettings(t settings.Topic) replica.Settings {
-	retentionMs, retentionBytes := t.RetentionMs, t.RetentionBytes
-	if !t.Delete {
-		retentionMs, retentionBytes = -1, -1
+	var retentionMs, retentionBytes protocol.Limit
+	if t.Delete {
+		retentionMs, retentionBytes = protocol.LimitOf(t.RetentionMs), protocol.LimitOf(t.RetentionBytes)
 	}
 	segmentMs := t.SegmentMs
 	if t.Compact {
@@ -198,16 +201,17 @@ func (h *hosted) partitionSettings(t settings.Topic) replica.Settings {
 	}
 	return replica.Settings{
 		Log: segment.Config{
-			SegmentBytes: t.SegmentBytes, SegmentMs: segmentMs, IndexIntervalBytes: int64(t.IndexIntervalBytes),
-			RetentionMs: retentionMs, RetentionBytes: retentionBytes, Files: h.srv.files,
+			SegmentBytes: t.SegmentBytes, SegmentMs: segmentMs,
+			IndexIntervalBytes: max(1, int64(t.IndexIntervalBytes)), // 0 and 1 are the same: every batch has an entry
+			RetentionMs:        retentionMs, RetentionBytes: retentionBytes, Files: h.srv.files,
 		},
 		MinInsync:       int(t.MinInsyncReplicas),
 		LogAppendTime:   t.TimestampType == settings.LogAppendTime,
 		FlushMessages:   t.FlushMessages,
 		FlushMs:         t.FlushMs,
-		LockRetentionMs: t.LockRetentionMs,
-		LockIDRetention: t.LockIDRetentionMs,
-		ProducerMs:      h.srv.live.now().ProducerIDMs,
+		LockRetentionMs: protocol.LimitOf(t.LockRetentionMs),
+		LockIDRetention: protocol.LimitOf(t.LockIDRetentionMs),
+		ProducerMs:      h.srv.cfg.ProducerIDMs,
 	}
 }
 
@@ -238,20 +242,14 @@ func (h *hosted) each(f func(*topic, *partition)) {
 // sync of the lock base that they share, then what may drop segments.
 func (h *hosted) housekeep(ctx context.Context) {
 	round := func(what string, f func(*partition) error) {
-		var g errgroup.Group
-		g.SetLimit(int(h.srv.live.now().BackgroundThreads))
 		h.each(func(t *topic, p *partition) {
 			if ctx.Err() != nil {
 				return
 			}
-			g.Go(func() error {
-				if err := f(p); err != nil {
-					h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
-				}
-				return nil
-			})
+			if err := f(p); err != nil {
+				h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
+			}
 		})
-		_ = g.Wait() // they return no error
 	}
 	round("housekeeping", func(p *partition) error { return p.Housekeep() })
 	if err := h.srv.base.Sync(); err != nil {
@@ -264,7 +262,7 @@ func (h *hosted) housekeep(ctx context.Context) {
 // close closes all partitions, and notes whether all that they took in is on disk.
 func (h *hosted) close() error {
 	var g errgroup.Group
-	g.SetLimit(int(h.srv.live.now().RecoveryThreads))
+	g.SetLimit(openersMax)
 	var failed atomic.Bool
 	h.each(func(t *topic, p *partition) {
 		g.Go(func() error {

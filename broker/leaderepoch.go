@@ -13,6 +13,7 @@ var _ = serves(protocol.KeyOffsetForLeaderEpoch, (*Server).offsetForLeaderEpoch)
 func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
 	resp := respond[*kmsg.OffsetForLeaderEpochResponse](req)
 	resp.Topics = make([]kmsg.OffsetForLeaderEpochResponseTopic, len(req.Topics))
+	var unproven []unprovenEnd
 	for i := range req.Topics {
 		rt, out := &req.Topics[i], &resp.Topics[i]
 		out.Topic = rt.Topic
@@ -27,6 +28,10 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 				o.ErrorCode = codeOf(err)
 				continue
 			}
+			if at := p.Epoch(); protocol.LeaderEpoch(rp.LeaderEpoch) > at {
+				unproven = append(unproven, unprovenEnd{o, p.proveLeadership(at)})
+				continue
+			}
 			epoch, end, err := p.ReadersEpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
 			if err != nil {
 				o.ErrorCode = codeOf(err)
@@ -35,5 +40,15 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 			o.LeaderEpoch, o.EndOffset = int32(epoch), int64(end)
 		}
 	}
+	for _, u := range unproven {
+		u.out.ErrorCode = codeOf(u.proof.wait())
+	}
 	return resp
+}
+
+// unprovenEnd is the answer that an epoch is not known: its defaults say so. A
+// leader that was deposed does not know the epochs of those who came after it.
+type unprovenEnd struct {
+	out   *kmsg.OffsetForLeaderEpochResponseTopicPartition
+	proof proof
 }

@@ -122,7 +122,8 @@ func (s *Server) readable(t *topic, index, epoch int32) (*partition, error) {
 	return p, p.checkEpoch(epoch)
 }
 
-// led returns a partition that this broker leads.
+// led returns a partition that this broker leads, and has no reason to think that
+// another leads by now.
 func (s *Server) led(t *topic, index int32) (*partition, error) {
 	p := t.partition(index)
 	if err := s.whyNotHere(t, index, p); err != nil {
@@ -131,7 +132,7 @@ func (s *Server) led(t *topic, index int32) (*partition, error) {
 	if err := p.damage(); err != nil {
 		return nil, err
 	}
-	if p.State().Role != replica.RoleLeader {
+	if st := p.State(); st.Role != replica.RoleLeader || st.Doubted {
 		return nil, replica.ErrNotLeader
 	}
 	return p, nil

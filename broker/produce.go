@@ -175,7 +175,7 @@ func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
 // released when the part is completed.
 func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	t := part.topic
-	b, err := record.Parse(raw, record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes)})
+	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.settings.MaxMessageBytes))})
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
 	defer s.frames.open(b.Codec() != record.CodecNone)()
-	limits := record.Limits{BatchBytesMax: int(t.settings.MaxMessageBytes), DecompressedBytesMax: s.cfg.DecompressedMax}
+	limits := record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax}
 	recs, locks, refusal, err := conflict.Read(b, limits, t.policy())
 	if err != nil {
 		return err

@@ -25,7 +25,6 @@ type Server struct {
 	log       *slog.Logger
 	fs        vfs.FS
 	frames    *frames
-	live      *live
 	metrics   *metrics
 	refusals  *refusals
 	listeners []*boundListener
@@ -59,7 +58,6 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, fs: vfs.Default,
 		frames: newFrames(cfg.FramesBytesMax),
-		live:   newLive(),
 		ready:  make(chan struct{}),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)

@@ -50,7 +50,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		return cs, err
 	}
 	s.followers = newFollowers(s)
-	s.takeSettings()
+	s.followers.setThrottle(s.cfg.ReplicationThrottle)
 	s.groups = newGroups(s)
 	cs.add(closeFunc(s.hosted.close))
 	s.ids.cluster = s.cluster

@@ -46,8 +46,10 @@ type story struct {
 func newStory(t *testing.T, d *datadriven.TestData) *story {
 	p := &story{p: newPartition(t, 1<<20)}
 	if d.Cmd == "new" {
-		d.MaybeScanArgs(t, "lock-retention", &p.p.options.LockRetentionMs)
-		d.MaybeScanArgs(t, "id-retention", &p.p.options.IDRetentionMs)
+		lock, id := int64(-1), int64(-1)
+		d.MaybeScanArgs(t, "lock-retention", &lock)
+		d.MaybeScanArgs(t, "id-retention", &id)
+		p.p.options.LockRetentionMs, p.p.options.IDRetentionMs = protocol.LimitOf(lock), protocol.LimitOf(id)
 		p.p.close(false)
 		p.p.open()
 	}

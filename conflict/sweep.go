@@ -22,21 +22,23 @@ func (w *writer) sweep() error {
 
 const sweepsPerRetention = 4
 
-// due reports whether a sweep that last ran at *lastMs is to run now.
-func due(lastMs *int64, retentionMs, nowMs int64) bool {
-	if retentionMs <= 0 || nowMs-*lastMs < retentionMs/sweepsPerRetention {
-		return false
+// due reports whether a sweep that last ran at *lastMs is to run now, and from
+// when on it keeps.
+func due(lastMs *int64, retention protocol.Limit, nowMs int64) (oldest int64, ok bool) {
+	keepMs, bounded := retention.Get()
+	if !bounded || nowMs-*lastMs < keepMs/sweepsPerRetention {
+		return 0, false
 	}
 	*lastMs = nowMs
-	return true
+	return nowMs - keepMs, true
 }
 
 func (w *writer) sweepIDs() error {
 	p := w.part
-	if !w.meta.hasIDs || !due(&p.idsSweptMs, w.options.IDRetentionMs, w.nowMs) {
+	oldest, ok := due(&p.idsSweptMs, w.options.IDRetentionMs, w.nowMs)
+	if !w.meta.hasIDs || !ok {
 		return nil
 	}
-	oldest := w.nowMs - w.options.IDRetentionMs
 	return p.forget(kindID, func(value []byte) bool {
 		_, seenMs, ok := readID(value)
 		return ok && seenMs < oldest
@@ -47,10 +49,11 @@ func (w *writer) sweepIDs() error {
 // before: who does not find a lock finds the history start that explains it.
 func (w *writer) sweepLocks() error {
 	p := w.part
-	if !w.meta.hasLocks || !due(&p.locksSweptMs, w.options.LockRetentionMs, w.nowMs) {
+	oldest, ok := due(&p.locksSweptMs, w.options.LockRetentionMs, w.nowMs)
+	if !w.meta.hasLocks || !ok {
 		return nil
 	}
-	oldest, history := w.nowMs-w.options.LockRetentionMs, w.meta.history
+	history := w.meta.history
 	return p.forget(kindLock, func(value []byte) bool {
 		last, seenMs, _, ok := readLock(value)
 		if !ok || seenMs >= oldest {

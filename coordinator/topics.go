@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -27,7 +28,7 @@ func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool
 	if err := CheckTopicName(t.Name); err != nil {
 		return nil, err
 	}
-	if err := validTopic(t.Configs); err != nil {
+	if err := checkConfigs(settings.Validate, t.Configs); err != nil {
 		return nil, err
 	}
 	id, err := newID(c.o.Rand)

@@ -26,7 +26,7 @@ type bench struct {
 }
 
 func settings() Settings {
-	return Settings{FlushMessages: 1, FlushMs: 1 << 60, LockRetentionMs: -1, LockIDRetention: 86_400_000, ProducerMs: 86_400_000}
+	return Settings{FlushMessages: 1, FlushMs: 1 << 60, LockIDRetention: protocol.LimitOf(86_400_000), ProducerMs: 86_400_000}
 }
 
 func open(t testing.TB, fs vfs.FS) *bench {

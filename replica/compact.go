@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
@@ -41,7 +42,7 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 		return segment.CompactStats{}, err
 	}
 	began := time.Now()
-	pass, err := p.planCompaction(o)
+	pass, err := p.planCompaction(ctx, o)
 	if err != nil || pass == nil {
 		return segment.CompactStats{}, err
 	}
@@ -90,26 +91,27 @@ func (p *Partition) compactionDue(o *CompactOptions) (bool, error) {
 	}
 	now := p.opts.NowMs()
 	debt, err := p.log.Debt(now, p.HighWatermark(), o.MinCompactionLagMs)
-	return err == nil && o.due(debt, now), err
-}
-
-func (o *CompactOptions) due(debt segment.Debt, nowMs int64) bool {
-	if debt.DirtyBytes == 0 {
-		return false
+	if err != nil || debt.DirtyBytes == 0 {
+		return false, err
 	}
-	late := o.MaxCompactionLagMs > 0 && debt.OldestMs >= 0 && nowMs-debt.OldestMs > o.MaxCompactionLagMs
-	return late || debt.Ratio() > o.MinCleanableDirtyRatio
+	late := o.MaxCompactionLagMs > 0 && debt.OldestMs >= 0 && now-debt.OldestMs > o.MaxCompactionLagMs
+	return late || debt.Ratio() > o.MinCleanableDirtyRatio, nil
 }
 
-func (p *Partition) planCompaction(o CompactOptions) (pass *segment.Compaction, err error) {
+func (p *Partition) planCompaction(ctx context.Context, o CompactOptions) (pass *segment.Compaction, err error) {
 	p.do(func() {
-		c := &Call{}
-		p.step(PlanCompaction{o, c})
-		if c.Plan == nil {
+		if p.failed != nil {
 			return
 		}
-		c.Plan.Pace = p.paceOf(o)
-		pass, err = p.log.Compact(*c.Plan)
+		alive := make(map[protocol.ProducerID]struct{}, len(p.producers.byID))
+		for id := range p.producers.byID {
+			alive[id] = struct{}{}
+		}
+		pass, err = p.log.Compact(segment.CompactOptions{
+			Below: p.HighWatermark(), NowMs: p.opts.NowMs(), MinLagMs: o.MinCompactionLagMs,
+			DeleteRetentionMs: o.DeleteRetentionMs, LockIDRetentionMs: p.settings.LockIDRetention,
+			MapBytes: o.MapBytes, Producers: alive, Limits: p.opts.Limits, Pace: p.paceOf(o),
+		})
 	})
 	return pass, err
 }
@@ -134,13 +136,20 @@ func (p *Partition) compact(ctx context.Context, pass *segment.Compaction) error
 		if err != nil || !more {
 			return err
 		}
-		c := &Call{Pass: pass}
-		ran := p.do(func() { p.step(AdoptCompaction{c}) })
+		ran := p.do(func() {
+			switch err = p.log.Adopt(pass); {
+			case err == nil || harmless(err):
+			case p.failed != nil:
+				err = p.failed
+			default:
+				err = p.fail(err)
+			}
+		})
 		if !ran {
 			return errClosing
 		}
-		if c.Err != nil {
-			return c.Err
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -35,7 +35,7 @@ func keyed(t testing.TB, b *record.Builder, key, value string, headers ...string
 func compactable(t testing.TB, fs vfs.FS) *bench {
 	b := open(t, fs)
 	s := settings()
-	s.Log = segment.Config{SegmentBytes: 2000, RetentionMs: -1}
+	s.Log = segment.Config{SegmentBytes: 2000}
 	b.SetSettings(s)
 	return b
 }
@@ -69,7 +69,7 @@ func TestCompactionLeavesTheFoldsWhatTheyNeed(t *testing.T) {
 		}
 	}
 	var before, after [16]byte
-	digest := func(d *[16]byte) { b.do(func() { *d, _ = b.m.LockTable().Digest() }) }
+	digest := func(d *[16]byte) { b.do(func() { *d, _ = b.locks.Digest() }) }
 	digest(&before)
 	stats := b.mustCompact(CompactOptions{DeleteRetentionMs: 1})
 	if stats.RecordsOut*2 > stats.RecordsIn || stats.RecordsOut == 0 {

@@ -147,40 +147,40 @@ func (s *story) work() {
 	}
 }
 
-func (s *story) do(n *node, e CoreEffect) {
+func (s *story) do(n *node, e Effect) {
 	switch e.Kind {
-	case CoreRole:
+	case EffectRole:
 		s.tell("%d is %s in epoch %d\n", n.life.ID, n.core.Role(), n.core.Epoch())
 		n.fetch = nil
 		if err := n.core.Err(); err != nil {
 			s.tell("  because: %v\n", err)
 		}
-	case CoreCommit:
+	case EffectCommit:
 		s.tell("%d commits up to %d\n", n.life.ID, e.Offset)
-	case CoreConfirm:
+	case EffectConfirm:
 		s.tell("%d is sure that it led in round %d\n", n.life.ID, e.Round)
-	case CoreFetch:
+	case EffectFetch:
 		s.tell("%d fetches at %d, its last epoch %d, in epoch %d\n", n.life.ID, e.Fetch.Offset, e.Fetch.LastEpoch, e.Fetch.Epoch)
 		n.fetch = &e.Fetch
-	case CoreAppend:
+	case EffectAppend:
 		n.log.append(n.inbox...)
 		s.tell("%d appends %d\n", n.life.ID, len(n.inbox))
 		n.core.Appended(s.now)
 		if !n.nosync {
 			n.core.Synced(n.log.End(), s.now)
 		}
-	case CoreTruncate:
+	case EffectTruncate:
 		n.log.truncate(e.Offset)
 		s.tell("%d truncates to %d\n", n.life.ID, e.Offset)
 		n.core.Truncated(s.now)
-	case CoreRestart:
+	case EffectRestart:
 		n.log.restart(e.Offset)
 		s.tell("%d begins anew at %d\n", n.life.ID, e.Offset)
 		n.core.Truncated(s.now)
-	case CoreAlterISR:
+	case EffectAlterISR:
 		s.tell("%d asks for ISR %s at partition epoch %d\n", n.life.ID, members(e.ISR.ISR), e.ISR.PartitionEpoch)
 		n.change = &e.ISR
-	case CoreResign:
+	case EffectResign:
 		s.tell("%d resigns\n", n.life.ID)
 	}
 }

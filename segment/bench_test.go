@@ -54,7 +54,7 @@ func BenchmarkAppend(b *testing.B) {
 	for _, group := range []int{1, 16} {
 		for _, size := range []int{128, 16 << 10} {
 			b.Run(fmt.Sprintf("%dx%d", group, size), func(b *testing.B) {
-				l := onDisk(b, Config{RetentionBytes: 1 << 28})
+				l := onDisk(b, Config{RetentionBytes: protocol.LimitOf(1 << 28)})
 				batches := make([]record.Batch, group)
 				for i := range batches {
 					batches[i] = records(b, 0, 1, size-80)

@@ -74,9 +74,8 @@ type CompactOptions struct {
 	// DeleteRetentionMs is delete.retention.ms: how long a tombstone stays
 	// after the pass that finds it first.
 	DeleteRetentionMs int64
-	// LockIDRetentionMs is lock.id.retention.ms; negative is for ever. Default
-	// one day.
-	LockIDRetentionMs int64
+	// LockIDRetentionMs is lock.id.retention.ms. Default: for ever.
+	LockIDRetentionMs protocol.Limit
 	// MapBytes bounds the map of keys, 19 bytes a key. Default 128 MiB.
 	MapBytes int64
 	// Producers are the idempotent producers that are remembered.
@@ -95,7 +94,6 @@ const (
 
 func (o CompactOptions) withDefaults() CompactOptions {
 	o.MapBytes = max(orDefault(o.MapBytes, defaultMapBytes), mapBytesMin)
-	o.LockIDRetentionMs = orDefault(o.LockIDRetentionMs, day)
 	if o.Pace == nil {
 		o.Pace = func(context.Context, int) error { return nil }
 	}

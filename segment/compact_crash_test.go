@@ -26,7 +26,7 @@ type compactionRun struct {
 	synced protocol.Offset
 }
 
-var compactionConfig = Config{SegmentBytes: 1200, IndexIntervalBytes: 200, RetentionMs: -1}
+var compactionConfig = Config{SegmentBytes: 1200, IndexIntervalBytes: 200}
 
 func (r *compactionRun) run(fs vfs.FS) (err error) {
 	if r.log, err = Open(fs, "/log", compactionConfig); err != nil {

@@ -30,7 +30,7 @@ func TestCompactionUnderLoad(t *testing.T) {
 	if size == 0 || keys == 0 {
 		t.Skip("LOCKSTEP_COMPACT_BYTES and LOCKSTEP_COMPACT_KEYS are not set")
 	}
-	l, err := Open(vfs.Default, t.TempDir(), Config{SegmentBytes: 512 << 20, RetentionMs: -1})
+	l, err := Open(vfs.Default, t.TempDir(), Config{SegmentBytes: 512 << 20})
 	must(t, err)
 	began := time.Now()
 	for n := int64(0); l.Size() < size; n += loadRecords {

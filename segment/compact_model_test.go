@@ -118,7 +118,7 @@ func TestCompactionLeavesWhatReadersAndFoldsNeed(t *testing.T) {
 }
 
 func (m *compactionModel) reopen(t *rapid.T) {
-	l, err := Open(m.fs, "/log", Config{SegmentBytes: 1500, IndexIntervalBytes: 100, RetentionMs: -1})
+	l, err := Open(m.fs, "/log", Config{SegmentBytes: 1500, IndexIntervalBytes: 100})
 	must2(t, err)
 	m.log = l
 }
@@ -224,13 +224,13 @@ func compactWhole(l *Log, o CompactOptions) (*Compaction, error) {
 func (m *compactionModel) compact(t *rapid.T) {
 	must2(t, m.log.Sync())
 	o := CompactOptions{
-		Below: m.highWater, NowMs: m.now, DeleteRetentionMs: modelDeleteRetentionMs, LockIDRetentionMs: modelIDRetentionMs,
+		Below: m.highWater, NowMs: m.now, DeleteRetentionMs: modelDeleteRetentionMs, LockIDRetentionMs: protocol.LimitOf(modelIDRetentionMs),
 		MapBytes: 64 << 10, Producers: map[protocol.ProducerID]struct{}{0: {}, 1: {}, 2: {}},
 	}
 	// The files are as old as this test: ids are forgotten when the clock says so.
 	idsForgotten := rapid.Bool().Draw(t, "ids forgotten")
 	if idsForgotten {
-		o.LockIDRetentionMs = 1
+		o.LockIDRetentionMs = protocol.LimitOf(1)
 		for i := range m.log.w.state.sealed {
 			m.log.w.state.sealed[i].writtenMs = 0
 		}

@@ -114,8 +114,8 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 	if err != nil {
 		return err
 	}
-	keepMs := c.o.LockIDRetentionMs
-	idsRemembered := keepMs < 0 || c.o.NowMs-written < keepMs
+	keepMs, bounded := c.o.LockIDRetentionMs.Get()
+	idsRemembered := !bounded || c.o.NowMs-written < keepMs
 	paced := paced{c: c}
 	err = from.each(func(b record.Batch) error {
 		left, err := c.judge.batch(b, idsRemembered)

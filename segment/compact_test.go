@@ -76,7 +76,7 @@ func compacted(t testing.TB, l *Log, o CompactOptions) *Compaction {
 
 func memLog(t testing.TB) (*Log, *vfs.MemFS) {
 	fs := vfs.NewCrashableMem()
-	return open(t, fs, Config{RetentionMs: -1}), fs
+	return open(t, fs, Config{}), fs
 }
 
 func TestCompactionKeepsTheNewestOfEachKeyAndItsOffset(t *testing.T) {
@@ -222,7 +222,7 @@ func TestFollowerCopiesACompactedLog(t *testing.T) {
 		}
 		fs := vfs.NewCrashableMem()
 		rng := rand.New(rand.NewPCG(uint64(from), 0))
-		follower := open(t, fs, Config{RetentionMs: -1})
+		follower := open(t, fs, Config{})
 		if from > 0 {
 			must(t, follower.SetStart(from))
 		}
@@ -246,7 +246,7 @@ func TestFollowerCopiesACompactedLog(t *testing.T) {
 			if n%5 == 2 {
 				fs = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
 				must(t, follower.w.closeFiles())
-				follower = open(t, fs, Config{RetentionMs: -1})
+				follower = open(t, fs, Config{})
 			}
 		}
 		got, _, err := readAll(follower)
@@ -283,7 +283,7 @@ func TestEpochThatBeginsBehindAGapBeginsWithTheGap(t *testing.T) {
 			t.Fatalf("epochs are %v, the end is %d", l.snap.Load().epochs, l.End())
 		}
 		must(t, l.w.closeFiles())
-		l = open(t, fs.CrashClone(vfs.CrashCloneCfg{}), Config{RetentionMs: -1})
+		l = open(t, fs.CrashClone(vfs.CrashCloneCfg{}), Config{})
 	}
 	must(t, l.Close())
 }
@@ -366,7 +366,7 @@ func TestOneCompactionAtATimeAndAnyMayBeStopped(t *testing.T) {
 // The goal: with less memory than there are keys it takes more passes, and no
 // more than that.
 func TestSmallMapTakesMorePasses(t *testing.T) {
-	l := open(t, vfs.NewCrashableMem(), Config{SegmentBytes: 3000, RetentionMs: -1})
+	l := open(t, vfs.NewCrashableMem(), Config{SegmentBytes: 3000})
 	var want []string
 	for round := range 3 {
 		for i := range 200 {
@@ -444,7 +444,7 @@ func TestCompactionDoesNotLaunderDamage(t *testing.T) {
 	must(t, err)
 	b[len(b)-2] ^= 1
 	must(t, writeFile(fs, "/log", logName(at(0)), b))
-	l = open(t, fs, Config{RetentionMs: -1})
+	l = open(t, fs, Config{})
 	if _, err := compactWhole(l, CompactOptions{Below: l.End()}); !isCorrupt(err) {
 		t.Fatalf("compacted: %v", err)
 	}

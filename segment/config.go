@@ -1,9 +1,14 @@
 package segment
 
-import "math"
+import (
+	"math"
+
+	"github.com/lockstep-log/lockstep/protocol"
+)
 
 // Config is what an operator may set. The names and meanings are those of
-// Kafka's topic settings.
+// Kafka's topic settings. Where a number has a default, 0 means it: none of
+// those may be 0 in a topic, or it is the same as 1.
 type Config struct {
 	// SegmentBytes bounds a segment file (segment.bytes). Default 1 GiB. A batch
 	// that is larger gets a segment of its own.
@@ -13,12 +18,10 @@ type Config struct {
 	// IndexIntervalBytes is the least distance between two entries of the index
 	// (index.interval.bytes). Default 4096.
 	IndexIntervalBytes int64
-	// RetentionMs is how long records are kept (retention.ms); negative is for
-	// ever. Default 7 days.
-	RetentionMs int64
-	// RetentionBytes is how much of the log is kept (retention.bytes); negative
-	// is everything. Default -1.
-	RetentionBytes int64
+	// RetentionMs is how long records are kept (retention.ms). Default: for ever.
+	RetentionMs protocol.Limit
+	// RetentionBytes is how much of the log is kept (retention.bytes). Default: all.
+	RetentionBytes protocol.Limit
 	// Files is the cache of open files that many logs share. Read once, by
 	// Open. Default: a cache of this log's own.
 	Files *Files
@@ -30,8 +33,6 @@ const (
 	defaultSegmentBytes       = 1 << 30
 	defaultSegmentMs          = 7 * day
 	defaultIndexIntervalBytes = 4096
-	defaultRetentionMs        = 7 * day
-	defaultRetentionBytes     = -1
 
 	// segmentBytesMax keeps every position within 31 bits.
 	segmentBytesMax = math.MaxInt32
@@ -41,8 +42,6 @@ func (c Config) withDefaults() Config {
 	c.SegmentBytes = min(orDefault(c.SegmentBytes, defaultSegmentBytes), segmentBytesMax)
 	c.SegmentMs = orDefault(c.SegmentMs, defaultSegmentMs)
 	c.IndexIntervalBytes = orDefault(c.IndexIntervalBytes, defaultIndexIntervalBytes)
-	c.RetentionMs = orDefault(c.RetentionMs, defaultRetentionMs)
-	c.RetentionBytes = orDefault(c.RetentionBytes, defaultRetentionBytes)
 	return c
 }
 

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // grows, rolls, and is trimmed. Method: both at once, for the race detector too.
 func TestReadersGoOnWhileTheLogGrowsAndIsTrimmed(t *testing.T) {
 	fs := vfs.Default
-	l, err := Open(fs, t.TempDir(), Config{SegmentBytes: 20_000, IndexIntervalBytes: 500, RetentionBytes: 60_000, RetentionMs: -1})
+	l, err := Open(fs, t.TempDir(), Config{SegmentBytes: 20_000, IndexIntervalBytes: 500, RetentionBytes: protocol.LimitOf(60_000)})
 	must(t, err)
 	var done atomic.Bool
 	var wg sync.WaitGroup

@@ -73,8 +73,6 @@ func smallConfig(t *rapid.T) Config {
 		SegmentBytes:       rapid.Int64Range(500, 40000).Draw(t, "segment bytes"),
 		SegmentMs:          rapid.Int64Range(100, 10000).Draw(t, "segment ms"),
 		IndexIntervalBytes: rapid.Int64Range(1, 2000).Draw(t, "index interval"),
-		RetentionMs:        -1,
-		RetentionBytes:     -1,
 	}
 }
 
@@ -210,7 +208,8 @@ func (m *model) forget() {
 
 func (m *model) retain(t *rapid.T) {
 	cfg := m.cfg
-	cfg.RetentionBytes = rapid.Int64Range(1, 60000).Draw(t, "retention bytes")
+	keep := rapid.Int64Range(0, 60000).Draw(t, "retention bytes")
+	cfg.RetentionBytes = protocol.LimitOf(keep)
 	m.log.SetConfig(cfg)
 	below := m.start + protocol.Offset(rapid.Int64Range(0, int64(m.end-m.start)).Draw(t, "below"))
 	start, err := m.log.Retain(m.now, below)
@@ -221,8 +220,8 @@ func (m *model) retain(t *rapid.T) {
 	if start > m.start {
 		m.synced = len(m.batches)
 	}
-	if below == m.end && m.log.Size() > cfg.RetentionBytes+cfg.SegmentBytes+20000 {
-		t.Fatalf("%d bytes kept, %d wanted", m.log.Size(), cfg.RetentionBytes)
+	if below == m.end && m.log.Size() > keep+cfg.SegmentBytes+20000 {
+		t.Fatalf("%d bytes kept, %d wanted", m.log.Size(), keep)
 	}
 	m.start = start
 	m.forget()

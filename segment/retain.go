@@ -58,13 +58,14 @@ func (l *Log) Retain(nowMs int64, below protocol.Offset) (protocol.Offset, error
 // expired is the number of segments, from the oldest, that need not be kept.
 func (l *Log) expired(nowMs int64, below protocol.Offset) (n int, err error) {
 	s, cfg := &l.w.state, &l.w.cfg
-	excess := s.bytes() - cfg.RetentionBytes
+	keepBytes, bounded := cfg.RetentionBytes.Get()
+	excess := s.bytes() - keepBytes
 	for ; n <= len(s.sealed); n++ {
 		x := s.extent(n)
 		if x.next > below || x.size == 0 {
 			return n, nil
 		}
-		tooMuch := cfg.RetentionBytes >= 0 && excess >= x.size
+		tooMuch := bounded && excess >= x.size
 		if !tooMuch {
 			old, err := l.tooOld(x, nowMs)
 			if err != nil || !old {
@@ -79,8 +80,8 @@ func (l *Log) expired(nowMs int64, below protocol.Offset) (n int, err error) {
 // tooOld compares the newest record's time, or the file's where records have
 // none, with retention.ms.
 func (l *Log) tooOld(x *extent, nowMs int64) (bool, error) {
-	keepMs := l.w.cfg.RetentionMs
-	if keepMs < 0 {
+	keepMs, bounded := l.w.cfg.RetentionMs.Get()
+	if !bounded {
 		return false, nil
 	}
 	newest, err := l.newestMs(x)

@@ -19,7 +19,7 @@ import (
 // there; `go test -rewrite` writes it anew.
 func TestStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/stories", func(t *testing.T, path string) {
-		s := &story{t: t, fs: vfs.NewCrashableMem(), cfg: Config{RetentionMs: -1}}
+		s := &story{t: t, fs: vfs.NewCrashableMem(), cfg: Config{}}
 		must(t, s.fs.MkdirAll("/", 0o755))
 		datadriven.RunTest(t, path, s.run)
 		if s.log != nil {
@@ -98,7 +98,7 @@ func (s *story) do(d *datadriven.TestData, out *strings.Builder) (err error) {
 	case "retain":
 		defer s.state(out)
 		cfg := s.cfg
-		cfg.RetentionBytes, cfg.RetentionMs = num(d, "bytes", -1), num(d, "ms", -1)
+		cfg.RetentionBytes, cfg.RetentionMs = protocol.LimitOf(num(d, "bytes", -1)), protocol.LimitOf(num(d, "ms", -1))
 		s.log.SetConfig(cfg)
 		_, err = s.log.Retain(num(d, "now", 0), offset("below", s.log.End()))
 		return err

@@ -35,7 +35,7 @@ func (w *workload) end() protocol.Offset {
 // run opens the log in fs and does everything once or more; the first error
 // ends it.
 func (w *workload) run(fs vfs.FS) error {
-	cfg := Config{SegmentBytes: 9000, IndexIntervalBytes: 300, RetentionMs: -1}
+	cfg := Config{SegmentBytes: 9000, IndexIntervalBytes: 300}
 	var err error
 	if w.log, err = Open(fs, "/log", cfg); err != nil {
 		return err
@@ -132,7 +132,7 @@ func (w *workload) truncate() error {
 
 func (w *workload) retain() error {
 	cfg := w.log.w.cfg
-	cfg.RetentionBytes = 9000
+	cfg.RetentionBytes = protocol.LimitOf(9000)
 	w.log.SetConfig(cfg)
 	w.startMax = w.end()
 	start, err := w.log.Retain(0, w.end())

@@ -89,7 +89,7 @@ func (d *dumpCommand) table(base *conflict.Base, dir string) (equal bool, err er
 	}
 	c, err := replica.Compare(replica.Options{
 		FS: vfs.Default, Dir: dir, ID: id, Base: base, Budget: conflict.NewBudget(0),
-		Settings: replica.Settings{LockRetentionMs: -1, LockIDRetention: -1, ProducerMs: 1 << 60},
+		Settings: replica.Settings{ProducerMs: 1 << 60},
 		NowMs:    func() int64 { return time.Now().UnixMilli() }, Logger: slog.New(slog.NewTextHandler(d.s.err, nil)),
 	})
 	if err != nil {

@@ -155,7 +155,7 @@ func describeBatch(position int64, raw []byte, b record.Batch, problem error) du
 }
 
 func openRecords(b record.Batch) ([]dumpedRecord, error) {
-	records, err := b.Open(record.Limits{BatchBytesMax: batchSizeMax, DecompressedBytesMax: 1 << 30})
+	records, err := b.Open(record.Limits{DecompressedBytesMax: 1 << 30})
 	if err != nil {
 		return nil, err
 	}

@@ -65,6 +65,9 @@ func (l *layers) scaled(env, key string, times int64, found map[string]string) e
 	if n < 0 {
 		n, times = -1, 1
 	}
+	if n == 0 && key == "retention.ms" {
+		return fmt.Errorf("%s: want -1, for ever, or a number from 1", describe(key, given{v, "environment variable " + env}))
+	}
 	found[key] = strconv.FormatInt(n*times, 10)
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -63,6 +64,29 @@ func TestTheStrongestLayerDecides(t *testing.T) {
 			flags = nil
 		} else if len(environ) > 0 {
 			environ = environ[:len(environ)-1]
+		}
+	}
+}
+
+func TestNodeZeroIsNodeZeroFromEveryLayer(t *testing.T) {
+	for _, c := range []struct {
+		flags, environ []string
+		file           string
+	}{
+		{flags: []string{"node-id=0"}},
+		{environ: []string{"LOCKSTEP_NODE_ID=0"}},
+		{environ: []string{"KAFKA_NODE_ID=0"}},
+		{environ: []string{"KAFKA_BROKER_ID=0"}},
+		{file: "node-id: 0\n"},
+		{flags: []string{"node-id=0", "etcd-peers=0=http://a:1,1=http://b:1,2=http://c:1"}},
+	} {
+		cfg := mustLoad(t, c.flags, c.environ, c.file)
+		made := cfg.broker(slog.New(slog.DiscardHandler))
+		if cfg.NodeID != 0 || made.NodeID != 0 {
+			t.Errorf("%+v: node %d, and the broker %d", c, cfg.NodeID, made.NodeID)
+		}
+		if _, ok := made.EtcdPeers[0]; len(cfg.EtcdPeers) > 0 && !ok {
+			t.Errorf("%+v: etcd peers %v", c, made.EtcdPeers)
 		}
 	}
 }
@@ -200,6 +224,7 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{environ: []string{"LOCKSTEP_HTTP=9644"}, want: `setting http = "9644" (environment variable LOCKSTEP_HTTP): want HOST:PORT, got "9644"`},
 		{environ: []string{"KAFKA_LOG_DIRS=/a,/b"}, want: `setting data-dir = "/a,/b" (environment variable KAFKA_LOG_DIRS): want one directory; several are not supported`},
 		{environ: []string{"KAFKA_LOG_RETENTION_HOURS=week"}, want: `setting retention.ms = "week" (environment variable KAFKA_LOG_RETENTION_HOURS): want a number`},
+		{environ: []string{"KAFKA_LOG_RETENTION_MINUTES=0"}, want: `setting retention.ms = "0" (environment variable KAFKA_LOG_RETENTION_MINUTES): want -1, for ever, or a number from 1`},
 		{environ: []string{"KAFKA_GROUP_MAX_SIZE=0"}, want: `setting group.max.size = "0" (environment variable KAFKA_GROUP_MAX_SIZE): want a number from 1`},
 		{file: "rack: a\nnum-partitions: many\n", want: `line 2): want a number from 1`},
 		{file: "num_partitions: 3\n", want: `setting num_partitions (FILE line 1) is unknown; did you mean num-partitions?`},

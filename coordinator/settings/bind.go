@@ -45,18 +45,30 @@ func intAt[T any, N int32 | int64](lowest, highest N, at func(*T) *N) func(*T, s
 	}
 }
 
-func ratioAt(at func(*Topic) *float64) func(*Topic, string) error { return floatAt(0, 1, at) }
+// unused is where a number goes that is taken and says nothing here.
+func unused(*Topic) *int64 { return new(int64) }
 
-func floatAt[T any](lowest, highest float64, at func(*T) *float64) func(*T, string) error {
-	return func(t *T, s string) error {
+func bindGzipLevel(t *Topic, s string) error {
+	err := intAt(-1, 9, func(t *Topic) *int32 { return &t.GzipLevel })(t, s)
+	if errors.Is(err, errNotNumber) {
+		return err
+	}
+	if err != nil || t.GzipLevel == 0 {
+		return errors.New("Value must be between 1 and 9 or equal to -1")
+	}
+	return nil
+}
+
+func ratioAt(at func(*Topic) *float64) func(*Topic, string) error {
+	return func(t *Topic, s string) error {
 		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 		switch {
 		case err != nil:
 			return errNotNumber
-		case !(f >= lowest): // NaN as well
-			return errTooLow(lowest)
-		case f > highest:
-			return errTooHigh(highest)
+		case !(f >= 0): // NaN as well
+			return errTooLow(0)
+		case f > 1:
+			return errTooHigh(1)
 		}
 		*at(t) = f
 		return nil

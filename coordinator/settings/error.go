@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -15,26 +16,15 @@ type Error struct {
 	Name   string
 	Value  string
 	Reason string
+	// ReadOnly: the setting could have no other value, as long as the broker runs.
+	ReadOnly bool
 }
 
 func (e *Error) Error() string {
-	return fmt.Sprintf("Invalid value %s for configuration %s: %s", shown(e.Value), e.Name, e.Reason)
-}
-
-// UpdateError refuses to alter a broker setting, whatever the value: it could have no
-// other one here while the broker runs.
-type UpdateError struct {
-	Name string
-	Rule string // Kafka's words
-	Why  string // what stands behind it here; "" = nothing more
-}
-
-func (e *UpdateError) Error() string {
-	text := fmt.Sprintf("%s: [%s]", e.Rule, e.Name)
-	if e.Why != "" {
-		text += ": " + e.Why
+	if e.ReadOnly {
+		return fmt.Sprintf("Cannot update these configs dynamically: [%s]", e.Name)
 	}
-	return text
+	return fmt.Sprintf("Invalid value %s for configuration %s: %s", shown(e.Value), e.Name, e.Reason)
 }
 
 // shown is a value that a client chose, for a text: as it is, unless that
@@ -58,6 +48,9 @@ func (d *Definition) refuse(value string, why error) error {
 		reason = fmt.Sprintf("%s of type %s", reason, strings.ToUpper(d.Type.String()))
 	case errors.As(why, &one):
 		value = one.item
+	}
+	if f, err := strconv.ParseFloat(value, 64); err == nil && d.Type == Double && f == math.Trunc(f) {
+		value = strconv.FormatFloat(f, 'f', 1, 64) // as Kafka writes it
 	}
 	return &Error{Name: d.Name, Value: value, Reason: reason}
 }

@@ -32,7 +32,7 @@ var topicTable = sortedByName([]Definition{
 	{
 		Name: "compression.gzip.level", Type: Int, Default: "-1", Importance: Low, Synonyms: same("compression.gzip.level"),
 		Doc:  "Accepted for Kafka's tools; see compression.type.",
-		bind: intAt(-1, 9, func(t *Topic) *int32 { return &t.GzipLevel }),
+		bind: bindGzipLevel,
 	},
 	{
 		Name: "compression.lz4.level", Type: Int, Default: "9", Importance: Low, Synonyms: same("compression.lz4.level"),
@@ -81,13 +81,13 @@ var topicTable = sortedByName([]Definition{
 	},
 	{
 		Name: "local.retention.bytes", Type: Long, Default: "-2", Importance: Medium, Synonyms: same("log.local.retention.bytes"),
-		Doc:  "Of Kafka's tiered storage; only the default is accepted.",
-		bind: onlyDefault("-2", noTiers),
+		Doc:  "Of Kafka's tiered storage; without remote.storage.enable it says nothing, as in Kafka.",
+		bind: intAt(-2, math.MaxInt64, unused),
 	},
 	{
 		Name: "local.retention.ms", Type: Long, Default: "-2", Importance: Medium, Synonyms: same("log.local.retention.ms"),
-		Doc:  "Of Kafka's tiered storage; only the default is accepted.",
-		bind: onlyDefault("-2", noTiers),
+		Doc:  "Of Kafka's tiered storage; without remote.storage.enable it says nothing, as in Kafka.",
+		bind: intAt(-2, math.MaxInt64, unused),
 	},
 	{
 		Name: "max.compaction.lag.ms", Type: Long, Default: forever, Importance: Medium, Synonyms: same("log.cleaner.max.compaction.lag.ms"),
@@ -96,7 +96,7 @@ var topicTable = sortedByName([]Definition{
 	},
 	{
 		Name: "max.message.bytes", Type: Int, Default: "1048588", Importance: Medium, Synonyms: same("message.max.bytes"),
-		Doc:  "The largest batch that is taken, in bytes, as it comes: compressed if it is.",
+		Doc:  "The largest batch that is taken, in bytes, as it comes: compressed if it is; 0: none.",
 		bind: intAt(0, math.MaxInt32, func(t *Topic) *int32 { return &t.MaxMessageBytes }),
 	},
 	{
@@ -151,8 +151,8 @@ var topicTable = sortedByName([]Definition{
 	},
 	{
 		Name: "retention.bytes", Type: Long, Default: "-1", Importance: Medium, Synonyms: same("log.retention.bytes"),
-		Doc:  "How large a partition may grow before its oldest segments go, in bytes; -1: without limit.",
-		bind: intAt(-1, math.MaxInt64, func(t *Topic) *int64 { return &t.RetentionBytes }),
+		Doc:  "How large a partition may grow before its oldest segments go, in bytes; 0: all goes at the next look, below 0: without limit.",
+		bind: intAt(math.MinInt64, math.MaxInt64, func(t *Topic) *int64 { return &t.RetentionBytes }), // Kafka takes any
 	},
 	{
 		Name: "retention.ms", Type: Long, Default: "604800000", Importance: Medium,
@@ -161,7 +161,7 @@ var topicTable = sortedByName([]Definition{
 			{Name: "log.retention.minutes", Unit: msPerMinute},
 			{Name: "log.retention.hours", Unit: msPerHour},
 		},
-		Doc:  "How long records are kept, in milliseconds; -1: for ever.",
+		Doc:  "How long records are kept, in milliseconds; 0: all go at the next look, -1: for ever.",
 		bind: intAt(-1, math.MaxInt64, func(t *Topic) *int64 { return &t.RetentionMs }),
 	},
 	{

@@ -14,6 +14,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // recordOf is the payload of one record with so large a value.
@@ -80,7 +82,7 @@ func bomb(t testing.TB, codec Codec, sized bool) []byte {
 // that announce their size and those that do not, through the gateway.
 func TestBombsAreRefusedWithinTheBound(t *testing.T) {
 	const bound = 16 << 20
-	lim := Limits{BatchBytesMax: 64 << 20, DecompressedBytesMax: bound}
+	lim := Limits{BatchBytesMax: protocol.LimitOf(64 << 20), DecompressedBytesMax: bound}
 	for _, codec := range codecs[1:] {
 		for _, sized := range []bool{true, false} {
 			name := codec.String() + "/unsized"

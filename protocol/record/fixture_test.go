@@ -7,10 +7,12 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // wide are limits that stand in nobody's way.
-var wide = Limits{BatchBytesMax: 1 << 30}
+var wide = Limits{BatchBytesMax: protocol.LimitOf(1 << 30)}
 
 var codecs = []Codec{CodecNone, CodecGzip, CodecSnappy, CodecLz4, CodecZstd}
 

@@ -5,10 +5,12 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // fuzzLimits are small, so that a fuzzer cannot buy time with honest sizes.
-var fuzzLimits = Limits{BatchBytesMax: 1 << 20, DecompressedBytesMax: 1 << 20, RecordsMax: 10_000}
+var fuzzLimits = Limits{BatchBytesMax: protocol.LimitOf(1 << 20), DecompressedBytesMax: 1 << 20, RecordsMax: 10_000}
 
 // seeds are good batches of each codec, and some that only a broker makes.
 func seeds(f *testing.F) (all [][]byte) {

@@ -19,11 +19,12 @@ func Parse(b []byte, lim Limits) (Batch, error) {
 		return Batch{}, err
 	}
 	size, ok := PeekSize(b)
+	most, bounded := lim.BatchBytesMax.Get()
 	switch {
 	case !ok:
 		return Batch{}, refuse(Corrupt, "%d bytes that do not begin with a batch's size", len(b))
-	case size > lim.BatchBytesMax:
-		return Batch{}, refuse(TooLarge, "%d bytes, over the limit of %d", size, lim.BatchBytesMax)
+	case bounded && int64(size) > most:
+		return Batch{}, refuse(TooLarge, "%d bytes, over the limit of %d", size, most)
 	case size > len(b):
 		return Batch{}, refuse(Truncated, "%d bytes of %d", len(b), size)
 	case size < len(b):

@@ -61,7 +61,7 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			raw := c.crack(built(t, CodecNone, someRecords(3)...))
-			_, err := Parse(raw, Limits{})
+			_, err := Parse(raw, Limits{BatchBytesMax: protocol.LimitOf(1 << 20)})
 			wantKind(t, err, c.kind)
 		})
 	}
@@ -126,7 +126,7 @@ func TestParseAcceptsWhatClientsSend(t *testing.T) {
 func TestLimitsAreInclusive(t *testing.T) {
 	raw := built(t, CodecGzip, someRecords(30)...)
 	plain := opened(t, parsed(t, raw)).Size()
-	exact := Limits{BatchBytesMax: len(raw), RecordsMax: 30, DecompressedBytesMax: plain}
+	exact := Limits{BatchBytesMax: protocol.LimitOf(int64(len(raw))), RecordsMax: 30, DecompressedBytesMax: plain}
 	b, err := Parse(raw, exact)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,9 @@ func TestLimitsAreInclusive(t *testing.T) {
 		t.Fatal(err)
 	}
 	records.Release()
-	_, err = Parse(raw, Limits{BatchBytesMax: len(raw) - 1})
+	_, err = Parse(raw, Limits{BatchBytesMax: protocol.LimitOf(int64(len(raw)) - 1)})
+	wantKind(t, err, TooLarge)
+	_, err = Parse(raw, Limits{BatchBytesMax: protocol.LimitOf(0)})
 	wantKind(t, err, TooLarge)
 	_, err = Parse(raw, Limits{RecordsMax: 29})
 	wantKind(t, err, TooLarge)

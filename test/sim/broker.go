@@ -174,44 +174,44 @@ func (b *broker) work() {
 	}
 }
 
-func (b *broker) do(e replica.CoreEffect) {
+func (b *broker) do(e replica.Effect) {
 	if b.w.tell != nil {
 		b.w.trace("%d: %s", b.id, describe(b, e))
 	}
 	switch e.Kind {
-	case replica.CoreRole:
+	case replica.EffectRole:
 		b.changeRole()
-	case replica.CoreCommit:
+	case replica.EffectCommit:
 		b.advanced()
-	case replica.CoreConfirm:
+	case replica.EffectConfirm:
 		b.confirmed(e.Round)
-	case replica.CoreFetch:
+	case replica.EffectFetch:
 		b.sendFetch(e.Fetch)
-	case replica.CoreAppend:
+	case replica.EffectAppend:
 		b.appendFetched()
-	case replica.CoreTruncate, replica.CoreRestart:
+	case replica.EffectTruncate, replica.EffectRestart:
 		b.truncate(e.Offset)
 		b.core.Truncated(b.nowMs())
-	case replica.CoreAlterISR:
+	case replica.EffectAlterISR:
 		b.alterISR(e.ISR)
-	case replica.CoreResign:
+	case replica.EffectResign:
 		b.resign()
 	}
 }
 
-func describe(b *broker, e replica.CoreEffect) string {
+func describe(b *broker, e replica.Effect) string {
 	switch e.Kind {
-	case replica.CoreRole:
+	case replica.EffectRole:
 		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", b.core.Role(), b.core.Epoch(), b.disk.End(), b.core.HighWatermark())
-	case replica.CoreCommit:
+	case replica.EffectCommit:
 		return fmt.Sprintf("commits up to %d; synced %d, ISR %v, followers %v", e.Offset, b.core.SyncedEnd(), b.core.Standing().ISR, b.core.Followers())
-	case replica.CoreFetch:
+	case replica.EffectFetch:
 		return fmt.Sprintf("fetches %+v", e.Fetch)
-	case replica.CoreAlterISR:
+	case replica.EffectAlterISR:
 		return fmt.Sprintf("asks for ISR %+v", e.ISR)
-	case replica.CoreTruncate:
+	case replica.EffectTruncate:
 		return fmt.Sprintf("truncates to %d", e.Offset)
-	case replica.CoreAppend:
+	case replica.EffectAppend:
 		return fmt.Sprintf("appends %d batches at %d", len(b.inbox), b.disk.End())
 	}
 	return fmt.Sprintf("effect %d", e.Kind)

@@ -22,6 +22,7 @@ type Bugs struct {
 	RefusalAdvances      bool // a refused batch advances its producer's sequence
 	AllLivesAreOne       bool // incarnations are not told apart
 	RefuseUnsure         bool // what rests on an absence is refused without proof of leadership
+	AbsentUnsure         bool // a reader is told that something is not in the log without proof of leadership
 }
 
 // Plant is one bug, planted alone. Near is a seed that is known to find it when
@@ -38,7 +39,7 @@ var Planted = []Plant{
 	{"acknowledge before sync", Bugs{AckBeforeSync: true}, 1},
 	{"acknowledge below min.insync.replicas", Bugs{AckBelowMinInsync: true}, 1},
 	{"truncate to the high watermark", Bugs{TruncateToWatermark: true}, 1},
-	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 564},
+	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 819},
 	{"shrink the ISR before the metadata agrees", Bugs{ShrinkBeforeStore: true}, 1},
 	{"unclean election", Bugs{UncleanElection: true}, 1},
 	{"producers not rebuilt", Bugs{ProducersNotRebuilt: true}, 1},
@@ -49,8 +50,9 @@ var Planted = []Plant{
 	{"partial batch", Bugs{PartialBatch: true}, 1},
 	{"consumers read to the log end", Bugs{ConsumersReadToEnd: true}, 1},
 	{"followers serve beyond their high watermark", Bugs{FollowerReadsToEnd: true}, 1},
-	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 49},
+	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 20},
 	{"refusal advances the sequence", Bugs{RefusalAdvances: true}, 1},
 	{"lives of a broker not told apart", Bugs{AllLivesAreOne: true}, 1},
 	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 1},
+	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 14},
 }

@@ -46,6 +46,11 @@ func (l *ledger) listed(b *broker, end protocol.Offset) {
 	l.ends[epoch] = max(l.ends[epoch], end)
 }
 
+// absent: a broker says that its log does not reach to where somebody has read.
+func (l *ledger) absent(b *broker, from protocol.Offset) {
+	l.w.fail("I9", "broker %d says in epoch %d that offset %d, up to where a consumer has read, is not in the log", b.id, b.core.Epoch(), from)
+}
+
 // checkReplicas: at rest all logs are equal.
 func (l *ledger) checkReplicas() {
 	l.checkMatching()

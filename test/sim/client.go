@@ -88,7 +88,7 @@ func (c *client) poll() {
 	c.w.net.send(c.node, int(b.id), func() {
 		b.onRead(from, func(batches []record.Batch) {
 			c.w.net.send(int(b.id), c.node, func() { c.consume(batches) })
-		})
+		}, func() { c.w.ledger.absent(b, from) })
 		if c.w.chance(0.2) {
 			b.onListOffsets()
 		}

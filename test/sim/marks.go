@@ -19,7 +19,8 @@ var Expected = []string{
 	"truncated", "fetch: fenced", "fetch: epoch unknown", "fetch: earlier life",
 	"isr: shrunk", "isr: grown", "isr: change lost", "isr: change refused", "store: election lost the race",
 	"crash: unsynced tail lost", "crash: unsynced tail kept", "shutdown: clean", "lease lapsed", "all brokers cut off at once",
-	"leadership moved by hand", "corrupt batch found", "disk replaced", "read from a follower", "list offsets: not available", "batch refused for its second record",
+	"leadership moved by hand", "corrupt batch found", "disk replaced", "read from a follower", "list offsets: not available",
+	"read: a leader lacks what was read", "read: a leader that was deposed is not believed", "batch refused for its second record",
 }
 
 // Add adds what another run has counted.

@@ -223,9 +223,16 @@ func (b *broker) abort() {
 	}
 }
 
-// onRead answers a consumer, by the leader or by a follower (KIP-392).
-func (b *broker) onRead(from protocol.Offset, reply func([]record.Batch)) {
+// onRead answers a consumer, by the leader or by a follower (KIP-392). absent is
+// the answer that what the consumer has read is not in the log, which a leader
+// gives once it is certain that it still leads; a follower never does.
+func (b *broker) onRead(from protocol.Offset, reply func([]record.Batch), absent func()) {
 	if b.core == nil || b.core.Role() == replica.RoleOffline {
+		return
+	}
+	if b.core.Role() == replica.RoleLeader && from > b.disk.End() {
+		b.w.mark(true, "read: a leader lacks what was read")
+		b.absentIfSure(absent)
 		return
 	}
 	below := b.core.HighWatermark()
@@ -252,6 +259,25 @@ func (b *broker) onListOffsets() {
 	if err == nil {
 		b.w.ledger.listed(b, end)
 	}
+}
+
+// errAbsent is the answer to a reader of what is not in the log.
+var errAbsent = errors.New("offset out of range")
+
+func (b *broker) absentIfSure(absent func()) {
+	if b.w.bugs.AbsentUnsure {
+		absent()
+		return
+	}
+	b.answerIfSure(waiting{reply: func(a answer) {
+		if errors.Is(a.err, errAbsent) {
+			absent()
+			return
+		}
+		b.w.mark(true, "read: a leader that was deposed is not believed")
+	}}, answer{err: errAbsent})
+	b.moved() // what waits is answered, and asks again
+	b.work()
 }
 
 // The planted bugs that need code of their own.

@@ -17,7 +17,7 @@ SEED      ?= 0
 TRANSFERS ?= 300000
 PEERSFLAGS ?=
 
-.PHONY: build run test lint vet staticcheck race skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
+.PHONY: build run test lint vet staticcheck race outside skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -28,19 +28,23 @@ build: ## bin/lockstep, one static binary
 run: build ## a durable broker on 127.0.0.1:9092, data in ./lockstep-data
 	bin/lockstep serve
 
+# "work" is every package of the modules in go.work: root, client, protocol, test.
 test: vet staticcheck skips ## the whole gate
 	@mkdir -p bin/test
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/test/lockstep ./cmd/lockstep
-	@trap 'rm -rf bin/test' EXIT; set -x; $(GO) test -p $(TESTPROCS) -timeout 5m $(TESTFLAGS) ./...
+	@trap 'rm -rf bin/test' EXIT; set -x; $(GO) test -p $(TESTPROCS) -timeout 5m $(TESTFLAGS) work
 
 vet:
-	$(GO) vet ./...
+	$(GO) vet work
 
 staticcheck: # pinned in go.mod
-	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck work
 
 race: ## every product package and the simulator under the race detector
 	$(GO) test -race -p $(TESTPROCS) -timeout 15m $(TESTFLAGS) ./broker/... ./client/... ./conflict/... ./coordinator/... ./internal/... ./protocol/... ./replica/... ./segment/... ./test/sim
+
+outside: ## a program outside of the repository builds on package client, and inherits little
+	bash test/outside/run.sh
 
 # What the gate would use if it were there. The tests that need one of them
 # skip with the same reason.
@@ -77,7 +81,7 @@ bench-cluster: build ## what three brokers cost beside one: CPU, latency, many p
 
 # A module of its own, which follows the versions of the product's.
 bench-peers: build ## beside NATS JetStream: hot locks, throughput, latency, 8 locks at once; PEERSFLAGS=-quick is shorter
-	cd test/peers && $(GO) build -mod=mod -o ../../bin/peers .
+	cd test/peers && GOWORK=off $(GO) build -mod=mod -o ../../bin/peers .
 	bin/peers $(PEERSFLAGS)
 
 test-clients: build ## foreign clients and Kafka's tools: installs or skips each, with a reason

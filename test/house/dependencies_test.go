@@ -41,11 +41,28 @@ func TestNoDocumentedDependencyIsGone(t *testing.T) {
 	}
 }
 
-// requiredModules are those that go.mod names.
+// modules are the folders of the modules in go.work.
+var modules = []string{".", "client", "protocol", "test"}
+
+// requiredModules are those of others that the go.mod of any module of ours names.
 func requiredModules(t *testing.T) []string {
 	t.Helper()
+	var required []string
+	for _, dir := range modules {
+		for _, m := range requiredBy(t, dir) {
+			if !strings.HasPrefix(m, module) && !slices.Contains(required, m) {
+				required = append(required, m)
+			}
+		}
+	}
+	return required
+}
+
+// requiredBy are the modules that one go.mod names.
+func requiredBy(t *testing.T, dir string) []string {
+	t.Helper()
 	cmd := exec.Command("go", "mod", "edit", "-json")
-	cmd.Dir = root(t)
+	cmd.Dir = filepath.Join(root(t), dir)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +78,23 @@ func requiredModules(t *testing.T) []string {
 		required = append(required, r.Path)
 	}
 	return required
+}
+
+// TestWhoImportsTheClientInheritsLittle wants of the modules that programs of
+// users import only what stands here.
+func TestWhoImportsTheClientInheritsLittle(t *testing.T) {
+	allowed := []string{
+		module + "/protocol", "github.com/twmb/franz-go", "github.com/twmb/franz-go/pkg/kmsg",
+		"github.com/klauspost/compress", "github.com/pierrec/lz4/v4",
+		"pgregory.net/rapid", "github.com/cockroachdb/datadriven", "github.com/pmezard/go-difflib", // small, and in tests alone
+	}
+	for _, dir := range []string{"client", "protocol"} {
+		for _, m := range requiredBy(t, dir) {
+			if !slices.Contains(allowed, m) {
+				t.Errorf("%s/go.mod requires %s", dir, m)
+			}
+		}
+	}
 }
 
 // usedModules are those of required that a package of ours or its tests import.

@@ -14,6 +14,8 @@ import (
 	"testing"
 )
 
+// module is the root module. Those below it have its path as the beginning of
+// theirs.
 const module = "github.com/lockstep-log/lockstep"
 
 // pkg is one package as go list sees it.
@@ -49,7 +51,7 @@ func root(t *testing.T) string {
 }
 
 var listing = sync.OnceValues(func() ([]pkg, error) {
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Name,Doc,GoFiles,Imports,TestImports,XTestImports", "work")
 	cmd.Dir = filepath.Join("..", "..")
 	out, err := cmd.Output()
 	if err != nil {
@@ -67,7 +69,7 @@ var listing = sync.OnceValues(func() ([]pkg, error) {
 	}
 })
 
-// packages lists the packages of the module that have source.
+// packages lists the packages of all modules in go.work that have source.
 func packages(t *testing.T) []pkg {
 	t.Helper()
 	pkgs, err := listing()

@@ -58,7 +58,7 @@ func (s *Server) missing(req *kmsg.MetadataRequest) []string {
 }
 
 func (s *Server) autoCreateTopic(ctx context.Context, name string) error {
-	_, err := s.cluster.CreateTopic(ctx, coordinator.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}, false)
+	_, err := s.makeTopic(ctx, coordinator.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}, false)
 	if errors.Is(err, coordinator.ErrTopicExists) {
 		return nil // another request was faster
 	}

@@ -4,43 +4,62 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/time/rate"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-const (
-	compactEvery = 15 * time.Second // log.cleaner.backoff.ms of Kafka
-	// compactBytes is what compaction reads and writes in a second, over all
-	// partitions: writers that sync each batch to the same disk keep most of their rate.
-	compactBytes = 50 << 20
-	compactBurst = 1 << 20
-)
+// compactBurst is what compaction may read or write at once.
+const compactBurst = 1 << 20
 
-// compact makes passes of compaction where they are due, one partition after
-// the other, until ctx ends. A pass may take minutes, and stops for nobody but
-// ctx and the partition's end.
+// compact makes passes of compaction where they are due, with log.cleaner.backoff.ms
+// between two looks, until ctx ends.
 func (s *Server) compact(ctx context.Context) error {
-	pace := rate.NewLimiter(compactBytes, compactBurst)
-	tick := time.NewTicker(s.cfg.CompactInterval)
-	defer tick.Stop()
+	for s.restFromCompaction(ctx) {
+		s.compactAll(ctx)
+	}
+	return nil
+}
+
+// restFromCompaction waits until the next look is due, by the settings of that moment.
+// It reports false when ctx ends.
+func (s *Server) restFromCompaction(ctx context.Context) bool {
+	since := time.Now()
+	due := stoppedTimer()
+	defer due.Stop()
 	for {
+		due.Reset(time.Until(since.Add(s.live.now().CleanerBackoff())))
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+			return false
+		case <-due.C:
+			return true
+		case <-s.live.changed:
 		}
-		s.hosted.each(func(t *topic, p *partition) {
-			if !t.settings.Compact || ctx.Err() != nil {
-				return
-			}
+	}
+}
+
+// compactAll looks at all partitions, log.cleaner.threads of them at once. A pass may
+// take minutes, and stops for nobody but ctx and the partition's end.
+func (s *Server) compactAll(ctx context.Context) {
+	b := s.live.now()
+	var g errgroup.Group
+	g.SetLimit(int(b.CleanerThreads))
+	s.hosted.each(func(t *topic, p *partition) {
+		if !t.settings.Compact || ctx.Err() != nil {
+			return
+		}
+		g.Go(func() error {
 			_, err := p.Compact(ctx, replica.CompactOptions{
 				MinCleanableDirtyRatio: t.settings.MinCleanableDirtyRatio, MinCompactionLagMs: t.settings.MinCompactionLagMs,
-				MaxCompactionLagMs: t.settings.MaxCompactionLagMs, DeleteRetentionMs: t.settings.DeleteRetentionMs, Pace: pace.WaitN,
+				MaxCompactionLagMs: t.settings.MaxCompactionLagMs, DeleteRetentionMs: t.settings.DeleteRetentionMs,
+				MapBytes: b.CleanerDedupeBytes / int64(b.CleanerThreads), Pace: s.live.compactPace.WaitN,
 			})
 			if err != nil && ctx.Err() == nil {
 				s.log.Warn("compaction failed", "topic", t.name, "partition", p.index, "error", err)
 			}
+			return nil
 		})
-	}
+	})
+	_ = g.Wait() // they return no error
 }

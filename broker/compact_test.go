@@ -13,8 +13,14 @@ import (
 // values of few keys; after a while a reader from the start finds far fewer
 // records, and the newest of each key among them, at its offset.
 func TestACompactedTopicKeepsTheNewestValueOfEachKey(t *testing.T) {
-	s, cl := startServer(t, func(c *Config) { c.CompactInterval = 20 * time.Millisecond })
+	s, cl := startServer(t, func(c *Config) { c.CompactInterval = 24 * time.Hour })
 	w := dial(t, s.Addr(""))
+	for _, c := range [][2]string{ // it rests for a day already, and hears of the change
+		{"log.cleaner.threads", "2"}, {"log.cleaner.dedupe.buffer.size", "2097152"},
+		{"log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308"}, {"log.cleaner.backoff.ms", "20"},
+	} {
+		w.change(ofBroker, "", opSet, c[0], c[1])
+	}
 	w.createTopic("state", 1, "cleanup.policy", "compact", "segment.bytes", "16384", "min.cleanable.dirty.ratio", "0.01")
 	newest := map[string]int64{}
 	const written = 2000

@@ -104,7 +104,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.WriteTimeout, time.Minute)
 	orDefault(&c.ProducerIDMs, (24 * time.Hour).Milliseconds())
 	orDefault(&c.HousekeepInterval, 5*time.Second)
-	orDefault(&c.CompactInterval, compactEvery)
+	orDefault(&c.CompactInterval, 15*time.Second)
 	c.Groups = c.Groups.withDefaults()
 	if len(c.Listeners) > 0 {
 		orDefault(&c.InterBroker, c.Listeners[0].Name)

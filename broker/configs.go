@@ -91,14 +91,25 @@ func (s *Server) staticSettings() map[string]string {
 	values := map[string]string{
 		"node.id":              id,
 		"broker.id":            id,
+		"log.dir":              s.cfg.DataDir,
 		"log.dirs":             s.cfg.DataDir,
 		"listeners":            s.listenerList(func(l *boundListener) string { return l.Name + "://" + l.ln.Addr().String() }),
 		"advertised.listeners": s.listenerList((*boundListener).String),
+
+		"listener.security.protocol.map": s.listenerList(func(l *boundListener) string { return l.Name + ":PLAINTEXT" }),
+		"inter.broker.listener.name":     s.cfg.InterBroker,
 	}
 	if s.cfg.Rack != "" {
 		values["broker.rack"] = s.cfg.Rack
 	}
+	if s.cfg.ReplicationThrottle > 0 {
+		values["leader.replication.throttled.rate"] = strconv.FormatInt(s.cfg.ReplicationThrottle, 10)
+	}
+	session := s.cluster.SessionTimeout()
+	values["broker.session.timeout.ms"] = strconv.FormatInt(session.Milliseconds(), 10)
+	values["broker.heartbeat.interval.ms"] = strconv.FormatInt((session / coordinator.SessionBeats).Milliseconds(), 10)
 	known := s.cfg.Groups.settings()
+	maps.Copy(known, s.cfg.settings())
 	known["auto.create.topics.enable"] = strconv.FormatBool(s.cfg.AutoCreateTopics)
 	known["num.partitions"] = strconv.Itoa(int(s.cfg.NumPartitions))
 	known["default.replication.factor"] = strconv.Itoa(int(s.cfg.DefaultReplicationFactor))
@@ -108,6 +119,23 @@ func (s *Server) staticSettings() map[string]string {
 		}
 	}
 	return values
+}
+
+// settings are limits and times of the configuration, by Kafka's names.
+func (c *Config) settings() map[string]string {
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	housekeep := number(c.HousekeepInterval.Milliseconds())
+	return map[string]string{
+		"connections.max.idle.ms":         number(c.IdleTimeout.Milliseconds()),
+		"log.cleaner.backoff.ms":          number(c.CompactInterval.Milliseconds()),
+		"log.flush.scheduler.interval.ms": housekeep,
+		"log.retention.check.interval.ms": housekeep,
+		"max.connections":                 number(int64(c.ConnectionsMax)),
+		"producer.id.expiration.ms":       number(c.ProducerIDMs),
+		"queued.max.request.bytes":        number(c.FramesBytesMax),
+		"replica.lag.time.max.ms":         number(c.LagTimeMax.Milliseconds()),
+		"socket.request.max.bytes":        number(int64(c.RequestBytesMax)),
+	}
 }
 
 func (s *Server) listenerList(text func(*boundListener) string) string {

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -206,6 +208,122 @@ func TestABrokerTellsItsOwnSettings(t *testing.T) {
 	w.change(ofBroker, "", opSet, "log.segment.bytes", "1048576")
 	if got := w.described(ofBroker, "", "log.segment.bytes"); text(got.Value) != "1048576" || got.Source != 3 {
 		t.Errorf("set on all brokers: %+v", got)
+	}
+}
+
+// What Kafka 4.3.1 describes of a broker is described, each setting once, with its type and where it comes from.
+func TestABrokerDescribesAllThatKafkaDoes(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	req := describeConfigsRequest(ofBroker, "1")
+	req.Resources[0].ConfigNames, req.IncludeDocumentation, req.IncludeSynonyms = nil, true, true
+	got := ask[*kmsg.DescribeConfigsResponse](w, 4, req).Resources[0].Configs
+	all := map[string]kmsg.DescribeConfigsResponseResourceConfig{}
+	for _, c := range got {
+		if c.ConfigType == 0 || text(c.Documentation) == "" || c.Source != 4 && c.Source != 5 {
+			t.Errorf("%s: %+v", c.Name, c)
+		}
+		all[c.Name] = c
+	}
+	if len(got) != 343 || len(all) != len(got) { // Kafka's 340 and conflict.policy, lock.retention.ms, lock.id.retention.ms
+		t.Errorf("%d settings, %d names", len(got), len(all))
+	}
+	for name, want := range map[string]string{
+		"background.threads":               "1 INT DEFAULT_CONFIG altered",
+		"num.network.threads":              "3 INT DEFAULT_CONFIG read-only",
+		"log.cleaner.backoff.ms":           "15000 LONG DEFAULT_CONFIG altered",
+		"log.retention.hours":              "168 INT DEFAULT_CONFIG altered",
+		"ssl.key.password":                 "<null> PASSWORD DEFAULT_CONFIG read-only sensitive",
+		"principal.builder.class":          "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder CLASS DEFAULT_CONFIG read-only",
+		"broker.session.timeout.ms":        "10000 INT STATIC_BROKER_CONFIG read-only",
+		"sasl.enabled.mechanisms":          " LIST DEFAULT_CONFIG read-only",
+		"offsets.topic.replication.factor": "3 SHORT DEFAULT_CONFIG read-only",
+		"log.dir":                          s.cfg.DataDir + " LIST STATIC_BROKER_CONFIG read-only",
+		"listener.security.protocol.map":   "PLAINTEXT:PLAINTEXT STRING STATIC_BROKER_CONFIG read-only",
+	} {
+		c := all[name]
+		line := fmt.Sprintf("%s %s %s ", text(c.Value), c.ConfigType, c.Source)
+		if line += "altered"; c.ReadOnly {
+			line = strings.TrimSuffix(line, "altered") + "read-only"
+		}
+		if c.IsSensitive {
+			line += " sensitive"
+		}
+		if line != want {
+			t.Errorf("%s is %q, want %q", name, line, want)
+		}
+	}
+}
+
+func TestBrokerSettingsThatCannotBeAlteredAreRefusedInKafkasWords(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	for name, c := range map[string]struct {
+		broker, value string
+		code          *kerr.Error
+		says          string
+	}{
+		"log.cleaner.backoff.ms":   {"", "-1", kerr.InvalidRequest, "Invalid value -1 for configuration log.cleaner.backoff.ms: Value must be at least 0"},
+		"socket.request.max.bytes": {"1", "104857600", kerr.InvalidRequest, "Cannot update these configs dynamically: [socket.request.max.bytes]"},
+		"num.io.threads":           {"", "16", kerr.InvalidRequest, "Cannot update these configs dynamically: [num.io.threads]: goroutines come and go with the work, and there is no pool of them"},
+		"ssl.client.auth":          {"", "none", kerr.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: [ssl.client.auth]"},
+		"ssl.keystore.location":    {"1", "/k", kerr.InvalidRequest, "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.location]: this broker takes plain connections from everybody"},
+		"log.cleaner.backof.ms":    {"1", "5", kerr.InvalidConfig, "Unknown broker config name: log.cleaner.backof.ms; did you mean log.cleaner.backoff.ms?"},
+	} {
+		got := ask[*kmsg.IncrementalAlterConfigsResponse](w, 1, changeResourceRequest(ofBroker, c.broker, opSet, name, c.value)).Resources[0]
+		if got.ErrorCode != c.code.Code || text(got.ErrorMessage) != c.says {
+			t.Errorf("%s: code %d: %s", name, got.ErrorCode, text(got.ErrorMessage))
+		}
+	}
+	// Tools write back what they have read.
+	w.change(ofBroker, "", opSet, "num.io.threads", "8")
+	w.change(ofBroker, "1", opSet, "ssl.client.auth", "none")
+}
+
+func TestConnectionsAreTurnedAwayByTheSettingOfTheMoment(t *testing.T) {
+	s, _ := startServer(t)
+	w := dial(t, s.Addr(""))
+	w.change(ofBroker, "1", opSet, "max.connections", "16")
+	served := func() bool {
+		nc, err := net.Dial("tcp", s.Addr(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(wireTimeout))
+		if _, err := nc.Write(kmsg.NewRequestFormatter().AppendRequest(nil, kmsg.NewPtrApiVersionsRequest(), 1)); err != nil {
+			return false
+		}
+		_, err = nc.Read(make([]byte, 4))
+		return err == nil
+	}
+	n := 1 // w
+	for served() {
+		n++
+	}
+	if n > 16 || n < 12 { // a client of the fixture has some as well
+		t.Errorf("turned away with %d connections", n)
+	}
+	w.change(ofBroker, "1", opDelete, "max.connections", "")
+	if !served() {
+		t.Errorf("the limit still holds")
+	}
+}
+
+func TestAProducerIsForgottenByTheSettingOfTheMoment(t *testing.T) {
+	s, cl := startServer(t, func(c *Config) { c.HousekeepInterval = 10 * time.Millisecond })
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	write(t, cl, "a", 0, 1000)
+	remembered := func() int {
+		return len(ask[*kmsg.DescribeProducersResponse](w, 0, describeProducersRequest("a", 0)).Topics[0].Partitions[0].ActiveProducers)
+	}
+	if got := remembered(); got != 1 {
+		t.Fatalf("%d producers are remembered", got)
+	}
+	w.change(ofBroker, "", opSet, "producer.id.expiration.ms", "1")
+	for remembered() > 0 {
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

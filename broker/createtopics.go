@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -60,7 +61,7 @@ func (s *Server) createTopic(ctx context.Context, rt *kmsg.CreateTopicsRequestTo
 	if err != nil {
 		return notCreated(rt.Topic, err)
 	}
-	made, err := s.cluster.CreateTopic(ctx, nt, validateOnly)
+	made, err := s.makeTopic(ctx, nt, validateOnly)
 	if err != nil {
 		return notCreated(rt.Topic, err)
 	}
@@ -69,6 +70,13 @@ func (s *Server) createTopic(ctx context.Context, rt *kmsg.CreateTopicsRequestTo
 	out.NumPartitions, out.ReplicationFactor = int32(len(made.Partitions)), int16(len(made.Partitions[0].Replicas))
 	out.Configs = s.createdConfigs(made)
 	return out
+}
+
+// makeTopic creates a topic that a user wants, with the settings that follow from
+// what was asked for.
+func (s *Server) makeTopic(ctx context.Context, t coordinator.NewTopic, validateOnly bool) (*coordinator.Topic, error) {
+	t.Configs = settings.Created(t.Configs, s.settingLayers()...)
+	return s.cluster.CreateTopic(ctx, t, validateOnly)
 }
 
 // notCreated has empty configs, not null: null would say that the client may not see them.

@@ -105,6 +105,7 @@ func describedConfig(req *kmsg.DescribeConfigsRequest, v *settings.Value) kmsg.D
 	out := kmsg.NewDescribeConfigsResponseResourceConfig()
 	out.Name, out.ReadOnly = v.Definition.Name, v.Definition.ReadOnly
 	out.Source, out.ConfigType = kmsg.ConfigSource(v.Source), kmsg.ConfigType(v.Definition.Type)
+	out.IsSensitive = v.Definition.Type == settings.Password
 	if !v.Unset {
 		out.Value = kmsg.StringPtr(v.Value)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -70,13 +71,15 @@ func newFollowers(s *Server) *followers {
 }
 
 // setThrottle bounds what this broker sends to replicas that are not in sync, in
-// bytes a second; 0 lets them have all that there is.
-func (f *followers) setThrottle(bytesPerSecond int64) {
-	if bytesPerSecond <= 0 {
-		f.throttle.Store(nil)
-		return
+// bytes a second; settings.Unthrottled lets them have all that there is.
+func (f *followers) setThrottle(bytesPerSecond int64) { f.throttle.Store(throttleOf(bytesPerSecond)) }
+
+// throttleOf is the limiter of a rate in bytes a second; nil for none.
+func throttleOf(bytesPerSecond int64) *rate.Limiter {
+	if bytesPerSecond == settings.Unthrottled {
+		return nil
 	}
-	f.throttle.Store(rate.NewLimiter(rate.Limit(bytesPerSecond), peerLaggingBytes))
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), peerLaggingBytes)
 }
 
 // run starts the fetchers as they are needed, until ctx ends.

@@ -19,9 +19,6 @@ import (
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// openersMax bounds how many partitions are opened side by side.
-const openersMax = 4
-
 // hosted is the set of partitions that this broker holds a replica of. One
 // goroutine, run, makes it follow the Image; everyone else reads the snapshot.
 //
@@ -211,7 +208,7 @@ func (h *hosted) partitionSettings(t settings.Topic) replica.Settings {
 		FlushMs:         t.FlushMs,
 		LockRetentionMs: protocol.LimitOf(t.LockRetentionMs),
 		LockIDRetention: protocol.LimitOf(t.LockIDRetentionMs),
-		ProducerMs:      h.srv.cfg.ProducerIDMs,
+		ProducerMs:      h.srv.live.now().ProducerIDMs,
 	}
 }
 
@@ -242,14 +239,20 @@ func (h *hosted) each(f func(*topic, *partition)) {
 // sync of the lock base that they share, then what may drop segments.
 func (h *hosted) housekeep(ctx context.Context) {
 	round := func(what string, f func(*partition) error) {
+		var g errgroup.Group
+		g.SetLimit(int(h.srv.live.now().BackgroundThreads))
 		h.each(func(t *topic, p *partition) {
 			if ctx.Err() != nil {
 				return
 			}
-			if err := f(p); err != nil {
-				h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
-			}
+			g.Go(func() error {
+				if err := f(p); err != nil {
+					h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
+				}
+				return nil
+			})
 		})
+		_ = g.Wait() // they return no error
 	}
 	round("housekeeping", func(p *partition) error { return p.Housekeep() })
 	if err := h.srv.base.Sync(); err != nil {
@@ -262,7 +265,7 @@ func (h *hosted) housekeep(ctx context.Context) {
 // close closes all partitions, and notes whether all that they took in is on disk.
 func (h *hosted) close() error {
 	var g errgroup.Group
-	g.SetLimit(openersMax)
+	g.SetLimit(int(h.srv.live.now().RecoveryThreads))
 	var failed atomic.Bool
 	h.each(func(t *topic, p *partition) {
 		g.Go(func() error {

@@ -48,10 +48,13 @@ func (h *hosted) follow(_ context.Context, im *coordinator.Image) {
 		layers: h.srv.settingLayers(),
 	}
 	f := &following{h: h, im: im, sameLayers: sameLayers(old.layers, next.layers)}
+	if !f.sameLayers {
+		h.srv.takeSettings()
+	}
 	if life := h.lifeIn(im); life != h.life {
 		h.life, f.reborn = life, true
 	}
-	f.opening.SetLimit(openersMax)
+	f.opening.SetLimit(int(h.srv.live.now().RecoveryThreads))
 	for _, it := range im.Topics() {
 		t := f.topic(old.byID[it.ID], it)
 		next.byName[t.name], next.byID[t.id] = t, t

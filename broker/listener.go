@@ -58,7 +58,7 @@ func (s *Server) accept(ctx context.Context, l *boundListener) error {
 			time.Sleep(acceptRetry)
 			continue
 		}
-		if s.connections.Add(1) > int64(s.cfg.ConnectionsMax) {
+		if s.connections.Add(1) > int64(s.live.now().ConnectionsMax) {
 			s.connections.Add(-1)
 			s.metrics.turnedAway.Inc()
 			nc.Close()

@@ -73,6 +73,7 @@ func TestDeletedRecordsAreGoneForReaders(t *testing.T) {
 func TestAnEmptyCleanupPolicyKeepsAllRecords(t *testing.T) {
 	s, cl := startServer(t, func(c *Config) { c.HousekeepInterval = 10 * time.Millisecond })
 	w := dial(t, s.Addr(""))
+	w.change(ofBroker, "1", opSet, "background.threads", "4")
 	limits := []string{"retention.bytes", "1", "retention.ms", "1", "segment.bytes", "1024"}
 	w.createTopic("drops", 1, limits...)
 	w.createTopic("keeps", 1, append(limits, "cleanup.policy", "")...)

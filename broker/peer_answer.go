@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
@@ -56,23 +58,50 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 	if len(ps.lagging.parts) == 0 {
 		return
 	}
-	limit := ps.srv.followers.throttle.Load()
-	if limit == nil {
+	limits := ps.limits()
+	if len(limits) == 0 {
 		ps.fill(a, &ps.lagging, left)
 		return
 	}
 	now := time.Now()
-	tokens := int(limit.TokensAt(now))
-	if left = min(left, tokens); left <= 0 {
+	for _, limit := range limits {
+		left = min(left, int(limit.TokensAt(now)))
+	}
+	if left <= 0 {
 		ps.throttle.Reset(peerWatermarkDelay)
 		return
 	}
 	before := a.bytes
 	ps.fill(a, &ps.lagging, left)
 	// A first batch that is larger than the tokens makes a debt.
-	for spent := a.bytes - before; spent > 0; spent -= limit.Burst() {
-		limit.ReserveN(now, min(spent, limit.Burst()))
+	for _, limit := range limits {
+		for spent := a.bytes - before; spent > 0; spent -= limit.Burst() {
+			limit.ReserveN(now, min(spent, limit.Burst()))
+		}
 	}
+}
+
+// limits are what bounds the bytes for this follower's replicas that are not in sync:
+// this broker's limit as a leader, over all followers, and the follower's own.
+func (ps *peerSession) limits() (limits []*rate.Limiter) {
+	if limit := ps.srv.followers.throttle.Load(); limit != nil {
+		limits = append(limits, limit)
+	}
+	if wanted := ps.srv.throttleOfFollower(ps.from.ID); wanted != ps.ownRate {
+		ps.ownRate, ps.ownLimit = wanted, throttleOf(wanted)
+	}
+	if ps.ownLimit != nil {
+		limits = append(limits, ps.ownLimit)
+	}
+	return limits
+}
+
+// throttleOfFollower is what another broker wants to be sent at most by each leader.
+func (s *Server) throttleOfFollower(id protocol.BrokerID) int64 {
+	im := s.cluster.Image()
+	return settings.FollowerThrottledRate(
+		settings.Layer{Source: settings.FromBroker, Values: im.BrokerConfigs(id)},
+		settings.Layer{Source: settings.FromCluster, Values: im.ClusterConfigs()})
 }
 
 // fill adds the partitions of a queue in turn, and returns how many bytes more

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -81,8 +82,41 @@ func TestThrottleSparesThoseInSync(t *testing.T) {
 	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 0 {
 		t.Errorf("throttled, it answers with %v", indexes)
 	}
-	ps.all[1].followers.setThrottle(0)
+	ps.all[1].followers.setThrottle(settings.Unthrottled)
 	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 1 {
 		t.Errorf("not throttled, it answers with %v", indexes)
+	}
+}
+
+// What a follower wants to be sent at most it says to all leaders by its own setting.
+func TestAFollowerHasAThrottleOfItsOwn(t *testing.T) {
+	const partitions = 6 // more than the throttle lets through at once
+	ps := startPeers(t, 1)
+	ps.create("a", partitions, 1)
+	cl := ps.client(uncompressed...)
+	for i := range int32(partitions) {
+		produceAll(t, cl, "a", i, 1, 600_000)
+	}
+	w := dial(t, ps.all[1].Addr(""))
+	const name = "follower.replication.throttled.rate"
+	w.change(ofBroker, "2", opSet, name, "1")
+	s := queued(ps, partitions, func(int) bool { return true })
+	s.from.ID = 2
+	all := func() (n int) {
+		for {
+			indexes, _ := s.nextAnswer()
+			if len(indexes) == 0 {
+				return n
+			}
+			n += len(indexes)
+		}
+	}
+	let := all()
+	if let < 1 || let > 1+peerLaggingBytes/600_000 {
+		t.Errorf("throttled, it answers with %d partitions of 600 kB", let)
+	}
+	w.change(ofBroker, "2", opDelete, name, "")
+	if rest := all(); rest != partitions-let {
+		t.Errorf("no longer throttled, it answers with %d partitions more than %d", rest, let)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -59,11 +62,13 @@ type peerSession struct {
 	inSync    partQueue // have records for a follower that is in sync, or something urgent
 	lagging   partQueue // have records for one that is not
 	behind    []*peerPart
-	heartbeat *time.Timer // the parked request must be answered
-	due       bool        // it has rung
-	renewed   time.Time   // when renew was called last
-	later     *time.Timer // what is in behind must be told
-	throttle  *time.Timer // the lagging may have more
+	heartbeat *time.Timer   // the parked request must be answered
+	due       bool          // it has rung
+	renewed   time.Time     // when renew was called last
+	later     *time.Timer   // what is in behind must be told
+	throttle  *time.Timer   // the lagging may have more
+	ownLimit  *rate.Limiter // the follower's own, of ownRate; nil: none
+	ownRate   int64
 }
 
 func newPeerSession(s *Server, c *conn) *peerSession {
@@ -71,6 +76,7 @@ func newPeerSession(s *Server, c *conn) *peerSession {
 		srv: s, conn: c, requests: make(chan *peerRequest), signal: make(chan struct{}, 1),
 		quit: make(chan struct{}), ended: make(chan struct{}), parts: map[protocol.TopicPartition]*peerPart{},
 		heartbeat: stoppedTimer(), later: stoppedTimer(), throttle: stoppedTimer(),
+		ownRate: settings.Unthrottled,
 	}
 	go ps.run()
 	return ps

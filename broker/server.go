@@ -25,6 +25,7 @@ type Server struct {
 	log       *slog.Logger
 	fs        vfs.FS
 	frames    *frames
+	live      *live
 	metrics   *metrics
 	refusals  *refusals
 	listeners []*boundListener
@@ -58,6 +59,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, fs: vfs.Default,
 		frames: newFrames(cfg.FramesBytesMax),
+		live:   newLive(),
 		ready:  make(chan struct{}),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)

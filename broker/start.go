@@ -50,7 +50,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		return cs, err
 	}
 	s.followers = newFollowers(s)
-	s.followers.setThrottle(s.cfg.ReplicationThrottle)
+	s.takeSettings()
 	s.groups = newGroups(s)
 	cs.add(closeFunc(s.hosted.close))
 	s.ids.cluster = s.cluster
@@ -187,7 +187,7 @@ const topicPatience = 100 * time.Millisecond
 // starts, its replicas may have to wait for their brokers.
 func (s *Server) ensureTopic(ctx context.Context, t NewTopic) error {
 	for tries := 0; ; tries++ {
-		_, err := s.cluster.CreateTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
+		_, err := s.makeTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
 		switch {
 		case err == nil, errors.Is(err, coordinator.ErrTopicExists):
 			return nil

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -39,6 +40,28 @@ func TestCreateTopicsTellsWhatItMade(t *testing.T) {
 			if c.Name == name && (text(c.Value) != want.value || c.Source != want.source) {
 				t.Errorf("%s is %s from %d, want %+v", name, text(c.Value), c.Source, want)
 			}
+		}
+	}
+}
+
+// TestALedgerKeepsItsRecordsUnlessToldOtherwise however it comes to be.
+func TestALedgerKeepsItsRecordsUnlessToldOtherwise(t *testing.T) {
+	s, _ := startServer(t, func(c *Config) { c.TopicDefaults = map[string]string{"retention.ms": "3600000"} })
+	w := dial(t, s.Addr(""))
+	w.createTopic("ledger", 1, "conflict.policy", "required")
+	w.createTopic("short", 1, "conflict.policy", "required", "retention.ms", "1000")
+	w.createTopic("events", 1)
+	w.change(ofBroker, "", opSet, "conflict.policy", "required")
+	ask[*kmsg.MetadataResponse](w, 3, metadataRequest("asked-for")) // which creates it
+	if err := s.ensureTopic(t.Context(), NewTopic{Name: "at-start", Partitions: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"ledger": "-1 from 1", "short": "1000 from 1", "events": "3600000 from 4", "asked-for": "-1 from 1", "at-start": "-1 from 1",
+	} {
+		c := w.described(ofTopic, name, "retention.ms")
+		if got := fmt.Sprintf("%s from %d", text(c.Value), c.Source); got != want {
+			t.Errorf("retention.ms of %s is %s, want %s", name, got, want)
 		}
 	}
 }

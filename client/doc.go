@@ -29,6 +29,13 @@
 // appends are in order; of appends that are under way at once, none is promised
 // to come first.
 //
+// # The log must be whole
+//
+// A state is folded from all records of a partition. Make the topic so that it
+// keeps them: conflict.policy=required, or retention.ms=-1. A View or Fold that
+// begins without a state on a log that was cut ends with ErrLogCut: decisions
+// on what is left of a ledger would be admitted, and wrong.
+//
 // # Goroutines
 //
 // New starts none. Each partition that is written to has one while appends are

@@ -11,7 +11,7 @@ import (
 // It is Judge and Mark for the request that nothing speaks against: nearly
 // every one. Where it is not sure it changes nothing and answers false, and the
 // caller judges the long way.
-func (c *Coordinator) Admit(r *Request, base, highWatermark protocol.Offset) bool {
+func (c *LockTable) Admit(r *Request, base, highWatermark protocol.Offset) bool {
 	if v := c.Repeats(r); !v.Admitted() || v.Drop != nil || r.maxBasis >= highWatermark {
 		return false
 	}
@@ -26,7 +26,7 @@ func (c *Coordinator) Admit(r *Request, base, highWatermark protocol.Offset) boo
 }
 
 // markAllowed marks all locks, or none.
-func (c *Coordinator) markAllowed(r *Request, base protocol.Offset) bool {
+func (c *LockTable) markAllowed(r *Request, base protocol.Offset) bool {
 	g := &c.young
 	r.absent = r.absent[:0]
 	r.before = slices.Grow(r.before[:0], len(r.locks))[:len(r.locks)]
@@ -49,7 +49,7 @@ func (c *Coordinator) markAllowed(r *Request, base protocol.Offset) bool {
 }
 
 // markAbsent enters the locks that the table does not have.
-func (c *Coordinator) markAbsent(r *Request, base protocol.Offset) {
+func (c *LockTable) markAbsent(r *Request, base protocol.Offset) {
 	g := &c.young
 	for rest := r.absent; len(rest) > 0; {
 		block := rest[:min(len(rest), touchBlock)]

@@ -22,7 +22,7 @@ func lockName(dst []byte, n uint32) []byte {
 }
 
 // live is a table with so many locks, all in memory.
-func live(b testing.TB, n int) *Coordinator {
+func live(b testing.TB, n int) *LockTable {
 	c, err := Open(Options{Budget: NewBudget(1 << 40)})
 	if err != nil {
 		b.Fatal(err)
@@ -75,7 +75,7 @@ func BenchmarkCheck1M(b *testing.B) {
 	})
 }
 
-func benchmarkCheck(b *testing.B, c *Coordinator, size int) {
+func benchmarkCheck(b *testing.B, c *LockTable, size int) {
 	// The names lie in the order in which they are asked for, as they do in a
 	// request that was just read. A batch names no lock twice: that is a conflict.
 	const asked = 1 << 18
@@ -201,7 +201,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func benchmarkAppend(b *testing.B, c *Coordinator, records, locks int, id bool) {
+func benchmarkAppend(b *testing.B, c *LockTable, records, locks int, id bool) {
 	batch := clientBatch(b, records, locks, id)
 	recs, err := batch.Open(record.Limits{})
 	if err != nil {
@@ -357,7 +357,7 @@ func TestAnIdlePartitionCostsNearlyNothing(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	tables := make([]*Coordinator, partitions)
+	tables := make([]*LockTable, partitions)
 	for i := range tables {
 		part, err := p.base.Partition(protocol.TopicPartition{Index: int32(i)})
 		p.must(err)

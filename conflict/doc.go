@@ -10,7 +10,7 @@
 //
 //	Request      the lock headers of one batch, parsed and hashed by Read
 //	             on the goroutine of the connection, outside the partition's loop
-//	Coordinator  one partition's table; admits a Request, or judges and marks it
+//	LockTable  one partition's table; admits a Request, or judges and marks it
 //	Verdict      what Judge found of a Request that Admit was not sure of
 //	Budget       how much memory the windows of all partitions may take
 //	Base         the locks that fell out of the windows, of all partitions, on disk
@@ -54,6 +54,6 @@
 //   - Judge changes nothing, and Admit nothing but what it admits: a refused
 //     batch leaves no trace.
 //
-// A Coordinator belongs to the goroutine of its partition and has no lock of
+// A LockTable belongs to the goroutine of its partition and has no lock of
 // its own; Read, Prepare, Base and Budget may be used by all.
 package conflict

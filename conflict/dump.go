@@ -14,7 +14,7 @@ import (
 // Dump calls f with every lock, in the order of names: its newest write and
 // that writer's lock-id. f must not keep the bytes. It reads everything, so it
 // is for people and tests.
-func (c *Coordinator) Dump(f func(name []byte, last protocol.Offset, by []byte)) error {
+func (c *LockTable) Dump(f func(name []byte, last protocol.Offset, by []byte)) error {
 	window := c.windowEntries()
 	err := c.base.eachLock(func(name []byte, last protocol.Offset, by []byte) {
 		for len(window) > 0 {
@@ -46,7 +46,7 @@ type dumpEntry struct {
 }
 
 // windowEntries is the newest mark of every lock in the window, by name.
-func (c *Coordinator) windowEntries() []dumpEntry {
+func (c *LockTable) windowEntries() []dumpEntry {
 	var all []dumpEntry
 	collect := func(g *generation) {
 		g.locks.each(func(value uint64) {
@@ -85,7 +85,7 @@ func (p *Part) eachLock(f func(name []byte, last protocol.Offset, by []byte)) er
 // Digest sums up the table: what Dump tells, and the newest data record. Two
 // tables at the same offset of the same log have the same digest, whatever
 // part of them is in memory.
-func (c *Coordinator) Digest() (sum [16]byte, err error) {
+func (c *LockTable) Digest() (sum [16]byte, err error) {
 	h := sha256.New()
 	var buf []byte
 	add := func(name []byte, last protocol.Offset, by []byte) {

@@ -36,7 +36,7 @@ func (l *Left) Place(base protocol.Offset) {
 //
 // The verdict has an error or is admitted, be there records left in the batch
 // or not; its Await is the highest offset that any of Left rests on.
-func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
+func (c *LockTable) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
 	r.linkLocks()
 	j := judgement{c: c, r: r, limit: highWatermark}
 	if len(r.ids) == 0 && r.maxBasis < highWatermark {
@@ -56,7 +56,7 @@ func (c *Coordinator) JudgeEach(r *Request, highWatermark protocol.Offset) Verdi
 // cite a later write than it did then, and is as true. Only if the lock-id of a
 // refused append was used since does the verdict change: to what is true of
 // that id by now.
-func (c *Coordinator) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
+func (c *LockTable) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
 	r.linkLocks()
 	j := judgement{c: c, r: r, limit: base}
 	return j.all(func(a *lockAppend, one *Verdict) {
@@ -114,7 +114,7 @@ func (v *Verdict) leave(a *lockAppend, one *Verdict) {
 
 // judgement is one walk over the appends of a request.
 type judgement struct {
-	c      *Coordinator
+	c      *LockTable
 	r      *Request
 	limit  protocol.Offset // bases from here on cannot be
 	record int             // place in r.records of the append's first, or behind it

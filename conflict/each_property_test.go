@@ -64,7 +64,7 @@ func TestABatchOfVerdictsIsItsAppendsOneByOne(t *testing.T) {
 	})
 }
 
-func openEach(rt *rapid.T) *Coordinator {
+func openEach(rt *rapid.T) *LockTable {
 	c, err := Open(Options{})
 	if err != nil {
 		rt.Fatal(err)
@@ -154,7 +154,7 @@ func wordOf(head string) string {
 	return word
 }
 
-func dumpTo(rt *rapid.T, c *Coordinator) string {
+func dumpTo(rt *rapid.T, c *LockTable) string {
 	d, err := c.Digest()
 	if err != nil {
 		rt.Fatal(err)

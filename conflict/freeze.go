@@ -19,14 +19,14 @@ const (
 	frozenMax = 4
 )
 
-func (c *Coordinator) freezeIfDue() {
+func (c *LockTable) freezeIfDue() {
 	g := &c.young
 	if len(c.frozen) < frozenMax && (g.logBytes >= foldBytesMax || c.budget.wantsFrozen(g.bytes())) {
 		c.freeze()
 	}
 }
 
-func (c *Coordinator) freeze() {
+func (c *LockTable) freeze() {
 	if c.young.empty() {
 		return
 	}
@@ -44,7 +44,7 @@ func (c *Coordinator) freeze() {
 //
 // What lies below the high watermark must be synced in the log before the work
 // runs: a Base that is ahead of its log is worth nothing.
-func (c *Coordinator) Flush(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+func (c *LockTable) Flush(highWatermark protocol.Offset, nowMs int64) (work func() error) {
 	if c.base == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (c *Coordinator) Flush(highWatermark protocol.Offset, nowMs int64) (work fu
 // before the log is closed or trimmed. The owner repeats it until it returns
 // nil; when Applied() then is below the offset to trim to, the high watermark
 // is not there yet. Base.Sync makes the result durable.
-func (c *Coordinator) Checkpoint(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+func (c *LockTable) Checkpoint(highWatermark protocol.Offset, nowMs int64) (work func() error) {
 	if c.base == nil {
 		return nil
 	}
@@ -67,7 +67,7 @@ func (c *Coordinator) Checkpoint(highWatermark protocol.Offset, nowMs int64) (wo
 	return c.write(highWatermark, nowMs)
 }
 
-func (c *Coordinator) write(highWatermark protocol.Offset, nowMs int64) func() error {
+func (c *LockTable) write(highWatermark protocol.Offset, nowMs int64) func() error {
 	g := c.oldestUnflushed()
 	if g == nil || c.writing != nil || g.end >= highWatermark {
 		return nil
@@ -76,7 +76,7 @@ func (c *Coordinator) write(highWatermark protocol.Offset, nowMs int64) func() e
 	return c.writing.run
 }
 
-func (c *Coordinator) oldestUnflushed() *generation {
+func (c *LockTable) oldestUnflushed() *generation {
 	for _, g := range c.frozen {
 		if !g.flushed {
 			return g
@@ -87,7 +87,7 @@ func (c *Coordinator) oldestUnflushed() *generation {
 
 // Flushed ends the work that Flush or Checkpoint returned. After an error the
 // generation is kept and written again.
-func (c *Coordinator) Flushed(err error) {
+func (c *LockTable) Flushed(err error) {
 	w := c.writing
 	c.writing = nil
 	if err == nil {
@@ -103,7 +103,7 @@ func (c *Coordinator) Flushed(err error) {
 
 // dropFlushed gives memory back. Until it is wanted, what the Base has stays
 // in the window, where it is found without a read.
-func (c *Coordinator) dropFlushed() {
+func (c *LockTable) dropFlushed() {
 	for len(c.frozen) > 0 && c.frozen[0].flushed && (len(c.frozen) > 1 || c.budget.wantsDropped()) {
 		c.frozen[0].release(c.budget)
 		c.frozen[0] = nil

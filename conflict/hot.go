@@ -57,7 +57,7 @@ func (h *hotLocks) least() int {
 }
 
 // HotLocks are the locks that most refusals were due to, the hottest first.
-func (c *Coordinator) HotLocks() []HotLock {
+func (c *LockTable) HotLocks() []HotLock {
 	all := slices.Clone(c.hot.counters)
 	slices.SortStableFunc(all, func(a, b HotLock) int { return cmp.Compare(b.Refused, a.Refused) })
 	return all[:min(len(all), HotLocksMax)]
@@ -65,7 +65,7 @@ func (c *Coordinator) HotLocks() []HotLock {
 
 // RefusedFor is how often requests were refused because of a lock, given as
 // the header has it: about, and 0 for one that is not among the hottest.
-func (c *Coordinator) RefusedFor(lock string) uint64 {
+func (c *LockTable) RefusedFor(lock string) uint64 {
 	if i, ok := c.hot.place[lock]; ok {
 		return c.hot.counters[i].Refused
 	}

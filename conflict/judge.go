@@ -9,7 +9,7 @@ import (
 // Judge is Repeats and then Locks. A caller that has a check of its own
 // between the two, as the one for a gap in a producer's sequence, calls them
 // one by one.
-func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
+func (c *LockTable) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 	v := c.Repeats(r)
 	if v.Admitted() {
 		c.Locks(r, highWatermark, &v)
@@ -25,7 +25,7 @@ func (c *Coordinator) Judge(r *Request, highWatermark protocol.Offset) Verdict {
 //	last(L) <= basis                 admitted
 //	L not known, basis+1 >= history  admitted
 //	L not known, basis+1 <  history  UNKNOWN
-func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
+func (c *LockTable) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
 	r.linkLocks()
 	switch {
 	case r.maxBasis >= highWatermark:
@@ -38,14 +38,14 @@ func (c *Coordinator) Locks(r *Request, highWatermark protocol.Offset, v *Verdic
 // Touch reads ahead what Repeats and Locks will ask of memory. An owner that is
 // about to judge several small requests touches all of them first: memory is
 // then waited for once, and not by each. It changes nothing and may be left out.
-func (c *Coordinator) Touch(r *Request) {
+func (c *LockTable) Touch(r *Request) {
 	r.touched += c.young.locks.touch(r.locks) + c.young.idIndex.touchIDs(r.ids)
 }
 
 // nothingSpeaksAgainst reports whether all locks are seen to be admitted by
 // the young generation alone, as they nearly always are. If not, judgeLocks
 // finds out.
-func (c *Coordinator) nothingSpeaksAgainst(r *Request) bool {
+func (c *LockTable) nothingSpeaksAgainst(r *Request) bool {
 	for rest := r.locks; len(rest) > 0; {
 		block := rest[:min(len(rest), touchBlock)]
 		r.touched += c.young.locks.touch(block)
@@ -77,7 +77,7 @@ func (g *generation) allowed(locks []lock) int {
 
 // locksOfRecords is Locks for a request that claims a basis that cannot be:
 // it finds out which comes first, the claim or a conflict.
-func (c *Coordinator) locksOfRecords(r *Request, highWatermark protocol.Offset, v *Verdict) {
+func (c *LockTable) locksOfRecords(r *Request, highWatermark protocol.Offset, v *Verdict) {
 	for i := range r.records {
 		rec := &r.records[i]
 		if r.appends[rec.append].out {
@@ -102,7 +102,7 @@ func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refus
 	}
 }
 
-func (c *Coordinator) judgeLocks(r *Request, locks []lock, v *Verdict) {
+func (c *LockTable) judgeLocks(r *Request, locks []lock, v *Verdict) {
 	for i := range locks {
 		l := &locks[i]
 		switch {
@@ -119,7 +119,7 @@ func (c *Coordinator) judgeLocks(r *Request, locks []lock, v *Verdict) {
 	}
 }
 
-func (c *Coordinator) judgeLock(r *Request, l *lock, v *Verdict) {
+func (c *LockTable) judgeLock(r *Request, l *lock, v *Verdict) {
 	if l.earlier >= 0 {
 		if e := r.earlierMark(l); e != nil {
 			v.Refusal = r.inBatch(l, e.record, e.append)
@@ -138,7 +138,7 @@ func (c *Coordinator) judgeLock(r *Request, l *lock, v *Verdict) {
 
 // lastAfter searches the window for a mark after the basis. more says that
 // the window does not reach back to the basis and knows no mark at all.
-func (c *Coordinator) lastAfter(h hash, basis protocol.Offset) (last protocol.Offset, g *generation, more bool) {
+func (c *LockTable) lastAfter(h hash, basis protocol.Offset) (last protocol.Offset, g *generation, more bool) {
 	g = &c.young
 	for i := len(c.frozen); ; g = c.frozen[i] {
 		if last = g.last(h); last != protocol.None || g.start <= basis+1 {
@@ -152,7 +152,7 @@ func (c *Coordinator) lastAfter(h hash, basis protocol.Offset) (last protocol.Of
 
 // judgeOld is judgeLock for a basis below the window and a lock that is not
 // in it.
-func (c *Coordinator) judgeOld(r *Request, l *lock, v *Verdict) {
+func (c *LockTable) judgeOld(r *Request, l *lock, v *Verdict) {
 	last, by, err := c.base.lock(r.name(l))
 	switch {
 	case err != nil:
@@ -165,7 +165,7 @@ func (c *Coordinator) judgeOld(r *Request, l *lock, v *Verdict) {
 }
 
 // judgeAll judges "*": any data record after the basis is a conflict.
-func (c *Coordinator) judgeAll(r *Request, l *lock, v *Verdict) {
+func (c *LockTable) judgeAll(r *Request, l *lock, v *Verdict) {
 	first := r.appends[l.append].first
 	if index, a, ok := r.keptBefore(l.append, first); ok {
 		v.Refusal = r.inBatch(l, index, a)
@@ -179,7 +179,7 @@ func (c *Coordinator) judgeAll(r *Request, l *lock, v *Verdict) {
 	}
 }
 
-func (c *Coordinator) conflict(r *Request, l *lock, last protocol.Offset, by []byte, v *Verdict) {
+func (c *LockTable) conflict(r *Request, l *lock, last protocol.Offset, by []byte, v *Verdict) {
 	v.Await = last
 	v.Refusal = &protocol.Refusal{
 		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.rawName(l)),
@@ -187,7 +187,7 @@ func (c *Coordinator) conflict(r *Request, l *lock, last protocol.Offset, by []b
 	}
 }
 
-func (c *Coordinator) unknown(r *Request, l *lock) *protocol.Refusal {
+func (c *LockTable) unknown(r *Request, l *lock) *protocol.Refusal {
 	return &protocol.Refusal{
 		Kind: protocol.RefusalUnknown, Record: l.record, Lock: string(r.rawName(l)),
 		Last: protocol.None, Basis: l.basis, HistoryStart: c.historyStart(),

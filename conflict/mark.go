@@ -9,7 +9,7 @@ import (
 
 // Mark notes that the request's batch was appended at base, less what the
 // verdict drops. It must be called before anything else is judged.
-func (c *Coordinator) Mark(r *Request, base protocol.Offset, v Verdict) {
+func (c *LockTable) Mark(r *Request, base protocol.Offset, v Verdict) {
 	if !v.Admitted() {
 		panic("conflict: a batch is marked that was not admitted")
 	}
@@ -21,7 +21,7 @@ func (c *Coordinator) Mark(r *Request, base protocol.Offset, v Verdict) {
 
 // Observe notes that a batch without lock headers was appended. Control
 // batches hold no data records: they only move the end.
-func (c *Coordinator) Observe(b record.Batch) {
+func (c *LockTable) Observe(b record.Batch) {
 	c.begin(b.BaseOffset())
 	if !b.Control() && b.Count() > 0 {
 		c.newest.offset = b.LastOffset()
@@ -36,7 +36,7 @@ func (c *Coordinator) Observe(b record.Batch) {
 //
 // Lock headers that break the grammar mark nothing: no leader admits them, so
 // they can only come from a log that somebody else wrote.
-func (c *Coordinator) Fold(b record.Batch, recs *record.Records) {
+func (c *LockTable) Fold(b record.Batch, recs *record.Records) {
 	if b.LastOffset() <= c.young.end {
 		return
 	}
@@ -77,7 +77,7 @@ func (r *Request) readLog(recs *record.Records) {
 }
 
 // begin makes room for a batch at that offset, which is behind all others.
-func (c *Coordinator) begin(base protocol.Offset) {
+func (c *LockTable) begin(base protocol.Offset) {
 	if base <= c.young.end {
 		panic(fmt.Sprintf("conflict: offset %d is marked, and %d was before", base, c.young.end))
 	}
@@ -87,12 +87,12 @@ func (c *Coordinator) begin(base protocol.Offset) {
 }
 
 // advance notes that the log is folded up to and including end.
-func (c *Coordinator) advance(end protocol.Offset, bytes int) {
+func (c *LockTable) advance(end protocol.Offset, bytes int) {
 	c.young.end = end
 	c.young.logBytes += int64(bytes)
 }
 
-func (c *Coordinator) mark(r *Request, base protocol.Offset) {
+func (c *LockTable) mark(r *Request, base protocol.Offset) {
 	g := &c.young
 	for rest := r.locks; len(rest) > 0; {
 		block := rest[:min(len(rest), touchBlock)]
@@ -108,7 +108,7 @@ func (c *Coordinator) mark(r *Request, base protocol.Offset) {
 	c.markNewest(r, base)
 }
 
-func (c *Coordinator) markIDs(r *Request, base protocol.Offset) {
+func (c *LockTable) markIDs(r *Request, base protocol.Offset) {
 	g := &c.young
 	for i := range r.ids {
 		id := &r.ids[i]
@@ -118,7 +118,7 @@ func (c *Coordinator) markIDs(r *Request, base protocol.Offset) {
 	}
 }
 
-func (c *Coordinator) markNewest(r *Request, base protocol.Offset) {
+func (c *LockTable) markNewest(r *Request, base protocol.Offset) {
 	index, a, ok := r.keptBefore(int32(len(r.appends)), r.lastOf+1)
 	if !ok {
 		return

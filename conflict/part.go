@@ -12,7 +12,7 @@ import (
 )
 
 // Part is the locks and lock-ids of one partition in the Base. It belongs to
-// the partition's Coordinator; while a generation is being written, only
+// the partition's LockTable; while a generation is being written, only
 // history changes. A nil Part has nothing.
 type Part struct {
 	base *Base

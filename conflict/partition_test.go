@@ -11,7 +11,7 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// partition is what a broker's partition does with a Coordinator, on one
+// partition is what a broker's partition does with a LockTable, on one
 // goroutine and with its log in memory: judge, append, commit, flush, and open
 // again after this or that was lost.
 type partition struct {
@@ -19,7 +19,7 @@ type partition struct {
 	fs      *vfs.MemFS
 	base    *Base
 	budget  *Budget
-	locks   *Coordinator
+	locks   *LockTable
 	log     []record.Batch
 	start   protocol.Offset // log start
 	end     protocol.Offset
@@ -67,7 +67,7 @@ func (p *partition) fold() {
 	}
 }
 
-func foldBatch(t testing.TB, c *Coordinator, b record.Batch) {
+func foldBatch(t testing.TB, c *LockTable, b record.Batch) {
 	if !NeedsRecords(b) {
 		c.Fold(b, nil)
 		return
@@ -246,7 +246,7 @@ func (p *partition) append(b record.Batch) string {
 // table is the dump in words.
 func (p *partition) table() string { return dumpOf(p.t, p.locks) }
 
-func dumpOf(t testing.TB, c *Coordinator) string {
+func dumpOf(t testing.TB, c *LockTable) string {
 	var b strings.Builder
 	err := c.Dump(func(name []byte, last protocol.Offset, by []byte) {
 		fmt.Fprintf(&b, "%s=%d", name, last)
@@ -270,7 +270,7 @@ func dumpOf(t testing.TB, c *Coordinator) string {
 }
 
 // replay is the table folded from the whole log in memory.
-func (p *partition) replay() *Coordinator {
+func (p *partition) replay() *LockTable {
 	c, err := Open(Options{LogStart: p.start, LogEnd: p.end})
 	p.must(err)
 	for _, b := range p.log {

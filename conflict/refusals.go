@@ -36,7 +36,7 @@ func (r *refusals) add(entry Refused) {
 
 // Refuse notes a refusal that is sent, for people to read: in the history, and
 // under the lock that was to blame. r is nil when Prepare refused.
-func (c *Coordinator) Refuse(r *Request, refusal *protocol.Refusal, nowMs int64) {
+func (c *LockTable) Refuse(r *Request, refusal *protocol.Refusal, nowMs int64) {
 	entry := Refused{TimeMs: nowMs, LogEnd: c.young.end + 1, Refusal: *refusal}
 	if r != nil {
 		entry.ID = r.idOf(refusal.Record)
@@ -59,7 +59,7 @@ func (r *Request) idOf(index int32) string {
 // Refusals appends the latest refusals to dst, oldest first, and says how many
 // there have been in all: who asks again sees how many are new. The entries
 // are not changed any more.
-func (c *Coordinator) Refusals(dst []Refused) ([]Refused, uint64) {
+func (c *LockTable) Refusals(dst []Refused) ([]Refused, uint64) {
 	dst = append(dst, c.refusals.ring[c.refusals.next:]...)
 	return append(dst, c.refusals.ring[:c.refusals.next]...), c.refusals.n
 }

@@ -8,7 +8,7 @@ import "github.com/lockstep-log/lockstep/protocol"
 //
 // It comes before every other check of locks and sequences: the retry of
 // something written must never be told of a conflict with itself.
-func (c *Coordinator) Repeats(r *Request) Verdict {
+func (c *LockTable) Repeats(r *Request) Verdict {
 	v := Verdict{Await: protocol.None, FirstOffset: protocol.None}
 	if len(r.ids) == 0 {
 		return v
@@ -86,7 +86,7 @@ func (r *Request) dropped() []bool {
 }
 
 // appended finds the append that used a lock-id.
-func (c *Coordinator) appended(h hash, id []byte) (idEntry, bool, error) {
+func (c *LockTable) appended(h hash, id []byte) (idEntry, bool, error) {
 	if entry, ok := c.young.appended(h); ok {
 		return entry, true, nil
 	}

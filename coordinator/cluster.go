@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -126,6 +127,9 @@ func (c *Cluster) list(ctx context.Context) (*Image, error) {
 	}
 	return load(c.keys, all, rev)
 }
+
+// SessionTimeout is how long a silent broker counts as alive.
+func (c *Cluster) SessionTimeout() time.Duration { return c.o.SessionTimeout }
 
 // Image returns the newest image, without a lock.
 func (c *Cluster) Image() *Image { return c.image.Load() }

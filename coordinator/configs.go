@@ -20,7 +20,7 @@ func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[st
 		}
 		v := t.value()
 		d := decision{compares: []Compare{c.unchanged(t)}}
-		v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, settings.Validate)
+		v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, validTopic)
 		if !validateOnly {
 			d.ops = []Op{Put(c.keys.topic(name), encode(v))}
 		}
@@ -31,7 +31,8 @@ func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[st
 // AlterClusterConfigs changes the settings that hold for every broker, by
 // Kafka's broker names.
 func (c *Cluster) AlterClusterConfigs(ctx context.Context, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
-	return c.alterBrokers(ctx, c.keys.clusterConfig(), func(im *Image) configMap { return im.clusterConfig }, set, unset, replaceAll, validateOnly)
+	now := func(im *Image) configMap { return im.clusterConfig }
+	return c.alterBrokers(ctx, c.keys.clusterConfig(), now, validCluster, set, unset, replaceAll, validateOnly)
 }
 
 // AlterBrokerConfigs changes the settings of one broker, which need not be live.
@@ -39,14 +40,16 @@ func (c *Cluster) AlterBrokerConfigs(ctx context.Context, id protocol.BrokerID, 
 	if id <= protocol.NoBroker {
 		return fmt.Errorf("%w: %d", ErrUnknownBroker, id)
 	}
-	return c.alterBrokers(ctx, c.keys.brokerConfig(id), func(im *Image) configMap { return im.brokerConfigs[id] }, set, unset, replaceAll, validateOnly)
+	now := func(im *Image) configMap { return im.brokerConfigs[id] }
+	return c.alterBrokers(ctx, c.keys.brokerConfig(id), now, validBroker, set, unset, replaceAll, validateOnly)
 }
 
-func (c *Cluster) alterBrokers(ctx context.Context, key string, now func(*Image) configMap, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
+func (c *Cluster) alterBrokers(ctx context.Context, key string, now func(*Image) configMap, validate func(map[string]string) error,
+	set map[string]string, unset []string, replaceAll, validateOnly bool) error {
 	return c.change(ctx, func(im *Image) decision {
 		old := now(im)
 		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
-		values, err := alter(old.values, set, unset, replaceAll, settings.ValidateBroker)
+		values, err := alter(old.values, set, unset, replaceAll, validate)
 		d.err = err
 		if !validateOnly {
 			d.ops = []Op{Put(key, encode(values))}
@@ -68,7 +71,9 @@ func (c *Cluster) AlterGroupConfigs(ctx context.Context, group string, set map[s
 		return Refuse(ErrInvalidRequest, "The group's name has %d bytes, and may have %d", len(group), groupIDBytesMax)
 	}
 	key := c.keys.groupConfig(group)
-	validate := func(values map[string]string) error { return settings.ValidateGroup(values, layers...) }
+	validate := func(values map[string]string) error {
+		return refuseConfigs(settings.ValidateGroup(values, layers...), ErrInvalidConfig)
+	}
 	return c.change(ctx, func(im *Image) decision {
 		old := im.groupConfigs[group]
 		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
@@ -103,19 +108,36 @@ func alter(old, set map[string]string, unset []string, replaceAll bool, validate
 		delete(values, name)
 	}
 	maps.Copy(values, set)
-	return values, checkConfigs(validate, values)
+	return values, validate(values)
 }
 
-// checkConfigs refuses what is not valid. To alter what cannot be altered is, as
-// with Kafka, no matter of the value but a request that makes no sense.
-func checkConfigs(validate func(map[string]string) error, values map[string]string) error {
-	err := validate(values)
-	var refused *settings.Error
+// validTopic and its like refuse what the settings refuse, as a request that is refused.
+func validTopic(values map[string]string) error {
+	return refuseConfigs(settings.Validate(values), ErrInvalidConfig)
+}
+
+// validBroker: of a broker's settings a bad value is to Kafka, too, a request that makes no sense.
+func validBroker(values map[string]string) error {
+	return refuseConfigs(settings.ValidateBroker(values), ErrInvalidRequest)
+}
+
+func validCluster(values map[string]string) error {
+	return refuseConfigs(settings.ValidateCluster(values), ErrInvalidRequest)
+}
+
+// refuseConfigs gives an error of the settings its kind; badValue is that of a value
+// which is refused. To alter what cannot be altered is, as with Kafka, no matter of the
+// value but a request that makes no sense.
+func refuseConfigs(err, badValue error) error {
+	var fixed *settings.UpdateError
+	var bad *settings.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &refused) && refused.ReadOnly:
+	case errors.As(err, &fixed):
 		return Refuse(ErrInvalidRequest, "%v", err)
+	case errors.As(err, &bad):
+		return Refuse(badValue, "%v", err)
 	default:
 		return Refuse(ErrInvalidConfig, "%v", err)
 	}

@@ -62,7 +62,7 @@ func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predeces
 			continue // somebody was faster; look again
 		}
 		select {
-		case <-time.After(c.o.SessionTimeout / sessionBeats):
+		case <-time.After(c.o.SessionTimeout / SessionBeats):
 		case <-patience.C:
 			return 0, 0, fmt.Errorf("%w: %s", ErrBrokerIDTaken, kv.Value)
 		case <-ctx.Done():

@@ -56,8 +56,8 @@ type registered struct {
 	err      error
 }
 
-// sessionBeats is how many times a lease is renewed before it would lapse.
-const sessionBeats = 4
+// SessionBeats is how many times a lease is renewed before it would lapse.
+const SessionBeats = 4
 
 // look wakes the loop if the image lacks what the session is there to keep.
 func (s *session) look(im *Image, self protocol.BrokerID) {
@@ -174,7 +174,7 @@ func (c *Cluster) Bury(ctx context.Context, id protocol.BrokerID, incarnation in
 // keepSession registers when it is asked to, renews the lease, and registers
 // again when it was lost.
 func (c *Cluster) keepSession(ctx context.Context) error {
-	beat := time.NewTicker(c.o.SessionTimeout / sessionBeats)
+	beat := time.NewTicker(c.o.SessionTimeout / SessionBeats)
 	defer beat.Stop()
 	for {
 		select {

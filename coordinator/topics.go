@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -28,7 +27,7 @@ func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool
 	if err := CheckTopicName(t.Name); err != nil {
 		return nil, err
 	}
-	if err := checkConfigs(settings.Validate, t.Configs); err != nil {
+	if err := validTopic(t.Configs); err != nil {
 		return nil, err
 	}
 	id, err := newID(c.o.Rand)

@@ -3,7 +3,6 @@ package replica
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -15,124 +14,174 @@ import (
 // for themselves.
 const touchedMax = 16
 
-// append judges a group, writes what is admitted with one write, has it synced,
-// and answers what is final. It is the only place where a leader's log grows.
-func (p *Partition) append(group []*Proposal) {
-	if len(group) == 0 {
+// propose judges a group and has what is admitted appended with one write. It is
+// the only place where a leader's log grows.
+func (m *Machine) propose(group []*Proposal) {
+	now, end := m.o.NowMs(), m.log.End()
+	m.group, m.batches = group, m.batches[:0]
+	for _, q := range group {
+		q.sinceMs = m.nowMs
+		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= touchedMax {
+			m.folds.locks.judge.Touch(q.Locks)
+		}
+	}
+	for _, q := range group {
+		if end = m.judge(q, end, now); q.refused() {
+			m.folds.producers.sequences.Refused(q.Batch)
+		}
+	}
+	if len(m.batches) == 0 {
+		m.proposed(nil)
 		return
 	}
-	now, since := p.opts.NowMs(), coreMs()
-	end := p.log.End()
-	p.batches = p.batches[:0]
-	for _, q := range group {
-		q.sinceMs = since
-		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= touchedMax {
-			p.locks.Touch(q.Locks)
-		}
+	m.await(EffectAppend, m.then.appended).Batches = m.batches
+}
+
+// appended goes on behind the group's write, and has it synced when the topic's
+// flush settings ask for it: here, or, where followers are to be heard
+// meanwhile, beside.
+func (m *Machine) appended(err error) {
+	if err != nil {
+		m.proposed(m.fail(err))
+		return
 	}
-	for _, q := range group {
-		if end = p.judge(q, end, now); q.refused() {
-			p.producers.Refused(q.Batch)
-		}
+	m.core.Appended(m.nowMs)
+	alone := len(m.core.standing.Replicas) < 2
+	if !alone {
+		m.emit(EffectMoved)
 	}
-	err := p.write(now)
-	clear(p.batches)
+	switch {
+	case m.unsynced < m.settings.FlushMessages:
+		m.core.Synced(m.log.End(), m.nowMs)
+		m.proposed(nil)
+	case alone:
+		m.await(EffectSync, m.then.synced)
+	default:
+		m.syncing, m.unsynced = true, 0
+		m.emit(EffectSyncBeside)
+		m.proposed(nil)
+	}
+}
+
+func (m *Machine) synced(err error) {
+	if err != nil {
+		m.proposed(m.fail(err))
+		return
+	}
+	m.unsynced = 0
+	m.core.Synced(m.log.End(), m.nowMs)
+	m.proposed(nil)
+}
+
+func (m *Machine) syncedBeside(e Synced) {
+	m.syncing = false
+	if e.Err != nil {
+		_ = m.fail(e.Err)
+		return
+	}
+	m.core.Synced(e.End, m.nowMs)
+}
+
+// proposed puts the group's answers behind what they wait for.
+func (m *Machine) proposed(err error) {
+	group := m.group
+	m.group = nil
+	clear(m.batches)
 	unsure := false
 	for _, q := range group {
-		p.answer(q, err)
+		m.answer(q, err)
 		unsure = unsure || q.unsure
 	}
 	if unsure {
-		p.confirm(group)
+		m.confirm(group)
 	}
-	p.work()
-	p.flushFrozen(now)
+	m.flushFrozen()
 }
 
 // confirm has the answers that rest on what is not in the log wait until it is
 // certain that this broker still leads.
-func (p *Partition) confirm(group []*Proposal) {
-	if p.core == nil || p.core.role != RoleLeader {
+func (m *Machine) confirm(group []*Proposal) {
+	if m.core == nil || m.core.role != RoleLeader {
 		return
 	}
-	round := p.core.Confirm()
+	m.round = m.core.Confirm()
 	for _, q := range group {
 		if q.unsure {
-			q.round = round
+			q.round = m.round
 		}
 	}
-	p.round.Store(round)
-	p.moved()
+	m.emit(EffectMoved)
 }
 
 // judge decides on q in the contract's order and, if it is admitted, places it
 // at end and lets the folds see it. It returns the end after q.
-func (p *Partition) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
-	q.Result = Result{Base: -1, LogStart: p.log.Start(), AppendTimeMs: -1}
+func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
+	q.Result = Result{Base: -1, LogStart: m.log.Start(), AppendTimeMs: -1}
 	q.await, q.round, q.unsure = protocol.None, 0, false
-	if err := p.mayAppend(q.Acks); err != nil {
+	if err := m.mayAppend(q.Acks); err != nil {
 		q.Result.Err = err
 		return end
 	}
-	if p.repeated(q) {
+	if m.repeated(q) {
 		return end
 	}
-	gap := p.follows(q)
+	gap := m.follows(q)
 	if q.Locks == nil {
 		if gap != nil {
 			return q.gap(gap, end)
 		}
-		return p.observe(p.place(q, q.Batch, end, now))
+		return m.place(q, q.Batch, end, now).NextOffset()
 	}
-	if gap == nil && p.locks.Admit(q.Locks, end, p.HighWatermark()) {
-		return p.place(q, q.Batch, end, now).NextOffset()
+	if gap == nil && m.folds.locks.judge.Admit(q.Locks, end, m.highWatermark) {
+		return m.place(q, q.Batch, end, now).NextOffset()
 	}
 	if q.PerAppend {
-		return p.judgeEach(q, gap, end, now)
+		return m.judgeEach(q, gap, end, now)
 	}
-	v := p.locks.Repeats(q.Locks)
+	v := m.folds.locks.judge.Repeats(q.Locks)
 	switch {
 	case v.Err != nil:
 		q.Result.Err = unreadable(v.Err)
 		return end
 	case v.Refusal != nil:
-		return p.refuse(q, v.Refusal, v.Await, end)
+		return m.refuse(q, v.Refusal, v.Await, end)
 	case v.Duplicate:
-		return p.answerRepeat(q, v.FirstOffset, v.Await, gap, end, now)
+		return m.answerRepeat(q, v.FirstOffset, v.Await, gap, end, now)
 	case gap != nil:
 		return q.gap(gap, end)
 	}
-	p.locks.Locks(q.Locks, p.HighWatermark(), &v)
+	m.verdict = v
+	m.folds.locks.judge.Locks(q.Locks, m.highWatermark, &m.verdict)
+	v, m.verdict = m.verdict, conflict.Verdict{}
 	switch {
 	case v.Err != nil:
 		q.Result.Err = unreadable(v.Err)
 		return end
 	case v.Refusal != nil:
-		return p.refuse(q, v.Refusal, v.Await, end)
+		return m.refuse(q, v.Refusal, v.Await, end)
 	}
-	if err := p.cut(q, &v); err != nil {
+	if err := m.cut(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
-	b := p.place(q, q.Batch, end, now)
-	p.locks.Mark(q.Locks, end, v)
-	return b.NextOffset()
+	m.folds.locks.judge.Mark(q.Locks, end, v)
+	return m.place(q, q.Batch, end, now).NextOffset()
 }
 
 // follows reports why q's sequence may not come next, or nil.
-func (p *Partition) follows(q *Proposal) error {
-	if q.Behind && !p.producers.Knows(q.Batch.ProducerID()) {
+func (m *Machine) follows(q *Proposal) error {
+	if q.Behind && !m.folds.producers.sequences.Knows(q.Batch.ProducerID()) {
 		return ErrOutOfOrderSequence
 	}
-	return p.producers.Follows(q.Batch)
+	return m.folds.producers.sequences.Follows(q.Batch)
 }
 
 // cut makes q's batch one without the records that the verdict drops.
-func (p *Partition) cut(q *Proposal, v *conflict.Verdict) error {
+func (m *Machine) cut(q *Proposal, v *conflict.Verdict) error {
 	if v.Drop == nil {
 		return nil
 	}
-	b, err := q.Batch.Cut(v.Keeps, p.opts.Limits)
+	b, err := q.Batch.Cut(v.Keeps, m.o.Limits)
 	if err != nil {
 		return fmt.Errorf("leave records out: %w", err)
 	}
@@ -147,23 +196,23 @@ func unreadable(err error) error {
 }
 
 // repeated answers a batch whose sequence was appended before.
-func (p *Partition) repeated(q *Proposal) bool {
-	base, timestamp, ok := p.producers.Repeat(q.Batch)
+func (m *Machine) repeated(q *Proposal) bool {
+	base, timestamp, ok := m.folds.producers.sequences.Repeat(q.Batch)
 	if !ok {
 		return false
 	}
 	q.Result.Repeated = true
 	q.Result.Base, q.await = base, base+protocol.Offset(q.Batch.LastOffsetDelta())
-	if p.settings.LogAppendTime {
+	if m.settings.LogAppendTime {
 		q.Result.AppendTimeMs = timestamp
 	}
 	switch {
 	case q.Locks == nil:
 	case q.PerAppend:
-		p.repeatEach(q)
+		m.repeatEach(q)
 	default:
 		// What was answered then is answered now: the first offset of a repeated lock-id.
-		if v := p.locks.Repeats(q.Locks); v.Duplicate {
+		if v := m.folds.locks.judge.Repeats(q.Locks); v.Duplicate {
 			q.Result.Base = v.FirstOffset
 		}
 	}
@@ -171,8 +220,8 @@ func (p *Partition) repeated(q *Proposal) bool {
 }
 
 // refuse leaves no trace but the producer's expectation.
-func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
-	p.noteRefusal(q.Locks, r, p.opts.NowMs())
+func (m *Machine) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
+	m.noteRefusal(q.Locks, r, m.o.NowMs())
 	q.Result.Refusal, q.await = r, await
 	q.unsure = await == protocol.None
 	return end
@@ -181,206 +230,120 @@ func (p *Partition) refuse(q *Proposal, r *protocol.Refusal, await, end protocol
 // answerRepeat answers a batch all of whose appends are in the log already. An
 // idempotent producer takes the answer as a success and goes on counting, so its
 // sequence must be recorded: an empty batch does it, as compaction would leave it.
-func (p *Partition) answerRepeat(q *Proposal, first, await protocol.Offset, gap error, end protocol.Offset, now int64) protocol.Offset {
+func (m *Machine) answerRepeat(q *Proposal, first, await protocol.Offset, gap error, end protocol.Offset, now int64) protocol.Offset {
 	if q.Batch.ProducerID() != protocol.NoProducer && gap == nil {
-		empty, err := q.Batch.Keep(func(int32) bool { return false }, p.opts.Limits)
+		empty, err := q.Batch.Keep(func(int32) bool { return false }, m.o.Limits)
 		if err != nil {
 			q.Result.Err = fmt.Errorf("leave out repeated records: %w", err)
 			return end
 		}
-		end = p.observe(p.place(q, empty, end, now))
+		end = m.place(q, empty, end, now).NextOffset()
 	}
 	q.Result.Repeated = true
 	q.Result.Base, q.await = first, max(q.await, await)
 	return end
 }
 
-// observe lets the lock table see a batch that marks nothing.
-func (p *Partition) observe(b record.Batch) protocol.Offset {
-	p.locks.Observe(b)
-	return b.NextOffset()
-}
-
-// place gives b its offsets and puts it into the group. The caller lets the
-// lock table see it.
-func (p *Partition) place(q *Proposal, b record.Batch, end protocol.Offset, now int64) record.Batch {
-	if p.settings.LogAppendTime {
+// place gives b its offsets, puts it into the group and shows it to the folds;
+// of those, the lock table has taken in its marks.
+func (m *Machine) place(q *Proposal, b record.Batch, end protocol.Offset, now int64) record.Batch {
+	if m.settings.LogAppendTime {
 		b.StampLogAppendTime(now)
 		q.Result.AppendTimeMs = now
 	}
-	b.Place(end, p.core.Epoch())
-	p.producers.Fold(b, now)
-	p.batches = append(p.batches, b)
-	p.unsynced += int64(b.NextOffset() - b.BaseOffset()) // offsets, since a batch without records must be on disk as well
+	b.Place(end, m.core.Epoch())
+	if err := m.folds.apply(b, true, now); err != nil {
+		_ = m.fail(err)
+	}
+	m.batches = append(m.batches, b)
+	m.unsynced += int64(b.NextOffset() - b.BaseOffset()) // offsets, since a batch without records must be on disk as well
 	q.Result.Base, q.await = end, b.LastOffset()
 	return b
 }
 
 // mayAppend reports why nothing may be appended, or nil.
-func (p *Partition) mayAppend(acks Acks) error {
+func (m *Machine) mayAppend(acks Acks) error {
 	switch {
-	case p.failed != nil:
-		return p.failed
-	case p.core == nil, p.doubted:
+	case m.failed != nil:
+		return m.failed
+	case m.core == nil, m.doubted:
 		return ErrNotLeader
 	}
-	return p.core.MayAppend(acks)
-}
-
-// write appends the group and has it synced when the topic's flush settings ask
-// for it: here, or, where followers are to be heard meanwhile, beside the loop.
-func (p *Partition) write(now int64) error {
-	if len(p.batches) == 0 {
-		return nil
-	}
-	if err := p.log.Append(now, p.batches...); err != nil {
-		return p.fail(err)
-	}
-	p.core.Appended(coreMs())
-	alone := len(p.core.standing.Replicas) < 2
-	if !alone {
-		p.moved()
-	}
-	switch {
-	case p.unsynced < p.settings.FlushMessages:
-	case alone:
-		if err := p.sync(); err != nil {
-			return err
-		}
-	default:
-		p.syncBeside()
-		return nil
-	}
-	p.core.Synced(p.log.End(), coreMs())
-	return nil
-}
-
-// syncBeside syncs all that was written, while the loop goes on without
-// touching the log.
-func (p *Partition) syncBeside() {
-	p.syncing, p.unsynced = true, 0
-	end := p.log.End()
-	p.loops.Add(1)
-	go func() {
-		defer p.loops.Done()
-		start := time.Now()
-		err := p.log.Sync()
-		if err == nil && p.opts.Synced != nil {
-			p.opts.Synced(time.Since(start).Seconds())
-		}
-		p.note(func() { p.syncedBeside(end, err) })
-	}()
-}
-
-func (p *Partition) syncedBeside(end protocol.Offset, err error) {
-	p.syncing = false
-	if err != nil {
-		_ = p.fail(err)
-	} else {
-		p.core.Synced(end, coreMs())
-	}
-}
-
-// settle puts on disk what flush.messages has left: no checkpoint may speak of
-// what a power cut can take away.
-func (p *Partition) settle() error {
-	if p.unsynced == 0 {
-		return nil
-	}
-	return p.sync()
-}
-
-func (p *Partition) sync() error {
-	start := time.Now()
-	if err := p.log.Sync(); err != nil {
-		return p.fail(err)
-	}
-	p.unsynced = 0
-	if p.opts.Synced != nil {
-		p.opts.Synced(time.Since(start).Seconds())
-	}
-	return nil
-}
-
-// fail is final. What was in flight is unknown, so the folds are worthless too:
-// every later proposal gets the same error, until the broker starts again and
-// reads what the disk kept. Others may lead meanwhile.
-func (p *Partition) fail(err error) error {
-	if p.failed != nil {
-		return p.failed
-	}
-	p.failed = fmt.Errorf("%w: %w", ErrStorage, err)
-	p.broken.Store(true)
-	p.opts.Logger.Error("partition takes no more writes: its log has failed",
-		"partition", p.opts.ID.String(), "dir", p.opts.Dir, "error", err)
-	if p.core != nil {
-		p.core.Failed(p.failed, coreMs())
-	}
-	return p.failed
+	return m.core.MayAppend(acks)
 }
 
 // answer puts q behind the high watermark, or makes its error final.
-func (p *Partition) answer(q *Proposal, err error) {
+func (m *Machine) answer(q *Proposal, err error) {
 	if err != nil && q.Result.Err == nil {
 		q.fail(err)
 	}
 	if q.Result.Err != nil {
 		q.await = protocol.None
 	}
-	p.waiting = append(p.waiting, q)
+	m.waiting = append(m.waiting, q)
 }
 
 // release completes what has become final.
-func (p *Partition) release() {
-	if len(p.waiting) == 0 {
+func (m *Machine) release() {
+	if len(m.waiting) == 0 {
 		return
 	}
-	hw, synced := p.HighWatermark(), p.core.SyncedEnd()
-	rest := p.waiting[:0]
-	for _, q := range p.waiting {
+	hw, synced := m.highWatermark, protocol.Offset(0)
+	if m.core != nil {
+		synced = m.core.SyncedEnd()
+	}
+	rest := m.waiting[:0]
+	for _, q := range m.waiting {
 		switch {
-		case q.round > p.confirmed, q.await >= hw && (q.Acks == AcksAll || q.await >= synced):
+		case q.round > m.confirmed, q.await >= hw && (q.Acks == AcksAll || q.await >= synced):
 			rest = append(rest, q)
 		default:
-			q.Done.Completed(q)
+			m.final = append(m.final, q)
 		}
 	}
-	clear(p.waiting[len(rest):])
-	p.waiting = rest
+	clear(m.waiting[len(rest):])
+	m.waiting = rest
+}
+
+// reply sends what is final.
+func (m *Machine) reply() {
+	if len(m.final) == 0 {
+		return
+	}
+	m.emit(EffectReply).Proposals = m.final
+	clear(m.spare)
+	m.final, m.spare = m.spare[:0], m.final
 }
 
 // expire answers what has waited for as long as its writer wanted to.
-func (p *Partition) expire(now int64) {
-	late := func(q *Proposal) bool {
-		if q.deadlineMs == 0 || now < q.deadlineMs {
-			return false
+func (m *Machine) expire() {
+	m.waiting = slices.DeleteFunc(m.waiting, func(q *Proposal) bool {
+		late := q.late(m.nowMs)
+		if late {
+			m.Drop(q, ErrTimeout)
+			m.final = append(m.final, q)
 		}
-		p.producers.Refused(q.Batch)
-		q.fail(ErrTimeout)
-		q.Done.Completed(q)
-		return true
-	}
-	p.waiting = slices.DeleteFunc(p.waiting, late)
-	p.mail.Lock()
-	held := p.mail.proposals
-	p.mail.proposals = nil
-	p.mail.Unlock()
-	held = slices.DeleteFunc(held, late)
-	p.mail.Lock()
-	p.mail.proposals = append(held, p.mail.proposals...)
-	p.mail.Unlock()
+		return late
+	})
+}
+
+// Drop makes the answer to a proposal that is judged no more an error; the owner
+// completes those that were never proposed.
+func (m *Machine) Drop(q *Proposal, err error) {
+	m.folds.producers.sequences.Refused(q.Batch)
+	q.fail(err)
 }
 
 // abort answers all that waits: this replica can answer for nothing any more.
-func (p *Partition) abort(err error) {
-	p.abortConfirming()
-	all := p.waiting
-	p.waiting = nil
-	for _, q := range all {
+func (m *Machine) abort(err error) {
+	m.abortConfirming()
+	for _, q := range m.waiting {
 		if q.Result.Err == nil {
 			q.fail(err)
 		}
-		q.Done.Completed(q)
+		m.final = append(m.final, q)
 	}
-	p.dismiss(err)
+	clear(m.waiting)
+	m.waiting = m.waiting[:0]
+	m.emit(EffectDismiss).Err = err
 }

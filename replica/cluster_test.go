@@ -402,7 +402,7 @@ func (c *cluster) compare(t *testing.T, written [][]protocol.Offset) {
 			}
 		}
 		var sum [16]byte
-		p.do(func() { sum, err = p.locks.Digest() })
+		p.do(func() { sum, err = p.m.LockTable().Digest() })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
@@ -42,7 +41,7 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 		return segment.CompactStats{}, err
 	}
 	began := time.Now()
-	pass, err := p.planCompaction(ctx, o)
+	pass, err := p.planCompaction(o)
 	if err != nil || pass == nil {
 		return segment.CompactStats{}, err
 	}
@@ -91,27 +90,26 @@ func (p *Partition) compactionDue(o *CompactOptions) (bool, error) {
 	}
 	now := p.opts.NowMs()
 	debt, err := p.log.Debt(now, p.HighWatermark(), o.MinCompactionLagMs)
-	if err != nil || debt.DirtyBytes == 0 {
-		return false, err
-	}
-	late := o.MaxCompactionLagMs > 0 && debt.OldestMs >= 0 && now-debt.OldestMs > o.MaxCompactionLagMs
-	return late || debt.Ratio() > o.MinCleanableDirtyRatio, nil
+	return err == nil && o.due(debt, now), err
 }
 
-func (p *Partition) planCompaction(ctx context.Context, o CompactOptions) (pass *segment.Compaction, err error) {
+func (o *CompactOptions) due(debt segment.Debt, nowMs int64) bool {
+	if debt.DirtyBytes == 0 {
+		return false
+	}
+	late := o.MaxCompactionLagMs > 0 && debt.OldestMs >= 0 && nowMs-debt.OldestMs > o.MaxCompactionLagMs
+	return late || debt.Ratio() > o.MinCleanableDirtyRatio
+}
+
+func (p *Partition) planCompaction(o CompactOptions) (pass *segment.Compaction, err error) {
 	p.do(func() {
-		if p.failed != nil {
+		c := &Call{}
+		p.step(PlanCompaction{o, c})
+		if c.Plan == nil {
 			return
 		}
-		alive := make(map[protocol.ProducerID]struct{}, len(p.producers.byID))
-		for id := range p.producers.byID {
-			alive[id] = struct{}{}
-		}
-		pass, err = p.log.Compact(segment.CompactOptions{
-			Below: p.HighWatermark(), NowMs: p.opts.NowMs(), MinLagMs: o.MinCompactionLagMs,
-			DeleteRetentionMs: o.DeleteRetentionMs, LockIDRetentionMs: p.settings.LockIDRetention,
-			MapBytes: o.MapBytes, Producers: alive, Limits: p.opts.Limits, Pace: p.paceOf(o),
-		})
+		c.Plan.Pace = p.paceOf(o)
+		pass, err = p.log.Compact(*c.Plan)
 	})
 	return pass, err
 }
@@ -136,20 +134,13 @@ func (p *Partition) compact(ctx context.Context, pass *segment.Compaction) error
 		if err != nil || !more {
 			return err
 		}
-		ran := p.do(func() {
-			switch err = p.log.Adopt(pass); {
-			case err == nil || harmless(err):
-			case p.failed != nil:
-				err = p.failed
-			default:
-				err = p.fail(err)
-			}
-		})
+		c := &Call{Pass: pass}
+		ran := p.do(func() { p.step(AdoptCompaction{c}) })
 		if !ran {
 			return errClosing
 		}
-		if err != nil {
-			return err
+		if c.Err != nil {
+			return c.Err
 		}
 	}
 }

@@ -69,7 +69,7 @@ func TestCompactionLeavesTheFoldsWhatTheyNeed(t *testing.T) {
 		}
 	}
 	var before, after [16]byte
-	digest := func(d *[16]byte) { b.do(func() { *d, _ = b.locks.Digest() }) }
+	digest := func(d *[16]byte) { b.do(func() { *d, _ = b.m.LockTable().Digest() }) }
 	digest(&before)
 	stats := b.mustCompact(CompactOptions{DeleteRetentionMs: 1})
 	if stats.RecordsOut*2 > stats.RecordsIn || stats.RecordsOut == 0 {

@@ -43,12 +43,12 @@ func Compare(opts Options) (c Comparison, err error) {
 		return c, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
-	c = Comparison{LogStart: p.log.Start(), LogEnd: p.log.End(), Applied: p.locks.Applied()}
+	c = Comparison{LogStart: p.log.Start(), LogEnd: p.log.End(), Applied: p.m.LockTable().Applied()}
 	replay, err := replayOf(p.log, opts.Limits)
 	if err != nil {
 		return c, fmt.Errorf("replay %s: %w", opts.Dir, err)
 	}
-	if c.Table, err = entriesOf(p.locks); err != nil {
+	if c.Table, err = entriesOf(p.m.LockTable()); err != nil {
 		return c, err
 	}
 	replayed, err := entriesOf(replay)
@@ -57,7 +57,7 @@ func Compare(opts Options) (c Comparison, err error) {
 	}
 	c.Locks, c.Replayed = len(c.Table), len(replayed)
 	c.compare(c.Table, replayed)
-	have, _, _ := p.locks.LastRecord()
+	have, _, _ := p.m.LockTable().LastRecord()
 	if want, _, known := replay.LastRecord(); known && have != want {
 		c.differ("the newest record is at offset %v in the table and at %v in the log", have, want)
 	}
@@ -65,15 +65,17 @@ func Compare(opts Options) (c Comparison, err error) {
 }
 
 // replayOf folds a log into a table that has nothing but it.
-func replayOf(log *segment.Log, limits record.Limits) (*conflict.Coordinator, error) {
+func replayOf(log *segment.Log, limits record.Limits) (*conflict.LockTable, error) {
 	table, err := conflict.Open(conflict.Options{LogStart: log.Start(), LogEnd: log.End()})
 	if err != nil {
 		return nil, err
 	}
-	return table, log.Scan(log.Start(), log.End(), func(b record.Batch) error { return foldBatch(table, b, limits) })
+	folds := folds{limits: limits, locks: &lockFold{table: table}}
+	folds.all = []Fold{folds.locks}
+	return table, log.Scan(log.Start(), log.End(), func(b record.Batch) error { return folds.apply(b, false, 0) })
 }
 
-func entriesOf(t *conflict.Coordinator) (all []LockEntry, err error) {
+func entriesOf(t *conflict.LockTable) (all []LockEntry, err error) {
 	err = t.Dump(func(name []byte, last protocol.Offset, by []byte) {
 		all = append(all, LockEntry{string(name), last, string(by)})
 	})

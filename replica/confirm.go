@@ -22,51 +22,53 @@ type confirming struct {
 // leader that was deposed and does not know it would tell a reader who has read
 // from its successor that what he has read does not exist.
 func (p *Partition) Confirm(patienceMs int64, done func(protocol.LeaderEpoch, error)) {
-	taken := p.note(func() {
-		if p.core == nil || p.core.role != RoleLeader || p.doubted {
-			done(-1, ErrNotLeader)
-			return
-		}
-		round := p.core.Confirm()
-		p.asking = append(p.asking, confirming{round, coreMs() + patienceMs, done})
-		p.round.Store(round)
-		p.moved() // followers' fetches that wait are answered, and ask again
-	})
-	if !taken {
+	if !p.tell(ConfirmLeadership{patienceMs, done}) {
 		done(-1, ErrNotLeader)
 	}
 }
 
-// releaseConfirmed answers whose round is certain.
-func (p *Partition) releaseConfirmed() {
-	if len(p.asking) == 0 {
+// confirmLeadership begins a round; EffectConfirmed answers.
+func (m *Machine) confirmLeadership(e ConfirmLeadership) {
+	if m.core == nil || m.core.role != RoleLeader || m.doubted {
+		m.confirmedTo(e.Done, -1, ErrNotLeader)
 		return
 	}
-	epoch := p.core.Epoch()
-	p.asking = slices.DeleteFunc(p.asking, func(q confirming) bool {
-		if q.round > p.confirmed {
+	m.round = m.core.Confirm()
+	m.asking = append(m.asking, confirming{m.round, m.nowMs + e.PatienceMs, e.Done})
+	m.emit(EffectMoved) // followers' fetches that wait are answered, and ask again
+}
+
+func (m *Machine) confirmedTo(done func(protocol.LeaderEpoch, error), epoch protocol.LeaderEpoch, err error) {
+	e := m.emit(EffectConfirmed)
+	e.Confirmed, e.Epoch, e.Err = done, epoch, err
+}
+
+// releaseConfirmed answers whose round is certain.
+func (m *Machine) releaseConfirmed() {
+	m.asking = slices.DeleteFunc(m.asking, func(q confirming) bool {
+		if q.round > m.confirmed {
 			return false
 		}
-		q.done(epoch, nil)
+		m.confirmedTo(q.done, m.core.Epoch(), nil)
 		return true
 	})
 }
 
 // expireConfirming answers who has waited for long enough.
-func (p *Partition) expireConfirming(now int64) {
-	p.asking = slices.DeleteFunc(p.asking, func(q confirming) bool {
-		if now < q.deadlineMs {
+func (m *Machine) expireConfirming() {
+	m.asking = slices.DeleteFunc(m.asking, func(q confirming) bool {
+		if m.nowMs < q.deadlineMs {
 			return false
 		}
-		q.done(-1, ErrNotLeader)
+		m.confirmedTo(q.done, -1, ErrNotLeader)
 		return true
 	})
 }
 
 // abortConfirming answers all: this broker leads no more.
-func (p *Partition) abortConfirming() {
-	for _, q := range p.asking {
-		q.done(-1, ErrNotLeader)
+func (m *Machine) abortConfirming() {
+	for _, q := range m.asking {
+		m.confirmedTo(q.done, -1, ErrNotLeader)
 	}
-	p.asking = nil
+	m.asking = nil
 }

@@ -1,6 +1,6 @@
 package replica
 
-// Confirm begins a round and returns its number. EffectConfirm tells when it is
+// Confirm begins a round and returns its number. CoreConfirm tells when it is
 // certain that this broker still led the partition after the call: then nothing
 // that any leader had said before the call can have been newer than what this
 // one knew.
@@ -35,6 +35,6 @@ func (c *Core) confirm() {
 	}
 	if least > c.leading.confirmed {
 		c.leading.confirmed = least
-		c.emit(Effect{Kind: EffectConfirm, Round: least})
+		c.emit(CoreEffect{Kind: CoreConfirm, Round: least})
 	}
 }

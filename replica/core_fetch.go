@@ -219,6 +219,6 @@ func (c *Core) commit() {
 	}
 	if least > c.highWatermark {
 		c.highWatermark = least
-		c.emit(Effect{Kind: EffectCommit, Offset: least})
+		c.emit(CoreEffect{Kind: CoreCommit, Offset: least})
 	}
 }

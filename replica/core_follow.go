@@ -30,7 +30,7 @@ func (c *Core) fetch(nowMs int64) {
 	}
 	w.waiting, w.sentMs = true, nowMs
 	w.asked = Fetch{From: c.o.Self, Epoch: c.standing.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round}
-	c.emit(Effect{Kind: EffectFetch, Fetch: w.asked})
+	c.emit(CoreEffect{Kind: CoreFetch, Fetch: w.asked})
 }
 
 // refetch gives up on an answer that does not come.
@@ -57,7 +57,7 @@ func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
 	switch {
 	case errors.Is(a.Err, ErrOffsetOutOfRange) && a.Fetch.Offset < a.LogStart:
 		// The leader no longer has what would come next.
-		c.cut(Effect{Kind: EffectRestart, Offset: a.LogStart})
+		c.cut(CoreEffect{Kind: CoreRestart, Offset: a.LogStart})
 	case a.Err != nil:
 		w.retryMs = nowMs + c.o.RetryMs
 	case a.Diverging:
@@ -65,7 +65,7 @@ func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
 	default:
 		w.committed = max(w.committed, a.HighWatermark)
 		if a.HasBatches {
-			c.emit(Effect{Kind: EffectAppend})
+			c.emit(CoreEffect{Kind: CoreAppend})
 			return
 		}
 		c.followWatermark()
@@ -90,11 +90,11 @@ func (c *Core) diverge(a FetchAnswer, nowMs int64) {
 		// It parts where both agree: no leader of ours says so.
 		c.following.retryMs = nowMs + c.o.RetryMs
 	default:
-		c.cut(Effect{Kind: EffectTruncate, Offset: to})
+		c.cut(CoreEffect{Kind: CoreTruncate, Offset: to})
 	}
 }
 
-func (c *Core) cut(e Effect) {
+func (c *Core) cut(e CoreEffect) {
 	c.following.cutting = true
 	c.emit(e)
 }
@@ -104,6 +104,6 @@ func (c *Core) cut(e Effect) {
 func (c *Core) followWatermark() {
 	if hw := min(c.following.committed, c.o.Log.End()); hw > c.highWatermark {
 		c.highWatermark = hw
-		c.emit(Effect{Kind: EffectCommit, Offset: hw})
+		c.emit(CoreEffect{Kind: CoreCommit, Offset: hw})
 	}
 }

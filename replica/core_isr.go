@@ -29,7 +29,7 @@ func (c *Core) settleISR(nowMs int64) {
 	c.reviewISR(nowMs)
 }
 
-// ISRAnswered tells the outcome of an EffectAlterISR. done is false for a
+// ISRAnswered tells the outcome of an CoreAlterISR. done is false for a
 // refusal and for an unknown outcome alike; every change is answered once.
 func (c *Core) ISRAnswered(change ISRChange, done bool, nowMs int64) {
 	if c.role != RoleLeader || change.LeaderEpoch != c.standing.LeaderEpoch || change.PartitionEpoch != c.standing.PartitionEpoch {
@@ -80,7 +80,7 @@ func (c *Core) reviewISR(nowMs int64) {
 		// A shrink: should it be lost, the next proposal has to settle it all the same.
 		p.maybe = append(p.maybe, c.o.Self)
 	}
-	c.emit(Effect{Kind: EffectAlterISR, ISR: change})
+	c.emit(CoreEffect{Kind: CoreAlterISR, ISR: change})
 }
 
 // oughtToBe reports whether a replica is to be in sync, as which member, and

@@ -123,7 +123,7 @@ type Core struct {
 	following following
 	resignMs  int64 // offline: when to resign again
 
-	effects []Effect
+	effects []CoreEffect
 }
 
 // NewCore returns a follower that knows of no leader yet.
@@ -152,7 +152,7 @@ func (c *Core) Stand(s Standing, nowMs int64) {
 	}
 	c.role = c.roleIn(&s)
 	c.leading, c.following = leading{}, following{}
-	c.emit(Effect{Kind: EffectRole})
+	c.emit(CoreEffect{Kind: CoreRole})
 	if c.role == RoleLeader {
 		c.lead(nowMs)
 	} else {
@@ -249,7 +249,7 @@ func (c *Core) Failed(err error, nowMs int64) {
 	}
 	c.role, c.err = RoleOffline, err
 	c.leading, c.following = leading{}, following{}
-	c.emit(Effect{Kind: EffectRole})
+	c.emit(CoreEffect{Kind: CoreRole})
 	c.resign(nowMs)
 }
 
@@ -260,5 +260,5 @@ func (c *Core) resign(nowMs int64) {
 		return
 	}
 	c.resignMs = nowMs + c.o.RetryMs
-	c.emit(Effect{Kind: EffectResign})
+	c.emit(CoreEffect{Kind: CoreResign})
 }

@@ -147,40 +147,40 @@ func (s *story) work() {
 	}
 }
 
-func (s *story) do(n *node, e Effect) {
+func (s *story) do(n *node, e CoreEffect) {
 	switch e.Kind {
-	case EffectRole:
+	case CoreRole:
 		s.tell("%d is %s in epoch %d\n", n.life.ID, n.core.Role(), n.core.Epoch())
 		n.fetch = nil
 		if err := n.core.Err(); err != nil {
 			s.tell("  because: %v\n", err)
 		}
-	case EffectCommit:
+	case CoreCommit:
 		s.tell("%d commits up to %d\n", n.life.ID, e.Offset)
-	case EffectConfirm:
+	case CoreConfirm:
 		s.tell("%d is sure that it led in round %d\n", n.life.ID, e.Round)
-	case EffectFetch:
+	case CoreFetch:
 		s.tell("%d fetches at %d, its last epoch %d, in epoch %d\n", n.life.ID, e.Fetch.Offset, e.Fetch.LastEpoch, e.Fetch.Epoch)
 		n.fetch = &e.Fetch
-	case EffectAppend:
+	case CoreAppend:
 		n.log.append(n.inbox...)
 		s.tell("%d appends %d\n", n.life.ID, len(n.inbox))
 		n.core.Appended(s.now)
 		if !n.nosync {
 			n.core.Synced(n.log.End(), s.now)
 		}
-	case EffectTruncate:
+	case CoreTruncate:
 		n.log.truncate(e.Offset)
 		s.tell("%d truncates to %d\n", n.life.ID, e.Offset)
 		n.core.Truncated(s.now)
-	case EffectRestart:
+	case CoreRestart:
 		n.log.restart(e.Offset)
 		s.tell("%d begins anew at %d\n", n.life.ID, e.Offset)
 		n.core.Truncated(s.now)
-	case EffectAlterISR:
+	case CoreAlterISR:
 		s.tell("%d asks for ISR %s at partition epoch %d\n", n.life.ID, members(e.ISR.ISR), e.ISR.PartitionEpoch)
 		n.change = &e.ISR
-	case EffectResign:
+	case CoreResign:
 		s.tell("%d resigns\n", n.life.ID)
 	}
 }

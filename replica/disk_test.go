@@ -94,10 +94,9 @@ func TestNoCheckpointIsAheadOfTheDisk(t *testing.T) {
 		r, refusal := b.propose(with(t, idempotent(protocol.Sequence(i)), fmt.Sprintf("v%d; lock-append=x", i)))
 		want(t, "unsynced", r, refusal, i)
 	}
-	var err error
-	b.do(func() { err = b.checkpoint() })
-	if err != nil {
-		t.Fatal(err)
+	c := &Call{}
+	if b.call(Checkpoint{c}, c); c.Err != nil {
+		t.Fatal(c.Err)
 	}
 	b = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
 	if end := b.End(); end != 3 {

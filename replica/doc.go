@@ -1,13 +1,17 @@
-// Package replica keeps one broker's copy of one partition. A Partition owns
-// the partition's Log and what is folded from it, the lock table and the
-// producers' sequences, and takes every append through one loop: judge, place,
-// write, sync, answer, as one group for all that waits. Whether it may append at
-// all, what is committed and what has to be cut off, its Core says, which is pure:
-// the rules of leader, follower, epoch, ISR and high watermark.
+// Package replica keeps one broker's copy of one partition. A Machine is all
+// its rules as a pure value: events go in, effects come out, and the clock is an
+// argument. It judges, places, has written and synced, and answers, as one group
+// for all that waits; it says what checkpoints, retention and compaction may do.
+// What is folded from the log, the lock table and the producers' sequences, it
+// keeps as a list of Folds. Who may append at all, what is committed and what has
+// to be cut off, its Core says: the rules of leader, follower, epoch, ISR and high
+// watermark. A Partition drives a Machine: mailbox, goroutine and I/O. A test, or
+// the simulator, drives the same Machine otherwise.
 //
-// Its few types: Partition, Core, Host (the broker, as a partition sees it), State
-// (what a partition shows of itself), Proposal (a batch on its way in), Producers
-// (the sequence fold) and Waker (who waits for the log to move).
+// Its few types: Machine, Event, Effect, Fold, Core; Partition, Host (the broker,
+// as a partition sees it), State (what a partition shows of itself), Proposal (a
+// batch on its way in), Producers (the sequence fold) and Waker (who waits for
+// the log to move).
 //
 // Invariants:
 //

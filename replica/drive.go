@@ -1,10 +1,8 @@
 package replica
 
 import (
-	"slices"
+	"fmt"
 	"time"
-
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // began is the zero of the cores' clock, which does not jump as the time of day may.
@@ -12,62 +10,22 @@ var began = time.Now()
 
 func coreMs() int64 { return time.Since(began).Milliseconds() }
 
-// Begin tells that this life of the broker is registered. Each registration is
-// a life of its own, also where the process went on: what the last one promised
-// stands, because all of it is synced first.
-func (p *Partition) Begin(incarnation int64) { p.post(func() { p.begin(incarnation) }) }
-
-func (p *Partition) begin(incarnation int64) {
-	if p.failed == nil {
-		_ = p.settle() // a failure is the new core's as well
-	}
-	p.abort(ErrNotLeader)
-	if p.core != nil && p.core.role == RoleFollower {
-		p.opts.Host.StopFetch(p)
-	}
-	p.core = NewCore(CoreOptions{
-		Self: Member{p.opts.Self, incarnation}, Log: p.log, HighWatermark: p.HighWatermark(),
-		MinInsync: p.settings.MinInsync, LagMaxMs: p.opts.LagMaxMs, FetchTimeoutMs: fetchTimeoutMs,
-	})
-	p.confirmed, p.doubted = 0, false
-	p.round.Store(0)
-	if p.standing != nil {
-		p.core.Stand(*p.standing, coreMs())
-	}
-	if p.failed != nil {
-		p.core.Failed(p.failed, coreMs())
-	}
-}
-
 // fetchTimeoutMs is a backstop: the host answers every fetch.
 const fetchTimeoutMs = 15_000
 
+// Begin tells that this life of the broker is registered, see the event.
+func (p *Partition) Begin(incarnation int64) { p.task(letter{event: Begin{incarnation}}) }
+
 // Stand takes in what the metadata shows of the partition.
-func (p *Partition) Stand(s Standing) {
-	p.note(func() {
-		if p.standing == nil || s.PartitionEpoch > p.standing.PartitionEpoch {
-			p.standing = &s
-		}
-		p.doubted = false
-		if p.core != nil {
-			p.core.Stand(s, coreMs())
-		}
-	})
-}
+func (p *Partition) Stand(s Standing) { p.tell(Metadata{s}) }
 
 // Tick lets time pass. It costs next to nothing where nothing waits for it.
 func (p *Partition) Tick() {
 	if p.restless.Load() {
-		p.note(p.tick)
-	}
-}
-
-func (p *Partition) tick() {
-	now := coreMs()
-	p.expire(now)
-	p.expireConfirming(now)
-	if p.core != nil {
-		p.core.Tick(now)
+		p.note(letter{do: func() {
+			p.expireHeld()
+			p.step(Tick{})
+		}})
 	}
 }
 
@@ -81,130 +39,195 @@ func (p *Partition) Doubt(patienceMs int64) {
 	if patienceMs > 0 && !p.restless.Load() || p.State().Doubted {
 		return
 	}
-	p.note(func() {
-		now := coreMs()
-		late := patienceMs == 0 || slices.ContainsFunc(p.waiting, func(q *Proposal) bool { return now-q.sinceMs > patienceMs })
-		if p.core != nil && p.core.role == RoleLeader && late {
-			p.doubted = true
-			p.abort(ErrNotLeader)
-		}
-	})
+	p.tell(Doubt{patienceMs})
 }
 
 // Fetched takes in a follower's fetch. done is called from the loop; the bytes
 // that belong to the answer are the caller's to read, up to the log's end.
 func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
-	taken := p.note(func() {
-		if p.core == nil {
-			done(refused(f))
-			return
-		}
-		a := p.core.Fetched(f, coreMs())
-		if a.Err == nil {
-			p.doubted = false
-		}
-		done(a)
-	})
-	if !taken {
+	if !p.tell(FollowerFetch{f, done}) {
 		done(refused(f))
 	}
 }
 
-func refused(f Fetch) FetchAnswer {
-	return FetchAnswer{Fetch: f, Err: ErrNotLeader, HighWatermark: protocol.None, LogStart: protocol.None}
+// FetchAnswered hands over the leader's answer and the batches that came with
+// it. The bytes must stay as they are until release is called, which may be nil.
+func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func()) {
+	told := p.note(letter{do: func() {
+		p.step(LeaderAnswer{a, batches})
+		if release != nil {
+			release()
+		}
+	}})
+	if !told && release != nil {
+		release()
+	}
 }
 
 // ISRAnswered tells the outcome of Host.AlterISR; done is false also when it is not known.
-func (p *Partition) ISRAnswered(ch ISRChange, done bool) {
-	p.note(func() {
-		if p.core != nil {
-			p.core.ISRAnswered(ch, done, coreMs())
-		}
-	})
-}
+func (p *Partition) ISRAnswered(ch ISRChange, done bool) { p.tell(ISRAnswered{ch, done}) }
 
 // Fail tells of damage that a reader found: the replica goes offline, for good.
-func (p *Partition) Fail(err error) {
-	p.note(func() {
-		if p.failed == nil {
-			_ = p.fail(err)
+func (p *Partition) Fail(err error) { p.tell(Damaged{err}) }
+
+// step gives the machine one event and does all that it asks for.
+func (p *Partition) step(e Event) {
+	p.m.Step(e)
+	p.publish()
+	for f, ok := p.m.NextEffect(); ok; f, ok = p.m.NextEffect() {
+		if f.Awaited() {
+			p.done.Err = p.write(f)
+			p.m.Step(&p.done)
+			p.publish()
+			continue
 		}
-	})
+		p.perform(f)
+	}
 }
 
-// work does what the core asks for, answers what has become final, and shows
-// the outcome to readers.
-func (p *Partition) work() {
-	if p.core == nil {
-		p.abort(ErrNotLeader)
-		return
+// publish shows readers what the machine says.
+func (p *Partition) publish() {
+	m := p.m
+	if hw := int64(m.highWatermark); hw != p.highWatermark.Load() {
+		p.highWatermark.Store(hw)
 	}
-	for e, ok := p.core.NextEffect(); ok; e, ok = p.core.NextEffect() {
-		p.perform(e)
+	if m.round != p.round.Load() {
+		p.round.Store(m.round)
 	}
-	p.release()
-	p.releaseConfirmed()
-	p.show()
+	if m.refused != p.refused.Load() {
+		p.refused.Store(m.refused)
+	}
+	if restless := m.Restless(); restless != p.restless.Load() {
+		p.restless.Store(restless)
+	}
+	if m.failed != nil {
+		p.broken.Store(true)
+	}
 }
 
-func (p *Partition) perform(e Effect) {
-	switch e.Kind {
-	case EffectRole:
-		p.changeRole()
-	case EffectCommit:
-		p.highWatermark.Store(int64(e.Offset))
-		p.moved()
-	case EffectConfirm:
-		p.confirmed = e.Round
-	case EffectFetch:
-		p.opts.Host.Fetch(p, p.core.Leader(), e.Fetch)
+// write does the effects that the machine waits for.
+func (p *Partition) write(f *Effect) error {
+	switch f.Kind {
 	case EffectAppend:
-		p.appendFetched()
+		return p.log.Append(p.opts.NowMs(), f.Batches...)
+	case EffectSync:
+		return p.sync()
 	case EffectTruncate:
-		p.truncate(e.Offset)
-	case EffectRestart:
-		p.restart(e.Offset)
+		return p.log.Truncate(f.Offset)
+	case EffectSetStart:
+		return p.log.SetStart(f.Offset)
+	case EffectCheckpoint:
+		if err := p.log.WriteCheckpoint(f.Name, f.Offset, f.Data); err != nil {
+			return fmt.Errorf("checkpoint of %s at %d: %w", f.Name, f.Offset, err)
+		}
+		return nil
+	case EffectSyncBase:
+		if err := p.opts.Base.Sync(); err != nil {
+			return fmt.Errorf("sync the lock base: %w", err)
+		}
+		return nil
+	case EffectWaitBase:
+		return <-p.flushed
+	case EffectRetain:
+		_, err := p.log.Retain(p.opts.NowMs(), f.Offset)
+		return err
+	default: // EffectAdopt
+		return p.log.Adopt(f.Call.Pass)
+	}
+}
+
+// perform does the other effects.
+func (p *Partition) perform(f *Effect) {
+	switch f.Kind {
+	case EffectSyncBeside:
+		p.syncBeside()
+	case EffectWriteBase:
+		p.writeBase(f.Work)
+	case EffectConfigureLog:
+		p.log.SetConfig(p.m.settings.Log)
+	case EffectReply:
+		for _, q := range f.Proposals {
+			q.Done.Completed(q)
+		}
+	case EffectDismiss:
+		p.dismiss(f.Err)
+	case EffectFetchReply:
+		f.Done(f.Answer)
+	case EffectConfirmed:
+		f.Confirmed(f.Epoch, f.Err)
+	case EffectMoved:
+		p.moved()
+	case EffectState:
+		p.show(f.State)
+	case EffectReturn:
+		if f.Call.Return != nil {
+			f.Call.Return()
+		}
+	default:
+		p.askHost(f)
+	}
+}
+
+// askHost does the effects that are the host's.
+func (p *Partition) askHost(f *Effect) {
+	switch f.Kind {
+	case EffectFetch:
+		p.opts.Host.Fetch(p, p.m.core.Leader(), f.Fetch)
+	case EffectStopFetch:
+		p.opts.Host.StopFetch(p)
 	case EffectAlterISR:
-		p.opts.Host.AlterISR(p, e.ISR)
+		p.opts.Host.AlterISR(p, f.ISR)
 	case EffectResign:
 		p.opts.Host.Resign(p)
 	}
 }
 
-// changeRole answers all that an earlier role has left open.
-func (p *Partition) changeRole() {
-	p.confirmed = 0
-	p.round.Store(0)
-	switch role := p.core.Role(); role {
-	case RoleLeader:
-		p.opts.Host.StopFetch(p)
-		p.opts.Logger.Debug("partition is led here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
-			"from", p.log.End(), "high watermark", p.HighWatermark())
-		return
-	case RoleOffline:
-		if p.failed == nil {
-			_ = p.fail(p.core.Err())
-		}
-		p.opts.Host.StopFetch(p)
-		p.abort(p.failed)
-	default:
-		p.opts.Logger.Debug("partition is followed here", "partition", p.opts.ID.Index, "epoch", p.core.Epoch(),
-			"leader", p.core.Leader(), "end", p.log.End())
-		p.abort(ErrNotLeader)
-	}
-}
-
-// show publishes the state, and has Tick called if the core waits for time.
-func (p *Partition) show() {
+// show publishes the state.
+func (p *Partition) show(st *State) {
 	before := p.state.Load()
-	st := p.core.snapshot(before, p.doubted)
-	p.restless.Store(len(p.waiting) > 0 || len(p.asking) > 0 || p.holds() || p.core.Restless(coreMs()))
-	if st == before {
-		return
-	}
 	p.state.Store(st)
 	p.moved()
 	if st.Role != before.Role || st.Epoch != before.Epoch {
 		p.opts.Host.RoleChanged(p, st)
+	}
+}
+
+func (p *Partition) sync() error {
+	start := time.Now()
+	err := p.log.Sync()
+	if err == nil && p.opts.Synced != nil {
+		p.opts.Synced(time.Since(start).Seconds())
+	}
+	return err
+}
+
+// syncBeside syncs all that was written, while the loop goes on without
+// touching the log.
+func (p *Partition) syncBeside() {
+	end := p.log.End()
+	p.loops.Add(1)
+	go func() {
+		defer p.loops.Done()
+		err := p.sync()
+		p.tell(Synced{end, err})
+	}()
+}
+
+// writeBase does a base write beside. Its result is in the channel before its
+// end is told, for whoever cannot wait for that.
+func (p *Partition) writeBase(work func() error) {
+	p.loops.Add(1)
+	go func() {
+		defer p.loops.Done()
+		p.flushed <- work()
+		p.note(letter{do: p.baseWritten})
+	}()
+}
+
+func (p *Partition) baseWritten() {
+	select {
+	case err := <-p.flushed:
+		p.step(BaseWritten{err})
+	default: // it was waited for
 	}
 }

@@ -11,8 +11,8 @@ import (
 // append. What is refused or repeated is left out of the batch, which is then
 // written in any case: the log itself remembers the verdicts, and the
 // producer's sequence goes on.
-func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
-	v := p.locks.JudgeEach(q.Locks, p.HighWatermark())
+func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
+	v := m.folds.locks.judge.JudgeEach(q.Locks, m.highWatermark)
 	switch {
 	case v.Err != nil:
 		q.Result.Err = unreadable(v.Err)
@@ -23,14 +23,14 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 	case gap != nil:
 		return q.gap(gap, end)
 	}
-	if err := p.cut(q, &v); err != nil {
+	if err := m.cut(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
 	for i := range v.Left {
 		v.Left[i].Place(end)
 		if refusal := v.Left[i].Refusal; refusal != nil {
-			p.noteRefusal(q.Locks, refusal, now)
+			m.noteRefusal(q.Locks, refusal, now)
 		}
 	}
 	q.Result.Left = v.Left
@@ -38,22 +38,22 @@ func (p *Partition) judgeEach(q *Proposal, gap error, end protocol.Offset, now i
 		q.await, q.unsure = v.Await, v.Await == protocol.None
 		return end
 	}
-	b := p.place(q, q.Batch, end, now)
+	m.folds.locks.judge.Mark(q.Locks, end, v)
+	b := m.place(q, q.Batch, end, now)
 	q.await = max(q.await, v.Await)
-	p.locks.Mark(q.Locks, end, v)
 	return b.NextOffset()
 }
 
 // repeatEach gives the retry of a batch the verdicts that the batch got. The
 // log shows which records were left out; why, the lock table still knows.
-func (p *Partition) repeatEach(q *Proposal) {
+func (m *Machine) repeatEach(q *Proposal) {
 	base := q.Result.Base
-	written, err := p.writtenOf(base, q.Batch.LastOffsetDelta())
+	written, err := m.writtenOf(base, q.Batch.LastOffsetDelta())
 	if err != nil {
 		q.Result.Err = fmt.Errorf("find out what was written of the batch at offset %d: %w", base, err)
 		return
 	}
-	v := p.locks.JudgeAgain(q.Locks, func(index int32) bool { return written[index] }, base)
+	v := m.folds.locks.judge.JudgeAgain(q.Locks, func(index int32) bool { return written[index] }, base)
 	if v.Err != nil {
 		q.Result.Err = unreadable(v.Err)
 		return
@@ -66,10 +66,10 @@ func (p *Partition) repeatEach(q *Proposal) {
 
 // writtenOf lists, by offset delta, which records of a batch are in the log, or
 // in the group that is about to be.
-func (p *Partition) writtenOf(base protocol.Offset, lastDelta int32) ([]bool, error) {
+func (m *Machine) writtenOf(base protocol.Offset, lastDelta int32) ([]bool, error) {
 	written := make([]bool, lastDelta+1)
 	note := func(b record.Batch) error {
-		recs, err := b.Open(p.opts.Limits)
+		recs, err := b.Open(m.o.Limits)
 		if err != nil {
 			return err
 		}
@@ -79,10 +79,10 @@ func (p *Partition) writtenOf(base protocol.Offset, lastDelta int32) ([]bool, er
 		}
 		return nil
 	}
-	for _, b := range p.batches {
+	for _, b := range m.batches {
 		if b.BaseOffset() == base {
 			return written, note(b)
 		}
 	}
-	return written, p.log.Scan(base, base+protocol.Offset(lastDelta)+1, note)
+	return written, m.log.Scan(base, base+protocol.Offset(lastDelta)+1, note)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/internal/invariant"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -13,158 +12,171 @@ import (
 // errDamaged: what a leader sent is not what a leader may send.
 var errDamaged = errors.New("the leader's answer is damaged")
 
-// FetchAnswered hands over the leader's answer and the batches that came with
-// it. The bytes must stay as they are until release is called, which may be nil.
-func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func()) {
-	taken := p.note(func() {
-		p.fetchAnswered(a, batches)
-		if release != nil {
-			release()
-		}
-	})
-	if !taken && release != nil {
-		release()
-	}
-}
-
-func (p *Partition) fetchAnswered(a FetchAnswer, bytes []byte) {
-	if p.core == nil || !p.core.awaits(&a) {
+// leaderAnswer takes over what the leader sent.
+func (m *Machine) leaderAnswer(e LeaderAnswer) {
+	a := e.Answer
+	if m.core == nil || !m.core.awaits(&a) {
 		return
 	}
-	p.inbox = p.inbox[:0]
-	if a.Err == nil && !a.Diverging && len(bytes) > 0 {
-		if err := p.view(bytes); err != nil {
-			p.opts.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", p.opts.ID.String(),
-				"leader", p.core.Leader(), "offset", p.log.End(), "error", err)
+	m.inbox = m.inbox[:0]
+	if a.Err == nil && !a.Diverging && len(e.Batches) > 0 {
+		if err := m.view(e.Batches); err != nil {
+			m.o.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", m.o.ID.String(),
+				"leader", m.core.Leader(), "offset", m.log.End(), "error", err)
 			a.Err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
-		a.HasBatches = len(p.inbox) > 0
+		a.HasBatches = len(m.inbox) > 0
 	}
-	if a.HasBatches && p.inbox[0].BaseOffset() < p.log.End() {
-		if err := p.startOver(p.inbox[0].BaseOffset()); err != nil {
-			_ = p.fail(err)
+	if !a.HasBatches || m.inbox[0].BaseOffset() >= m.log.End() {
+		m.followLeader(a)
+		return
+	}
+	// The log is empty, and the leader's begins inside a batch.
+	m.startOver(m.inbox[0].BaseOffset(), func(err error) {
+		if err != nil {
+			_ = m.fail(err)
 			return
 		}
+		m.followLeader(a)
+	})
+}
+
+func (m *Machine) followLeader(a FetchAnswer) {
+	if a.Err == nil && a.LogStart > m.log.Start() {
+		m.startAt = a.LogStart
 	}
-	if a.Err == nil && a.LogStart > p.log.Start() {
-		p.startAt = a.LogStart
-	}
-	p.core.FetchAnswered(a, coreMs())
-	p.work()
-	clear(p.inbox)
+	m.core.FetchAnswered(a, m.nowMs)
 }
 
 // view takes the answer's bytes apart; each batch's checksum is compared. A log
 // that begins anew may begin inside a batch, where DeleteRecords has put its
 // leader's start.
-func (p *Partition) view(bytes []byte) error {
-	next := p.log.End()
+func (m *Machine) view(bytes []byte) error {
+	next := m.log.End()
 	for len(bytes) > 0 {
 		b, n, err := record.View(bytes)
 		if err != nil {
 			return err
 		}
-		if b.BaseOffset() < next && !(len(p.inbox) == 0 && p.log.Start() == next && b.NextOffset() > next) {
+		if b.BaseOffset() < next && !(len(m.inbox) == 0 && m.log.Start() == next && b.NextOffset() > next) {
 			return fmt.Errorf("offset %d comes where %d was asked for", b.BaseOffset(), next)
 		}
 		next, bytes = b.NextOffset(), bytes[n:]
-		p.inbox = append(p.inbox, b)
+		m.inbox = append(m.inbox, b)
 	}
 	return nil
 }
 
-// appendFetched writes what came from the leader, folds it and syncs it.
-func (p *Partition) appendFetched() {
-	invariant.Check(!p.syncing, "a follower appends while a sync is under way")
-	now := p.opts.NowMs()
-	if err := p.log.Append(now, p.inbox...); err != nil {
-		_ = p.fail(err)
+// appendFetched has what came from the leader written, folds it, and has it synced.
+func (m *Machine) appendFetched() {
+	invariant.Check(!m.syncing, "a follower appends while a sync is under way")
+	m.await(EffectAppend, m.then.fetchedAppended).Batches = m.inbox
+}
+
+func (m *Machine) fetchedAppended(err error) {
+	if err != nil {
+		_ = m.fail(err)
 		return
 	}
-	for _, b := range p.inbox {
-		p.producers.Fold(b, now)
-		if err := foldBatch(p.locks, b, p.opts.Limits); err != nil {
-			_ = p.fail(err)
+	now := m.o.NowMs()
+	for _, b := range m.inbox {
+		if err := m.folds.apply(b, false, now); err != nil {
+			_ = m.fail(err)
 			return
 		}
-		p.unsynced += int64(b.NextOffset() - b.BaseOffset())
+		m.unsynced += int64(b.NextOffset() - b.BaseOffset())
 	}
-	p.core.Appended(coreMs())
-	if p.unsynced >= p.settings.FlushMessages {
-		if p.sync() != nil {
-			return
-		}
+	clear(m.inbox)
+	m.core.Appended(m.nowMs)
+	if m.unsynced >= m.settings.FlushMessages {
+		m.await(EffectSync, m.then.fetchedSynced)
+		return
 	}
-	p.core.Synced(p.log.End(), coreMs())
-	p.flushFrozen(now)
+	m.fetchedOnDisk()
+}
+
+func (m *Machine) fetchedSynced(err error) {
+	if err != nil {
+		_ = m.fail(err)
+		return
+	}
+	m.unsynced = 0
+	m.fetchedOnDisk()
+}
+
+func (m *Machine) fetchedOnDisk() {
+	m.core.Synced(m.log.End(), m.nowMs)
+	m.flushFrozen()
 }
 
 // truncate cuts off what the leader does not have, and folds what is left.
-func (p *Partition) truncate(to protocol.Offset) {
-	invariant.Check(!p.syncing, "a log is truncated while a sync is under way")
-	was := p.log.End()
-	if err := p.log.Truncate(to); err != nil {
-		_ = p.fail(err)
-		return
-	}
-	p.unsynced = 0
-	p.opts.Logger.Info("log truncated to what the leader has", "partition", p.opts.ID.String(), "leader", p.core.Leader(),
-		"epoch", p.core.Epoch(), "from", was, "to", p.log.End(), "high watermark", p.HighWatermark())
-	p.reap(true)
-	p.locks.Reset()
-	if err := p.refoldAll(p.locks.Applied() + 1); err != nil {
-		_ = p.fail(err)
-		return
-	}
-	p.core.Truncated(coreMs())
+func (m *Machine) truncate(to protocol.Offset) {
+	invariant.Check(!m.syncing, "a log is truncated while a sync is under way")
+	was := m.log.End()
+	m.waitBase(func() {
+		m.await(EffectTruncate, func(err error) {
+			if err == nil {
+				m.unsynced = 0
+				m.o.Logger.Info("log truncated to what the leader has", "partition", m.o.ID.String(), "leader", m.core.Leader(),
+					"epoch", m.core.Epoch(), "from", was, "to", m.log.End(), "high watermark", m.highWatermark)
+				err = m.foldAnew()
+			}
+			if err != nil {
+				_ = m.fail(err)
+				return
+			}
+			m.core.Truncated(m.nowMs)
+		}).Offset = to
+	})
 }
 
 // restart empties the log, which begins anew at an offset that the leader has.
 // What was written to locks in between is not known, and neither is what it
 // overwrote: the table begins there too, and answers UNKNOWN below.
-func (p *Partition) restart(at protocol.Offset) {
-	p.opts.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", p.opts.ID.String(),
-		"leader", p.core.Leader(), "end", p.log.End(), "from", at)
-	if err := p.startOver(at); err != nil {
-		_ = p.fail(err)
-		return
-	}
-	p.core.Truncated(coreMs())
+func (m *Machine) restart(at protocol.Offset) {
+	m.o.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", m.o.ID.String(),
+		"leader", m.core.Leader(), "end", m.log.End(), "from", at)
+	m.startOver(at, func(err error) {
+		if err != nil {
+			_ = m.fail(err)
+			return
+		}
+		m.core.Truncated(m.nowMs)
+	})
 }
 
 // startOver empties the log and the lock table, which both begin anew at an
 // offset; the log has nothing below it.
-func (p *Partition) startOver(at protocol.Offset) error {
-	p.reap(true)
-	p.locks.Close()
-	if err := p.opts.Base.Delete(p.opts.ID); err != nil {
-		return fmt.Errorf("forget the lock table: %w", err)
-	}
-	begin := p.log.SetStart
-	if at < p.log.End() {
-		begin = p.log.Truncate
-	}
-	if err := begin(at); err != nil {
-		return err
-	}
-	p.unsynced = 0
-	from, err := p.openLocks(p.log.End())
-	if err != nil {
-		return err
-	}
-	return p.refoldAll(from)
+func (m *Machine) startOver(at protocol.Offset, next func(error)) {
+	m.waitBase(func() {
+		if err := m.folds.forget(); err != nil {
+			next(err)
+			return
+		}
+		kind := EffectSetStart
+		if at < m.log.End() {
+			kind = EffectTruncate
+		}
+		m.await(kind, func(err error) {
+			if err == nil {
+				m.unsynced = 0
+				err = m.foldAnew()
+			}
+			next(err)
+		}).Offset = at
+	})
 }
 
-// refoldAll folds the log anew: the producers from their newest checkpoint, the
-// lock table from an offset.
-func (p *Partition) refoldAll(locksAt protocol.Offset) error {
-	end, was := p.log.End(), p.producers
-	producersAt := p.openProducers(end)
-	p.saved = producersAt
-	if err := p.fold(producersAt, locksAt, end); err != nil {
+// foldAnew folds the log again, each fold from what was saved of it.
+func (m *Machine) foldAnew() error {
+	was := m.folds.producers.table
+	if err := m.folds.open(m.log); err != nil {
 		return err
 	}
-	p.producers.Succeed(was)
+	if err := m.refold(); err != nil {
+		return err
+	}
+	m.folds.producers.table.Succeed(was)
 	return nil
 }
 
@@ -172,56 +184,24 @@ func (p *Partition) refoldAll(locksAt protocol.Offset) error {
 // take a second or two.
 const foldQuietMax = 250_000
 
-// fold folds the log up to its end, each fold from where it is.
-func (p *Partition) fold(producersAt, locksAt, end protocol.Offset) error {
-	now, from := p.opts.NowMs(), max(p.log.Start(), min(producersAt, locksAt))
+// refold folds the log up to its end, each fold from where it is, and keeps the
+// lock table's window within its budget on the way.
+func (m *Machine) refold() error {
+	end, now := m.log.End(), m.o.NowMs()
+	from := max(m.log.Start(), m.folds.applied())
 	long := end-from > foldQuietMax
 	if long {
-		p.opts.Logger.Info("folding what the log has beyond its checkpoints; the partition waits for it",
-			"partition", p.opts.ID.String(), "from", from, "to", end)
+		m.o.Logger.Info("folding what the log has beyond its checkpoints; the partition waits for it",
+			"partition", m.o.ID.String(), "from", from, "to", end)
 	}
-	err := p.log.Scan(from, end, func(b record.Batch) error {
-		if b.LastOffset() >= producersAt {
-			p.producers.Fold(b, now)
+	err := m.log.Scan(from, end, func(b record.Batch) error {
+		if err := m.folds.apply(b, false, now); err != nil {
+			return err
 		}
-		if b.LastOffset() >= locksAt {
-			return p.refold(b, now)
-		}
-		return nil
+		return m.folds.locks.flush(m.highWatermark, now)
 	})
 	if long && err == nil {
-		p.opts.Logger.Info("folded", "partition", p.opts.ID.String(), "to", end, "seconds", float64(p.opts.NowMs()-now)/1000)
+		m.o.Logger.Info("folded", "partition", m.o.ID.String(), "to", end, "seconds", float64(m.o.NowMs()-now)/1000)
 	}
 	return err
-}
-
-// refold folds a batch that the base does not have, and keeps the window within
-// its budget on the way. The base never gets ahead of the high watermark, so
-// what lies above it stays in the window.
-func (p *Partition) refold(b record.Batch, now int64) error {
-	if err := foldBatch(p.locks, b, p.opts.Limits); err != nil {
-		return err
-	}
-	work := p.locks.Flush(p.HighWatermark(), now)
-	if work == nil {
-		return nil
-	}
-	err := work()
-	p.locks.Flushed(err)
-	return err
-}
-
-// foldBatch opens a batch only when the table needs to see its records.
-func foldBatch(table *conflict.Coordinator, b record.Batch, limits record.Limits) error {
-	if !conflict.NeedsRecords(b) {
-		table.Fold(b, nil)
-		return nil
-	}
-	recs, err := b.Open(limits)
-	if err != nil {
-		return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
-	}
-	defer recs.Release()
-	table.Fold(b, &recs)
-	return nil
 }

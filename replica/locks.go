@@ -18,14 +18,14 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 	ran := p.do(func() {
 		var known bool
 		if item.All {
-			state.Last, state.By, known = p.locks.LastRecord()
+			state.Last, state.By, known = p.m.LockTable().LastRecord()
 		} else {
-			state.Last, state.By, known, err = p.locks.Last(item.Name)
+			state.Last, state.By, known, err = p.m.LockTable().Last(item.Name)
 		}
 		if !known {
 			state.Last = protocol.None
 		}
-		state.Refused = p.locks.RefusedFor(string(item.Raw))
+		state.Refused = p.m.LockTable().RefusedFor(string(item.Raw))
 	})
 	if !ran {
 		return state, ErrNotLeader
@@ -36,31 +36,25 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 // NoteRefusal records a refusal that was made before the partition was asked:
 // lock headers that break the grammar.
 func (p *Partition) NoteRefusal(r *protocol.Refusal) {
-	p.refused.Add(1) // before: who is told of the refusal and asks at once must find it
-	p.post(func() { p.locks.Refuse(nil, r, p.opts.NowMs()) })
-}
-
-// noteRefusal records a refusal of the loop's own.
-func (p *Partition) noteRefusal(q *conflict.Request, r *protocol.Refusal, now int64) {
-	p.locks.Refuse(q, r, now)
-	p.refused.Add(1)
+	p.malformed.Add(1) // before: who is told of the refusal and asks at once must find it
+	p.post(func() { p.m.LockTable().Refuse(nil, r, p.opts.NowMs()) })
 }
 
 // Refusals are the latest refused lock requests, oldest first, and their number
 // since the broker started.
 func (p *Partition) Refusals() (latest []conflict.Refused, total uint64) {
-	if p.refused.Load() == 0 {
+	if p.refused.Load()+p.malformed.Load() == 0 {
 		return nil, 0
 	}
-	p.do(func() { latest, total = p.locks.Refusals(nil) })
+	p.do(func() { latest, total = p.m.LockTable().Refusals(nil) })
 	return latest, total
 }
 
 // HotLocks are the locks that most refusals were due to.
 func (p *Partition) HotLocks() (hot []conflict.HotLock) {
-	if p.refused.Load() == 0 {
+	if p.refused.Load()+p.malformed.Load() == 0 {
 		return nil
 	}
-	p.do(func() { hot = p.locks.HotLocks() })
+	p.do(func() { hot = p.m.LockTable().HotLocks() })
 	return hot
 }

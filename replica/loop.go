@@ -43,26 +43,44 @@ func crashOnPanic() {
 }
 
 // turn does what the mail asks for.
-func (p *Partition) turn(m taken) {
-	for _, note := range m.notes {
-		note() // work follows below, once for all of them
+func (p *Partition) turn(t taken) {
+	for i := range t.notes {
+		t.notes[i].run(p)
 	}
-	p.append(m.group)
-	for _, task := range m.tasks {
-		task()
+	if len(t.group) > 0 {
+		p.group.Proposals = t.group
+		p.step(&p.group)
+		p.group.Proposals = nil
 	}
-	p.work()
-	clear(m.group)
-	if m.group != nil {
-		p.spare = m.group[:0]
+	for i := range t.tasks {
+		t.tasks[i].run(p)
 	}
+	clear(t.group)
+	if t.group != nil {
+		p.spare = t.group[:0]
+	}
+}
+
+// letter is an event for the machine or, in its place, something that the loop
+// is to do with it.
+type letter struct {
+	event Event
+	do    func()
+}
+
+func (l *letter) run(p *Partition) {
+	if l.do != nil {
+		l.do()
+		return
+	}
+	p.step(l.event)
 }
 
 // taken is the mail of one turn, from one of the queues.
 type taken struct {
-	notes []func()
+	notes []letter
 	group []*Proposal
-	tasks []func()
+	tasks []letter
 }
 
 func (m *taken) none() bool { return len(m.notes)+len(m.group)+len(m.tasks) == 0 }
@@ -78,8 +96,8 @@ func (p *Partition) take() (t taken) {
 		t.notes, m.notes = m.notes, nil
 		return t
 	}
-	m.holdsTasks = p.syncing
-	m.holdsProposals = p.syncing || p.holds()
+	m.holdsTasks = !p.m.TakesTasks()
+	m.holdsProposals = !p.m.TakesProposals()
 	if !m.holdsTasks && len(m.tasks) > 0 {
 		t.tasks, m.tasks = m.tasks, nil
 		return t
@@ -92,10 +110,4 @@ func (p *Partition) take() (t taken) {
 		m.running = false
 	}
 	return t
-}
-
-// holds reports whether proposals have to wait: this broker leads, and what
-// earlier leaders committed will be known soon.
-func (p *Partition) holds() bool {
-	return p.core != nil && p.core.role == RoleLeader && !p.core.Settled() && p.core.MayAppend(AcksAll) == nil
 }

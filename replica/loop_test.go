@@ -66,7 +66,7 @@ func TestVisitorsAndLoopsTakeTurns(t *testing.T) {
 				}
 				if i%50 == 0 {
 					b.post(func() {})
-					b.note(func() {})
+					b.ask(func() {})
 				}
 				c := completer{make(chan Result, 1)}
 				propose(&Proposal{Batch: with(t, plain(), "v"), Acks: AcksAll, Done: c})

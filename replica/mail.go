@@ -1,6 +1,9 @@
 package replica
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // mail is what waits for the loop, in three queues.
 //
@@ -11,9 +14,9 @@ import "sync"
 // and a note are each one of a connection's requests.
 type mail struct {
 	sync.Mutex
-	notes     []func()
+	notes     []letter
 	proposals []*Proposal
-	tasks     []func()
+	tasks     []letter
 
 	running        bool // a loop goroutine exists
 	holdsTasks     bool // the loop has left tasks and proposals lying
@@ -58,8 +61,8 @@ func (p *Partition) put(q *Proposal) (mine bool) {
 	return p.claimLoop(!p.mail.holdsProposals)
 }
 
-// do runs f in the loop and waits for it. It reports false when the partition
-// is closed and f was not run.
+// do runs f, which may touch the log, in the loop and waits for it. It reports
+// false when the partition is closed and f was not run.
 func (p *Partition) do(f func()) bool {
 	done := make(chan struct{})
 	if !p.post(func() { f(); close(done) }) {
@@ -69,27 +72,44 @@ func (p *Partition) do(f func()) bool {
 	return true
 }
 
+// call steps a task in the loop and waits until it is answered, unless the
+// partition is closed.
+func (p *Partition) call(e Event, c *Call) bool {
+	done := make(chan struct{})
+	c.Return = func() { close(done) }
+	if !p.task(letter{event: e}) {
+		return false
+	}
+	<-done
+	return true
+}
+
 // post has f, which may touch the log, run in the loop, unless the partition is closed.
-func (p *Partition) post(f func()) bool {
+func (p *Partition) post(f func()) bool { return p.task(letter{do: f}) }
+
+func (p *Partition) task(l letter) bool {
 	p.mail.Lock()
 	if p.mail.closed {
 		p.mail.Unlock()
 		return false
 	}
-	p.mail.tasks = append(p.mail.tasks, f)
+	p.mail.tasks = append(p.mail.tasks, l)
 	p.wakeLoop(!p.mail.holdsTasks)
 	return true
 }
 
-// note has f, which must not touch the log, run in the loop soon, unless the
-// partition is closed.
-func (p *Partition) note(f func()) bool {
+// tell has a note given to the machine soon, unless the partition is closed.
+func (p *Partition) tell(e Event) bool { return p.note(letter{event: e}) }
+
+// note has a letter that does not touch the log done in the loop soon, unless
+// the partition is closed.
+func (p *Partition) note(l letter) bool {
 	p.mail.Lock()
 	if p.mail.closed {
 		p.mail.Unlock()
 		return false
 	}
-	p.mail.notes = append(p.mail.notes, f)
+	p.mail.notes = append(p.mail.notes, l)
 	p.wakeLoop(true)
 	return true
 }
@@ -120,8 +140,27 @@ func (p *Partition) dismiss(err error) {
 	p.mail.proposals = nil
 	p.mail.Unlock()
 	for _, q := range all {
-		p.producers.Refused(q.Batch)
-		q.fail(err)
+		p.m.Drop(q, err)
 		q.Done.Completed(q)
 	}
+}
+
+// expireHeld answers what has waited to be judged for as long as its writer wanted to.
+func (p *Partition) expireHeld() {
+	p.mail.Lock()
+	held := p.mail.proposals
+	p.mail.proposals = nil
+	p.mail.Unlock()
+	now := coreMs()
+	held = slices.DeleteFunc(held, func(q *Proposal) bool {
+		late := q.late(now)
+		if late {
+			p.m.Drop(q, ErrTimeout)
+			q.Done.Completed(q)
+		}
+		return late
+	})
+	p.mail.Lock()
+	p.mail.proposals = append(held, p.mail.proposals...)
+	p.mail.Unlock()
 }

@@ -81,34 +81,19 @@ type Partition struct {
 	loops sync.WaitGroup // the loop, and the syncs and base writes that it starts
 
 	// Owned by the loop.
-	core      *Core // nil before Begin
-	standing  *Standing
-	settings  Settings
-	producers *Producers
-	locks     *conflict.Coordinator
-	failed    error
-	batches   []record.Batch  // scratch: what the group appends
-	inbox     []record.Batch  // what came from the leader
-	waiting   []*Proposal     // answers above the high watermark
-	confirmed int64           // the newest round that is certain
-	asking    []confirming    // wait for theirs to be
-	doubted   bool            // see Doubt
-	spare     []*Proposal     // the mailbox's other slice
-	syncing   bool            // a sync runs beside the loop: the log is not to be touched
-	unsynced  int64           // offsets appended since the last sync began; 0: all is on disk
-	saved     protocol.Offset // end at the last producer checkpoint
-	syncedMs  int64           // when housekeeping last synced
-	lockedAt  protocol.Offset // up to where the lock base has folded, at the last checkpoint
-	startAt   protocol.Offset // the leader's log start, when it is above ours
-	flushing  bool            // a base write is under way
-	flushed   chan error      // its result
+	m       *Machine
+	spare   []*Proposal // the mailbox's other slice
+	group   Propose     // events that come with every append
+	done    Done
+	flushed chan error // the result of the base write that is under way
 
 	state         atomic.Pointer[State]
 	highWatermark atomic.Int64
 	round         atomic.Int64
 	restless      atomic.Bool   // the core waits for time to pass
-	broken        atomic.Bool   // mirrors failed, for readers
-	refused       atomic.Uint64 // lock requests refused
+	broken        atomic.Bool   // the machine has failed
+	refused       atomic.Uint64 // lock requests refused by the machine
+	malformed     atomic.Uint64 // and those that never came to it, see NoteRefusal
 	watchers      watchers
 }
 
@@ -159,8 +144,8 @@ func (p *Partition) CommittedEnd() (protocol.Offset, error) {
 func (p *Partition) EpochEnd(asked protocol.LeaderEpoch) (e protocol.LeaderEpoch, end protocol.Offset, err error) {
 	e, end, err = -1, protocol.None, ErrNotLeader
 	p.ask(func() {
-		if p.core != nil {
-			e, end, err = p.core.EpochEnd(asked)
+		if core := p.m.Core(); core != nil {
+			e, end, err = core.EpochEnd(asked)
 		}
 	})
 	return e, end, err
@@ -204,8 +189,8 @@ func (p *Partition) PastEmpty(o protocol.Offset) (protocol.Offset, error) {
 // Followers lists a leader's followers; nil when this broker does not lead.
 func (p *Partition) Followers() (all []FollowerState) {
 	p.ask(func() {
-		if p.core != nil {
-			all = p.core.Followers()
+		if core := p.m.Core(); core != nil {
+			all = core.Followers()
 		}
 	})
 	return all
@@ -215,7 +200,7 @@ func (p *Partition) Followers() (all []FollowerState) {
 // unless the partition is closed.
 func (p *Partition) ask(f func()) bool {
 	done := make(chan struct{})
-	if !p.note(func() { f(); close(done) }) {
+	if !p.note(letter{do: func() { f(); close(done) }}) {
 		return false
 	}
 	<-done

@@ -55,6 +55,9 @@ func (q *Proposal) refused() bool {
 	return q.Result.Refusal != nil || q.Result.Err != nil && !errors.Is(q.Result.Err, ErrOutOfOrderSequence)
 }
 
+// late reports whether the answer has waited for as long as it may.
+func (q *Proposal) late(nowMs int64) bool { return q.deadlineMs != 0 && nowMs >= q.deadlineMs }
+
 // gap is the answer to a sequence that does not follow: a leader that was
 // deposed and does not know it would see gaps where there are none.
 func (q *Proposal) gap(err error, end protocol.Offset) protocol.Offset {

@@ -28,7 +28,9 @@
 // Its tables are changed by Apply alone, with the *sql.Tx that it is given, and
 // Apply depends on nothing but the tables and the record. Then every database
 // that has applied a partition holds the same, however often its processes
-// died, and can be made again from the log.
+// died, and can be made again from the log, if it keeps its records
+// (conflict.policy=required, or retention.ms=-1). New tables on a log that was
+// cut are refused with client.ErrLogCut.
 //
 // # When the database refuses
 //

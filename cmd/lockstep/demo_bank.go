@@ -112,7 +112,8 @@ func (b *bankCommand) open(ctx context.Context, c *client.Client, run string) er
 		return err
 	}
 	defer adm.Close()
-	if _, err := adm.CreateTopic(ctx, 1, -1, nil, b.topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	keep := "-1" // the balances are folded from all of it
+	if _, err := adm.CreateTopic(ctx, 1, -1, map[string]*string{"retention.ms": &keep}, b.topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return topicError(b.topic, err)
 	}
 	ends, err := adm.ListEndOffsets(ctx, b.topic)

@@ -59,16 +59,18 @@ func bindGzipLevel(t *Topic, s string) error {
 	return nil
 }
 
-func ratioAt(at func(*Topic) *float64) func(*Topic, string) error {
-	return func(t *Topic, s string) error {
+func ratioAt(at func(*Topic) *float64) func(*Topic, string) error { return floatAt(0, 1, at) }
+
+func floatAt[T any](lowest, highest float64, at func(*T) *float64) func(*T, string) error {
+	return func(t *T, s string) error {
 		f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 		switch {
 		case err != nil:
 			return errNotNumber
-		case !(f >= 0): // NaN as well
-			return errTooLow(0)
-		case f > 1:
-			return errTooHigh(1)
+		case !(f >= lowest): // NaN as well
+			return errTooLow(lowest)
+		case f > highest:
+			return errTooHigh(highest)
 		}
 		*at(t) = f
 		return nil

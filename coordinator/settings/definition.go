@@ -10,29 +10,26 @@ type Type int8
 
 // The types in use.
 const (
-	Bool   Type = 1
-	String Type = 2
-	Int    Type = 3
-	Long   Type = 5
-	Double Type = 6
-	List   Type = 7
+	Bool     Type = 1
+	String   Type = 2
+	Int      Type = 3
+	Short    Type = 4
+	Long     Type = 5
+	Double   Type = 6
+	List     Type = 7
+	Class    Type = 8
+	Password Type = 9
 )
+
+var typeNames = map[Type]string{
+	Bool: "boolean", String: "string", Int: "int", Short: "short", Long: "long",
+	Double: "double", List: "list", Class: "class", Password: "password",
+}
 
 // String is Kafka's name of the type.
 func (t Type) String() string {
-	switch t {
-	case Bool:
-		return "boolean"
-	case String:
-		return "string"
-	case Int:
-		return "int"
-	case Long:
-		return "long"
-	case Double:
-		return "double"
-	case List:
-		return "list"
+	if name, ok := typeNames[t]; ok {
+		return name
 	}
 	return "unknown"
 }
@@ -57,15 +54,23 @@ type Definition struct {
 	Doc        string
 	// ReadOnly settings are shown and cannot be altered while running.
 	ReadOnly bool
+	// ShownWhereSet: a broker setting that is not described where nobody has set it.
+	ShownWhereSet bool
 	// Synonyms are the broker-level names of a topic's or group's setting, strongest first.
 	Synonyms []BrokerName
 	// BrokerUnset: the weakest of them is unset unless somebody sets it.
 	BrokerUnset bool
 
 	// bind parses and checks a value and stores it in t; bindGroup, of a group's
-	// setting, in g.
-	bind      func(t *Topic, value string) error
-	bindGroup func(g *Group, value string) error
+	// setting, in g; bindBroker, of a broker's own that can be altered, in b.
+	bind       func(t *Topic, value string) error
+	bindGroup  func(g *Group, value string) error
+	bindBroker func(b *Broker, value string) error
+
+	// idle says why nothing depends on a setting that Kafka has; "" = something does.
+	idle string
+	// update is where Kafka lets a broker setting be altered.
+	update updateMode
 }
 
 // BrokerName is a broker-level name of a topic's or group's setting. One of its

@@ -16,15 +16,26 @@ type Error struct {
 	Name   string
 	Value  string
 	Reason string
-	// ReadOnly: the setting could have no other value, as long as the broker runs.
-	ReadOnly bool
 }
 
 func (e *Error) Error() string {
-	if e.ReadOnly {
-		return fmt.Sprintf("Cannot update these configs dynamically: [%s]", e.Name)
-	}
 	return fmt.Sprintf("Invalid value %s for configuration %s: %s", shown(e.Value), e.Name, e.Reason)
+}
+
+// UpdateError refuses to alter a broker setting, whatever the value: it could have no
+// other one here while the broker runs.
+type UpdateError struct {
+	Name string
+	Rule string // Kafka's words
+	Why  string // what stands behind it here; "" = nothing more
+}
+
+func (e *UpdateError) Error() string {
+	text := fmt.Sprintf("%s: [%s]", e.Rule, e.Name)
+	if e.Why != "" {
+		text += ": " + e.Why
+	}
+	return text
 }
 
 // shown is a value that a client chose, for a text: as it is, unless that

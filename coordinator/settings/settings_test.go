@@ -3,6 +3,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,8 @@ func TestSettingsStories(t *testing.T) {
 					return err.Error() + "\n"
 				}
 				return fmt.Sprintf("%s\n", strings.ReplaceAll(fmt.Sprintf("%+v", topic), " ", "\n"))
+			case "created":
+				return listed(Created(overrides, layers...))
 			case "check":
 				return verdict(Validate(overrides))
 			case "parse-group":
@@ -41,6 +44,14 @@ func TestSettingsStories(t *testing.T) {
 				return tell(ResolveGroup(overrides, layers...), want)
 			case "check-broker":
 				return verdict(ValidateBroker(overrides))
+			case "check-cluster":
+				return verdict(ValidateCluster(overrides))
+			case "parse-broker":
+				broker, err := ParseBroker(layers...)
+				if err != nil {
+					return fmt.Sprintf("%v\n%+v\n", err, broker)
+				}
+				return fmt.Sprintf("%+v\n", broker)
 			case "resolve":
 				return tell(Resolve(overrides, layers...), want)
 			case "resolve-broker":
@@ -67,6 +78,15 @@ func readLayers(input string) (overrides map[string]string, layers []Layer) {
 		values[name] = value
 	}
 	return overrides, layers
+}
+
+// listed is settings in order, a line each.
+func listed(values map[string]string) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "%s=%s\n", name, values[name])
+	}
+	return b.String()
 }
 
 func verdict(err error) string {
@@ -101,8 +121,13 @@ func TestEveryDefinitionIsWholeAndItsDefaultValid(t *testing.T) {
 			if d.Doc == "" || d.Importance == "" || d.Type.String() == "unknown" {
 				t.Errorf("%s is not whole: %+v", d.Name, d)
 			}
-			if d.bind == nil && d.bindGroup == nil && !d.ReadOnly {
+			if d.bind == nil && d.bindGroup == nil && d.bindBroker == nil != d.ReadOnly {
 				t.Errorf("%s can be altered and is not checked", d.Name)
+			}
+			if d.bindBroker != nil && !d.NoDefault {
+				if err := d.bindBroker(new(Broker), d.Default); err != nil {
+					t.Errorf("%s: default %q: %v", d.Name, d.Default, err)
+				}
 			}
 			if d.bind != nil && !d.NoDefault {
 				if err := d.bind(new(Topic), d.Default); err != nil {
@@ -126,6 +151,41 @@ func TestEveryDefaultOfABrokerNameIsTheTopicsDefault(t *testing.T) {
 		layers := []Layer{{Source: FromStatic, Values: map[string]string{name: value}}}
 		if got := effective(&d, nil, layers); got != d.Default {
 			t.Errorf("%s: %s=%s gives %s, not %s", d.Name, name, value, got, d.Default)
+		}
+	}
+}
+
+// ours are the broker settings that Kafka has not.
+var ours = []string{"conflict.policy", "lock.id.retention.ms", "lock.retention.ms", "follower.replication.throttled.rate", "leader.replication.throttled.rate"}
+
+func TestABrokerHasEverySettingOfKafkasAndLetsAlterOnlyWhatKafkaDoes(t *testing.T) {
+	// In Kafka these are given at start, and what it has in milliseconds is altered instead.
+	atStart := []string{"log.retention.hours", "log.retention.minutes", "log.roll.hours", "log.roll.jitter.hours"}
+	kafkas := map[string]Definition{}
+	for line := range strings.Lines(kafkaBrokers) {
+		if !strings.HasPrefix(line, "#") {
+			k := kafkaBroker(line)
+			kafkas[k.Name] = k
+		}
+	}
+	if len(kafkas) != 340 {
+		t.Errorf("Kafka 4.3.1 has 340 broker settings, and the table %d", len(kafkas))
+	}
+	for name, k := range kafkas {
+		d, ok := LookupBroker(name)
+		if !ok || d.Type != k.Type || d.update != k.update {
+			t.Errorf("%s is %+v", name, d)
+		}
+		if !d.ReadOnly && k.update == updateNever && !slices.Contains(atStart, name) {
+			t.Errorf("%s can be altered, and not in Kafka", name)
+		}
+		if d.idle != "" && (d.Default != k.Default || d.NoDefault != k.NoDefault) {
+			t.Errorf("%s, on which nothing depends, has another default than in Kafka: %q", name, d.Default)
+		}
+	}
+	for _, d := range BrokerDefinitions() {
+		if _, ok := kafkas[d.Name]; !ok && !slices.Contains(ours, d.Name) {
+			t.Errorf("%s is neither Kafka's nor ours", d.Name)
 		}
 	}
 }

@@ -39,6 +39,7 @@ static int account(const char *name) { return name[0] == 'a' ? name[1] - '0' : 5
 static void catch_up(char *basis, size_t size) {
   int64_t low, high;
   if (rd_kafka_query_watermark_offsets(consumer, topic, 0, &low, &high, 10000)) die("no end");
+  if (low > next_offset) die("the log was cut: balances cannot be folded from what is left");
   while (next_offset < high) {
     rd_kafka_message_t *m = rd_kafka_consumer_poll(consumer, 1000);
     char text[64], from[8], to[8];

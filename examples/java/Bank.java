@@ -26,6 +26,9 @@ public class Bank {
     log = new TopicPartition(topic, 0);
     consumer = new KafkaConsumer<>(Map.of("bootstrap.servers", broker), new StringDeserializer(), new StringDeserializer());
     consumer.assign(List.of(log));
+    if (consumer.beginningOffsets(List.of(log)).get(log) > 0) {
+      throw new IllegalStateException("the log was cut: balances cannot be folded from what is left");
+    }
     consumer.seekToBeginning(List.of(log));
     // acks=all and idempotence are this client's defaults. One record under way
     // at a time: a refusal is the whole batch's.

@@ -27,6 +27,7 @@ async function fold ({ batch }) {
 // catchUp reads up to the end, and returns the basis: the last offset that was read.
 async function catchUp () {
   const [partition] = await admin.fetchTopicOffsets(topic)
+  if (Number(partition.low) > read + 1) throw new Error('the log was cut: balances cannot be folded from what is left')
   while (read < Number(partition.high) - 1) await new Promise(resolve => { wake = resolve })
   return read < 0 ? 'none' : String(read)
 }

@@ -15,6 +15,8 @@ class Bank:
         self.log = TopicPartition(topic, 0)
         self.consumer = KafkaConsumer(bootstrap_servers=broker, group_id=None)
         self.consumer.assign([self.log])
+        if self.consumer.beginning_offsets([self.log])[self.log] > 0:
+            sys.exit("the log was cut: balances cannot be folded from what is left")
         self.consumer.seek_to_beginning(self.log)
         # One record under way at a time: a refusal is the whole batch's. To this
         # client's idempotent producer a refusal is fatal; lock-id does its work.

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	c := &chaos{options: o, began: time.Now()}
 	if !o.loopback {
-		c.net, err = rig.EnterNetwork(o.brokers) // executes the program anew
+		c.net, err = rig.Enter(o.brokers) // executes the program anew
 		if err != nil {
 			fmt.Printf("skip: faults of links, for there are no network namespaces: %v\n", err)
 		}

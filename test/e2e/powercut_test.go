@@ -2,10 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -13,14 +12,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sys/unix"
-)
 
-// fsIocShutdown is ext4's ioctl that stops a file system at once; with
-// withoutFlush what was not synced is lost, as when the power goes.
-const (
-	fsIocShutdown = 0x8004587d
-	withoutFlush  = 2
+	"github.com/lockstep-log/lockstep/test/chaos/rig"
 )
 
 // TestPowerCutsLoseNothingThatWasAcknowledged: the data directory lies on a
@@ -31,8 +24,12 @@ func TestPowerCutsLoseNothingThatWasAcknowledged(t *testing.T) {
 	if rounds == 0 {
 		t.Skip("set LOCKSTEP_POWER_CUTS=n to cut the power n times; it needs root and a loop device")
 	}
-	disk := newDisk(t)
-	b := StartAt(t, filepath.Join(disk.mount, "data"))
+	disk, err := rig.NewDisk(t.TempDir(), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = disk.Unmount() })
+	b := StartAt(t, filepath.Join(disk.Mount, "data"))
 	const topic = "survivors"
 	createTopic(t, b, topic, map[string]*string{"segment.bytes": ptr("4194304")})
 	told := &acked{at: map[int64]string{}}
@@ -43,11 +40,13 @@ func TestPowerCutsLoseNothingThatWasAcknowledged(t *testing.T) {
 			wg.Go(func() { untilTheLightsGoOut(t, ctx, b, topic, fmt.Sprintf("%d.%d", round, w), told) })
 		}
 		time.Sleep(time.Duration(100+rand.IntN(400)) * time.Millisecond)
-		disk.cut()
+		cut := disk.CutPower()
 		cancel()
 		wg.Wait()
 		b.Kill()
-		disk.again()
+		if err := errors.Join(cut, disk.PowerOn()); err != nil {
+			t.Fatal(err)
+		}
 		b.Restart()
 	}
 	log := readAll(t, b, topic)
@@ -93,50 +92,4 @@ func untilTheLightsGoOut(t *testing.T, ctx context.Context, b *Broker, topic, wh
 			time.Sleep(time.Millisecond)
 		}
 	}
-}
-
-// disk is a small file system in a file.
-type disk struct {
-	t            *testing.T
-	image, mount string
-}
-
-func newDisk(t *testing.T) *disk {
-	dir := t.TempDir()
-	d := &disk{t, filepath.Join(dir, "image"), filepath.Join(dir, "mount")}
-	if err := os.Mkdir(d.mount, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	d.run("truncate", "-s", "1G", d.image)
-	d.run("mkfs.ext4", "-q", d.image)
-	d.run("mount", "-o", "loop", d.image, d.mount)
-	t.Cleanup(func() { exec.Command("umount", "-l", d.mount).Run() })
-	return d
-}
-
-func (d *disk) run(name string, args ...string) {
-	d.t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		d.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-}
-
-// cut takes the power away.
-func (d *disk) cut() {
-	d.t.Helper()
-	fd, err := unix.Open(d.mount, unix.O_RDONLY, 0)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	if err := unix.IoctlSetPointerInt(fd, fsIocShutdown, withoutFlush); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
-// again gives the power back.
-func (d *disk) again() {
-	d.t.Helper()
-	d.run("umount", d.mount)
-	d.run("mount", "-o", "loop", d.image, d.mount)
 }

@@ -14,6 +14,9 @@ func TestAKcatUserSeesConflictsRefused(t *testing.T) {
 		t.Skip("kcat is not installed (apt-get install kcat); the same walk runs with the lockstep command")
 	}
 	b := Start(t)
+	if _, stderr, code := b.CLI("", "topic", "create", "accounts", "--config", "conflict.policy=required"); code != 0 {
+		t.Fatalf("topic create: exit %d %s", code, stderr)
+	}
 	produce := func(value string, args ...string) int {
 		cmd := exec.Command(kcat, append([]string{"-P", "-b", b.Addr, "-t", "accounts"}, args...)...)
 		_, stderr, code := Run(t, cmd, value+"\n")

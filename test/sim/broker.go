@@ -174,44 +174,44 @@ func (b *broker) work() {
 	}
 }
 
-func (b *broker) do(e replica.Effect) {
+func (b *broker) do(e replica.CoreEffect) {
 	if b.w.tell != nil {
 		b.w.trace("%d: %s", b.id, describe(b, e))
 	}
 	switch e.Kind {
-	case replica.EffectRole:
+	case replica.CoreRole:
 		b.changeRole()
-	case replica.EffectCommit:
+	case replica.CoreCommit:
 		b.advanced()
-	case replica.EffectConfirm:
+	case replica.CoreConfirm:
 		b.confirmed(e.Round)
-	case replica.EffectFetch:
+	case replica.CoreFetch:
 		b.sendFetch(e.Fetch)
-	case replica.EffectAppend:
+	case replica.CoreAppend:
 		b.appendFetched()
-	case replica.EffectTruncate, replica.EffectRestart:
+	case replica.CoreTruncate, replica.CoreRestart:
 		b.truncate(e.Offset)
 		b.core.Truncated(b.nowMs())
-	case replica.EffectAlterISR:
+	case replica.CoreAlterISR:
 		b.alterISR(e.ISR)
-	case replica.EffectResign:
+	case replica.CoreResign:
 		b.resign()
 	}
 }
 
-func describe(b *broker, e replica.Effect) string {
+func describe(b *broker, e replica.CoreEffect) string {
 	switch e.Kind {
-	case replica.EffectRole:
+	case replica.CoreRole:
 		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", b.core.Role(), b.core.Epoch(), b.disk.End(), b.core.HighWatermark())
-	case replica.EffectCommit:
+	case replica.CoreCommit:
 		return fmt.Sprintf("commits up to %d; synced %d, ISR %v, followers %v", e.Offset, b.core.SyncedEnd(), b.core.Standing().ISR, b.core.Followers())
-	case replica.EffectFetch:
+	case replica.CoreFetch:
 		return fmt.Sprintf("fetches %+v", e.Fetch)
-	case replica.EffectAlterISR:
+	case replica.CoreAlterISR:
 		return fmt.Sprintf("asks for ISR %+v", e.ISR)
-	case replica.EffectTruncate:
+	case replica.CoreTruncate:
 		return fmt.Sprintf("truncates to %d", e.Offset)
-	case replica.EffectAppend:
+	case replica.CoreAppend:
 		return fmt.Sprintf("appends %d batches at %d", len(b.inbox), b.disk.End())
 	}
 	return fmt.Sprintf("effect %d", e.Kind)

@@ -1,7 +1,7 @@
 // Package sim runs a whole cluster of replicas of one partition on one
 // goroutine, from a seed: the same seed gives the same run, to the last event.
 //
-// What is real: replica.Core, replica.Producers, conflict.Coordinator,
+// What is real: replica.Core, replica.Producers, conflict.LockTable,
 // coordinator.Elect and coordinator.MemStore, and the bytes of the batches.
 // What is a model: disks with a synced and an unsynced part, the network, the
 // clock, the thin driver around the cores, and the clients.

@@ -10,10 +10,10 @@ import (
 // folds is what a replica derives from its log, as leader and as follower.
 type folds struct {
 	producers *replica.Producers
-	locks     *conflict.Coordinator
+	locks     *conflict.LockTable
 	cutAt     protocol.Offset // where the log was last truncated, until it grows
 
-	committed *conflict.Coordinator    // planted: sees only what is committed
+	committed *conflict.LockTable      // planted: sees only what is committed
 	narrow    map[byte]protocol.Offset // planted: locks by a few bits
 }
 
@@ -21,7 +21,7 @@ func newFolds() folds {
 	return folds{cutAt: -1, producers: replica.NewProducers(), locks: newTable(), committed: newTable(), narrow: map[byte]protocol.Offset{}}
 }
 
-func newTable() *conflict.Coordinator {
+func newTable() *conflict.LockTable {
 	c, err := conflict.Open(conflict.Options{})
 	if err != nil {
 		panic(err)
@@ -53,7 +53,7 @@ func (f *folds) refoldLocks(d *disk, below protocol.Offset) {
 
 // foldTable folds a batch as a Partition does. A damaged one folds to nothing:
 // only a planted bug lets it come so far.
-func foldTable(c *conflict.Coordinator, b record.Batch) {
+func foldTable(c *conflict.LockTable, b record.Batch) {
 	if !conflict.NeedsRecords(b) {
 		c.Fold(b, nil)
 		return

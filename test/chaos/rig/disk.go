@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,9 +23,9 @@ const (
 	withoutFlush  = 2
 )
 
-// newDisk makes and mounts a file system of so many bytes under dir. An error
+// NewDisk makes and mounts a file system of so many bytes under dir. An error
 // says what the machine does not permit.
-func newDisk(dir string, bytes int64) (*Disk, error) {
+func NewDisk(dir string, bytes int64) (*Disk, error) {
 	d := &Disk{filepath.Join(dir, "disk.image"), filepath.Join(dir, "disk")}
 	if err := os.MkdirAll(d.Mount, 0o755); err != nil {
 		return nil, err
@@ -51,9 +52,31 @@ func (d *Disk) CutPower() error {
 	return unix.IoctlSetPointerInt(fd, fsIocShutdown, withoutFlush)
 }
 
-// PowerOn mounts the file system again, as it was on disk. Nobody may use it.
+// pinnedFor is how long a process may take to let go of a disk, and a kernel to
+// notice.
+const pinnedFor = 5 * time.Second
+
+// PowerOn mounts the file system again, as it was on disk. Nobody may use it: a
+// file system that somebody holds on to stays as it is, without power, and would
+// only be mounted once more. So who does is the error.
 func (d *Disk) PowerOn() error {
-	return errors.Join(command("umount", d.Mount), d.mount())
+	device, err := deviceOf(d.Mount)
+	if err != nil {
+		return err
+	}
+	err = command("umount", d.Mount)
+	for end := time.Now().Add(pinnedFor); ; time.Sleep(50 * time.Millisecond) {
+		by := pins(device, d.Mount)
+		if err == nil && len(by) == 0 {
+			return d.mount()
+		}
+		if time.Now().After(end) {
+			return errors.Join(err, pinned(d.Mount, by))
+		}
+		if err != nil {
+			err = command("umount", d.Mount)
+		}
+	}
 }
 
 const ballast = "ballast"
@@ -88,4 +111,5 @@ func (d *Disk) Empty() error {
 	return err
 }
 
-func (d *Disk) unmount() error { return command("umount", "-l", d.Mount) }
+// Unmount takes the file system away, whoever uses it.
+func (d *Disk) Unmount() error { return command("umount", "-l", d.Mount) }

@@ -10,11 +10,11 @@ import (
 
 // TestAPowerCutKeepsWhatWasSyncedAndNothingElse, and a disk that is full says so.
 func TestAPowerCutKeepsWhatWasSyncedAndNothingElse(t *testing.T) {
-	d, err := newDisk(t.TempDir(), 64<<20)
+	d, err := NewDisk(t.TempDir(), 64<<20)
 	if err != nil {
 		t.Skipf("skip: no file system of its own: %v", err)
 	}
-	t.Cleanup(func() { _ = d.unmount() })
+	t.Cleanup(func() { _ = d.Unmount() })
 	write := func(name string, sync bool) error {
 		f, err := os.Create(filepath.Join(d.Mount, name))
 		if err != nil {

@@ -7,6 +7,10 @@
 //	          │    ├─── node 2      and forgets packets on demand: from one node
 //	          │    └─── node 3      to another, so that a cut may be one-way
 //
+// Its disks are mounted in a mount namespace of its own: a neighbour that makes
+// one meanwhile would otherwise hold on to them, and what is held on to cannot be
+// given its power back.
+//
 // What the machine does not permit is left out and said: without namespaces all
 // brokers listen on loopback and no link can be cut; without loop devices the
 // data lies in a directory and no power can be. One goroutine drives a rig.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,43 +28,61 @@ type link struct{ from, to int }
 // Clients is the place of the clients in the network; the nodes count from 1.
 const Clients = 9
 
-// entered tells this program, when it has executed itself, that it runs in the
-// clients' namespace already.
+// entered tells this program, when it has executed itself, that it runs in its
+// namespaces already, and which of them is missing why: PID:REASON.
 const entered = "LOCKSTEP_RIG_ENTERED"
 
-// EnterNetwork makes a network and moves this process into it, by executing the
-// program again from its beginning: everything that it opens and starts from
-// then on is a client's. The second time around it returns the network. Call it
-// first thing. An error says what the machine does not permit.
-func EnterNetwork(nodes int) (*Network, error) {
+// Enter makes a network and moves this process into it, and into a mount
+// namespace of its own, by executing the program again from its beginning:
+// everything that it opens and starts from then on is a client's, and what it
+// mounts nobody else sees. The second time around it returns the network. Call
+// it first thing. An error says what the machine does not permit.
+func Enter(nodes int) (*Network, error) {
 	n := &Network{nodes: nodes, tag: "lockstep-" + strconv.Itoa(os.Getpid()) + "-", cuts: map[link]bool{}, slow: map[int]bool{}}
-	if os.Getenv(entered) == strconv.Itoa(os.Getpid()) {
+	if how, is := strings.CutPrefix(os.Getenv(entered), strconv.Itoa(os.Getpid())+":"); is {
+		if how != "" {
+			return nil, errors.New(how)
+		}
 		return n, nil
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		return nil, errors.New("the program ip is not installed (Debian's iproute2)")
-	}
-	if err := n.make(); err != nil {
+	missing := n.makeAll()
+	err := n.enter(missing)
+	if missing == nil {
 		n.Close()
-		return nil, err
 	}
-	err := n.enter()
-	n.Close()
-	return nil, err
+	return nil, errors.Join(missing, err)
 }
 
-// enter executes the program anew in the clients' namespace; it returns only
-// with an error.
-func (n *Network) enter() error {
+// makeAll makes all namespaces, or none.
+func (n *Network) makeAll() error {
+	if _, err := exec.LookPath("ip"); err != nil {
+		return errors.New("the program ip is not installed (Debian's iproute2)")
+	}
+	err := n.make()
+	if err != nil {
+		n.Close()
+	}
+	return err
+}
+
+// enter executes the program anew in the clients' namespace, unless the network is
+// missing, and with mounts of its own; it returns only with an error.
+func (n *Network) enter(missing error) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	runtime.LockOSThread() // for good: the namespace is the thread's, which exec keeps
-	if err := setNamespace(n.namespace(Clients)); err != nil {
+	runtime.LockOSThread() // for good: the namespaces are the thread's, which exec keeps
+	if err := ownMounts(); err != nil {
 		return err
 	}
-	env := append(os.Environ(), entered+"="+strconv.Itoa(os.Getpid()))
+	how := ""
+	if missing != nil {
+		how = missing.Error()
+	} else if err := setNamespace(n.namespace(Clients)); err != nil {
+		return err
+	}
+	env := append(os.Environ(), entered+"="+strconv.Itoa(os.Getpid())+":"+how)
 	return fmt.Errorf("execute %s: %w", self, syscall.Exec(self, os.Args, env))
 }
 

@@ -54,7 +54,7 @@ func (r *Rig) node(id int) (*Node, error) {
 	}
 	n.Data = filepath.Join(n.dir, "data")
 	if r.options.DiskBytes > 0 {
-		disk, err := newDisk(n.dir, r.options.DiskBytes)
+		disk, err := NewDisk(n.dir, r.options.DiskBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +161,7 @@ func (r *Rig) Close() error {
 	for _, n := range r.Nodes {
 		n.Kill()
 		if n.Disk != nil {
-			errs = append(errs, n.Disk.unmount())
+			errs = append(errs, n.Disk.Unmount())
 		}
 	}
 	return errors.Join(errs...)

@@ -8,7 +8,7 @@ transfers=25
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-"$lockstep" topic create $topic -p 1 -b "$BROKER" >&2 || exit 1
+"$lockstep" topic create $topic -p 1 --config conflict.policy=required -b "$BROKER" >&2 || exit 1
 printf 'version\tok\tthose of the folders\n'
 
 # start NAME COMMAND...: runs an example in the background.

@@ -6,7 +6,7 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Coordinator is the lock table of one partition.
+// LockTable is the lock table of one partition.
 //
 // It is a plain value with one owner: no goroutine, lock or clock. The owner
 // calls Judge and Mark for what it appends with lock headers, Observe for what
@@ -14,7 +14,7 @@ import (
 // in the order of the log; and Flush from time to time.
 //
 // An idle one holds no memory but its own few hundred bytes.
-type Coordinator struct {
+type LockTable struct {
 	base    *Part // nil: everything stays in memory
 	budget  *Budget
 	options Options
@@ -31,7 +31,7 @@ type Coordinator struct {
 	hot      hotLocks
 }
 
-// Options are what a Coordinator is opened with.
+// Options are what a LockTable is opened with.
 type Options struct {
 	// Base is the partition's place in the broker's Base. Without one nothing
 	// ever leaves memory: that is for replays and tests.
@@ -55,8 +55,8 @@ type Options struct {
 // ahead of the log knows what the log lost; one that is so far behind that the
 // log no longer reaches back to it may have missed writes: then the lock
 // history starts with the log.
-func Open(o Options) (*Coordinator, error) {
-	c := &Coordinator{base: o.Base, options: o}
+func Open(o Options) (*LockTable, error) {
+	c := &LockTable{base: o.Base, options: o}
 	if c.budget = o.Budget; c.budget == nil {
 		c.budget = NewBudget(0)
 	}
@@ -69,12 +69,12 @@ func Open(o Options) (*Coordinator, error) {
 }
 
 // SetRetention changes both retentions; values are as in Options.
-func (c *Coordinator) SetRetention(lockMs, idMs protocol.Limit) {
+func (c *LockTable) SetRetention(lockMs, idMs protocol.Limit) {
 	c.options.LockRetentionMs, c.options.IDRetentionMs = lockMs, idMs
 }
 
 // restart makes the table what the Base has.
-func (c *Coordinator) restart() {
+func (c *LockTable) restart() {
 	c.newest = newest{offset: protocol.None}
 	applied := c.start - 1
 	if c.base != nil {
@@ -85,7 +85,7 @@ func (c *Coordinator) restart() {
 
 // Reset forgets all that is not in the Base: the owner has truncated the log
 // and folds again from Applied()+1.
-func (c *Coordinator) Reset() {
+func (c *LockTable) Reset() {
 	c.Close()
 	c.restart()
 }
@@ -93,7 +93,7 @@ func (c *Coordinator) Reset() {
 // Close gives the window's memory back to the Budget. What is not in the Base
 // is folded again by the next Open; after work that is still running there must
 // be a last Flushed.
-func (c *Coordinator) Close() {
+func (c *LockTable) Close() {
 	for _, g := range c.frozen {
 		c.discard(g)
 	}
@@ -102,7 +102,7 @@ func (c *Coordinator) Close() {
 }
 
 // discard frees a generation, at once or when nobody reads it any more.
-func (c *Coordinator) discard(g *generation) {
+func (c *LockTable) discard(g *generation) {
 	if c.writing != nil && g == c.writing.g {
 		c.stale = append(c.stale, g)
 		return
@@ -112,7 +112,7 @@ func (c *Coordinator) discard(g *generation) {
 
 // Applied is the offset up to which the Base has folded the log; None if it
 // has nothing. The log must keep what lies behind it.
-func (c *Coordinator) Applied() protocol.Offset {
+func (c *LockTable) Applied() protocol.Offset {
 	if c.base == nil {
 		return c.start - 1
 	}
@@ -120,12 +120,12 @@ func (c *Coordinator) Applied() protocol.Offset {
 }
 
 // End is the offset of the newest batch folded; Applied() if there was none.
-func (c *Coordinator) End() protocol.Offset { return c.young.end }
+func (c *LockTable) End() protocol.Offset { return c.young.end }
 
 // HistoryStart is the offset from which on every write of every lock is known.
-func (c *Coordinator) HistoryStart() protocol.Offset { return c.historyStart() }
+func (c *LockTable) HistoryStart() protocol.Offset { return c.historyStart() }
 
-func (c *Coordinator) historyStart() protocol.Offset {
+func (c *LockTable) historyStart() protocol.Offset {
 	if c.base == nil {
 		return c.start
 	}
@@ -134,7 +134,7 @@ func (c *Coordinator) historyStart() protocol.Offset {
 
 // Last is the newest write of a lock, by its decoded name, and the lock-id of
 // the writer. known is false when no write is known.
-func (c *Coordinator) Last(name []byte) (last protocol.Offset, by string, known bool, err error) {
+func (c *LockTable) Last(name []byte) (last protocol.Offset, by string, known bool, err error) {
 	h := hashOf(name)
 	for i := len(c.frozen); i >= 0; i-- {
 		g := &c.young
@@ -150,12 +150,12 @@ func (c *Coordinator) Last(name []byte) (last protocol.Offset, by string, known 
 }
 
 // LastRecord is Last for the whole partition: the newest data record.
-func (c *Coordinator) LastRecord() (last protocol.Offset, by string, known bool) {
+func (c *LockTable) LastRecord() (last protocol.Offset, by string, known bool) {
 	return c.newest.offset, string(c.newest.by.text()), c.newest.offset != protocol.None
 }
 
 // windowStart is W: the offset from which on every mark is in memory.
-func (c *Coordinator) windowStart() protocol.Offset {
+func (c *LockTable) windowStart() protocol.Offset {
 	if len(c.frozen) > 0 {
 		return c.frozen[0].start
 	}

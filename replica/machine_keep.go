@@ -1,0 +1,247 @@
+package replica
+
+import (
+	"errors"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// checkpointEvery is how many offsets may pass before a fold that has no store of
+// its own is saved again.
+const checkpointEvery = 1_000_000
+
+// committedName is the name of the checkpoints that are at a high watermark and
+// hold nothing else.
+const committedName = "committed"
+
+// ErrOffsetOutOfRange: DeleteRecords named an offset that is not in the log.
+var ErrOffsetOutOfRange = errors.New("offset out of range")
+
+// housekeep does what time asks for: flush.ms, expiry of silent producers,
+// checkpoints.
+func (m *Machine) housekeep(c *Call) {
+	m.tick()
+	if m.failed != nil {
+		m.finish(c, nil)
+		return
+	}
+	m.inTurn(func(err error) { m.finish(c, err) }, m.followStart, m.syncIfOld, m.saveProducersIfDue, m.saveLocksIfWanted)
+}
+
+func (m *Machine) syncIfOld(next func(error)) {
+	now := m.o.NowMs()
+	if m.unsynced == 0 || now-m.syncedMs < m.settings.FlushMs {
+		next(nil)
+		return
+	}
+	m.syncedMs = now
+	m.settle(next)
+}
+
+func (m *Machine) saveProducersIfDue(next func(error)) {
+	producers := m.folds.producers
+	producers.table.Expire(m.o.NowMs() - m.settings.ProducerMs)
+	if int64(m.log.End()-producers.saved) < m.o.CheckpointEvery {
+		next(nil)
+		return
+	}
+	m.save(producers)(next)
+}
+
+// saveLocksIfWanted saves the lock table when retention waits for it, and not by
+// the clock: a million locks take the base a second.
+func (m *Machine) saveLocksIfWanted(next func(error)) {
+	expires, err := m.log.Expires(m.o.NowMs(), m.highWatermark)
+	if err != nil || !expires {
+		next(err)
+		return
+	}
+	m.save(m.folds.locks)(next)
+}
+
+// checkpoint saves all folds.
+func (m *Machine) checkpoint(next func(error)) {
+	var actions []action
+	for _, fold := range m.folds.all {
+		actions = append(actions, m.save(fold))
+	}
+	m.inTurn(next, actions...)
+}
+
+// save makes a checkpoint of a fold. No checkpoint may speak of what a power cut
+// can take away, so what flush.messages has left is put on disk before.
+func (m *Machine) save(f Fold) action {
+	return func(next func(error)) {
+		m.settle(func(err error) {
+			if err != nil {
+				next(err)
+				return
+			}
+			m.waitBase(func() { m.saveSettled(f, next) })
+		})
+	}
+}
+
+func (m *Machine) saveSettled(f Fold, next func(error)) {
+	at := f.Applied()
+	if at == f.Saved() {
+		next(nil)
+		return
+	}
+	data, err := f.Checkpoint(m.highWatermark, m.o.NowMs())
+	if err != nil || data == nil {
+		next(err)
+		return
+	}
+	m.inTurn(next, m.keep(f.Name(), at, data), m.keep(committedName, m.highWatermark, nil))
+}
+
+// keep writes a checkpoint beside the log.
+func (m *Machine) keep(name string, at protocol.Offset, data []byte) action {
+	return func(next func(error)) {
+		e := m.await(EffectCheckpoint, next)
+		e.Name, e.Offset, e.Data = name, at, data
+	}
+}
+
+// settle has all that was appended put on disk.
+func (m *Machine) settle(next func(error)) {
+	if m.unsynced == 0 || m.failed != nil {
+		next(m.failed)
+		return
+	}
+	m.await(EffectSync, func(err error) {
+		if err != nil {
+			next(m.fail(err))
+			return
+		}
+		m.unsynced = 0
+		next(nil)
+	})
+}
+
+// retain has the segments dropped that the topic's retention no longer keeps: a
+// segment goes only when all folds can do without it, whatever happens next.
+func (m *Machine) retain(c *Call) {
+	if m.failed != nil {
+		m.finish(c, nil)
+		return
+	}
+	before := m.log.Start()
+	m.await(EffectRetain, func(err error) {
+		if err != nil {
+			err = m.fail(err)
+		}
+		if m.log.Start() != before {
+			m.emit(EffectMoved)
+		}
+		m.finish(c, err)
+	}).Offset = min(m.highWatermark, m.folds.needs())
+}
+
+// deleteRecords moves the log start, see DeleteBefore.
+func (m *Machine) deleteRecords(o protocol.Offset, c *Call) {
+	end := func(err error) {
+		c.Start = m.log.Start()
+		m.finish(c, err)
+	}
+	if o == -1 {
+		o = m.highWatermark
+	}
+	switch {
+	case m.failed != nil:
+		end(m.failed)
+	case m.core == nil || m.core.role != RoleLeader:
+		end(ErrNotLeader)
+	case o < 0 || o > m.highWatermark:
+		end(ErrOffsetOutOfRange)
+	case o <= m.log.Start():
+		end(nil)
+	default:
+		m.deleteBefore(o, end)
+	}
+}
+
+// followStart raises a follower's log start to its leader's, as far as the log
+// is committed here.
+func (m *Machine) followStart(next func(error)) {
+	to := min(m.startAt, m.highWatermark)
+	if m.core == nil || m.core.role != RoleFollower || to <= m.log.Start() {
+		next(nil)
+		return
+	}
+	m.deleteBefore(to, next)
+}
+
+func (m *Machine) deleteBefore(o protocol.Offset, next func(error)) {
+	syncBase := func(next func(error)) { m.await(EffectSyncBase, next) }
+	setStart := func(next func(error)) {
+		m.await(EffectSetStart, func(err error) {
+			if err != nil {
+				next(m.fail(err))
+				return
+			}
+			m.emit(EffectMoved)
+			next(nil)
+		}).Offset = o
+	}
+	m.inTurn(next, m.checkpoint, syncBase, setStart)
+}
+
+// flushFrozen has a retired generation of the lock table written to its base,
+// beside: a million locks take the base a second. All below the high watermark
+// is on disk before.
+func (m *Machine) flushFrozen() {
+	if m.flushing {
+		return
+	}
+	work := m.folds.locks.table.Flush(m.highWatermark, m.o.NowMs())
+	if work == nil {
+		return
+	}
+	m.flushing = true
+	m.settle(func(err error) {
+		if err != nil {
+			m.baseWritten(err)
+			return
+		}
+		m.emit(EffectWriteBase).Work = work
+	})
+}
+
+func (m *Machine) baseWritten(err error) {
+	m.flushing = false
+	m.folds.locks.table.Flushed(err)
+	if err != nil {
+		m.o.Logger.Error("lock base not written; its locks stay in memory", "partition", m.o.ID.String(), "error", err)
+	}
+}
+
+// waitBase goes on when no base write is under way.
+func (m *Machine) waitBase(next func()) {
+	if !m.flushing {
+		next()
+		return
+	}
+	m.await(EffectWaitBase, func(err error) {
+		m.baseWritten(err)
+		next()
+	})
+}
+
+// configure takes the topic's new settings into force.
+func (m *Machine) configure(s Settings) {
+	m.settings, m.o.Settings = s, s
+	m.emit(EffectConfigureLog)
+	if m.core != nil {
+		m.core.SetMinInsync(s.MinInsync)
+	}
+	m.folds.locks.table.SetRetention(s.LockRetentionMs, s.LockIDRetention)
+}
+
+// noteRefusal remembers a refused request, of which r is the answer.
+func (m *Machine) noteRefusal(q *conflict.Request, r *protocol.Refusal, now int64) {
+	m.folds.locks.table.Refuse(q, r, now)
+	m.refused++
+}

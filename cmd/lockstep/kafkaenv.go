@@ -72,10 +72,8 @@ func (l *layers) scaled(env, key string, times int64, found map[string]string) e
 	return nil
 }
 
-// applyKafkaListeners drops the listeners that only a Kafka controller would
-// open, and refuses a security protocol that is not spoken here: to fall back
-// to plain text in silence would be worse than not to start.
-func (l *layers) applyKafkaListeners(c *serveConfig) error {
+// dropControllers drops the listeners that only a Kafka controller would open.
+func (l *layers) dropControllers(c *serveConfig) {
 	for _, name := range splitList(strings.ToLower(l.env[envControllerListeners])) {
 		isController := func(o listener) bool { return o.Name == name }
 		if len(c.Listeners) > 1 {
@@ -83,14 +81,4 @@ func (l *layers) applyKafkaListeners(c *serveConfig) error {
 		}
 		c.Advertised = slices.DeleteFunc(c.Advertised, isController)
 	}
-	given := given{l.env[envSecurityMap], "environment variable " + envSecurityMap}
-	for _, item := range splitList(given.value) {
-		name, protocol, _ := strings.Cut(item, ":")
-		used := slices.ContainsFunc(c.Listeners, func(o listener) bool { return o.Name == strings.ToLower(name) })
-		if used && !strings.EqualFold(protocol, "PLAINTEXT") {
-			return fmt.Errorf("%s: listener %s asks for %s; only PLAINTEXT is spoken yet",
-				describe("listener security", given), name, protocol)
-		}
-	}
-	return nil
 }

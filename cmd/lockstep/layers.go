@@ -60,10 +60,14 @@ func (l *layers) merge() (serveConfig, error) {
 	if err := l.applyKafkaGroups(&c); err != nil {
 		return c, err
 	}
-	if err := l.applyKafkaListeners(&c); err != nil {
+	l.dropControllers(&c)
+	if err := l.checkListenerSecurity(&c); err != nil {
 		return c, err
 	}
-	c.Ignored = l.ignored()
+	if err := l.checkSecurity(); err != nil {
+		return c, err
+	}
+	c.Ignored = l.unknown()
 	return c, c.check(func(name string) string {
 		s := settingNamed(name)
 		return describe(name, l.strongest(s))
@@ -114,10 +118,11 @@ func environment(environ []string) map[string]string {
 	return env
 }
 
-// ignored lists the variables with our prefix or Kafka's that set nothing.
-// They are told and not refused: Kubernetes makes LOCKSTEP_PORT and its like
-// of a service's name, and images carry many KAFKA_ variables.
-func (l *layers) ignored() []string {
+// unknown lists the variables with our prefix or Kafka's that set nothing. Those
+// that ask for security are refused. The others are told and not refused:
+// Kubernetes makes LOCKSTEP_PORT and its like of a service's name, and images
+// carry many KAFKA_ variables.
+func (l *layers) unknown() []string {
 	known := map[string]bool{"LOCKSTEP_CONFIG": true, "LOCKSTEP_BROKERS": true}
 	for i := range settings {
 		known[settings[i].env()] = true

@@ -247,7 +247,7 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{flags: []string{"topic-defaults=compact"}, want: `want KEY=VALUE, got "compact"`},
 		{flags: []string{"auto-create-topics=maybe"}, want: `want true or false`},
 		{flags: []string{"log-level=loud"}, want: `want one of debug, info, warn, error`},
-		{environ: []string{"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=DEFAULT:SASL_SSL"}, want: `listener DEFAULT asks for SASL_SSL; only PLAINTEXT is spoken yet`},
+		{environ: []string{"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=DEFAULT:SASL_SSL"}, want: `listener default asks for SASL_SSL; only PLAINTEXT is spoken yet`},
 		{environ: []string{"LOCKSTEP_CONFIG=/nowhere.yaml"}, want: `setting config: open /nowhere.yaml`},
 	} {
 		_, err := load(t, c.flags, c.environ, c.file)

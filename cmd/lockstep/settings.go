@@ -117,6 +117,10 @@ func setEtcd(c *serveConfig, v string) error {
 		}
 		c.Etcd = append(c.Etcd, item)
 	}
+	secure := func(item string) bool { return strings.HasPrefix(item, "https://") }
+	if slices.ContainsFunc(c.Etcd, secure) && slices.ContainsFunc(c.Etcd, func(item string) bool { return !secure(item) }) {
+		return errors.New("want https:// before all of them or before none: etcd is spoken to in one way")
+	}
 	return nil
 }
 

@@ -9,20 +9,19 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// conflictFeature is what the extended producer looks for before it starts.
-const (
-	conflictFeature    = "conflict.version"
-	conflictVersionMin = 1
-	conflictVersionMax = 1
-)
+// feature is what a broker can do beyond the versions of its APIs. It is always in
+// force, at its highest level.
+type feature struct {
+	name     string
+	min, max int16
+	// finalized: it is listed as in force, too, as clients expect of Kafka's.
+	finalized bool
+}
 
-// groupFeature at level 1 says that groups may be of the consumer protocol
-// (KIP-848). It is always in force.
-const (
-	groupFeature    = "group.version"
-	groupVersionMin = 0
-	groupVersionMax = 1
-)
+var features = []feature{
+	{"conflict.version", 1, 1, false}, // what the extended producer looks for before it starts
+	{"group.version", 0, 1, true},     // groups may be of the consumer protocol (KIP-848)
+}
 
 // featureLevelZero is the version of ApiVersions from which on a feature's range
 // may begin at 0: Java clients that ask for less do not bear it (KIP-1022).
@@ -44,17 +43,20 @@ func (s *Server) apiVersions(x *exchange, req *kmsg.ApiVersionsRequest) kmsg.Res
 		k.ApiKey, k.MinVersion, k.MaxVersion = api.Key, api.Min, api.Max
 		resp.ApiKeys = append(resp.ApiKeys, k)
 	}
-	f := kmsg.NewApiVersionsResponseSupportedFeature()
-	f.Name, f.MinVersion, f.MaxVersion = conflictFeature, conflictVersionMin, conflictVersionMax
-	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
-	f.Name, f.MinVersion, f.MaxVersion = groupFeature, groupVersionMin, groupVersionMax
-	if req.Version < featureLevelZero {
-		f.MinVersion = 1
+	resp.FinalizedFeaturesEpoch = 0
+	for _, f := range features {
+		out := kmsg.NewApiVersionsResponseSupportedFeature()
+		out.Name, out.MinVersion, out.MaxVersion = f.name, f.min, f.max
+		if req.Version < featureLevelZero {
+			out.MinVersion = max(1, f.min)
+		}
+		resp.SupportedFeatures = append(resp.SupportedFeatures, out)
+		if f.finalized {
+			final := kmsg.NewApiVersionsResponseFinalizedFeature()
+			final.Name, final.MinVersionLevel, final.MaxVersionLevel = f.name, f.max, f.max
+			resp.FinalizedFeatures = append(resp.FinalizedFeatures, final)
+		}
 	}
-	resp.SupportedFeatures = append(resp.SupportedFeatures, f)
-	final := kmsg.NewApiVersionsResponseFinalizedFeature()
-	final.Name, final.MinVersionLevel, final.MaxVersionLevel = groupFeature, groupVersionMax, groupVersionMax
-	resp.FinalizedFeaturesEpoch, resp.FinalizedFeatures = 0, append(resp.FinalizedFeatures, final)
 	return resp
 }
 

@@ -289,7 +289,7 @@ func TestTheGroupFeatureIsToldAsItsClientBearsIt(t *testing.T) {
 		req := kmsg.NewPtrApiVersionsRequest()
 		req.ClientSoftwareName, req.ClientSoftwareVersion = "wire", "1"
 		resp := ask[*kmsg.ApiVersionsResponse](dial(t, s.Addr("")), version, req)
-		i := slices.IndexFunc(resp.SupportedFeatures, func(f kmsg.ApiVersionsResponseSupportedFeature) bool { return f.Name == groupFeature })
+		i := slices.IndexFunc(resp.SupportedFeatures, func(f kmsg.ApiVersionsResponseSupportedFeature) bool { return f.Name == "group.version" })
 		if i < 0 || resp.SupportedFeatures[i].MinVersion != least || resp.SupportedFeatures[i].MaxVersion != 1 {
 			t.Errorf("v%d: %+v", version, resp.SupportedFeatures)
 		}

@@ -18,16 +18,21 @@ var _ = serves(protocol.KeyDescribeLogDirs, (*Server).describeLogDirs)
 func (s *Server) describeLogDirs(_ *exchange, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeLogDirsResponse](req)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir = s.cfg.DataDir
-	if abs, err := filepath.Abs(s.cfg.DataDir); err == nil {
-		dir.Dir = abs
-	}
+	dir.Dir = s.logDir()
 	if u, err := s.fs.GetDiskUsage(s.cfg.DataDir); err == nil {
 		dir.TotalBytes, dir.UsableBytes = clampBytes(u.TotalBytes), clampBytes(u.AvailBytes)
 	}
 	dir.Topics = s.logSizes(wantedLogs(req))
 	resp.Dirs = append(resp.Dirs, dir)
 	return resp
+}
+
+// logDir is the data directory as clients are told of it.
+func (s *Server) logDir() string {
+	if abs, err := filepath.Abs(s.cfg.DataDir); err == nil {
+		return abs
+	}
+	return s.cfg.DataDir
 }
 
 func clampBytes(n uint64) int64 { return int64(min(n, math.MaxInt64)) }

@@ -81,6 +81,10 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyListReassignments:       v.listReassignments,
 		protocol.KeyListConfigResources:     v.listConfigResources,
 		protocol.KeyRemoveRaftVoter:         v.removeRaftVoter,
+		protocol.KeyAlterReplicaLogDirs:     v.alterReplicaLogDirs,
+		protocol.KeyDescribeQuorum:          v.describeQuorum,
+		protocol.KeyUpdateFeatures:          v.updateFeatures,
+		protocol.KeyUnregisterBroker:        v.unregisterBroker,
 	}
 }
 
@@ -245,6 +249,70 @@ func (v *versions) removeRaftVoter(version int16) int16 {
 	v.check(version, resp.ErrorCode == kerr.InvalidRequest.Code && resp.ErrorMessage != nil)
 	req.ClusterID = kmsg.StringPtr("another")
 	v.check(version, ask[*kmsg.RemoveRaftVoterResponse](v.w, version, req).ErrorCode == kerr.InconsistentClusterID.Code)
+	return 0
+}
+
+// There is one directory, and what is asked of another fails as in Kafka.
+func (v *versions) alterReplicaLogDirs(version int16) int16 {
+	dirs := ask[*kmsg.DescribeLogDirsResponse](v.w, 4, kmsg.NewPtrDescribeLogDirsRequest()).Dirs
+	move := func(topic string, partition int32, dir string) int16 {
+		req := kmsg.NewPtrAlterReplicaLogDirsRequest()
+		req.Dirs = []kmsg.AlterReplicaLogDirsRequestDir{{Dir: dir, Topics: []kmsg.AlterReplicaLogDirsRequestDirTopic{{Topic: topic, Partitions: []int32{partition}}}}}
+		topics := ask[*kmsg.AlterReplicaLogDirsResponse](v.w, version, req).Topics
+		v.check(version, len(topics) == 1 && topics[0].Topic == topic && len(topics[0].Partitions) == 1 && topics[0].Partitions[0].Partition == partition)
+		return topics[0].Partitions[0].ErrorCode
+	}
+	v.check(version, move(v.topic, 0, "/nowhere") == kerr.LogDirNotFound.Code)
+	v.check(version, move(v.topic, 99, dirs[0].Dir) == kerr.UnknownTopicOrPartition.Code)
+	v.check(version, move("nobody", 0, dirs[0].Dir) == kerr.UnknownTopicOrPartition.Code)
+	v.check(version, move("nobody", 0, "/nowhere") == kerr.LogDirNotFound.Code)
+	return move(v.topic, 1, dirs[0].Dir)
+}
+
+func (v *versions) describeQuorum(version int16) int16 {
+	req := kmsg.NewPtrDescribeQuorumRequest()
+	req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
+	resp := ask[*kmsg.DescribeQuorumResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode == kerr.UnsupportedVersion.Code && len(resp.Topics) == 0)
+	v.check(version, version < 2 || text(resp.ErrorMessage) == "Metadata is kept in etcd here: there is no KRaft quorum to describe.")
+	return 0
+}
+
+func (v *versions) updateFeatures(version int16) int16 {
+	const failed = "The update failed for all features since the following feature had an error: "
+	update := func(name string, level int16) *kmsg.UpdateFeaturesResponse {
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		req.FeatureUpdates = []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: "group.version", MaxVersionLevel: 1}, {Feature: name, MaxVersionLevel: level}}
+		resp := ask[*kmsg.UpdateFeaturesResponse](v.w, version, req)
+		v.check(version, (len(resp.Results) == 2) == (version < 2 && resp.ErrorCode == 0))
+		return resp
+	}
+	for _, c := range []struct {
+		name  string
+		level int16
+		says  string
+	}{
+		{"no.such", 1, "Invalid update version 1 for feature no.such. Local controller 1 does not support this feature."},
+		{"no.such", 0, "Invalid update version 0 for feature no.such. Feature no.such not found."},
+		{"group.version", 9, "Invalid update version 9 for feature group.version. Local controller 1 only supports versions 0-1"},
+		{"group.version", 0, "Invalid update version 0 for feature group.version. It is in force at 1 on every broker, always."},
+		{"conflict.version", 2, "Invalid update version 2 for feature conflict.version. Local controller 1 only supports versions 1-1"},
+	} {
+		resp := update(c.name, c.level)
+		v.check(version, resp.ErrorCode == kerr.InvalidUpdateVersion.Code && text(resp.ErrorMessage) == failed+c.says)
+	}
+	return update("conflict.version", 1).ErrorCode
+}
+
+// A registration hangs on the life of its broker: nobody else can end it, and of a dead one there is none.
+func (v *versions) unregisterBroker(version int16) int16 {
+	req := kmsg.NewPtrUnregisterBrokerRequest()
+	req.BrokerID = 99
+	resp := ask[*kmsg.UnregisterBrokerResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode == kerr.BrokerIDNotRegistered.Code && text(resp.ErrorMessage) == "Broker ID 99 is not currently registered")
+	req.BrokerID = 1
+	resp = ask[*kmsg.UnregisterBrokerResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode == kerr.InvalidRequest.Code && text(resp.ErrorMessage) == "Broker ID 1 is live: its registration ends when it stops")
 	return 0
 }
 

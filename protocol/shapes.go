@@ -238,6 +238,15 @@ var shapes = map[int16]*shape{
 		)),
 		i8("validate_only"),
 	),
+	KeyAlterReplicaLogDirs: of[kmsg.AlterReplicaLogDirsRequest](
+		array("dirs", of[kmsg.AlterReplicaLogDirsRequestDir](
+			str("path"),
+			array("topics", of[kmsg.AlterReplicaLogDirsRequestDirTopic](
+				str("name"),
+				i32s("partitions"),
+			)),
+		)),
+	),
 	KeyDescribeLogDirs: of[kmsg.DescribeLogDirsRequest](
 		array("topics", of[kmsg.DescribeLogDirsRequestTopic](
 			str("topic"),
@@ -257,6 +266,27 @@ var shapes = map[int16]*shape{
 	),
 	KeyDeleteGroups: of[kmsg.DeleteGroupsRequest](
 		strs("groups_names"),
+	),
+	KeyDescribeQuorum: of[kmsg.DescribeQuorumRequest](
+		array("topics", of[kmsg.DescribeQuorumRequestTopic](
+			str("topic_name"),
+			array("partitions", of[kmsg.DescribeQuorumRequestTopicPartition](
+				i32("partition_index"),
+			)),
+		)),
+	),
+	KeyUpdateFeatures: of[kmsg.UpdateFeaturesRequest](
+		i32("timeout_ms"),
+		array("feature_updates", of[kmsg.UpdateFeaturesRequestFeatureUpdate](
+			str("feature"),
+			i16("max_version_level"),
+			i8("allow_downgrade").to(0),
+			i8("upgrade_type").from(1),
+		)),
+		i8("validate_only").from(1),
+	),
+	KeyUnregisterBroker: of[kmsg.UnregisterBrokerRequest](
+		i32("broker_id"),
 	),
 	KeyRemoveRaftVoter: of[kmsg.RemoveRaftVoterRequest](
 		str("cluster_id").nullable(),

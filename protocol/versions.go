@@ -28,6 +28,7 @@ const (
 	KeyOffsetForLeaderEpoch    int16 = 23
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
+	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
 	KeyCreatePartitions        int16 = 37
 	KeyDeleteGroups            int16 = 42
@@ -36,8 +37,11 @@ const (
 	KeyAlterReassignments      int16 = 45
 	KeyListReassignments       int16 = 46
 	KeyOffsetDelete            int16 = 47
+	KeyDescribeQuorum          int16 = 55
+	KeyUpdateFeatures          int16 = 57
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
+	KeyUnregisterBroker        int16 = 64
 	KeyConsumerGroupHeartbeat  int16 = 68
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyListConfigResources     int16 = 74
@@ -96,6 +100,7 @@ var apis = [...]API{
 	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4, smallBody},
 	{KeyDescribeConfigs, "DescribeConfigs", 1, 4, 1, 4, smallBody},
 	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2, smallBody},
+	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2, 1, 2, smallBody},
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2, smallBody},
 	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2, smallBody},
 	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2, smallBody},
@@ -104,8 +109,11 @@ var apis = [...]API{
 	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0, smallBody},
 	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0, smallBody},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16, smallBody},
+	{KeyDescribeQuorum, "DescribeQuorum", 0, 2, 0, 0, smallBody},
+	{KeyUpdateFeatures, "UpdateFeatures", 0, 2, 0, 0, smallBody},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0, smallBody},
 	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
+	{KeyUnregisterBroker, "UnregisterBroker", 0, 0, 0, 0, smallBody},
 	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
 	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0, smallBody},

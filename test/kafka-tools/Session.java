@@ -44,6 +44,7 @@ public class Session {
       Map.entry("kafka-reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
       Map.entry("kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
       Map.entry("kafka-features", "org.apache.kafka.tools.FeatureCommand"),
+      Map.entry("kafka-metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
       Map.entry("kafka-console-producer", "org.apache.kafka.tools.ConsoleProducer"),
       Map.entry("kafka-console-consumer", "org.apache.kafka.tools.consumer.ConsoleConsumer"));
 

@@ -41,6 +41,8 @@ type health struct {
 	Topics     int                 `json:"topics"`
 	Partitions int                 `json:"partitions"`
 	Store      string              `json:"metadata_store"`
+	// Problems are what is wrong with this broker itself, in sentences.
+	Problems []string `json:"problems"`
 	// Offline partitions are neither written nor read.
 	Offline []ailing `json:"offline_partitions"`
 	// UnderMinISR partitions take no writes with acks=all.
@@ -61,7 +63,7 @@ func (s *Server) health() *health {
 	h := &health{
 		ClusterID: im.ClusterID, Controller: im.Controller, Brokers: []protocol.BrokerID{}, Missing: []protocol.BrokerID{}, Store: "available",
 		Topics: len(im.Topics()), Partitions: im.PartitionCount(),
-		Offline: []ailing{}, UnderMinISR: []ailing{}, UnderReplicated: []ailing{},
+		Problems: s.problems(), Offline: []ailing{}, UnderMinISR: []ailing{}, UnderReplicated: []ailing{},
 	}
 	for _, b := range im.Brokers() {
 		h.Brokers = append(h.Brokers, b.ID)
@@ -81,8 +83,17 @@ func (s *Server) health() *health {
 		h.Store = "no answer, or no quorum, since " + since.UTC().Format(time.RFC3339)
 	}
 	h.Healthy = !gone && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
-	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing) > 0
+	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing)+len(h.Problems) > 0
 	return h
+}
+
+// problems are what is wrong with this broker itself.
+func (s *Server) problems() []string {
+	all := []string{}
+	if n := s.starving(); n > 0 {
+		all = append(all, s.starvingText(n))
+	}
+	return all
 }
 
 // look notes what is wrong with one partition.

@@ -79,8 +79,13 @@ type partition struct {
 }
 
 // damaged notes what a reader found: the replica goes offline until the broker
-// starts anew. Damage is never served, and never skipped.
-func (p *partition) damaged(err error) { p.Fail(err) }
+// starts anew. Damage is never served, and never skipped. That there is no
+// descriptor to read by is none.
+func (p *partition) damaged(err error) {
+	if !segment.Shortage(err) {
+		p.Fail(err)
+	}
+}
 
 // damage is why the partition is not to be read, or nil.
 func (p *partition) damage() error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -33,6 +34,7 @@ func bindHTTP(s *Server, addr string) (*httpServer, error) {
 
 const (
 	httpHeaderTimeout = 5 * time.Second
+	httpIdleTimeout   = time.Minute // a connection without a question gives its place to others
 	httpStopTimeout   = 2 * time.Second
 	httpHeaderBytes   = 64 << 10
 )
@@ -49,7 +51,9 @@ func (h *httpServer) serve(ctx context.Context) error {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing at %s %s", r.Method, r.URL.Path)
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, MaxHeaderBytes: httpHeaderBytes}
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, IdleTimeout: httpIdleTimeout, MaxHeaderBytes: httpHeaderBytes,
+	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -59,7 +63,7 @@ func (h *httpServer) serve(ctx context.Context) error {
 			server.Close()
 		}
 	})
-	err := server.Serve(h.ln)
+	err := server.Serve(netutil.LimitListener(h.ln, h.srv.descriptors.http))
 	if !stop() {
 		<-stopped
 	}

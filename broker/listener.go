@@ -54,13 +54,13 @@ func (s *Server) accept(ctx context.Context, l *boundListener) error {
 		case errors.Is(err, net.ErrClosed):
 			return err
 		case err != nil:
-			s.log.Warn("cannot take a connection", "listener", l.Name, "error", err)
+			s.descriptors.unaccepted.Do(func() {
+				s.log.Warn("cannot take a connection", "listener", l.Name, "error", err)
+			})
 			time.Sleep(acceptRetry)
 			continue
 		}
-		if s.connections.Add(1) > int64(s.live.now().ConnectionsMax) {
-			s.connections.Add(-1)
-			s.metrics.turnedAway.Inc()
+		if !s.admit() {
 			nc.Close()
 			continue
 		}

@@ -31,6 +31,7 @@ type Server struct {
 	listeners []*boundListener
 	ready     chan struct{}
 
+	descriptors *descriptors
 	connections atomic.Int64
 
 	http *httpServer
@@ -58,9 +59,10 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, fs: vfs.Default,
-		frames: newFrames(cfg.FramesBytesMax),
-		live:   newLive(),
-		ready:  make(chan struct{}),
+		frames:      newFrames(cfg.FramesBytesMax),
+		live:        newLive(),
+		ready:       make(chan struct{}),
+		descriptors: shareDescriptors(descriptorLimit()),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
 	for _, l := range cfg.Listeners {
@@ -191,12 +193,17 @@ func (s *Server) tick(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			_, alone := s.cluster.StoreGone()
+			starving := 0
 			s.hosted.each(func(_ *topic, p *partition) {
 				p.Tick()
+				if p.Starving() {
+					starving++
+				}
 				if alone {
 					s.doubt(p)
 				}
 			})
+			s.noteStarving(starving)
 		}
 	}
 }

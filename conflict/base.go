@@ -3,7 +3,6 @@ package conflict
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -32,9 +31,14 @@ type Base struct {
 
 	ingestMin int // entries from which on a generation is written as a table
 
-	failed chan struct{} // closed at the first error in the background
-	fail   sync.Once
-	cause  error // set before failed is closed
+	failure atomic.Pointer[failure] // the next one
+}
+
+// failure is an error that Pebble meets in the background. It tries again for
+// as long as it takes, and so what failed once may be done the next time.
+type failure struct {
+	met   chan struct{} // closed when it is
+	cause error         // set before
 }
 
 // Small sizes: most reads are answered by the window, most brokers are idle.
@@ -48,7 +52,8 @@ const (
 
 // OpenBase opens or creates the Base in a directory that nobody else uses.
 func OpenBase(fs vfs.FS, dir string) (*Base, error) {
-	b := &Base{fs: fs, dir: fs.PathJoin(dir, "incoming"), ingestMin: ingestEntriesMin, failed: make(chan struct{})}
+	b := &Base{fs: fs, dir: fs.PathJoin(dir, "incoming"), ingestMin: ingestEntriesMin}
+	b.failure.Store(&failure{met: make(chan struct{})})
 	if err := fs.RemoveAll(b.dir); err != nil {
 		return nil, fmt.Errorf("open lock base %s: %w", dir, err)
 	}
@@ -84,10 +89,9 @@ func (b *Base) options() *pebble.Options {
 }
 
 func (b *Base) background(err error) {
-	b.fail.Do(func() {
-		b.cause = err
-		close(b.failed)
-	})
+	met := b.failure.Swap(&failure{met: make(chan struct{})})
+	met.cause = err
+	close(met.met)
 }
 
 // Partition is one partition's place in the Base.
@@ -104,7 +108,10 @@ func (b *Base) Delete(p protocol.TopicPartition) error {
 
 // Sync makes all that was written durable. Before a log is trimmed, its
 // table's checkpoint must be.
+//
+// An error means that it was not done now; another call may do.
 func (b *Base) Sync() error {
+	next := b.failure.Load()
 	flushed, err := b.db.AsyncFlush()
 	if err != nil {
 		return fmt.Errorf("sync lock base: %w", err)
@@ -112,8 +119,8 @@ func (b *Base) Sync() error {
 	select {
 	case <-flushed:
 		return nil
-	case <-b.failed: // Pebble would try for ever
-		return fmt.Errorf("sync lock base: %w", b.cause)
+	case <-next.met: // Pebble would try for ever
+		return fmt.Errorf("sync lock base: %w", next.cause)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -321,4 +322,36 @@ func FuzzBaseValues(f *testing.F) {
 			t.Errorf("lock %x comes back as %x", b, appendLock(nil, last, seen, by))
 		}
 	})
+}
+
+// TestASyncThatFailedMayBeAskedForAgain: Pebble met an error in the background,
+// as it does without a file descriptor or on a full disk, and tries again; when
+// it is through, the next Sync says so, and what waits for it goes on.
+func TestASyncThatFailedMayBeAskedForAgain(t *testing.T) {
+	var broken errorfs.Toggle
+	broken.Injector = errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			return errorfs.ErrInjected
+		}
+		return nil
+	})
+	base, err := OpenBase(errorfs.Wrap(vfs.NewMem(), &broken), "base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := base.Delete(testPartition); err != nil { // something to write
+		t.Fatal(err)
+	}
+	broken.On()
+	err = base.Sync()
+	broken.Off()
+	if !errors.Is(err, errorfs.ErrInjected) {
+		t.Errorf("the sync reports %v", err)
+	}
+	if err := base.Sync(); err != nil {
+		t.Errorf("the next sync reports %v", err)
+	}
+	if err := base.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -3,7 +3,11 @@ package replica
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -101,5 +105,57 @@ func TestNoCheckpointIsAheadOfTheDisk(t *testing.T) {
 	b = open(t, mem.CrashClone(vfs.CrashCloneCfg{}))
 	if end := b.End(); end != 3 {
 		t.Fatalf("checkpoints were made at 3, and the log on disk ends at %d", end)
+	}
+}
+
+// TestWithoutAFileDescriptorWritersWait: an open that fails is no write that
+// failed. What is proposed meanwhile is written, once and in order, as soon as
+// a file can be opened again; what has waited for too long is told so.
+func TestWithoutAFileDescriptorWritersWait(t *testing.T) {
+	var starved atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		opens := op.Kind == errorfs.OpOpen || op.Kind == errorfs.OpOpenDir || op.Kind == errorfs.OpCreate
+		if opens && starved.Load() && strings.HasPrefix(op.Path, "p") {
+			return fmt.Errorf("open %s: %w", op.Path, syscall.EMFILE)
+		}
+		return nil
+	}))
+	b := open(t, fs)
+	starved.Store(true)
+	var waiting []completer
+	for i := range 5 {
+		c := completer{make(chan Result, 1)}
+		q := &Proposal{Batch: with(t, idempotent(protocol.Sequence(i)), "v"), Acks: AcksAll, Done: c}
+		propose := b.Propose
+		if i%2 == 1 {
+			propose = b.ProposeHere
+		}
+		propose(q)
+		waiting = append(waiting, c)
+	}
+	late := completer{make(chan Result, 1)}
+	b.Propose(&Proposal{Batch: with(t, plain(), "late"), Acks: AcksAll, Done: late, TimeoutMs: 1})
+	for range 20 {
+		time.Sleep(5 * time.Millisecond)
+		b.Tick()
+	}
+	if r := <-late.done; !errors.Is(r.Err, ErrTimeout) {
+		t.Fatalf("what waited for too long: %+v", r)
+	}
+	if !b.Starving() || b.Failed() || b.End() != 0 {
+		t.Fatalf("starving %v, failed %v, the log ends at %d", b.Starving(), b.Failed(), b.End())
+	}
+	if err := b.Housekeep(); err != nil {
+		t.Errorf("housekeeping meanwhile: %v", err)
+	}
+	starved.Store(false)
+	b.Tick()
+	for i, c := range waiting {
+		want(t, "what waited", <-c.done, nil, i)
+	}
+	r, refusal := b.propose(with(t, plain(), "after"))
+	want(t, "what came afterwards", r, refusal, 5)
+	if b.Starving() || b.Failed() {
+		t.Fatalf("afterwards: starving %v, failed %v", b.Starving(), b.Failed())
 	}
 }

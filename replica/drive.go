@@ -1,8 +1,11 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lockstep-log/lockstep/segment"
 )
 
 // began is the zero of the cores' clock, which does not jump as the time of day may.
@@ -24,6 +27,7 @@ func (p *Partition) Tick() {
 	if p.restless.Load() {
 		p.note(letter{do: func() {
 			p.expireHeld()
+			p.starved = false // another try will show
 			p.step(Tick{})
 		}})
 	}
@@ -54,6 +58,9 @@ func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
 // it. The bytes must stay as they are until release is called, which may be nil.
 func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func()) {
 	told := p.note(letter{do: func() {
+		if a.Err == nil && len(batches) > 0 && p.starvesFollowing() {
+			a.Err, batches = segment.ErrNoDescriptor, nil // it is asked again
+		}
 		p.step(LeaderAnswer{a, batches})
 		if release != nil {
 			release()
@@ -62,6 +69,14 @@ func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func())
 	if !told && release != nil {
 		release()
 	}
+}
+
+// starvesFollowing reports whether there is no file descriptor for what came
+// from a leader.
+func (p *Partition) starvesFollowing() bool {
+	starves := p.m.TakesTasks() && errors.Is(p.log.Ready(), segment.ErrNoDescriptor)
+	p.starving.Store(starves)
+	return starves
 }
 
 // ISRAnswered tells the outcome of Host.AlterISR; done is false also when it is not known.
@@ -97,7 +112,7 @@ func (p *Partition) publish() {
 	if m.refused != p.refused.Load() {
 		p.refused.Store(m.refused)
 	}
-	if restless := m.Restless(); restless != p.restless.Load() {
+	if restless := p.starved || m.Restless(); restless != p.restless.Load() {
 		p.restless.Store(restless)
 	}
 	if m.failed != nil {

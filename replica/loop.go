@@ -1,8 +1,12 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/segment"
 )
 
 // loop lives while the mailbox holds anything that it may take.
@@ -47,7 +51,9 @@ func (p *Partition) turn(t taken) {
 	for i := range t.notes {
 		t.notes[i].run(p)
 	}
-	if len(t.group) > 0 {
+	if len(t.group) > 0 && p.starves() {
+		p.putBack(t.group)
+	} else if len(t.group) > 0 {
 		p.group.Proposals = t.group
 		p.step(&p.group)
 		p.group.Proposals = nil
@@ -59,6 +65,22 @@ func (p *Partition) turn(t taken) {
 	if t.group != nil {
 		p.spare = t.group[:0]
 	}
+}
+
+// starves reports whether there is no file descriptor for the log of a leader.
+// Nothing may be judged then: the folds would see what is not written.
+func (p *Partition) starves() bool {
+	p.starved = p.m.mayAppend(AcksNone) == nil && errors.Is(p.log.Ready(), segment.ErrNoDescriptor)
+	p.starving.Store(p.starved)
+	return p.starved
+}
+
+// putBack leaves a group waiting until time has passed, ahead of what has come since.
+func (p *Partition) putBack(group []*Proposal) {
+	p.mail.Lock()
+	p.mail.proposals = slices.Concat(group, p.mail.proposals)
+	p.mail.Unlock()
+	p.restless.Store(true)
 }
 
 // letter is an event for the machine or, in its place, something that the loop
@@ -97,7 +119,7 @@ func (p *Partition) take() (t taken) {
 		return t
 	}
 	m.holdsTasks = !p.m.TakesTasks()
-	m.holdsProposals = !p.m.TakesProposals()
+	m.holdsProposals = p.starved || !p.m.TakesProposals()
 	if !m.holdsTasks && len(m.tasks) > 0 {
 		t.tasks, m.tasks = m.tasks, nil
 		return t

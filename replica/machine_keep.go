@@ -5,6 +5,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/segment"
 )
 
 // checkpointEvery is how many offsets may pass before a fold that has no store of
@@ -130,7 +131,7 @@ func (m *Machine) retain(c *Call) {
 	}
 	before := m.log.Start()
 	m.await(EffectRetain, func(err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, segment.ErrNoDescriptor) {
 			err = m.fail(err)
 		}
 		if m.log.Start() != before {

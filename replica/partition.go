@@ -82,6 +82,7 @@ type Partition struct {
 
 	// Owned by the loop.
 	m       *Machine
+	starved bool        // proposals wait for a file descriptor, until time has passed
 	spare   []*Proposal // the mailbox's other slice
 	group   Propose     // events that come with every append
 	done    Done
@@ -92,6 +93,7 @@ type Partition struct {
 	round         atomic.Int64
 	restless      atomic.Bool   // the core waits for time to pass
 	broken        atomic.Bool   // the machine has failed
+	starving      atomic.Bool   // the log waits for a file descriptor
 	refused       atomic.Uint64 // lock requests refused by the machine
 	malformed     atomic.Uint64 // and those that never came to it, see NoteRefusal
 	watchers      watchers
@@ -126,6 +128,10 @@ func (p *Partition) ID() protocol.TopicPartition { return p.opts.ID }
 
 // Failed reports whether the partition's disk has failed.
 func (p *Partition) Failed() bool { return p.broken.Load() }
+
+// Starving reports whether the log cannot be written to because no file
+// descriptor is free: what is proposed waits, and followers fetch again.
+func (p *Partition) Starving() bool { return p.starving.Load() }
 
 // CommittedEnd is the answer to ListOffsets for the latest offset (KIP-207).
 func (p *Partition) CommittedEnd() (protocol.Offset, error) {

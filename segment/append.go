@@ -24,8 +24,8 @@ var gatherBuffers = sync.Pool{New: func() any { b := make([]byte, 0, gatherBytes
 // they fit a buffer, and are shown to readers together, before any Sync.
 // nowMs decides when a segment is old enough to be closed.
 //
-// Batches out of order are refused and nothing is written; any other error is
-// final.
+// Batches out of order are refused and nothing is written, and so it is with
+// ErrNoDescriptor, see Ready; any other error is final.
 func (l *Log) Append(nowMs int64, batches ...record.Batch) error {
 	if err := l.usable(); err != nil {
 		return err
@@ -33,8 +33,8 @@ func (l *Log) Append(nowMs int64, batches ...record.Batch) error {
 	if err := l.checkOrder(batches); err != nil || len(batches) == 0 {
 		return err
 	}
-	if err := l.begin(); err != nil {
-		return l.fail("begin to write", err)
+	if err := l.Ready(); err != nil {
+		return err
 	}
 	if err := l.write(nowMs, batches); err != nil {
 		return l.fail("append", err)
@@ -57,9 +57,27 @@ func (l *Log) checkOrder(batches []record.Batch) error {
 	return nil
 }
 
+// Ready makes the log ready for Append, which then opens nothing for small
+// batches. While there is no descriptor for its file the error is
+// ErrNoDescriptor, at once and before anything was done: the owner asks again
+// later, and takes nothing in meanwhile. Any other error is final.
+func (l *Log) Ready() error {
+	if err := l.usable(); err != nil || l.w.file != nil {
+		return err
+	}
+	err := l.probeDescriptor()
+	if err == nil {
+		err = l.begin(l.impatient)
+	}
+	if ShortOfDescriptors(err) {
+		return fmt.Errorf("%w: %w", ErrNoDescriptor, err)
+	}
+	return l.fail("begin to write", err)
+}
+
 // begin opens the active file at the first write. Where there is a segment there
 // is a manifest.
-func (l *Log) begin() error {
+func (l *Log) begin(fs vfs.FS) error {
 	w := &l.w
 	if w.file != nil {
 		return nil
@@ -69,16 +87,29 @@ func (l *Log) begin() error {
 			return err
 		}
 	}
-	f, err := l.fs.OpenReadWrite(l.logPath(w.state.active.segment), diskWrites)
+	f, err := fs.OpenReadWrite(l.logPath(w.state.active.segment), diskWrites)
 	if err != nil {
 		return err
 	}
+	if w.clean { // the file may be new
+		if err := syncDir(l.fs, l.dir); err != nil {
+			_ = f.Close() // nothing was written
+			return err
+		}
+	}
 	w.file = f
 	w.firstTime = firstTime(f, w.state.active.size)
-	if w.clean { // the file may be new
-		return syncDir(l.fs, l.dir)
-	}
 	return nil
+}
+
+// probeDescriptor reports whether a file can be opened just now. What is begun
+// then opens some, one after the other, and waits where that takes a moment.
+func (l *Log) probeDescriptor() error {
+	d, err := l.impatient.OpenDir(l.dir)
+	if err != nil {
+		return err
+	}
+	return d.Close()
 }
 
 // firstTime is the max timestamp of a segment's first batch, or -1. Damage is

@@ -17,7 +17,8 @@ const checkpointsKept = 2
 // WriteCheckpoint keeps data, the state of a fold over every record below at,
 // durably and whole or not at all. It is written where the log no longer goes
 // back to what was folded, and to make opening quick; it is never the truth.
-// at is at most the log's end. The newest two of a name are kept.
+// at is at most the log's end. The newest two of a name are kept. A Shortage
+// leaves the log as it was; any other error is final.
 func (l *Log) WriteCheckpoint(name string, at protocol.Offset, data []byte) error {
 	if err := l.usable(); err != nil {
 		return err
@@ -28,7 +29,10 @@ func (l *Log) WriteCheckpoint(name string, at protocol.Offset, data []byte) erro
 	if at < 0 || at > l.w.state.end() {
 		return fmt.Errorf("segment: %s: checkpoint %q at offset %d, beyond the end %d", l.dir, name, at, l.w.state.end())
 	}
-	if err := writeFile(l.fs, l.dir, checkpointName(name, at), encodeCheckpoint(at, data)); err != nil {
+	err := writeFile(l.fs, l.dir, checkpointName(name, at), encodeCheckpoint(at, data))
+	if Shortage(err) {
+		return fmt.Errorf("segment: %s: write checkpoint: %w", l.dir, err)
+	} else if err != nil {
 		return l.fail("write checkpoint", err)
 	}
 	return l.fail("drop old checkpoints", l.dropOldCheckpoints(name))

@@ -32,6 +32,7 @@ func writeFile(fs vfs.FS, dir, name string, data []byte) error {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
+		_ = fs.Remove(tmp) // on a full disk its room is needed; a later Open would remove it as well
 		return err
 	}
 	if err := fs.Rename(tmp, fs.PathJoin(dir, name)); err != nil {

@@ -9,7 +9,7 @@
 //
 // The package knows nothing of replication or of who may read how far: readers
 // pass the bound. Of locks it knows what compaction must leave, see Compaction.
-// It starts no goroutine and reads no clock.
+// It starts no goroutine and reads no clock; it sleeps only while no file descriptor is free.
 //
 // # Who may call what
 //

@@ -49,11 +49,14 @@ func (l *Log) lookup(s *snapshot, x *extent, guess float64, ok func(entry) bool)
 		return first, 0, nil
 	}
 	e, n, err := l.lookupFile(x, total, guess, ok)
-	if err != nil && !s.isActive(x) {
-		if total, err = l.rebuildIndex(s, x); err != nil {
+	if err != nil && !s.isActive(x) && !ShortOfDescriptors(err) {
+		total, err = l.rebuildIndex(s, x)
+		if err != nil && !Shortage(err) { // without an index, reads take longer
 			return entry{}, 0, err
 		}
-		e, n, err = l.lookupFile(x, total, guess, ok)
+		if err == nil {
+			e, n, err = l.lookupFile(x, total, guess, ok)
+		}
 	}
 	if err != nil || n == 0 {
 		return first, 0, nil

@@ -20,9 +20,10 @@ import (
 // An idle log that was not written to since Open holds no descriptor; one that
 // was holds the active file's and, once it has one, its index's.
 type Log struct {
-	fs    vfs.FS
-	dir   string
-	files *Files
+	fs        vfs.FS // waits for file descriptors
+	impatient vfs.FS // does not
+	dir       string
+	files     *Files
 
 	ownFiles  bool
 	recovered Recovery

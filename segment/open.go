@@ -14,7 +14,7 @@ import (
 // recover.go. A log that was closed cleanly is opened without reading a batch.
 // It must be in use nowhere else: LockDir.
 func Open(fs vfs.FS, dir string, cfg Config) (*Log, error) {
-	l := &Log{fs: fs, dir: dir, files: cfg.Files}
+	l := &Log{fs: patientFS{fs, openPatience}, impatient: fs, dir: dir, files: cfg.Files}
 	l.w.cfg = cfg.withDefaults()
 	if l.files == nil {
 		l.files, l.ownFiles = NewFiles(fs, 4), true

@@ -46,6 +46,9 @@ func (l *Log) Retain(nowMs int64, below protocol.Offset) (protocol.Offset, error
 	if n == 0 {
 		return l.Start(), nil
 	}
+	if err := l.Ready(); err != nil {
+		return l.Start(), err
+	}
 	if n > len(l.w.state.sealed) {
 		if err := l.rollIdle(); err != nil {
 			return l.Start(), l.fail("retain", err)
@@ -112,7 +115,7 @@ func (l *Log) writtenMs(x *extent) (int64, error) {
 
 // rollIdle is roll for a log that may not have been written to yet.
 func (l *Log) rollIdle() error {
-	if err := l.begin(); err != nil {
+	if err := l.begin(l.fs); err != nil {
 		return err
 	}
 	return l.roll(l.w.state.end())

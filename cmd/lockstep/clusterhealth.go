@@ -20,6 +20,7 @@ type clusterHealth struct {
 	Topics          int               `json:"topics" yaml:"topics"`
 	Partitions      int               `json:"partitions" yaml:"partitions"`
 	Store           string            `json:"metadata_store" yaml:"metadata_store"`
+	Problems        []string          `json:"problems" yaml:"problems"`
 	Offline         []ailingPartition `json:"offline_partitions" yaml:"offline_partitions"`
 	UnderMinISR     []ailingPartition `json:"under_min_isr_partitions" yaml:"under_min_isr_partitions"`
 	UnderReplicated []ailingPartition `json:"under_replicated_partitions" yaml:"under_replicated_partitions"`
@@ -80,6 +81,9 @@ func (h clusterHealth) print(w io.Writer) {
 	row(w, "TOPICS", h.Topics)
 	row(w, "PARTITIONS", h.Partitions)
 	row(w, "METADATA", h.Store)
+	for _, p := range h.Problems {
+		row(w, "PROBLEM", p)
+	}
 	if len(h.Offline)+len(h.UnderMinISR)+len(h.UnderReplicated) > 0 {
 		fmt.Fprintln(w)
 		row(w, "PROBLEM", "PARTITION", "REASON")

@@ -25,6 +25,7 @@ type Broker struct {
 	Addr string // Kafka
 	HTTP string // host:port
 	args []string
+	open int // how many files the process may have open; 0: as many as the test
 	log  *syncBuffer
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when the process has ended
@@ -83,7 +84,18 @@ func Start(t testing.TB, args ...string) *Broker {
 // StartAt is Start on a data directory of the caller's.
 func StartAt(t testing.TB, dir string, args ...string) *Broker {
 	t.Helper()
-	b := &Broker{t: t, bin: Binary(t), Dir: dir, Addr: freeAddr(t), HTTP: freeAddr(t), args: args, log: &syncBuffer{}}
+	return start(t, &Broker{Dir: dir, args: args})
+}
+
+// StartLimited is Start of a process that may have only so many files open.
+func StartLimited(t testing.TB, open int, args ...string) *Broker {
+	t.Helper()
+	return start(t, &Broker{Dir: filepath.Join(t.TempDir(), "data"), args: args, open: open})
+}
+
+func start(t testing.TB, b *Broker) *Broker {
+	t.Helper()
+	b.t, b.bin, b.Addr, b.HTTP, b.log = t, Binary(t), freeAddr(t), freeAddr(t), &syncBuffer{}
 	b.Restart()
 	t.Cleanup(func() {
 		b.Stop()
@@ -107,6 +119,10 @@ func (b *Broker) begin() {
 	b.t.Helper()
 	args := append([]string{"serve", "--data-dir", b.Dir, "--listen", b.Addr, "--http", b.HTTP}, b.args...)
 	b.cmd = exec.Command(b.bin, args...)
+	if b.open > 0 {
+		limited := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, b.open)
+		b.cmd = exec.Command("sh", append([]string{"-c", limited, b.bin}, args...)...)
+	}
 	b.cmd.Stdout, b.cmd.Stderr = b.log, b.log
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)

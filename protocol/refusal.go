@@ -57,6 +57,7 @@ type Refusal struct {
 	EarlierRecord int32 // not read by ParseRefusal
 
 	HistoryStart Offset // Unknown: from here on every lock is known; not read by ParseRefusal
+	LogStart     Offset // Conflict, Unknown: what can still be read begins here; not read by ParseRefusal
 
 	Text string // Malformed: what follows the colon
 }
@@ -112,7 +113,11 @@ func (r *Refusal) appendReason(b []byte) []byte {
 		b = append(append(b, "basis "...), r.Basis.String()...)
 		b = append(b, " is older than the lock history kept here, which starts at "...)
 		b = append(b, r.HistoryStart.String()...)
-		return append(b, "; read up to the end and try again"...)
+		b = append(b, "; read up to the end and try again"...)
+		if r.LogStart >= r.HistoryStart && r.LogStart > r.Basis+1 {
+			b = r.appendEmptied(b)
+		}
+		return b
 	case RefusalDuplicate:
 		return r.appendDuplicate(b)
 	default:
@@ -121,10 +126,13 @@ func (r *Refusal) appendReason(b []byte) []byte {
 }
 
 func (r *Refusal) appendConflict(b []byte) []byte {
-	whole := r.Lock == "*"
-	if whole {
+	whole, gone := r.Lock == "*", !r.LastInBatch && r.Last < r.LogStart
+	switch {
+	case whole && gone:
+		b = append(b, "the partition had "...)
+	case whole:
 		b = append(b, "the partition has "...)
-	} else {
+	default:
 		b = strconv.AppendQuote(append(b, "lock "...), r.Lock)
 	}
 	if r.LastInBatch {
@@ -140,8 +148,18 @@ func (r *Refusal) appendConflict(b []byte) []byte {
 	last := r.Last.String()
 	b = append(append(b, "offset "...), last...)
 	b = append(append(b, ", after your basis "...), r.Basis.String()...)
+	if gone {
+		b = append(append(b, "; that record is gone, since the log starts at "...), r.LogStart.String()...)
+		b = append(b, " by now: read on from there and try again"...)
+		return r.appendEmptied(b)
+	}
 	b = append(append(b, "; read up to offset "...), last...)
 	return append(b, " and try again"...)
+}
+
+// appendEmptied names the basis of a writer that has nothing left to read.
+func (r *Refusal) appendEmptied(b []byte) []byte {
+	return append(append(b, "; if nothing is left to read, with basis "...), (r.LogStart - 1).String()...)
 }
 
 func (r *Refusal) appendDuplicate(b []byte) []byte {

@@ -38,6 +38,21 @@ var refusalTexts = []struct {
 		Refusal{Kind: RefusalUnknown, Lock: "acct:7", Last: None, Basis: 12, HistoryStart: 4000},
 		`UNKNOWN lock=acct:7 last=? basis=12 by=- record=0: basis 12 is older than the lock history kept here, which starts at 4000; read up to the end and try again`,
 	}, {
+		Refusal{Kind: RefusalConflict, Lock: "acct:7", Last: 18, Basis: None, LogStart: 19},
+		`CONFLICT lock=acct:7 last=18 basis=none by=- record=0: lock "acct:7" was written at offset 18, after your basis none; that record is gone, since the log starts at 19 by now: read on from there and try again; if nothing is left to read, with basis 18`,
+	}, {
+		Refusal{Kind: RefusalConflict, Lock: "*", Last: 18, Basis: 12, LogStart: 30},
+		`CONFLICT lock=* last=18 basis=12 by=- record=0: the partition had offset 18, after your basis 12; that record is gone, since the log starts at 30 by now: read on from there and try again; if nothing is left to read, with basis 29`,
+	}, {
+		Refusal{Kind: RefusalConflict, Lock: "acct:7", Last: 18, Basis: 12, LogStart: 18},
+		`CONFLICT lock=acct:7 last=18 basis=12 by=- record=0: lock "acct:7" was written at offset 18, after your basis 12; read up to offset 18 and try again`,
+	}, {
+		Refusal{Kind: RefusalConflict, Record: 1, Lock: "acct:7", Last: None, LastInBatch: true, Basis: 12, LogStart: 30},
+		`CONFLICT lock=acct:7 last=? basis=12 by=- record=1: lock "acct:7" is written by record 0 of the same batch; send them one after the other`,
+	}, {
+		Refusal{Kind: RefusalUnknown, Lock: "acct:7", Last: None, Basis: 12, HistoryStart: 4000, LogStart: 4100},
+		`UNKNOWN lock=acct:7 last=? basis=12 by=- record=0: basis 12 is older than the lock history kept here, which starts at 4000; read up to the end and try again; if nothing is left to read, with basis 4099`,
+	}, {
 		Refusal{Kind: RefusalDuplicate, ID: "req-9", Last: 18, Basis: None},
 		`DUPLICATE id=req-9 last=18 record=0: "req-9" was appended at offset 18 with other content`,
 	}, {
@@ -69,7 +84,7 @@ func TestMalformedTextsOfTheParserAreTheContracts(t *testing.T) {
 func TestParseRefusalReadsWhatStandsBeforeTheColon(t *testing.T) {
 	for _, tt := range refusalTexts {
 		want := tt.refusal
-		want.EarlierRecord, want.HistoryStart = 0, 0
+		want.EarlierRecord, want.HistoryStart, want.LogStart = 0, 0, 0
 		got, ok := ParseRefusal(tt.text)
 		equal(t, true, ok)
 		equal(t, want, got)

@@ -221,6 +221,7 @@ func (m *Machine) repeated(q *Proposal) bool {
 
 // refuse leaves no trace but the producer's expectation.
 func (m *Machine) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
+	r.LogStart = q.Result.LogStart
 	m.noteRefusal(q.Locks, r, m.o.NowMs())
 	q.Result.Refusal, q.await = r, await
 	q.unsure = await == protocol.None

@@ -30,6 +30,7 @@ func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int
 	for i := range v.Left {
 		v.Left[i].Place(end)
 		if refusal := v.Left[i].Refusal; refusal != nil {
+			refusal.LogStart = q.Result.LogStart
 			m.noteRefusal(q.Locks, refusal, now)
 		}
 	}
@@ -60,6 +61,9 @@ func (m *Machine) repeatEach(q *Proposal) {
 	}
 	for i := range v.Left {
 		v.Left[i].Place(base)
+		if refusal := v.Left[i].Refusal; refusal != nil {
+			refusal.LogStart = q.Result.LogStart
+		}
 	}
 	q.Result.Left, q.await = v.Left, max(q.await, v.Await)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/conflict"
-	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -47,25 +46,12 @@ type producePart struct {
 	replica.Proposal
 	topic  *topic
 	index  int32
-	errors []recordError // what is wrong with single records, besides a refusal
-}
-
-// recordError points at one record of the batch.
-type recordError struct {
-	index int32
-	text  string
+	errors []recordError // what the topic does not take of single records
 }
 
 // errLocksNeedAcks: an append that may be lost after its acknowledgement cannot
 // be conditional.
 var errLocksNeedAcks = fmt.Errorf("%w: lock headers need acks=all", kerr.InvalidRequiredAcks)
-
-// errNullKey is a record that a compacted topic cannot keep.
-type errNullKey struct{ index int32 }
-
-func (e errNullKey) Error() string {
-	return fmt.Sprintf("record %d has no key, and the topic is compacted", e.index)
-}
 
 // produce proposes each partition's batch and returns; the answer is sent when
 // all have theirs.
@@ -133,9 +119,9 @@ func (part *producePart) fail(err error) {
 		return
 	}
 	part.Result.Err = err
-	var nk errNullKey
-	if errors.As(err, &nk) {
-		part.errors = []recordError{{nk.index, nk.Error()}}
+	var untaken *untakenRecords
+	if errors.As(err, &untaken) {
+		part.errors = untaken.records
 	}
 }
 
@@ -196,6 +182,7 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	if err := t.checkRecords(b, &recs); err != nil {
 		return err
 	}
+	b.CorrectMaxTimestamp(&recs)
 	switch {
 	case refusal != nil:
 		return refusal
@@ -204,27 +191,6 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	}
 	if b.Transactional() {
 		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
-	}
-	return nil
-}
-
-// checkRecords holds what the topic's settings ask of single records.
-func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
-	if t.settings.TimestampType == settings.CreateTime {
-		least, greatest := recs.TimestampDeltas()
-		now, first := nowMs(), b.FirstTimestamp()
-		if first != -1 && (addClamped(first, greatest) > addClamped(now, t.settings.TimestampAfterMaxMs) ||
-			addClamped(first, least) < now-t.settings.TimestampBeforeMaxMs) {
-			return fmt.Errorf("%w: a record's time lies outside what the topic allows around %d", kerr.InvalidTimestamp, now)
-		}
-	}
-	if !t.settings.Compact {
-		return nil
-	}
-	for w := recs.Walk(); w.Next(); {
-		if w.Key == nil {
-			return fmt.Errorf("%w: %w", kerr.InvalidRecord, errNullKey{w.Index})
-		}
 	}
 	return nil
 }
@@ -326,7 +292,7 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 	case r.Err != nil:
 		out.ErrorCode, out.ErrorMessage, out.BaseOffset = codeOf(r.Err), textOf(r.Err), -1
 		for _, e := range part.errors {
-			out.ErrorRecords = append(out.ErrorRecords, kmsg.ProduceResponseTopicPartitionErrorRecord{RelativeOffset: e.index, ErrorMessage: &e.text})
+			out.ErrorRecords = append(out.ErrorRecords, kmsg.ProduceResponseTopicPartitionErrorRecord{RelativeOffset: e.index, ErrorMessage: e.message()})
 		}
 	default:
 		part.verdicts(out)

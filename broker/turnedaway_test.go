@@ -28,16 +28,11 @@ func fromNow(value string) record.Record {
 // produced sends a batch to partition 0 and wants a code.
 func (w *wire) produced(what, topic string, batch []byte, want *kerr.Error) {
 	w.t.Helper()
-	req := kmsg.NewPtrProduceRequest()
-	req.Acks, req.TimeoutMillis = -1, 1000
-	rp := kmsg.NewProduceRequestTopicPartition()
-	rp.Records = batch
-	req.Topics = []kmsg.ProduceRequestTopic{{Topic: topic, Partitions: []kmsg.ProduceRequestTopicPartition{rp}}}
 	code := int16(0)
 	if want != nil {
 		code = want.Code
 	}
-	if got := ask[*kmsg.ProduceResponse](w, 9, req).Topics[0].Partitions[0]; got.ErrorCode != code {
+	if got := w.sends(topic, batch); got.ErrorCode != code {
 		w.t.Fatalf("%s: code %d, want %d", what, got.ErrorCode, code)
 	}
 }

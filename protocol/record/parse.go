@@ -2,9 +2,6 @@ package record
 
 import "github.com/lockstep-log/lockstep/protocol"
 
-// noTimestamp is what producers send for "no time".
-const noTimestamp = -1
-
 // Parse is the gateway for bytes that a client sent as one partition's
 // records: exactly one batch and nothing behind it. It checks what Kafka's
 // LogValidator checks of a header, in this order: size and limit, magic, CRC,
@@ -83,13 +80,11 @@ func checkProducer(b Batch) error {
 	return nil
 }
 
-// checkTimestamps leaves the comparison with a clock to those who have one.
+// checkTimestamps leaves the times themselves to those who know what the topic
+// allows. Times before 1970 are times.
 func checkTimestamps(b Batch) error {
-	switch {
-	case b.LogAppendTime():
+	if b.LogAppendTime() {
 		return refuse(InvalidTimestamp, "only a broker may say log append time")
-	case b.FirstTimestamp() < noTimestamp || b.MaxTimestamp() < noTimestamp:
-		return refuse(InvalidTimestamp, "base timestamp %d, max timestamp %d", b.FirstTimestamp(), b.MaxTimestamp())
 	}
 	return nil
 }

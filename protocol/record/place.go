@@ -22,5 +22,16 @@ func (b Batch) StampLogAppendTime(ms int64) {
 	b.seal()
 }
 
+// CorrectMaxTimestamp writes the newest time of the opened records into the
+// header, and the CRC anew, where the producer claims another: how long a
+// segment is kept goes by it.
+func (b Batch) CorrectMaxTimestamp(r *Records) {
+	_, delta := r.TimestampDeltas()
+	if newest := b.FirstTimestamp() + delta; newest != b.MaxTimestamp() {
+		binary.BigEndian.PutUint64(b.b[atMaxTimestamp:], uint64(newest))
+		b.seal()
+	}
+}
+
 // seal writes the CRC of the bytes as they stand.
 func (b Batch) seal() { binary.BigEndian.PutUint32(b.b[atCRC:], checksum(b.b)) }

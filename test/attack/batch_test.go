@@ -76,7 +76,6 @@ func TestABatchThatLiesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		"producer id -2":       {codeInvalidRecord, func(b []byte) []byte { return sealed(produced(b, -2, 0, 0)) }},
 		"producer epoch -1":    {codeInvalidRecord, func(b []byte) []byte { return sealed(produced(b, 1, -1, 0)) }},
 		"base sequence -1":     {codeInvalidRecord, func(b []byte) []byte { return sealed(produced(b, 1, 0, -1)) }},
-		"first timestamp -2":   {codeInvalidTimestamp, func(b []byte) []byte { put64(b, atFirstTimestamp, -2); return sealed(b) }},
 		"a time near 2^63":     {codeInvalidTimestamp, func(b []byte) []byte { put64(b, atFirstTimestamp, 1<<63-1); return sealed(b) }},
 		"the year 9999":        {codeInvalidTimestamp, func(b []byte) []byte { put64(b, atFirstTimestamp, 253370764800000); return sealed(b) }},
 		"a record length lies": {codeInvalidRecord, func(b []byte) []byte { b[atRecords] = 0x7e; return sealed(b) }},

@@ -200,6 +200,27 @@ public class Features {
     }
   }
 
+  /** Ten of a batch of a hundred have no key, for a compacted topic: those are blamed, and the others may be sent again. */
+  static String offenders() throws Exception {
+    try (var admin = Admin.create(Map.of("bootstrap.servers", BROKER)); var p = producer("linger.ms", "1000")) {
+      admin.createTopics(List.of(new NewTopic("java-compacted", 1, (short) 1).configs(Map.of("cleanup.policy", "compact")))).all().get();
+      var blamed = new ArrayList<Integer>();
+      var innocent = new ArrayList<Integer>();
+      for (int i = 0; i < 100; i++) {
+        int n = i;
+        byte[] key = i % 10 == 3 ? null : "k".getBytes(UTF_8);
+        p.send(new ProducerRecord<>("java-compacted", 0, key, "v".getBytes(UTF_8)), (answer, e) -> {
+          if (e instanceof InvalidRecordException) blamed.add(n);
+          else if (e != null && e.getMessage().startsWith("Failed to append record because it was part of a batch")) innocent.add(n);
+        });
+      }
+      p.flush();
+      equal(blamed, List.of(3, 13, 23, 33, 43, 53, 63, 73, 83, 93));
+      equal(innocent.size(), 90);
+    }
+    return "";
+  }
+
   static String refused(KafkaProducer<byte[], byte[]> p, Class<? extends ApiException> want, String text, Header... headers) throws Exception {
     try {
       send(p, LOCKS, null, "refused", headers);
@@ -257,6 +278,7 @@ public class Features {
     check("idempotent", Features::idempotent);
     positions();
     admin();
+    check("offenders", Features::offenders);
     locks();
   }
 }

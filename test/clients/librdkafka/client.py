@@ -103,6 +103,18 @@ def delete():
         time.sleep(0.1)
 
 
+def offenders():
+    """Ten of a batch of a hundred have no key, for a compacted topic: those are blamed, and the others may be sent again."""
+    topic, codes = f"{NAME}-compacted", {}
+    for done in admin.create_topics([NewTopic(topic, 1, 1, config={"cleanup.policy": "compact"})]).values():
+        done.result(30)
+    p = producer(enable_idempotence=True, linger_ms=1000)
+    for i in range(100):
+        p.produce(topic, "v", None if i % 10 == 3 else "k", 0, on_delivery=lambda err, msg, i=i: codes.update({i: err and err.code()}))
+    p.flush(60)
+    equal(codes, {i: 87 if i % 10 == 3 else ck.KafkaError._INVALID_DIFFERENT_RECORD for i in range(100)})
+
+
 LOCKS = f"{NAME}-locks"
 locks = producer(enable_idempotence=True)
 
@@ -157,6 +169,7 @@ check("from-timestamp", lambda: from_timestamp(start + 500))
 check("create", create)
 check("list", listed)
 check("delete", delete)
+check("offenders", offenders)
 send(locks, LOCKS, "first", headers={"lock-write": "acct:7", "lock-basis": "none"})
 check("conflict", lambda: refused(locks, 44, {"lock-write": "acct:7", "lock-basis": "none"}))
 check("after-conflict", after_conflict)

@@ -42,6 +42,9 @@ func (s *Server) createPartitions(x *exchange, req *kmsg.CreatePartitionsRequest
 }
 
 func (s *Server) addPartitions(ctx context.Context, rt *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	if err := s.checkGrowth(ctx, rt); err != nil {
+		return err
+	}
 	var assignment [][]protocol.BrokerID
 	for _, a := range rt.Assignment {
 		assignment = append(assignment, asBrokerIDs(a.Replicas))

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -21,7 +19,7 @@ type followRequest struct {
 func newFollowRequest(w *fetcher) *followRequest {
 	s := w.all.srv
 	r := &followRequest{w: w, req: kmsg.NewFetchRequest(), from: s.cluster.Incarnation()}
-	r.format = kmsg.NewRequestFormatter(kmsg.FormatterClientID(fmt.Sprintf("lockstep-broker-%d", s.cfg.NodeID)))
+	r.format = kmsg.NewRequestFormatter(kmsg.FormatterClientID(s.peerClientID()))
 	r.req.Version = peerFetchVersion
 	r.req.ClusterID = kmsg.StringPtr(s.cluster.Image().ClusterID)
 	r.req.ReplicaState.ID = int32(s.cfg.NodeID)

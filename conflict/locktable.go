@@ -2,6 +2,7 @@ package conflict
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -147,6 +148,14 @@ func (c *LockTable) Last(name []byte) (last protocol.Offset, by string, known bo
 	}
 	last, writer, err := c.base.lock(name)
 	return last, string(writer), last != protocol.None, err
+}
+
+// HoldsLocks reports whether a write of any lock is known.
+func (c *LockTable) HoldsLocks() bool {
+	if c.base != nil && c.base.meta.hasLocks || !c.young.locks.empty() {
+		return true
+	}
+	return slices.ContainsFunc(c.frozen, func(g *generation) bool { return !g.locks.empty() })
 }
 
 // LastRecord is Last for the whole partition: the newest data record.

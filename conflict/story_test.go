@@ -111,6 +111,8 @@ func (s *story) run(d *datadriven.TestData) string {
 		return s.last(d)
 	case "refusals":
 		return s.refusals()
+	case "holds-locks":
+		return fmt.Sprint(s.p.locks.HoldsLocks())
 	default:
 		return "unknown command " + d.Cmd
 	}

@@ -120,6 +120,9 @@ func (t *table) first(h hash) *slot {
 	return (*slot)(unsafe.Add(unsafe.Pointer(t.directory[t.index(h)]), h.lo%segmentSlots*uint64(slotBytes)))
 }
 
+// empty reports whether the table has no entry.
+func (t *table) empty() bool { return t.n == 0 }
+
 // get returns h's value, or 0.
 func (t *table) get(h hash) uint64 { return t.find(h).value }
 

@@ -33,6 +33,13 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 	return state, err
 }
 
+// HoldsLocks reports whether any lock was written in this partition; ok is false
+// if it is closed.
+func (p *Partition) HoldsLocks() (locked, ok bool) {
+	ok = p.do(func() { locked = p.m.LockTable().HoldsLocks() })
+	return locked, ok
+}
+
 // NoteRefusal records a refusal that was made before the partition was asked:
 // lock headers that break the grammar.
 func (p *Partition) NoteRefusal(r *protocol.Refusal) {

@@ -4,39 +4,76 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
+// addPartitions is a topic add-partitions command.
+type addPartitions struct {
+	topicCommand
+	count int
+	force bool
+}
+
 func newTopicAddPartitions(s *streams) *cobra.Command {
-	t := &topicCommand{s: s}
-	var count int
-	cmd := t.flags(&cobra.Command{
+	a := &addPartitions{topicCommand: topicCommand{s: s}}
+	cmd := a.flags(&cobra.Command{
 		Use:   "add-partitions NAME...",
 		Short: "Add partitions to topics",
 		Long: "Add partitions to topics. Keys are spread anew over all partitions, and locks are per\n" +
-			"partition: a writer that picks its partition by key must be stopped first.",
+			"partition: a writer that picks its partition by key would find none of its locks in\n" +
+			"another one. A topic that holds locks, or has conflict.policy=required, is therefore\n" +
+			"refused, unless by --force or by its setting conflict.add.partitions=allow.",
 		Args: arguments(1, -1, "topic names"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if count < 1 {
+			if a.count < 1 {
 				return usagef(cmd, "how many to add? give -n COUNT")
 			}
-			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				return t.addPartitions(ctx, adm, names, count)
+			return a.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				return a.add(ctx, cl, names)
 			})
 		},
 	})
-	cmd.Flags().IntVarP(&count, "num", "n", 0, "`COUNT` of partitions to add to each")
+	cmd.Flags().IntVarP(&a.count, "num", "n", 0, "`COUNT` of partitions to add to each")
+	cmd.Flags().BoolVar(&a.force, "force", false, "add them though the topic holds locks: no writer chooses its partition by key")
 	return cmd
 }
 
-func (t *topicCommand) addPartitions(ctx context.Context, adm *kadm.Client, names []string, count int) error {
-	answers, err := adm.CreatePartitions(ctx, count, names...)
+func (a *addPartitions) add(ctx context.Context, cl *kgo.Client, names []string) error {
+	topics, err := a.cluster.adminOf(cl).ListTopicsWithInternal(ctx, names...)
 	if err != nil {
 		return err
 	}
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis = int32(a.cluster.timeout.Milliseconds())
 	errs := map[string]error{}
-	for _, a := range answers {
-		errs[a.Topic] = reason(a.Err, a.ErrMessage)
+	for _, t := range topics {
+		if t.Err != nil {
+			errs[t.Topic] = topicError(t.Topic, t.Err)
+			continue
+		}
+		req.Topics = append(req.Topics, a.more(t.Topic, len(t.Partitions)))
 	}
-	return t.printOutcomes("added", names, errs)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		errs[t.Topic] = reason(kerr.ErrorForCode(t.ErrorCode), orEmpty(t.ErrorMessage))
+	}
+	return a.printOutcomes("added", names, errs)
+}
+
+// more asks for the partitions of one topic, which has some already.
+func (a *addPartitions) more(topic string, have int) kmsg.CreatePartitionsRequestTopic {
+	t := kmsg.NewCreatePartitionsRequestTopic()
+	t.Topic, t.Count = topic, int32(have+a.count)
+	if a.force {
+		t.UnknownTags.Set(protocol.TagGrowth, []byte{byte(protocol.GrowthForced)})
+	}
+	return t
 }

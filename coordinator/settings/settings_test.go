@@ -156,7 +156,7 @@ func TestEveryDefaultOfABrokerNameIsTheTopicsDefault(t *testing.T) {
 }
 
 // ours are the broker settings that Kafka has not.
-var ours = []string{"conflict.policy", "lock.id.retention.ms", "lock.retention.ms", "follower.replication.throttled.rate", "leader.replication.throttled.rate"}
+var ours = []string{"conflict.add.partitions", "conflict.policy", "lock.id.retention.ms", "lock.retention.ms", "follower.replication.throttled.rate", "leader.replication.throttled.rate"}
 
 func TestABrokerHasEverySettingOfKafkasAndLetsAlterOnlyWhatKafkaDoes(t *testing.T) {
 	// In Kafka these are given at start, and what it has in milliseconds is altered instead.

@@ -25,6 +25,15 @@ const (
 	ConflictOff      ConflictPolicy = "off"
 )
 
+// AddPartitions says whether partitions may be added to a topic that holds locks.
+type AddPartitions string
+
+// What conflict.add.partitions may be.
+const (
+	AddRefused AddPartitions = "refuse"
+	AddAllowed AddPartitions = "allow"
+)
+
 // Topic is the settings that hold for one topic, typed. For times and sizes,
 // -1 means without limit where the setting allows it.
 type Topic struct {
@@ -62,6 +71,7 @@ type Topic struct {
 	FollowerThrottledReplicas []string
 
 	ConflictPolicy    ConflictPolicy
+	AddPartitions     AddPartitions
 	LockRetentionMs   int64
 	LockIDRetentionMs int64
 }

@@ -17,7 +17,7 @@ func same(name string) []BrokerName { return []BrokerName{{Name: name, Unit: 1}}
 
 // topicTable is every topic setting. Names, types and defaults are those of
 // Kafka 4.0, but for flush.messages, which is 1 so that an acknowledged append
-// is on disk, and for the last three, which are ours.
+// is on disk, and for the last ones, which are ours.
 var topicTable = sortedByName([]Definition{
 	{
 		Name: "cleanup.policy", Type: List, Default: "delete", Importance: Medium, Synonyms: same("log.cleanup.policy"),
@@ -192,6 +192,11 @@ var topicTable = sortedByName([]Definition{
 		bind: onlyDefault("false", "a leader that lost records could admit a conflicting write"),
 	},
 
+	{
+		Name: "conflict.add.partitions", Type: String, Default: string(AddRefused), Importance: Medium, Synonyms: same("conflict.add.partitions"),
+		Doc:  "Whether partitions can be added to a topic that holds locks (allow) or not (refuse): a key that goes to another partition leaves its locks behind.",
+		bind: wordAt(func(t *Topic) *AddPartitions { return &t.AddPartitions }, AddRefused, AddAllowed),
+	},
 	{
 		Name: "conflict.policy", Type: String, Default: string(ConflictOptional), Importance: High, Synonyms: same("conflict.policy"),
 		Doc:  "Whether records may (optional), must (required) or must not (off) carry lock headers.",

@@ -48,6 +48,22 @@ func TestAKcatUserSeesConflictsRefused(t *testing.T) {
 	}
 }
 
+// TestALedgerGetsMorePartitionsByForceOnly.
+func TestALedgerGetsMorePartitionsByForceOnly(t *testing.T) {
+	b := Start(t)
+	b.CLI("", "topic", "create", "accounts", "-p", "1")
+	b.CLI("100", "append", "accounts", "--write", "acct:7", "--basis", "none")
+	if out, stderr, code := b.CLI("", "topic", "add-partitions", "accounts", "-n", "3"); code != 1 || out != "" || !strings.Contains(stderr, "holds locks") {
+		t.Errorf("exit %d %q %q, want 1 and a reason", code, out, stderr)
+	}
+	if out, stderr, code := b.CLI("", "topic", "add-partitions", "accounts", "-n", "3", "--force"); code != 0 || out != "added accounts\n" {
+		t.Errorf("by force: exit %d %q %q", code, out, stderr)
+	}
+	if out, _, _ := b.CLI("", "topic", "list", "accounts"); !strings.Contains(out, "accounts  4 ") {
+		t.Errorf("topic list: %s", out)
+	}
+}
+
 // TestTheCommandLineExitsWith3OnAConflict is the same walk with lockstep append.
 func TestTheCommandLineExitsWith3OnAConflict(t *testing.T) {
 	b := Start(t, "--topics", "accounts:1")

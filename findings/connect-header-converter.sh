@@ -9,6 +9,7 @@ cat >"$work/Headers.java" <<'JAVA'
 import java.util.Map;
 import org.apache.kafka.connect.data.SchemaAndValue;
 import org.apache.kafka.connect.storage.SimpleHeaderConverter;
+import org.apache.kafka.connect.storage.StringConverter;
 
 class Headers {
   public static void main(String[] args) throws Exception {
@@ -19,7 +20,11 @@ class Headers {
       byte[] out = converter.fromConnectHeader("topic", "name", in.schema(), in.value());
       System.out.println(text + " -> " + new String(out, "UTF-8") + "  as " + (in.schema() == null ? "null" : in.schema().type()));
     }
+    var string = new StringConverter(); // the way out
+    string.configure(Map.of(), false);
+    SchemaAndValue in = string.toConnectHeader("topic", "name", "7:acct".getBytes("UTF-8"));
+    System.out.println("StringConverter: 7:acct -> " + new String(string.fromConnectHeader("topic", "name", in.schema(), in.value()), "UTF-8"));
   }
 }
 JAVA
-verdict "$(run_java "$work/Headers.java" 2>&1)" '^7:acct -> 7  as INT8$' '^acct:7 -> acct:7  as STRING$'
+verdict "$(run_java "$work/Headers.java" 2>&1)" '^7:acct -> 7  as INT8$' '^acct:7 -> acct:7  as STRING$' '^StringConverter: 7:acct -> 7:acct$'

@@ -1,5 +1,5 @@
 # table.sh RESULTS: docs/compatibility.md from lines of name, version, feature,
-# result, note. Nothing in it differs between two runs with the same outcome.
+# result, note, and from traps.md. Nothing in it differs between two runs with the same outcome.
 awk -F '\t' '
 function cell(name, feature) {
   if ((name, feature) in result) return result[name, feature] == "skip" ? "–" : result[name, feature]
@@ -66,6 +66,7 @@ END {
     if (!((c, "setup") in result)) printf "| %s | %s | %s | %s | %s |\n", c, note[c, "conflict"], note[c, "malformed"], note[c, "lock-acks-1"], cell(c, "after-conflict") (note[c, "after-conflict"] == "" ? "" : ", " note[c, "after-conflict"])
   }
 
+  while ((getline line < "traps.md") > 0) print line
   print "\n## Notes\n"
   for (i = 1; i <= clients; i++) {
     c = client[i]

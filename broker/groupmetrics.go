@@ -47,9 +47,7 @@ func (c *groupCollector) Collect(out chan<- prometheus.Metric) {
 	default:
 		return
 	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	gauge := gaugesTo(out)
 	states := map[string]int{}
 	series := 0
 	for _, g := range c.srv.groups.sample() {

@@ -29,13 +29,17 @@ func (s *Server) handle(x *exchange) error {
 	if len(x.body) > int(api.BodyBytesMax) {
 		return fmt.Errorf("%s request of %d bytes is over its limit of %d", api.Name, len(x.body), api.BodyBytesMax)
 	}
-	if err := protocol.Prove(h.Key, h.Version, x.body); err != nil {
+	valid, err := protocol.ProveText(h.Key, h.Version, x.body)
+	if err != nil {
 		return fmt.Errorf("%s v%d request: %w", api.Name, h.Version, err)
 	}
 	req := kmsg.RequestForKey(h.Key)
 	req.SetVersion(h.Version)
 	if err := req.ReadFrom(x.body); err != nil {
 		return fmt.Errorf("%s v%d request: %w", api.Name, h.Version, err)
+	}
+	if !valid {
+		protocol.MendText(req)
 	}
 	switch req := req.(type) {
 	case *kmsg.ProduceRequest:

@@ -47,7 +47,7 @@ func (h *httpServer) serve(ctx context.Context) error {
 	mux.HandleFunc("GET /v1/cluster/health", h.whenReady(h.health))
 	mux.HandleFunc("GET /v1/locks/{topic}/{partition}/{lock}", h.whenReady(h.lock))
 	mux.HandleFunc("GET /v1/conflicts", h.whenReady(h.conflicts))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.srv.metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.srv.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing at %s %s", r.Method, r.URL.Path)
 	})

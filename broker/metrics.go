@@ -222,9 +222,7 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	default:
 		return
 	}
-	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
+	gauge := gaugesTo(out)
 	im := c.srv.cluster.Image()
 	gauge(descBrokers, float64(len(im.Brokers())))
 	var led, lagging, unsafe, leaderless, offline int
@@ -270,6 +268,22 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descLocks, float64(c.srv.budget.Used()))
 	for _, h := range c.srv.refusals.hottest() {
 		gauge(descHot, float64(h.refused), h.topic, h.lock)
+	}
+}
+
+// gaugesTo sends gauges to a scrape. It is the one door for labels of which a
+// client may have chosen the text: what Prometheus could not take would cost the
+// whole scrape.
+func gaugesTo(out chan<- prometheus.Metric) func(d *prometheus.Desc, v float64, labels ...string) {
+	return func(d *prometheus.Desc, v float64, labels ...string) {
+		for i := range labels {
+			labels[i] = protocol.ValidText(labels[i])
+		}
+		m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		if err != nil {
+			m = prometheus.NewInvalidMetric(d, err)
+		}
+		out <- m
 	}
 }
 

@@ -42,6 +42,7 @@ func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
 	if !c.srv.isReady() {
 		return
 	}
+	gauge := gaugesTo(out)
 	c.srv.hosted.each(func(t *topic, p *partition) {
 		if st := p.State(); st.Role != replica.RoleLeader || len(st.Replicas) < 2 {
 			return
@@ -49,8 +50,8 @@ func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
 		for _, f := range p.Followers() {
 			labels := []string{t.name, strconv.Itoa(int(p.index)), strconv.Itoa(int(f.ID))}
 			end, from := p.End(), max(f.Synced, p.Start())
-			out <- prometheus.MustNewConstMetric(descLagOffsets, prometheus.GaugeValue, float64(max(0, end-from)), labels...)
-			out <- prometheus.MustNewConstMetric(descLagBytes, prometheus.GaugeValue, float64(p.bytesFrom(from, end)), labels...)
+			gauge(descLagOffsets, float64(max(0, end-from)), labels...)
+			gauge(descLagBytes, float64(p.bytesFrom(from, end)), labels...)
 		}
 	})
 }

@@ -29,7 +29,7 @@ type Header struct {
 	Key           int16
 	Version       int16
 	CorrelationID int32
-	ClientID      string // "" for null as well
+	ClientID      string // UTF-8; "" for null as well
 	Flexible      bool   // the request has compact fields and tags
 }
 
@@ -82,7 +82,7 @@ func (h *Header) parseRest(rest []byte, clientID string) ([]byte, error) {
 	}
 	if n > 0 {
 		if string(rest[:n]) != clientID {
-			clientID = string(rest[:n])
+			clientID = ValidText(string(rest[:n]))
 		}
 		h.ClientID, rest = clientID, rest[n:]
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"unicode/utf8"
 )
 
 // DecodeBytesMax bounds what decoding one proven request may allocate, by
@@ -45,6 +46,13 @@ func Prove(key, version int16, body []byte) error {
 	return err
 }
 
+// ProveText is Prove, and tells whether all strings are UTF-8; where they are not,
+// MendText is to follow the decoding.
+func ProveText(key, version int16, body []byte) (valid bool, err error) {
+	p, err := walk(key, version, body)
+	return !p.untidy, err
+}
+
 // prove returns what decoding the body allocates at most, besides.
 func prove(key, version int16, body []byte) (memory int, err error) {
 	p, err := walk(key, version, body)
@@ -78,7 +86,8 @@ type proof struct {
 	rest     []byte // what was not walked yet
 	version  int16
 	flexible bool
-	memory   int // what kmsg allocates for what was walked, rounded up; <= DecodeBytesMax
+	memory   int  // what kmsg allocates for what was walked, rounded up; <= DecodeBytesMax
+	untidy   bool // a string is not UTF-8
 	at, why  string
 }
 
@@ -136,7 +145,12 @@ func (p *proof) text(f *field) bool {
 	case n > math.MaxInt16:
 		return p.refuse(f, "string longer than 32,767 bytes")
 	}
-	return p.charge(f, stringMemory+rounded(n)) && p.skip(f, n)
+	memory := stringMemory + rounded(n)
+	if !utf8.Valid(p.rest[:n]) {
+		p.untidy = true
+		memory += mendMemory * n
+	}
+	return p.charge(f, memory) && p.skip(f, n)
 }
 
 func (p *proof) array(f *field) bool {
@@ -247,6 +261,7 @@ func (p *proof) tag(s *shape, tag uint32, value []byte) bool {
 const (
 	stringMemory = 16 // the header of a nullable string
 	tagMemory    = 400
+	mendMemory   = 4 // a byte of a string that MendText makes anew, at most, beyond its own
 )
 
 // rounded is n and what a size class may add to it.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func newConflicts(s *streams) *cobra.Command {
@@ -128,6 +130,6 @@ func (t *tailCommand) printOne(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(t.s.out, "%s %s %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.place(), r.Message)
+	_, err := fmt.Fprintf(t.s.out, "%s %s %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.place(), protocol.Printable(r.Message))
 	return err
 }

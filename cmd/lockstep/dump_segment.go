@@ -188,9 +188,9 @@ func (d *dumpCommand) printBatch(out *bufio.Writer, b dumpedBatch) error {
 		b.Position, b.Size, b.BaseOffset, b.LastOffset, b.Count, b.LeaderEpoch,
 		b.ProducerID, b.ProducerEpoch, b.BaseSequence, b.Codec, b.state())
 	for _, r := range b.Records {
-		fmt.Fprintf(out, "%10s offset=%d time=%s key=%s value=%dB", "", r.Offset, r.Timestamp.Format(time.RFC3339Nano), orNull(r.Key, r.KeyBase64), r.ValueSize)
+		fmt.Fprintf(out, "%10s offset=%d time=%s key=%s value=%dB", "", r.Offset, r.Timestamp.Format(time.RFC3339Nano), protocol.Printable(orNull(r.Key, r.KeyBase64)), r.ValueSize)
 		for _, h := range r.Headers {
-			fmt.Fprintf(out, " %s=%s", h.Key, orNull(h.Value, h.ValueBase64))
+			fmt.Fprintf(out, " %s=%s", protocol.Printable(h.Key), protocol.Printable(orNull(h.Value, h.ValueBase64)))
 		}
 		fmt.Fprintln(out)
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // The exit codes that scripts rely on.
@@ -40,6 +43,16 @@ func (e *refusedError) Error() string { return e.text }
 // cluster: it ends with exit code 1 and nothing more is printed.
 var errNegative = errors.New("negative result")
 
+// shown is an error for a person. It may hold what a client chose, or a stranger
+// that listens where a broker should.
+func shown(err error) string {
+	lines := strings.Split(err.Error(), "\n")
+	for i := range lines {
+		lines[i] = protocol.Printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
 // report prints err for a person and returns the exit code that stands for it.
 func report(w io.Writer, err error) int {
 	var refused *refusedError
@@ -51,18 +64,18 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintln(w, refused.text)
 		return exitRefused
 	case errors.As(err, &usage):
-		fmt.Fprintf(w, "%s: %v\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), err, usage.cmd.CommandPath())
+		fmt.Fprintf(w, "%s: %s\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), shown(err), usage.cmd.CommandPath())
 		return exitUsage
 	case errors.Is(err, errNegative):
 		return exitError
 	case errors.Is(err, errUnknownResult): // also if that is so because it was interrupted
-		fmt.Fprintln(w, "lockstep:", err)
+		fmt.Fprintln(w, "lockstep:", shown(err))
 		return exitError
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "lockstep: interrupted")
 		return exitError
 	default:
-		fmt.Fprintln(w, "lockstep:", err)
+		fmt.Fprintln(w, "lockstep:", shown(err))
 		return exitError
 	}
 }

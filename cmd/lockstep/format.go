@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // format is the shape in which a command prints its result. It is a flag value.
@@ -64,11 +66,11 @@ func (f format) encode(out io.Writer, v any) error {
 	return err
 }
 
-// row writes one line of a table.
+// row writes one line of a table. No cell, whoever chose its text, is more than one.
 func row(w io.Writer, cells ...any) {
 	line := make([]string, len(cells))
 	for i, c := range cells {
-		line[i] = fmt.Sprint(c)
+		line[i] = protocol.Printable(fmt.Sprint(c))
 	}
 	fmt.Fprintln(w, strings.Join(line, "\t"))
 }

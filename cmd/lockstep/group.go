@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func newGroup(s *streams) *cobra.Command {
@@ -36,14 +38,14 @@ func (g *groupCommand) printOutcomes(done string, names []string, errs map[strin
 		outcomes[i] = groupOutcome{Group: name, Status: done}
 		if err := errs[name]; err != nil {
 			outcomes[i].Status, outcomes[i].Error = "failed", err.Error()
-			fmt.Fprintf(g.s.err, "lockstep: %v\n", err)
+			fmt.Fprintf(g.s.err, "lockstep: %s\n", shown(err))
 			failed = errNegative
 		}
 	}
 	err := g.format.render(g.s.out, outcomes, func(w io.Writer) {
 		for _, o := range outcomes {
 			if o.Error == "" {
-				fmt.Fprintf(w, "%s %s\n", done, o.Group)
+				fmt.Fprintf(w, "%s %s\n", done, protocol.Printable(o.Group))
 			}
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // describedGroup is a group and how far it is behind: in all first, then by
@@ -130,7 +132,7 @@ func describeGroup(l kadm.DescribedGroupLag) describedGroup {
 }
 
 func (d describedGroup) print(w io.Writer) {
-	fmt.Fprintf(w, "GROUP %s  LAG %d  STATE %s  MEMBERS %d  COORDINATOR %d\n", d.Group, d.Lag, d.State, len(d.Members), d.Coordinator)
+	fmt.Fprintf(w, "GROUP %s  LAG %d  STATE %s  MEMBERS %d  COORDINATOR %d\n", protocol.Printable(d.Group), d.Lag, d.State, len(d.Members), d.Coordinator)
 	if len(d.Topics) > 0 {
 		fmt.Fprintln(w)
 		row(w, "TOPIC", "LAG")

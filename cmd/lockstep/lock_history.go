@@ -116,7 +116,7 @@ func (h *historyCommand) print(out io.Writer, u lockUse) error {
 	if h.format != formatText {
 		return h.format.encode(out, u)
 	}
-	_, err := fmt.Fprintf(out, "%-10d  %-24s  %-11s  %-10s  %-20s  %s\n", u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, u.Basis, u.By, u.Key)
+	_, err := fmt.Fprintf(out, "%-10d  %-24s  %-11s  %-10s  %-20s  %s\n", u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, u.Basis, u.By, protocol.Printable(u.Key))
 	return err
 }
 

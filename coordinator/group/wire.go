@@ -3,6 +3,7 @@ package group
 import (
 	"encoding/binary"
 	"math"
+	"unicode/utf8"
 )
 
 // writer builds a record in the layout of format.go. compact is Kafka's later
@@ -161,7 +162,16 @@ func (r *reader) str(nullable bool) string {
 	if n == -1 && nullable {
 		return ""
 	}
-	return string(r.take(n))
+	return valid(string(r.take(n)))
+}
+
+// valid is s with U+FFFD for what is not UTF-8: earlier versions wrote names as
+// clients gave them.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return string([]rune(s))
 }
 
 // bytes reads bytes of their own.

@@ -46,7 +46,8 @@ type producePart struct {
 	replica.Proposal
 	topic  *topic
 	index  int32
-	errors []recordError // what the topic does not take of single records
+	epoch  protocol.LeaderEpoch // that the producer goes by; -1: it names none
+	errors []recordError        // what the topic does not take of single records
 }
 
 // errLocksNeedAcks: an append that may be lost after its acknowledgement cannot
@@ -85,9 +86,12 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, name string,
 	part.TimeoutMs = max(0, int64(p.req.TimeoutMillis))
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
 	host := t.partition(in.Partition)
-	err := part.wantsVerdicts(&in.UnknownTags)
+	err := part.readTags(&in.UnknownTags)
 	if err == nil {
 		err = s.admissible(p, t, in.Partition, host)
+	}
+	if err == nil {
+		err = host.checkEpoch(int32(part.epoch))
 	}
 	if err == nil {
 		if err = s.check(p, part, in.Records); err != nil && host.State().Role == replica.RoleFollower {
@@ -296,12 +300,14 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 		}
 	default:
 		part.verdicts(out)
+		part.writtenIn(part.topic, out)
 	}
 }
 
 // hint tells a client that came to the wrong broker which one leads (KIP-951).
 func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartition, hints *hints) {
-	if p.req.Version < produceLeaderHints || out.ErrorCode != kerr.NotLeaderForPartition.Code {
+	elsewhere := out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code
+	if p.req.Version < produceLeaderHints || !elsewhere {
 		return
 	}
 	if leader, epoch, ok := hints.leader(part.topic, part.index); ok {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -10,15 +11,22 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// wantsVerdicts reads whether the producer asks for a verdict per append.
-func (part *producePart) wantsVerdicts(tags *kmsg.Tags) (err error) {
+// readTags reads whether the producer asks for a verdict per append, and by which
+// leader epoch it goes.
+func (part *producePart) readTags(tags *kmsg.Tags) (err error) {
+	part.epoch = -1
 	if tags.Len() == 0 {
 		return nil
 	}
 	tags.Each(func(tag uint32, value []byte) {
-		if tag == protocol.TagVerdicts {
+		switch tag {
+		case protocol.TagVerdicts:
 			part.PerAppend = true
-			err = protocol.VerdictsAsked(value)
+			err = errors.Join(err, protocol.VerdictsAsked(value))
+		case protocol.TagLeaderEpoch:
+			var wrong error
+			part.epoch, wrong = protocol.ReadLeaderEpoch(value)
+			err = errors.Join(err, wrong)
 		}
 	})
 	switch {
@@ -45,6 +53,17 @@ func (part *producePart) verdicts(out *kmsg.ProduceResponseTopicPartition) {
 		}
 	}
 	out.UnknownTags.Set(protocol.TagVerdicts, protocol.AppendVerdicts(nil, verdicts))
+}
+
+// writtenIn tells who has named a leader epoch in which one the batch was written.
+func (part *producePart) writtenIn(t *topic, out *kmsg.ProduceResponseTopicPartition) {
+	if part.epoch < 0 || part.Result.Base < 0 {
+		return
+	}
+	p := t.partition(part.index)
+	if epoch := p.Log().EpochAt(part.Result.Base); epoch >= 0 {
+		out.UnknownTags.Set(protocol.TagLeaderEpoch, protocol.AppendLeaderEpoch(nil, epoch))
+	}
 }
 
 // noteLeft counts and logs the refused appends of a batch that was written.

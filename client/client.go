@@ -34,6 +34,7 @@ type Client struct {
 	mu struct {
 		sync.Mutex
 		lanes  map[place]*lane
+		newest map[place]*newest
 		closed bool
 	}
 	recent  atomic.Pointer[lane] // the one that was asked for last
@@ -61,7 +62,7 @@ func New(cl *kgo.Client, opts ...Option) (*Client, error) {
 		c.stop()
 		return nil, err
 	}
-	c.mu.lanes = map[place]*lane{}
+	c.mu.lanes, c.mu.newest = map[place]*lane{}, map[place]*newest{}
 	return c, nil
 }
 
@@ -166,7 +167,7 @@ func (c *Client) lane(at place) (*lane, error) {
 	}
 	l := c.mu.lanes[at]
 	if l == nil {
-		l = newLane(c, at)
+		l = newLane(c, at, c.newestLocked(at))
 		c.mu.lanes[at] = l
 	}
 	c.recent.Store(l)

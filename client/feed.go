@@ -21,14 +21,24 @@ import (
 // not tell how far it has read where batches are empty, and the batches of
 // refused appends are; and a long poll would hold up others that share its
 // connection.
+//
+// Each request names the leader epoch that the feed goes by and the epoch of what
+// it has read last (KIP-320): a leader that was deposed and does not know it
+// refuses it, or is found not to have it. Even then the feed believes nobody but
+// the leader of the newest epoch that it has heard of: see feed.missing.
 type feed struct {
-	c    *Client
-	own  Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
-	at   place
-	next int64 // of the goroutine
+	c      *Client
+	own    Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
+	at     place
+	newest *newest
 	// allowCut lets a feed that begins without a state begin where the log does.
 	allowCut bool
-	size     int // of it: about what a batch takes, in bytes
+
+	// Of the goroutine.
+	next   position
+	leader leadership // leaderless: to be asked for
+	topic  topicIdentity
+	size   int // about what a batch takes, in bytes
 
 	stirred chan struct{} // one signal: look again how to read on
 	began   struct {
@@ -41,8 +51,13 @@ type feed struct {
 	running sync.WaitGroup
 }
 
+// position is how far a partition is read.
+type position struct {
+	offset int64 // the next to read
+	epoch  int32 // in which the batch before it was written; -1: it is not known
+}
+
 const (
-	fetchVersionMax  = 12 // the last that names topics by their names
 	fetchWaitMs      = 500
 	fetchBytesMax    = 4 << 20
 	fetchBackOff     = 50 * time.Millisecond
@@ -55,7 +70,7 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{c: c, at: at, next: basis + 1, stirred: make(chan struct{}, 1)}
+	f := &feed{c: c, at: at, newest: c.newest(at), next: position{basis + 1, -1}, leader: leaderless, stirred: make(chan struct{}, 1)}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
@@ -63,12 +78,12 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	return f, nil
 }
 
-// takeFunc takes what was read: records, and the offset that ends what was read,
+// takeFunc takes what was read: records, and the position behind what was read,
 // which may lie behind a gap. It returns from where to read on.
-type takeFunc func(records []*kgo.Record, next int64) (int64, error)
+type takeFunc func(records []*kgo.Record, next position) (position, error)
 
 // planFunc says how to read on, and from where.
-type planFunc func() (r reading, next int64)
+type planFunc func() (r reading, next position)
 
 // start reads on its goroutine until close, an error of take, or one that no
 // trying again can cure; then it calls end. It reads as plan says.
@@ -108,56 +123,75 @@ func (f *feed) begun(end int64) {
 }
 
 func (f *feed) run(take takeFunc, plan planFunc) error {
-	leader, tries := int32(-1), 0
+	tries := 0
 	for f.ctx.Err() == nil {
-		p, err := f.ask(&leader, f.idle(plan))
+		p, err := f.ask(f.idle(plan))
+		var ended error
 		switch {
+		case err == nil && p.DivergingEpoch.EndOffset >= 0, errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
+			ended, err = f.missing(take)
 		case err == nil:
 			tries = 0
-			err = f.hand(p, take)
-		case errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
-			err = f.outOfRange(p, take)
-		case mayPass(err):
+			ended = f.hand(p, take)
+		}
+		switch {
+		case ended != nil:
+			return ended
+		case err == nil:
+		case !mayPass(err), errors.Is(err, errTopicReplaced):
+			return err
+		default:
 			// A connection that broke is made again at once; who leads is
 			// asked again when that does not help.
 			if tries++; tries > 1 || ofBroker(err) {
-				leader = -1
+				f.leader = leaderless
 				f.sleep(fetchBackOff)
 			}
-			continue
-		}
-		if err != nil {
-			return err
 		}
 	}
 	return ErrClosed
 }
 
 // ask fetches from the leader, once it is known.
-func (f *feed) ask(leader *int32, r reading) (_ *kmsg.FetchResponseTopicPartition, err error) {
-	if *leader < 0 {
-		if *leader, err = f.own.leader(f.at); err != nil {
-			*leader = -1
+func (f *feed) ask(r reading) (_ *kmsg.FetchResponseTopicPartition, err error) {
+	if f.leader.broker < 0 || f.leader.epoch < f.newest.epoch() {
+		if f.leader, err = f.findLeader(); err != nil {
 			return nil, err
 		}
 	}
-	if err := f.learnEnd(*leader); err != nil {
+	if err := f.learnEnd(); err != nil {
 		return nil, err
 	}
-	return f.fetch(*leader, r)
+	return f.fetch(r)
+}
+
+// findLeader asks who leads the partition, in an epoch that is no earlier than
+// any that is known.
+func (f *feed) findLeader() (leadership, error) {
+	l, err := f.own.leader(f.at)
+	if err == nil {
+		err = f.topic.check(l.topic)
+	}
+	if err == nil && !f.newest.accept(l) {
+		err = errStaleLeader
+	}
+	if err != nil {
+		return leaderless, err
+	}
+	return l, nil
 }
 
 // learnEnd asks for the end once. A fetch would tell it too, but a leader that
 // is new does not answer this with less than was committed.
-func (f *feed) learnEnd(leader int32) error {
+func (f *feed) learnEnd() error {
 	select {
 	case <-f.began.done:
 		return nil
 	default:
 	}
-	last, err := f.endAt(f.ctx, leader)
+	end, err := f.offsetOf(f.ctx, f.leader, timeLatest)
 	if err == nil {
-		f.begun(last + 1)
+		f.begun(end)
 	}
 	return err
 }
@@ -166,7 +200,9 @@ func (f *feed) learnEnd(leader int32) error {
 func (f *feed) idle(plan planFunc) reading {
 	for {
 		r, next := plan()
-		f.next = max(f.next, next)
+		if next.offset > f.next.offset {
+			f.next = next
+		}
 		if r.rest == 0 || !f.rest(r.rest) && r.writes > 0 || f.ctx.Err() != nil {
 			return r
 		}
@@ -203,13 +239,7 @@ func (f *feed) sleep(d time.Duration) {
 	}
 }
 
-// fetchRequest keeps kgo from asking in a version that names topics by id.
-type fetchRequest struct{ *kmsg.FetchRequest }
-
-// MaxVersion is called by kgo.
-func (fetchRequest) MaxVersion() int16 { return fetchVersionMax }
-
-func (f *feed) fetch(leader int32, r reading) (*kmsg.FetchResponseTopicPartition, error) {
+func (f *feed) fetch(r reading) (*kmsg.FetchResponseTopicPartition, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.ReplicaID, req.MaxWaitMillis, req.MinBytes, req.MaxBytes = -1, fetchWaitMs, 1, fetchBytesMax
 	if r.writes > 1 && f.size > 0 {
@@ -218,11 +248,12 @@ func (f *feed) fetch(leader int32, r reading) (*kmsg.FetchResponseTopicPartition
 	}
 	req.IsolationLevel, req.SessionEpoch = isolationRecords, -1
 	rp := kmsg.NewFetchRequestTopicPartition()
-	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes, rp.CurrentLeaderEpoch = f.at.partition, f.next, fetchBytesMax, -1
+	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = f.at.partition, f.next.offset, fetchBytesMax
+	rp.CurrentLeaderEpoch, rp.LastFetchedEpoch = f.leader.epoch, f.next.epoch
 	rt := kmsg.NewFetchRequestTopic()
-	rt.Topic, rt.Partitions = f.at.topic, []kmsg.FetchRequestTopicPartition{rp}
+	rt.Topic, rt.TopicID, rt.Partitions = f.at.topic, f.leader.topic, []kmsg.FetchRequestTopicPartition{rp}
 	req.Topics = []kmsg.FetchRequestTopic{rt}
-	resp, err := f.own.cl.Broker(int(leader)).Request(f.ctx, fetchRequest{req})
+	resp, err := f.own.cl.Broker(int(f.leader.broker)).Request(f.ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -237,24 +268,44 @@ func (f *feed) fetch(leader int32, r reading) (*kmsg.FetchResponseTopicPartition
 	return p, errorOf(p.ErrorCode)
 }
 
-// end asks for the last offset that is committed now.
+// end asks for the last offset that is committed now, until somebody knows.
 func (f *feed) end(ctx context.Context) (int64, error) {
-	leader, err := f.own.leader(f.at)
-	if err != nil {
-		return 0, err
+	for {
+		l, err := f.own.leader(f.at)
+		if err == nil && !f.newest.accept(l) {
+			err = errStaleLeader
+		}
+		if err == nil {
+			var end int64
+			if end, err = f.offsetOf(ctx, l, timeLatest); err == nil {
+				return end - 1, nil
+			}
+		}
+		if !mayPass(err) {
+			return 0, err
+		}
+		if err := sleep(ctx, fetchBackOff, nil); err != nil {
+			return 0, err
+		}
 	}
-	return f.endAt(ctx, leader)
 }
 
-func (f *feed) endAt(ctx context.Context, leader int32) (int64, error) {
+// The timestamps that stand for a place in ListOffsets.
+const (
+	timeLatest   = -1
+	timeEarliest = -2
+)
+
+// offsetOf asks a leader where the partition begins or ends.
+func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	rp := kmsg.NewListOffsetsRequestTopicPartition()
-	rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = f.at.partition, -1, -1
+	rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = f.at.partition, timestamp, l.epoch
 	rt := kmsg.NewListOffsetsRequestTopic()
 	rt.Topic, rt.Partitions = f.at.topic, []kmsg.ListOffsetsRequestTopicPartition{rp}
 	req.Topics = []kmsg.ListOffsetsRequestTopic{rt}
-	resp, err := f.own.cl.Broker(int(leader)).Request(ctx, req)
+	resp, err := f.own.cl.Broker(int(l.broker)).Request(ctx, req)
 	if err != nil {
 		return 0, err
 	}
@@ -263,29 +314,7 @@ func (f *feed) endAt(ctx context.Context, leader int32) (int64, error) {
 		return 0, errNoPartition
 	}
 	p := &got.Topics[0].Partitions[0]
-	return p.Offset - 1, errorOf(p.ErrorCode)
-}
-
-// errTruncated: what was read is not in the log.
-var errTruncated = errors.New("the partition's log does not hold the offset to read on from")
-
-// outOfRange decides what becomes of a fold whose next record is not there. What
-// was removed counts as read where that was allowed, and then only for a fold
-// that has read nothing: any other's state would have a gap.
-func (f *feed) outOfRange(p *kmsg.FetchResponseTopicPartition, take takeFunc) (err error) {
-	switch start := p.LogStartOffset; {
-	case f.next >= start:
-		return fmt.Errorf("%w: offset %d, and the log holds %d to %d", errTruncated, f.next, start, p.HighWatermark-1)
-	case f.next > 0:
-		return fmt.Errorf("%w: %s-%d starts at offset %d, and the state reaches to %d; it has to be made anew",
-			ErrLogCut, f.at.topic, f.at.partition, start, f.next-1)
-	case !f.allowCut:
-		return fmt.Errorf("%w: %s-%d starts at offset %d; begin from a snapshot, or AllowCut if what is left is all that matters "+
-			"(a topic with retention.ms=-1 keeps its records)", ErrLogCut, f.at.topic, f.at.partition, start)
-	default:
-		f.next, err = take(nil, start)
-		return err
-	}
+	return p.Offset, errorOf(p.ErrorCode)
 }
 
 // hand takes the answer apart and hands it on.
@@ -299,16 +328,16 @@ func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 			if size == 0 || size > len(raw) {
 				break // the last one is cut, as Kafka may
 			}
-			return fmt.Errorf("batch behind offset %d: %w", next-1, err)
+			return fmt.Errorf("batch behind offset %d: %w", next.offset-1, err)
 		}
 		raw = raw[size:]
-		if int64(b.LastOffset()) < next {
+		if int64(b.LastOffset()) < next.offset {
 			continue
 		}
 		if records, err = f.records(records, b); err != nil {
 			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
 		}
-		next = int64(b.NextOffset())
+		next = position{int64(b.NextOffset()), int32(b.LeaderEpoch())}
 		batches, bytes = batches+1, bytes+size
 	}
 	if next == f.next {
@@ -331,7 +360,7 @@ func (f *feed) records(dst []*kgo.Record, b record.Batch) ([]*kgo.Record, error)
 	}
 	defer recs.Release()
 	for w := recs.Walk(); w.Next(); {
-		if offset := int64(b.BaseOffset()) + int64(w.OffsetDelta); offset >= f.next {
+		if offset := int64(b.BaseOffset()) + int64(w.OffsetDelta); offset >= f.next.offset {
 			dst = append(dst, f.record(b, &w, offset))
 		}
 	}

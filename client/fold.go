@@ -34,6 +34,7 @@ type Fold struct {
 	mu struct {
 		sync.RWMutex
 		applied int64 // all of the partition up to here is in the state
+		epoch   int32 // in which the batch that ends there was written; -1: it is not known
 		turns   turns
 		err     error         // the fold has ended
 		moved   chan struct{} // closed when any of these change, or blind ends
@@ -90,7 +91,7 @@ func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (
 	}
 	feed.allowCut = o.allowCut
 	f := &Fold{c: c, feed: feed, apply: apply, appliesOwn: appliesOwn}
-	f.mu.applied, f.mu.moved = o.basis, make(chan struct{})
+	f.mu.applied, f.mu.epoch, f.mu.moved = o.basis, -1, make(chan struct{})
 	f.mu.turns.self, f.mu.turns.rng = newViewName(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	f.written.offset = None
 	feed.start(f.take, f.plan, f.end)
@@ -102,38 +103,41 @@ func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (
 func (f *Fold) Close() { f.feed.close() }
 
 // take applies what was read, and returns from where to read on.
-func (f *Fold) take(records []*kgo.Record, next int64) (int64, error) {
+func (f *Fold) take(records []*kgo.Record, next position) (position, error) {
 	f.applying.Lock()
 	defer f.applying.Unlock()
 	applied := f.at()
-	if next-1 <= applied {
-		return applied + 1, nil // the fold's own, which came sooner
+	if next.offset <= applied.offset {
+		return applied, nil // the fold's own, which came sooner
 	}
-	for len(records) > 0 && records[0].Offset <= applied {
+	for len(records) > 0 && records[0].Offset < applied.offset {
 		records = records[1:]
 	}
-	return f.bring(records, next-1)
+	return f.bring(records, next)
 }
 
-// at is what all is applied up to.
-func (f *Fold) at() int64 {
+// at is the position behind what is applied.
+func (f *Fold) at() position {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.mu.applied
+	return position{f.mu.applied + 1, f.mu.epoch}
 }
 
-// bring applies records and notes how far that went. applying is held.
-func (f *Fold) bring(records []*kgo.Record, to int64) (next int64, err error) {
-	applied, err := f.apply(f.feed.ctx, records, to)
+// bring applies records up to a position and notes how far that went. applying is held.
+func (f *Fold) bring(records []*kgo.Record, next position) (position, error) {
+	applied, err := f.apply(f.feed.ctx, records, next.offset-1)
 	if err != nil {
-		return to + 1, err
+		return next, err
+	}
+	if applied+1 != next.offset {
+		next = position{applied + 1, -1} // others move the state as well
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mu.turns.see(records, time.Now())
-	f.mu.applied = applied
+	f.mu.applied, f.mu.epoch = applied, next.epoch
 	f.announce()
-	return applied + 1, nil
+	return next, nil
 }
 
 // end notes that nothing is read any more, and why.
@@ -205,7 +209,7 @@ func (f *Fold) hurry(calls int) {
 
 // plan says how the feed is to read on. It may rest when all who are here wait
 // for turns that are not theirs soon, or write without having to read.
-func (f *Fold) plan() (reading, int64) {
+func (f *Fold) plan() (reading, position) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.reading(time.Now())
@@ -213,7 +217,7 @@ func (f *Fold) plan() (reading, int64) {
 		f.announce() // from here on silence counts
 	}
 	f.mu.blind = r.blind()
-	return r, f.mu.applied + 1
+	return r, position{f.mu.applied + 1, f.mu.epoch}
 }
 
 func (f *Fold) reading(now time.Time) reading {

@@ -61,10 +61,10 @@ func (f *Fold) applyOwn(cond Cond, sent []*kgo.Record, r Result) bool {
 		return false
 	}
 	defer f.applying.Unlock()
-	if f.at() != r.Offset-1 || f.ended() {
+	if f.at().offset != r.Offset || f.ended() {
 		return false
 	}
-	if _, err := f.bring(f.asRead(cond, sent, r.Offset), r.Last()); err != nil {
+	if _, err := f.bring(f.asRead(cond, sent, r.Offset), position{r.Last() + 1, r.epoch}); err != nil {
 		f.end(err)
 		f.feed.stop()
 	}

@@ -50,7 +50,8 @@ type lane struct {
 	flight   []*shipment // not settled, in the order of their sequences
 	flying   int         // of flight
 	replies  chan reply
-	leader   int32 // -1: to be asked for
+	leader   leadership // leaderless: to be asked for
+	newest   *newest
 	producer protocol.ProducerID
 	epoch    protocol.ProducerEpoch
 	next     protocol.Sequence
@@ -58,9 +59,9 @@ type lane struct {
 	unknown  int // times in a row that the topic was not known
 }
 
-func newLane(c *Client, at place) *lane {
+func newLane(c *Client, at place, newest *newest) *lane {
 	return &lane{c: c, at: at, wake: make(chan struct{}, 1), replies: make(chan reply, c.opts.inFlight),
-		leader: -1, producer: protocol.NoProducer}
+		leader: leaderless, newest: newest, producer: protocol.NoProducer}
 }
 
 // enqueue writes an append into the last batch that waits, unless the client is
@@ -260,7 +261,7 @@ func (l *lane) seal(s *shipment) bool {
 // follows it.
 func (l *lane) launch(s *shipment) {
 	s.state, s.first = flying, l.flight[0] == s
-	req, leader := s.request(), l.leader
+	req, leader := s.request(l.leader.epoch), l.leader.broker
 	if !l.c.start(func() { l.replies <- l.c.ship(leader, s, req) }) {
 		s.state = again
 		return
@@ -281,19 +282,20 @@ func (l *lane) sendAlone(s *shipment) reply {
 	l.mu.calm = math.MaxInt
 	l.mu.Unlock()
 	l.flying++
-	return l.c.ship(l.leader, s, s.request())
+	return l.c.ship(l.leader.broker, s, s.request(l.leader.epoch))
 }
 
 // prepare sees to a leader and a producer id.
 func (l *lane) prepare() (err error) {
-	if l.leader < 0 {
-		if l.leader, err = l.c.leader(l.at); err == nil && l.leader < 0 {
-			err = kerr.LeaderNotAvailable
+	if l.leader.broker < 0 {
+		leader, err := l.c.leader(l.at)
+		if err == nil && !l.newest.accept(leader) {
+			err = errStaleLeader
 		}
 		if err != nil {
-			l.leader = -1
 			return err
 		}
+		l.leader = leader
 	}
 	if l.producer == protocol.NoProducer {
 		l.producer, l.epoch, err = l.c.producer()

@@ -37,12 +37,21 @@ func (l *lane) recover() {
 		l.backOff()
 		l.dropExpired()
 		if l.tries > 1 || ofBroker(first.cause) {
-			l.leader = -1
+			l.leader = l.follow(first.elsewhere)
 		}
 		if l.c.ctx.Err() == nil && l.prepare() == nil {
 			l.resend()
 		}
 	}
+}
+
+// follow is the leader that a broker has named which does not lead, if that is news;
+// else it has to be asked for.
+func (l *lane) follow(named leadership) leadership {
+	if named.broker >= 0 && named.epoch > l.leader.epoch && l.newest.accept(named) {
+		return named
+	}
+	return leaderless
 }
 
 // ofBroker reports whether an error is a broker's answer, and not the lack of one.

@@ -1,13 +1,11 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -24,6 +22,7 @@ type produce struct {
 	*kmsg.ProduceRequest
 	encoded chan struct{} // capacity 1
 	sent    atomic.Bool   // it was encoded
+	epoch   [4]byte       // the value of the tag that names the leader epoch
 }
 
 func newProduce(at place, timeoutMs int32) *produce {
@@ -31,11 +30,13 @@ func newProduce(at place, timeoutMs int32) *produce {
 	req.Acks, req.TimeoutMillis = -1, timeoutMs
 	rp := kmsg.NewProduceRequestTopicPartition()
 	rp.Partition = at.partition
+	p := &produce{ProduceRequest: req, encoded: make(chan struct{}, 1)}
 	rp.UnknownTags.Set(protocol.TagVerdicts, []byte{protocol.VerdictsVersion})
+	rp.UnknownTags.Set(protocol.TagLeaderEpoch, p.epoch[:])
 	rt := kmsg.NewProduceRequestTopic()
 	rt.Topic, rt.Partitions = at.topic, []kmsg.ProduceRequestTopicPartition{rp}
 	req.Topics = []kmsg.ProduceRequestTopic{rt}
-	return &produce{ProduceRequest: req, encoded: make(chan struct{}, 1)}
+	return p
 }
 
 // MaxVersion is called by kgo.
@@ -55,9 +56,9 @@ func (p *produce) release() {
 	}
 }
 
-// request makes the request that sends s once more, in the memory of the last
-// one if that has got its answer.
-func (s *shipment) request() *produce {
+// request makes the request that sends s once more, to the leader of an epoch, in
+// the memory of the last one if that has got its answer.
+func (s *shipment) request(epoch int32) *produce {
 	at := s.lane.at
 	if s.req == nil || s.lost {
 		s.req = newProduce(at, int32(s.lane.c.opts.requestTimeout.Milliseconds()))
@@ -67,6 +68,7 @@ func (s *shipment) request() *produce {
 	case <-s.req.encoded:
 	default:
 	}
+	protocol.AppendLeaderEpoch(s.req.epoch[:0], protocol.LeaderEpoch(epoch))
 	s.req.Topics[0].Topic = at.topic
 	s.req.Topics[0].Partitions[0].Partition = at.partition
 	s.req.Topics[0].Partitions[0].Records = s.batch
@@ -98,6 +100,7 @@ var errNoPartition = errors.New("the answer does not hold the partition")
 // it holds their verdicts.
 func (r *reply) settle() {
 	s := r.s
+	s.elsewhere = leaderless
 	if r.err != nil {
 		s.state, s.cause, s.doubt, s.lost = again, r.err, s.doubt || r.sent, true
 		return
@@ -107,9 +110,12 @@ func (r *reply) settle() {
 		return
 	}
 	p := &r.resp.Topics[0].Partitions[0]
+	s.elsewhere = leadership{broker: p.CurrentLeader.LeaderID, epoch: p.CurrentLeader.LeaderEpoch}
 	switch err := errorOf(p.ErrorCode); {
 	case err == nil:
 		r.verdicts(p)
+	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch):
+		s.state, s.cause = again, err // nothing was written
 	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID), errors.Is(err, kerr.InvalidProducerEpoch):
 		s.state, s.cause = disordered, err
 	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.DuplicateSequenceNumber):
@@ -125,9 +131,15 @@ func (r *reply) settle() {
 // verdicts answers the appends of a batch that was appended.
 func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 	var value []byte
+	epoch := protocol.LeaderEpoch(-1)
 	p.UnknownTags.Each(func(tag uint32, v []byte) {
-		if tag == protocol.TagVerdicts {
+		switch tag {
+		case protocol.TagVerdicts:
 			value = v
+		case protocol.TagLeaderEpoch:
+			if e, err := protocol.ReadLeaderEpoch(v); err == nil {
+				epoch = e
+			}
 		}
 	})
 	if value == nil {
@@ -140,7 +152,8 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 		return
 	}
 	r.s.state = done
-	r.s.answer(protocol.Offset(p.BaseOffset), p.LogAppendTime >= 0, verdicts)
+	r.s.lane.newest.learn(int32(epoch))
+	r.s.answer(protocol.Offset(p.BaseOffset), int32(epoch), p.LogAppendTime >= 0, verdicts)
 }
 
 // unknown ends a shipment without ever knowing.
@@ -162,41 +175,3 @@ func (s *shipment) refuse(err error, p *kmsg.ProduceResponseTopicPartition) {
 }
 
 func errorOf(code int16) error { return kerr.ErrorForCode(code) }
-
-// leader asks who leads a partition.
-func (c *Client) leader(at place) (int32, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	rt := kmsg.NewMetadataRequestTopic()
-	rt.Topic = kmsg.StringPtr(at.topic)
-	req.Topics = []kmsg.MetadataRequestTopic{rt}
-	req.AllowAutoTopicCreation = c.createsTopics()
-	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
-	defer cancel()
-	resp, err := req.RequestWith(ctx, c.cl)
-	if err != nil {
-		return -1, fmt.Errorf("ask for the leader of %s-%d: %w", at.topic, at.partition, err)
-	}
-	return leaderIn(resp, at)
-}
-
-func leaderIn(resp *kmsg.MetadataResponse, at place) (int32, error) {
-	for _, t := range resp.Topics {
-		if t.Topic == nil || *t.Topic != at.topic {
-			continue
-		}
-		if err := errorOf(t.ErrorCode); err != nil {
-			return -1, err
-		}
-		for _, p := range t.Partitions {
-			if p.Partition == at.partition {
-				return p.Leader, errorOf(p.ErrorCode)
-			}
-		}
-	}
-	return -1, kerr.UnknownTopicOrPartition
-}
-
-func (c *Client) createsTopics() bool {
-	creates, _ := c.cl.OptValue(kgo.AllowAutoTopicCreation).(bool)
-	return creates
-}

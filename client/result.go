@@ -9,7 +9,8 @@ type Result struct {
 	// this is where.
 	Repeated bool
 
-	stamped bool // the broker gave the records their time (message.timestamp.type=LogAppendTime)
+	epoch   int32 // the leader epoch that the records were written in, if they are no repeat; -1: it is not known
+	stamped bool  // the broker gave the records their time (message.timestamp.type=LogAppendTime)
 }
 
 // Last is the offset of the append's last record.

@@ -33,6 +33,9 @@ type shipment struct {
 	cause   error // of failed, and why it is sent again
 	culprit int32 // of failed: the record to blame; -1 for none
 
+	// elsewhere is who leads, by the broker that was asked last.
+	elsewhere leadership
+
 	// doubt: a request that carried it has ended without an answer that settles
 	// it. That request may still be executed.
 	doubt bool
@@ -63,7 +66,7 @@ const spareBytesMax = 4 << 20
 
 func newShipment(l *lane) *shipment {
 	s := shipments.Get().(*shipment)
-	s.lane, s.state, s.culprit = l, waiting, -1
+	s.lane, s.state, s.culprit, s.elsewhere = l, waiting, -1, leaderless
 	s.builder.Reset(l.c.opts.codec)
 	return s
 }
@@ -175,9 +178,9 @@ func copied(w *record.Walker, firstTimestamp int64) record.Record {
 	}
 }
 
-// answer gives each append its verdict; stamped is whether the broker gave the
-// records their time.
-func (s *shipment) answer(base protocol.Offset, stamped bool, verdicts []protocol.Verdict) {
+// answer gives each append its verdict; epoch is that in which the batch was
+// written, and stamped whether the broker gave the records their time.
+func (s *shipment) answer(base protocol.Offset, epoch int32, stamped bool, verdicts []protocol.Verdict) {
 	s.lane.c.slots.release(len(s.appends))
 	first := int32(0)
 	for i := range s.appends {
@@ -187,7 +190,7 @@ func (s *shipment) answer(base protocol.Offset, stamped bool, verdicts []protoco
 		}
 		switch {
 		case len(verdicts) == 0 || verdicts[0].First >= first+p.records:
-			p.finish(Result{Offset: int64(base) + int64(first), Records: int(p.records), stamped: stamped}, nil)
+			p.finish(Result{Offset: int64(base) + int64(first), Records: int(p.records), epoch: epoch, stamped: stamped}, nil)
 		case verdicts[0].Refusal == "":
 			p.finish(Result{Offset: int64(verdicts[0].At), Records: int(p.records), Repeated: true}, nil)
 		default:

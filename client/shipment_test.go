@@ -21,7 +21,7 @@ func idle(t testing.TB) *lane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLane(&Client{opts: o, slots: newSlots(o.buffered), ctx: context.Background()}, place{"t", 0})
+	l := newLane(&Client{opts: o, slots: newSlots(o.buffered), ctx: context.Background()}, place{"t", 0}, newNewest())
 	l.mu.running = true
 	return l
 }
@@ -169,7 +169,7 @@ func BenchmarkEnqueue(b *testing.B) {
 				if len(l.mu.queue) == 2 {
 					s := l.mu.queue[0]
 					l.mu.queue, l.mu.bytes = append(l.mu.queue[:0], l.mu.queue[1]), 0
-					s.answer(0, false, nil)
+					s.answer(0, -1, false, nil)
 					s.release()
 				}
 			}

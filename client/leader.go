@@ -1,0 +1,144 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// leadership is who leads a partition, and in which epoch, as a broker has said.
+type leadership struct {
+	broker int32    // -1: nobody, as far as is known
+	epoch  int32    // -1: it was not told
+	topic  [16]byte // the topic's id; zero: it was not told
+}
+
+var leaderless = leadership{broker: -1, epoch: -1}
+
+// newest is the newest leader epoch of a partition that a client has heard of,
+// from whomever: its lane and its feeds share it. A broker that was cut off goes
+// on to name the leader of an earlier epoch, and that leader may be cut off with
+// it: it lacks what was committed since. (KIP-320)
+type newest struct {
+	mu struct {
+		sync.Mutex
+		topic [16]byte
+		epoch int32 // -1: none is known
+		stale int   // answers in a row that were older
+	}
+}
+
+// staleMax is how many answers of brokers that lag behind are passed over in a
+// row. After that there may be nobody else to ask, and what the leader of an
+// earlier epoch does is right, if in vain.
+const staleMax = 20
+
+// errStaleLeader: whoever was asked knows of an earlier leader only.
+var errStaleLeader = fmt.Errorf("%w: the broker that was asked lags behind", kerr.LeaderNotAvailable)
+
+func newNewest() *newest {
+	n := &newest{}
+	n.mu.epoch = -1
+	return n
+}
+
+// accept reports whether an answer is as new as what is known, or has to do. A
+// topic that was made again begins its epochs anew.
+func (n *newest) accept(l leadership) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if another(l.topic, n.mu.topic) {
+		n.mu.epoch = -1
+	}
+	if l.topic != [16]byte{} {
+		n.mu.topic = l.topic
+	}
+	if l.epoch >= 0 && l.epoch < n.mu.epoch {
+		n.mu.stale++
+		return n.mu.stale > staleMax
+	}
+	n.mu.epoch, n.mu.stale = max(n.mu.epoch, l.epoch), 0
+	return true
+}
+
+// another reports whether two ids are known to be of different topics.
+func another(a, b [16]byte) bool { return a != b && a != [16]byte{} && b != [16]byte{} }
+
+// learn notes an epoch in which the partition is known to have been led.
+func (n *newest) learn(epoch int32) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.mu.epoch = max(n.mu.epoch, epoch)
+}
+
+// epoch is the newest that is known; -1 if none is.
+func (n *newest) epoch() int32 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.epoch
+}
+
+// newest finds or makes what is known of a partition.
+func (c *Client) newest(at place) *newest {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.newestLocked(at)
+}
+
+func (c *Client) newestLocked(at place) *newest {
+	n := c.mu.newest[at]
+	if n == nil {
+		n = newNewest()
+		c.mu.newest[at] = n
+	}
+	return n
+}
+
+// leader asks who leads a partition.
+func (c *Client) leader(at place) (leadership, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	rt := kmsg.NewMetadataRequestTopic()
+	rt.Topic = kmsg.StringPtr(at.topic)
+	req.Topics = []kmsg.MetadataRequestTopic{rt}
+	req.AllowAutoTopicCreation = c.createsTopics()
+	ctx, cancel := context.WithTimeout(c.ctx, c.opts.requestTimeout)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, c.cl)
+	if err != nil {
+		return leaderless, fmt.Errorf("ask for the leader of %s-%d: %w", at.topic, at.partition, err)
+	}
+	l, err := leaderIn(resp, at)
+	if err == nil && l.broker < 0 {
+		err = kerr.LeaderNotAvailable
+	}
+	if err != nil {
+		return leaderless, err
+	}
+	return l, nil
+}
+
+func leaderIn(resp *kmsg.MetadataResponse, at place) (leadership, error) {
+	for _, t := range resp.Topics {
+		if t.Topic == nil || *t.Topic != at.topic {
+			continue
+		}
+		if err := errorOf(t.ErrorCode); err != nil {
+			return leaderless, err
+		}
+		for _, p := range t.Partitions {
+			if p.Partition == at.partition {
+				return leadership{p.Leader, p.LeaderEpoch, t.TopicID}, errorOf(p.ErrorCode)
+			}
+		}
+	}
+	return leaderless, kerr.UnknownTopicOrPartition
+}
+
+func (c *Client) createsTopics() bool {
+	creates, _ := c.cl.OptValue(kgo.AllowAutoTopicCreation).(bool)
+	return creates
+}

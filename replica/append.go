@@ -319,7 +319,7 @@ func (m *Machine) reply() {
 // expire answers what has waited for as long as its writer wanted to.
 func (m *Machine) expire() {
 	m.waiting = slices.DeleteFunc(m.waiting, func(q *Proposal) bool {
-		late := q.late(m.nowMs)
+		late := q.Late(m.nowMs)
 		if late {
 			m.Drop(q, ErrTimeout)
 			m.final = append(m.final, q)

@@ -46,9 +46,7 @@ func (p *Partition) ProposeHere(q *Proposal) {
 // put lays q into the mailbox and reports whether the caller has to see to a
 // loop: it then holds the loop's place.
 func (p *Partition) put(q *Proposal) (mine bool) {
-	if q.TimeoutMs > 0 {
-		q.deadlineMs = coreMs() + q.TimeoutMs
-	}
+	q.Arrive(coreMs())
 	p.mail.Lock()
 	if p.mail.closed {
 		p.mail.Unlock()
@@ -153,7 +151,7 @@ func (p *Partition) expireHeld() {
 	p.mail.Unlock()
 	now := coreMs()
 	held = slices.DeleteFunc(held, func(q *Proposal) bool {
-		late := q.late(now)
+		late := q.Late(now)
 		if late {
 			p.m.Drop(q, ErrTimeout)
 			q.Done.Completed(q)

@@ -55,8 +55,15 @@ func (q *Proposal) refused() bool {
 	return q.Result.Refusal != nil || q.Result.Err != nil && !errors.Is(q.Result.Err, ErrOutOfOrderSequence)
 }
 
-// late reports whether the answer has waited for as long as it may.
-func (q *Proposal) late(nowMs int64) bool { return q.deadlineMs != 0 && nowMs >= q.deadlineMs }
+// Arrive begins the time that the answer may wait.
+func (q *Proposal) Arrive(nowMs int64) {
+	if q.TimeoutMs > 0 {
+		q.deadlineMs = nowMs + q.TimeoutMs
+	}
+}
+
+// Late reports whether the answer has waited for as long as it may.
+func (q *Proposal) Late(nowMs int64) bool { return q.deadlineMs != 0 && nowMs >= q.deadlineMs }
 
 // gap is the answer to a sequence that does not follow: a leader that was
 // deposed and does not know it would see gaps where there are none.

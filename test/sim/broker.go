@@ -1,16 +1,15 @@
 package sim
 
 import (
-	"errors"
-	"fmt"
+	"log/slog"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// broker is the driver around one replica: what the partition's loop and the
-// connections do in a real one.
+// broker is one process: what a Partition and the connections do around a
+// machine in a real one.
 type broker struct {
 	w      *World
 	id     protocol.BrokerID
@@ -24,15 +23,15 @@ type broker struct {
 	slowDisk   bool
 
 	// Of this process; a crash loses it.
-	session session
-	core    *replica.Core // nil until it is registered
-	folds   folds
-	waiting []waiting // for the high watermark
-	unsure  []waiting // for a proof that this broker still leads
-	parked  []parked
-	inbox   []record.Batch
-	syncing bool
-	cuts    int // truncations: a sync that began before one says nothing after it
+	session   session
+	machine   *replica.Machine // nil while it is down
+	mail      mail
+	state     *replica.State // that the machine has shown
+	parked    []parked
+	compacted *replaced // what a pass of compaction has made, until it is adopted
+	cuts      int       // truncations: a sync that began before one says nothing after it
+	cutAt     protocol.Offset
+	planted   *planted
 }
 
 // parked is a follower's fetch that waits for something to send.
@@ -56,6 +55,8 @@ const (
 
 func (b *broker) nowMs() int64 { return (b.w.now + b.skew) / ms }
 
+func (b *broker) wallMs() int64 { return 1_700_000_000_000 + b.nowMs() }
+
 // after sets a timer that ends with this life of the broker and waits while it is paused.
 func (b *broker) after(micros int64, do func()) {
 	life := b.life
@@ -73,6 +74,14 @@ func (b *broker) after(micros int64, do func()) {
 	})
 }
 
+// core is the broker's rules of replication; nil until it is registered.
+func (b *broker) core() *replica.Core {
+	if b.machine == nil {
+		return nil
+	}
+	return b.machine.Core()
+}
+
 // start boots the broker on what its disk has.
 func (b *broker) start() {
 	if b.up {
@@ -85,13 +94,45 @@ func (b *broker) start() {
 	b.w.trace("%d: starts with a log up to %d", b.id, b.disk.End())
 	b.life++
 	b.session = session{image: newImage()}
-	b.core, b.waiting, b.unsure, b.parked, b.syncing = nil, nil, nil, nil, false
-	b.folds = newFolds()
-	b.folds.refold(b.disk, b.disk.End())
+	if !b.open() {
+		return
+	}
 	b.register()
 	b.watch()
 	b.tick()
+	b.housekeep()
 }
+
+// open makes the machine of what is on the disk.
+func (b *broker) open() bool {
+	b.mail, b.parked, b.state, b.cutAt, b.compacted = mail{}, nil, nil, protocol.None, nil
+	b.planted = plant(b)
+	m, err := replica.NewMachine(b.options())
+	if err != nil {
+		b.up = false
+		b.w.fail("CRC", "broker %d cannot fold its log: %v", b.id, err)
+		return false
+	}
+	b.machine = m
+	return true
+}
+
+func (b *broker) options() replica.MachineOptions {
+	o := replica.MachineOptions{
+		Self: b.id, Log: b.disk, LagMaxMs: lagMaxMs, FetchTimeoutMs: fetchTimeoutMs, RetryMs: retryMs,
+		CheckpointEvery: b.w.o.CheckpointEvery, NowMs: b.wallMs, SteadyMs: b.nowMs, Logger: quiet,
+		Settings: replica.Settings{
+			MinInsync: b.w.o.MinInsync, FlushMessages: 1, FlushMs: 1 << 60, ProducerMs: 1 << 60, LockIDRetention: protocol.LimitOf(1 << 60),
+		},
+	}
+	if b.w.bugs.AckBelowMinInsync {
+		o.Settings.MinInsync = 1
+	}
+	b.planted.stand(&o)
+	return o
+}
+
+var quiet = slog.New(slog.DiscardHandler)
 
 // crash loses what the process and the page cache held.
 func (b *broker) crash() {
@@ -108,12 +149,13 @@ func (b *broker) crash() {
 	b.stop()
 	b.disk.crash(keep)
 	b.w.trace("%d: crashes, keeps up to %d", b.id, b.disk.End())
+	b.w.ledger.crashed(b)
 }
 
 func (b *broker) stop() {
 	b.up, b.paused, b.late = false, false, nil
 	b.life++
-	b.core = nil
+	b.machine = nil
 }
 
 func (b *broker) pause() { b.paused = b.up }
@@ -134,159 +176,21 @@ func (b *broker) tick() {
 	b.after(tickEvery+b.w.rng.Int64N(tickEvery/2), b.tick)
 	b.keepSession()
 	b.control()
-	if b.core != nil {
-		b.core.Tick(b.nowMs())
-		b.work()
-	}
+	b.expireHeld()
+	b.note(replica.Tick{})
 }
 
-// begin makes the core of a new incarnation. What the process held so far is
-// synced first, so that nothing is lost between the two.
+// housekeep has the machine do what time asks for.
+func (b *broker) housekeep() {
+	b.after(b.w.o.Housekeeping/2+b.w.rng.Int64N(b.w.o.Housekeeping), b.housekeep)
+	b.task(replica.Housekeep{Call: &replica.Call{}})
+	b.compact()
+}
+
+// begin tells the machine of a new incarnation.
 func (b *broker) begin() {
-	hw := protocol.Offset(0)
-	if b.core != nil {
-		hw = b.core.HighWatermark()
-	}
-	b.abort()
 	b.parked = nil
-	b.disk.synced, b.disk.clean = len(b.disk.batches), 0
-	b.syncing = false
-	b.cuts++
-	minInsync := b.w.o.MinInsync
-	if b.w.bugs.AckBelowMinInsync {
-		minInsync = 1
-	}
-	b.core = replica.NewCore(replica.CoreOptions{
-		Self: replica.Member{ID: b.id, Incarnation: b.session.incarnation}, Log: b.disk, HighWatermark: hw,
-		MinInsync: minInsync, LagMaxMs: lagMaxMs, FetchTimeoutMs: fetchTimeoutMs, RetryMs: retryMs,
-	})
+	b.disk.clean = 0
+	b.task(replica.Begin{Incarnation: b.session.incarnation})
 	b.stand()
-}
-
-// work does what the core asks for, in order.
-func (b *broker) work() {
-	for b.core != nil {
-		e, ok := b.core.NextEffect()
-		if !ok {
-			return
-		}
-		b.do(e)
-	}
-}
-
-func (b *broker) do(e replica.CoreEffect) {
-	if b.w.tell != nil {
-		b.w.trace("%d: %s", b.id, describe(b, e))
-	}
-	switch e.Kind {
-	case replica.CoreRole:
-		b.changeRole()
-	case replica.CoreCommit:
-		b.advanced()
-	case replica.CoreConfirm:
-		b.confirmed(e.Round)
-	case replica.CoreFetch:
-		b.sendFetch(e.Fetch)
-	case replica.CoreAppend:
-		b.appendFetched()
-	case replica.CoreTruncate, replica.CoreRestart:
-		b.truncate(e.Offset)
-		b.core.Truncated(b.nowMs())
-	case replica.CoreAlterISR:
-		b.alterISR(e.ISR)
-	case replica.CoreResign:
-		b.resign()
-	}
-}
-
-func describe(b *broker, e replica.CoreEffect) string {
-	switch e.Kind {
-	case replica.CoreRole:
-		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", b.core.Role(), b.core.Epoch(), b.disk.End(), b.core.HighWatermark())
-	case replica.CoreCommit:
-		return fmt.Sprintf("commits up to %d; synced %d, ISR %v, followers %v", e.Offset, b.core.SyncedEnd(), b.core.Standing().ISR, b.core.Followers())
-	case replica.CoreFetch:
-		return fmt.Sprintf("fetches %+v", e.Fetch)
-	case replica.CoreAlterISR:
-		return fmt.Sprintf("asks for ISR %+v", e.ISR)
-	case replica.CoreTruncate:
-		return fmt.Sprintf("truncates to %d", e.Offset)
-	case replica.CoreAppend:
-		return fmt.Sprintf("appends %d batches at %d", len(b.inbox), b.disk.End())
-	}
-	return fmt.Sprintf("effect %d", e.Kind)
-}
-
-func (b *broker) changeRole() {
-	if b.core.Role() == replica.RoleLeader {
-		if b.w.bugs.ProducersNotRebuilt {
-			b.folds.producers = replica.NewProducers()
-		}
-		if b.w.bugs.TableToWatermark {
-			b.folds.refoldLocks(b.disk, b.core.HighWatermark())
-		}
-		b.w.ledger.elected(b)
-		return
-	}
-	b.w.mark(len(b.waiting) > 0, "leader deposed with answers waiting")
-	b.abort()
-	if err := b.core.Err(); errors.Is(err, replica.ErrCommittedLost) {
-		b.w.fail("I13", "broker %d: %v", b.id, err)
-	}
-	if b.w.bugs.TruncateToWatermark && b.core.Role() == replica.RoleFollower {
-		b.truncate(b.core.HighWatermark())
-		b.core.Truncated(b.nowMs())
-	}
-	for _, p := range b.parked {
-		p.reply(b.core.Answer(p.f), nil)
-	}
-	b.parked = nil
-}
-
-// syncSoon has what was written synced, all of it as one.
-func (b *broker) syncSoon() {
-	if b.w.bugs.AckBeforeSync {
-		b.core.Synced(b.disk.End(), b.nowMs())
-	}
-	if b.syncing || b.disk.synced == len(b.disk.batches) {
-		return
-	}
-	b.syncing = true
-	cuts, upTo := b.cuts, len(b.disk.batches)
-	delay := 100 + b.w.rng.Int64N(b.w.o.SyncMax)
-	if b.slowDisk {
-		delay += b.w.rng.Int64N(200 * ms)
-	}
-	b.after(delay, func() {
-		if b.core == nil || b.cuts != cuts {
-			return
-		}
-		b.syncing = false
-		b.disk.synced = max(b.disk.synced, upTo)
-		b.core.Synced(b.disk.syncedEnd(), b.nowMs())
-		b.work()
-		b.syncSoon()
-	})
-}
-
-func (b *broker) truncate(to protocol.Offset) {
-	if to < b.disk.End() {
-		b.w.mark(true, "truncated")
-		b.w.mark(b.folds.cutAt == b.disk.End(), "truncated twice in a row")
-	}
-	b.disk.truncate(to)
-	b.folds.cutAt = b.disk.End()
-	b.cuts++
-	b.syncing = false
-	b.folds.refold(b.disk, b.disk.End())
-	if !intact(b.disk.batches) {
-		b.broken() // a Partition reads its log for this, and finds it
-	}
-}
-
-// broken is a batch that does not read as it was written.
-func (b *broker) broken() {
-	b.w.mark(true, "corrupt batch found")
-	b.core.Failed(errors.New("a batch is damaged"), b.nowMs())
-	b.work()
 }

@@ -1,8 +1,9 @@
 package sim
 
-// Bugs are mistakes that a broker like this could make. Each is planted in the
-// driver around the real parts, where such a mistake would live. The zero value
-// is the broker as it is meant.
+// Bugs are mistakes that a broker like this could make. Each is planted at a seam
+// of the machine that ships: in what stands between it and its folds, in an event
+// that it is told, or in an effect that is done for it; and a few in the metadata
+// and the consumers around it. The zero value is the broker as it is meant.
 type Bugs struct {
 	AckBeforeSync        bool // an append counts as synced when it is written
 	AckBelowMinInsync    bool // min.insync.replicas is not looked at
@@ -22,6 +23,9 @@ type Bugs struct {
 	RefusalAdvances      bool // a refused batch advances its producer's sequence
 	AllLivesAreOne       bool // incarnations are not told apart
 	RefuseUnsure         bool // what rests on an absence is refused without proof of leadership
+	FastPathAdmits       bool // the walk that judges and marks at once admits what the long way refuses
+	RetryWithoutVerdicts bool // the retry of a batch with verdicts is told that all of it was written
+	CheckpointUnsynced   bool // folds are saved while a sync is under way
 	AbsentUnsure         bool // a reader is told that something is not in the log without proof of leadership
 }
 
@@ -37,22 +41,25 @@ type Plant struct {
 // against, and after them those that this one was found to be in danger of.
 var Planted = []Plant{
 	{"acknowledge before sync", Bugs{AckBeforeSync: true}, 1},
-	{"acknowledge below min.insync.replicas", Bugs{AckBelowMinInsync: true}, 1},
-	{"truncate to the high watermark", Bugs{TruncateToWatermark: true}, 1},
-	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 819},
-	{"shrink the ISR before the metadata agrees", Bugs{ShrinkBeforeStore: true}, 1},
+	{"acknowledge below min.insync.replicas", Bugs{AckBelowMinInsync: true}, 8},
+	{"truncate to the high watermark", Bugs{TruncateToWatermark: true}, 5},
+	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 1031},
+	{"shrink the ISR before the metadata agrees", Bugs{ShrinkBeforeStore: true}, 23},
 	{"unclean election", Bugs{UncleanElection: true}, 1},
 	{"producers not rebuilt", Bugs{ProducersNotRebuilt: true}, 1},
 	{"conflict check before dedupe", Bugs{ConflictBeforeDedupe: true}, 1},
 	{"lock table at commit", Bugs{TableAtCommit: true}, 1},
 	{"lock table folded to the high watermark only", Bugs{TableToWatermark: true}, 1},
-	{"narrow hash of locks", Bugs{NarrowHash: true}, 1},
-	{"partial batch", Bugs{PartialBatch: true}, 1},
+	{"narrow hash of locks", Bugs{NarrowHash: true}, 2},
+	{"partial batch", Bugs{PartialBatch: true}, 2},
 	{"consumers read to the log end", Bugs{ConsumersReadToEnd: true}, 1},
 	{"followers serve beyond their high watermark", Bugs{FollowerReadsToEnd: true}, 1},
-	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 20},
+	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 8},
 	{"refusal advances the sequence", Bugs{RefusalAdvances: true}, 1},
 	{"lives of a broker not told apart", Bugs{AllLivesAreOne: true}, 1},
-	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 1},
-	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 14},
+	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 20},
+	{"the fast path admits what the long path refuses", Bugs{FastPathAdmits: true}, 4},
+	{"a verdict per append loses its skip on retry", Bugs{RetryWithoutVerdicts: true}, 4},
+	{"a checkpoint speaks of what a power cut takes", Bugs{CheckpointUnsynced: true}, 225},
+	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 20},
 }

@@ -13,14 +13,21 @@ func (l *ledger) acknowledged(b *broker, req *request, a answer) {
 	if req.client.pending != req {
 		return
 	}
-	l.w.trace("%d: acknowledges op %d at %d in epoch %d", b.id, req.ops[0].id, a.base, b.core.Epoch())
-	last := a.base + protocol.Offset(len(req.ops)-1)
+	l.w.trace("%d: acknowledges op %d at %d in epoch %d", b.id, req.ops[0].id, a.base, b.core().Epoch())
+	last := protocol.Offset(protocol.None)
 	for i, o := range req.ops {
-		at := a.base + protocol.Offset(i)
+		at := place(a.base, a.left, i)
+		if at == protocol.None {
+			continue
+		}
+		last = max(last, at)
 		l.put(at, o, "a leader acknowledged")
 		if _, before := l.promised[at]; !before {
-			l.promised[at] = promise{o, b.core.Epoch()}
+			l.promised[at] = promise{o, b.core().Epoch()}
 		}
+	}
+	if last == protocol.None {
+		return
 	}
 	batch, ok := batchAt(b.disk, last)
 	if !ok {
@@ -62,21 +69,21 @@ func same(a, b record.Batch) bool {
 // epochs by now. It has all that was acknowledged in earlier ones (I13), nobody else ever led this epoch (I14), and its table is the log's (C7).
 func (l *ledger) elected(b *broker) {
 	now := reign{b.id, b.session.incarnation}
-	was, again := l.leaders[b.core.Epoch()]
+	was, again := l.leaders[b.core().Epoch()]
 	if again && was != now {
-		l.w.fail("I14", "epoch %d was led by broker %d in life %d, and now by %d in life %d", b.core.Epoch(), was.id, was.incarnation, now.id, now.incarnation)
+		l.w.fail("I14", "epoch %d was led by broker %d in life %d, and now by %d in life %d", b.core().Epoch(), was.id, was.incarnation, now.id, now.incarnation)
 	}
-	l.leaders[b.core.Epoch()] = now
+	l.leaders[b.core().Epoch()] = now
 	l.w.mark(true, "leader elected")
-	if before, ok := l.leaders[b.core.Epoch()-1]; ok && before.id == b.id && before.incarnation != now.incarnation {
+	if before, ok := l.leaders[b.core().Epoch()-1]; ok && before.id == b.id && before.incarnation != now.incarnation {
 		l.w.mark(true, "leader re-elected in a new life")
 	}
 	for at, p := range l.promised {
-		if p.epoch >= b.core.Epoch() {
+		if p.epoch >= b.core().Epoch() {
 			continue
 		}
 		if batch, ok := batchAt(b.disk, at); !ok || !l.holds(batch, at, p.op) {
-			l.w.fail("I13", "broker %d leads epoch %d without op %d, acknowledged at offset %d in epoch %d", b.id, b.core.Epoch(), p.op.id, at, p.epoch)
+			l.w.fail("I13", "broker %d leads epoch %d without op %d, acknowledged at offset %d in epoch %d", b.id, b.core().Epoch(), p.op.id, at, p.epoch)
 			return
 		}
 	}
@@ -89,9 +96,9 @@ func (l *ledger) holds(b record.Batch, at protocol.Offset, o *op) bool {
 	if !intact([]record.Batch{b}) {
 		return true
 	}
-	ops := l.opsOf(b)
-	i := int(at - b.BaseOffset())
-	return i < len(ops) && ops[i] == o
+	held := false
+	l.opsOf(b, func(offset protocol.Offset, other *op) { held = held || offset == at && other == o })
+	return held
 }
 
 // checkPromises: every acknowledged op is where it was said to be (I1), and
@@ -105,7 +112,7 @@ func (l *ledger) checkPromises(log []*op) {
 	}
 	for _, req := range l.requests {
 		for i, o := range req.ops {
-			if at := int(req.base) + i; req.acked && (at >= len(log) || log[at] != o) {
+			if at := int(place(req.base, req.left, i)); req.acked && at >= 0 && (at >= len(log) || log[at] != o) {
 				l.w.fail("I1", "op %d was acknowledged at offset %d and is not there at last", o.id, at)
 				return
 			}
@@ -118,6 +125,9 @@ func (l *ledger) checkPromises(log []*op) {
 func (l *ledger) checkFates(log []*op) {
 	count := make([]int, len(l.ops))
 	for at, o := range log {
+		if o == nil {
+			continue
+		}
 		if count[o.id]++; count[o.id] == 2 {
 			l.w.fail("I3", "op %d is in the log twice, at last at offset %d", o.id, at)
 			return
@@ -131,13 +141,36 @@ func (l *ledger) checkFates(log []*op) {
 		switch {
 		case req.refusal != nil && in > 0:
 			l.w.fail("I2", "op %d was refused (%s) and its batch is in the log", req.ops[0].id, req.refusal)
-		case in > 0 && in < len(req.ops):
+		case req.each && l.wronglyThere(req, count):
+		case !req.each && in > 0 && in < len(req.ops):
 			l.w.fail("C6", "%d of the %d ops of a batch are in the log", in, len(req.ops))
 		default:
 			continue
 		}
 		return
 	}
+}
+
+// wronglyThere: an append that was refused alone is in the log.
+func (l *ledger) wronglyThere(req *request, count []int) bool {
+	for i, o := range req.ops {
+		if req.acked && place(req.base, req.left, i) == protocol.None && count[o.id] > 0 {
+			l.w.fail("I2", "op %d was refused alone, and is in the log", o.id)
+			return true
+		}
+	}
+	return false
+}
+
+// crashed: no checkpoint speaks of what the power cut has taken (I15). What
+// comes to stand there instead would never be folded.
+func (l *ledger) crashed(b *broker) {
+	for _, c := range b.disk.checkpoints {
+		if c.at > b.disk.End() {
+			l.w.fail("I15", "broker %d has saved its %s at offset %d, and a power cut has left it a log up to %d", b.id, c.name, c.at, b.disk.End())
+		}
+	}
+	b.disk.dropAbove()
 }
 
 // checkSequences: a producer's sequences follow each other without a gap (I6).

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 func (l *ledger) refused(req *request, r *protocol.Refusal) { req.refusal = r }
@@ -13,6 +14,9 @@ func (l *ledger) refused(req *request, r *protocol.Refusal) { req.refusal = r }
 func (l *ledger) checkLocks(log []*op) {
 	last := map[string]protocol.Offset{}
 	for at, o := range log {
+		if o == nil {
+			continue
+		}
 		if o.basis >= protocol.Offset(at) {
 			l.w.fail("C9", "op %d at offset %d claims to have read offset %d", o.id, at, o.basis)
 			return
@@ -34,11 +38,24 @@ func (l *ledger) checkLocks(log []*op) {
 // earlier try of its own (C4).
 func (l *ledger) checkRefusals(log []*op) {
 	for _, req := range l.requests {
-		if r := req.refusal; r != nil && !l.justified(log, req, r) {
-			l.w.fail("C2", "op %d was refused, and the log does not say why: %s", req.ops[r.Record].id, r)
+		if !l.allJustified(log, req) {
 			return
 		}
 	}
+}
+
+func (l *ledger) allJustified(log []*op, req *request) bool {
+	refusals := []*protocol.Refusal{req.refusal}
+	for i := range req.left {
+		refusals = append(refusals, req.left[i].Refusal)
+	}
+	for _, r := range refusals {
+		if r != nil && !l.justified(log, req, r) {
+			l.w.fail("C2", "op %d was refused, and the log does not say why: %s", req.ops[r.Record].id, r)
+			return false
+		}
+	}
+	return true
 }
 
 func (l *ledger) justified(log []*op, req *request, r *protocol.Refusal) bool {
@@ -49,7 +66,7 @@ func (l *ledger) justified(log []*op, req *request, r *protocol.Refusal) bool {
 	if r.LastInBatch {
 		return r.EarlierRecord < r.Record && slices.Contains(req.ops[r.EarlierRecord].writes, r.Lock)
 	}
-	return r.Last > o.basis && int(r.Last) < len(log) && log[r.Last] != o && slices.Contains(log[r.Last].writes, r.Lock)
+	return r.Last > o.basis && int(r.Last) < len(log) && log[r.Last] != nil && log[r.Last] != o && slices.Contains(log[r.Last].writes, r.Lock)
 }
 
 // checkTable: a replica's lock table is a replay of its log, the uncommitted
@@ -58,12 +75,16 @@ func (l *ledger) checkTable(b *broker, when string) {
 	if !intact(b.disk.batches) {
 		return
 	}
-	replay := newTable()
-	for _, batch := range b.disk.batches {
-		foldTable(replay, batch)
+	copied := &disk{batches: b.disk.batches}
+	o := b.options()
+	o.Log, o.Judge, o.Sequences = copied, nil, nil
+	replay, err := replica.NewMachine(o)
+	if err != nil {
+		l.w.fail("C7", "broker %d %s: its log cannot be folded: %v", b.id, when, err)
+		return
 	}
-	want, err1 := replay.Digest()
-	have, err2 := b.folds.locks.Digest()
+	want, err1 := replay.LockTable().Digest()
+	have, err2 := b.machine.LockTable().Digest()
 	if err1 != nil || err2 != nil || want != have {
 		l.w.fail("C7", "broker %d %s: its lock table is not a replay of its log up to %d", b.id, when, b.disk.End())
 	}
@@ -77,7 +98,7 @@ func (l *ledger) checkMoney(log []*op) {
 	}
 	for at, o := range log {
 		v.apply(o)
-		if o.from >= 0 && v.balance[o.from] < 0 {
+		if o != nil && o.from >= 0 && v.balance[o.from] < 0 {
 			l.w.fail("C11", "account %d stands at %d after op %d at offset %d", o.from, v.balance[o.from], o.id, at)
 			return
 		}

@@ -37,7 +37,7 @@ func (l *ledger) matching(a, b *broker) {
 // listed: a leader says where the log ends. In the order of epochs and, within
 // one, of time, that never sinks (I10).
 func (l *ledger) listed(b *broker, end protocol.Offset) {
-	epoch := b.core.Epoch()
+	epoch := b.core().Epoch()
 	for e, was := range l.ends {
 		if e <= epoch && end < was {
 			l.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; in epoch %d it ended at %d", b.id, epoch, end, e, was)
@@ -48,7 +48,7 @@ func (l *ledger) listed(b *broker, end protocol.Offset) {
 
 // absent: a broker says that its log does not reach to where somebody has read.
 func (l *ledger) absent(b *broker, from protocol.Offset) {
-	l.w.fail("I9", "broker %d says in epoch %d that offset %d, up to where a consumer has read, is not in the log", b.id, b.core.Epoch(), from)
+	l.w.fail("I9", "broker %d says in epoch %d that offset %d, up to where a consumer has read, is not in the log", b.id, b.core().Epoch(), from)
 }
 
 // checkReplicas: at rest all logs are equal.

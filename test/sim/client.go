@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -16,7 +17,8 @@ type op struct {
 	writes   []string // locks
 	reads    []string
 	basis    protocol.Offset
-	from, to int // of a transfer; from < 0: a record without meaning
+	named    bool // it has a lock-id of its own
+	from, to int  // of a transfer; from < 0: a record without meaning
 	amount   int
 }
 
@@ -27,6 +29,7 @@ type request struct {
 	client *client
 	ops    []*op
 	lockID string
+	each   bool // a verdict per append is wanted
 	bytes  []byte
 	epoch  protocol.ProducerEpoch
 	seq    protocol.Sequence
@@ -34,6 +37,7 @@ type request struct {
 	asked   bool // at least once
 	acked   bool
 	base    protocol.Offset
+	left    []conflict.Left // of a batch with verdicts
 	refusal *protocol.Refusal
 }
 
@@ -45,6 +49,7 @@ type client struct {
 	w      *World
 	node   int
 	banker bool
+	each   bool // wants a verdict per append
 	pid    protocol.ProducerID
 	epoch  protocol.ProducerEpoch
 	seq    protocol.Sequence
@@ -105,9 +110,7 @@ func (c *client) consume(batches []record.Batch) {
 			return
 		}
 		c.w.ledger.consumed(b)
-		for _, o := range c.w.ledger.opsOf(b) {
-			c.view.apply(o)
-		}
+		c.w.ledger.opsOf(b, func(_ protocol.Offset, o *op) { c.view.apply(o) })
 		c.view.next = b.NextOffset()
 	}
 }
@@ -132,15 +135,18 @@ func (c *client) transfer() {
 	if c.view.next <= c.view.want {
 		return
 	}
-	req := &request{client: c}
+	req := &request{client: c, each: c.each}
 	n := 1
 	if c.pid != protocol.NoProducer && c.w.chance(0.3) {
 		n = 2
 	}
+	if c.each {
+		n = 1 + c.w.rng.IntN(4)
+	}
 	used := map[int]bool{}
 	for range n {
 		from, to := c.w.rng.IntN(accounts), c.w.rng.IntN(accounts)
-		if from == to || used[from] || used[to] || c.view.balance[from] <= 0 {
+		if from == to || !c.each && (used[from] || used[to]) || c.view.balance[from] <= 0 {
 			continue
 		}
 		used[from], used[to] = true, true
@@ -150,6 +156,7 @@ func (c *client) transfer() {
 			o.reads = []string{account(c.w.rng.IntN(accounts))}
 			o.reads = slices.DeleteFunc(o.reads, func(l string) bool { return slices.Contains(o.writes, l) })
 		}
+		o.named = c.each && c.w.chance(0.3)
 		req.ops = append(req.ops, c.w.ledger.newOp(o))
 	}
 	if len(req.ops) == 0 {
@@ -195,6 +202,9 @@ func (o *op) headers(lockID string) (h []record.Header) {
 		record.Header{Key: protocol.HeaderLockBasis, Value: []byte(o.basis.String())})
 	if len(o.reads) > 0 {
 		h = append(h, record.Header{Key: protocol.HeaderLockRead, Value: []byte(strings.Join(o.reads, " "))})
+	}
+	if o.named {
+		lockID = fmt.Sprintf("op-%d", o.id)
 	}
 	if lockID != "" {
 		h = append(h, record.Header{Key: protocol.HeaderLockID, Value: []byte(lockID)})
@@ -242,6 +252,11 @@ func (c *client) answered(req *request, attempt int, a answer) {
 			c.seq += protocol.Sequence(len(req.ops))
 		}
 		c.w.mark(true, "ack")
-		c.w.ledger.confirmed(req, a.base)
+		for _, l := range a.left {
+			if l.Refusal != nil {
+				c.view.want = max(c.view.want, l.Refusal.Last)
+			}
+		}
+		c.w.ledger.confirmed(req, a)
 	}
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"encoding/binary"
+	"hash/crc32"
 	"slices"
 	"sort"
 
@@ -10,14 +12,69 @@ import (
 
 // disk is the log of one replica on a disk: what was synced survives a crash,
 // of what was only written any number of batches from the front may. It is a
-// replica.History.
+// replica.Log.
 type disk struct {
 	batches []record.Batch
 	synced  int   // batches on disk for certain
 	fresh   bool  // it replaces one that was lost, and has not been in sync since
 	since   int64 // the store's revision when it did: lives of before had another disk
 	clean   int64 // the incarnation that was shut down cleanly; 0: none was
+
+	blind       bool         // planted: what is read is not checked
+	checkpoints []checkpoint // oldest first; durable once they are written
 }
+
+// checkpoint is what a fold has saved beside the log.
+type checkpoint struct {
+	name string
+	at   protocol.Offset
+	data []byte
+}
+
+// keep keeps the newest two of a name, as segment.Log does.
+func (d *disk) keep(name string, at protocol.Offset, data []byte) {
+	d.checkpoints = append(d.checkpoints, checkpoint{name, at, slices.Clone(data)})
+	n := 0
+	for i := len(d.checkpoints) - 1; i >= 0; i-- {
+		if d.checkpoints[i].name != name {
+			continue
+		}
+		if n++; n > 2 {
+			d.checkpoints = slices.Delete(d.checkpoints, i, i+1)
+		}
+	}
+}
+
+// dropAbove forgets checkpoints of what the log has lost, as segment.Log does.
+func (d *disk) dropAbove() {
+	d.checkpoints = slices.DeleteFunc(d.checkpoints, func(c checkpoint) bool { return c.at > d.End() })
+}
+
+// ReadCheckpoint implements replica.Log.
+func (d *disk) ReadCheckpoint(name string, atMost protocol.Offset) (at protocol.Offset, data []byte, ok bool) {
+	for _, c := range d.checkpoints {
+		if c.name == name && c.at <= atMost && (!ok || c.at >= at) {
+			at, data, ok = c.at, c.data, true
+		}
+	}
+	return at, data, ok
+}
+
+// Scan implements replica.Log.
+func (d *disk) Scan(from, below protocol.Offset, f func(record.Batch) error) error {
+	for i := d.at(from); i < len(d.batches) && d.batches[i].BaseOffset() < below; i++ {
+		if !d.blind && !intact(d.batches[i:i+1]) {
+			return errDamaged
+		}
+		if err := f(d.batches[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Expires implements replica.Log.
+func (d *disk) Expires(int64, protocol.Offset) (bool, error) { return false, nil }
 
 // Start implements replica.History.
 func (d *disk) Start() protocol.Offset { return 0 }
@@ -83,6 +140,7 @@ func (d *disk) truncate(to protocol.Offset) {
 		d.batches = d.batches[:len(d.batches)-1]
 	}
 	d.synced = len(d.batches)
+	d.dropAbove()
 }
 
 func (d *disk) syncedEnd() protocol.Offset {
@@ -105,6 +163,15 @@ func (d *disk) flip(i, bit int) {
 		return // it is damaged already
 	}
 	body := own.Bytes()[record.HeaderSize:]
+	if len(body) == 0 {
+		return // it holds no record
+	}
 	body[bit/8%len(body)] ^= 1 << (bit % 8)
 	d.batches[i] = own
+}
+
+// reseal makes the checksum right, whatever the bytes are.
+func reseal(b []byte) {
+	const atCRC, atSummed = 17, 21
+	binary.BigEndian.PutUint32(b[atCRC:], crc32.Checksum(b[atSummed:], crc32.MakeTable(crc32.Castagnoli)))
 }

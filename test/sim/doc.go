@@ -1,10 +1,13 @@
 // Package sim runs a whole cluster of replicas of one partition on one
 // goroutine, from a seed: the same seed gives the same run, to the last event.
 //
-// What is real: replica.Core, replica.Producers, conflict.LockTable,
+// What is real: replica.Machine and all that is in it (Core, the order in which
+// a batch is judged, verdicts per append, group commit, what a follower takes
+// over, checkpoints), its folds, conflict.LockTable and replica.Producers,
 // coordinator.Elect and coordinator.MemStore, and the bytes of the batches.
 // What is a model: disks with a synced and an unsynced part, the network, the
-// clock, the thin driver around the cores, and the clients.
+// clock, a Partition's mailbox, and the clients. A broker does the effects of
+// its machine one by one, and may crash between any two.
 //
 // A World is one run: it breaks things for a while (crashes, cut links, lost,
 // late and doubled messages, pauses, bit flips, lease loss), then heals, and

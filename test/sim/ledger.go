@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -46,24 +47,24 @@ func (l *ledger) newOp(o *op) *op {
 	return o
 }
 
-// opsOf are the ops of a batch's records, told by their bytes. A record that no
-// client wrote is a violation.
-func (l *ledger) opsOf(b record.Batch) (ops []*op) {
+// opsOf calls f with the ops of a batch's records, told by their bytes, and
+// their offsets. A record that no client wrote is a violation.
+func (l *ledger) opsOf(b record.Batch, f func(protocol.Offset, *op)) {
 	recs, err := b.Open(record.Limits{})
 	if err != nil {
 		l.w.fail("I5", "batch at offset %d cannot be read: %v", b.BaseOffset(), err)
-		return nil
+		return
 	}
 	defer recs.Release()
 	for w := recs.Walk(); w.Next(); {
+		at := b.BaseOffset() + protocol.Offset(w.OffsetDelta)
 		o := l.opNamed(string(w.Value))
 		if o == nil {
-			l.w.fail("I5", "offset %d holds %q, which nobody wrote", b.BaseOffset()+protocol.Offset(w.OffsetDelta), w.Value)
-			return nil
+			l.w.fail("I5", "offset %d holds %q, which nobody wrote", at, w.Value)
+			return
 		}
-		ops = append(ops, o)
+		f(at, o)
 	}
-	return ops
 }
 
 func (l *ledger) opNamed(value string) *op {
@@ -84,12 +85,27 @@ func (l *ledger) put(at protocol.Offset, o *op, who string) {
 }
 
 func (l *ledger) consumed(b record.Batch) {
-	for i, o := range l.opsOf(b) {
-		l.put(b.BaseOffset()+protocol.Offset(i), o, "a consumer read")
-	}
+	l.opsOf(b, func(at protocol.Offset, o *op) { l.put(at, o, "a consumer read") })
 }
 
-func (l *ledger) confirmed(req *request, base protocol.Offset) { req.acked, req.base = true, base }
+func (l *ledger) confirmed(req *request, a answer) {
+	req.acked, req.base, req.left = true, a.base, a.left
+}
+
+// place is where the answer to a request says that one of its ops is: None where
+// it was refused.
+func place(base protocol.Offset, left []conflict.Left, i int) protocol.Offset {
+	for _, l := range left {
+		switch {
+		case int32(i) < l.First || int32(i) > l.Last:
+		case l.Refusal != nil:
+			return protocol.None
+		default:
+			return l.At + protocol.Offset(i) - protocol.Offset(l.First)
+		}
+	}
+	return base + protocol.Offset(i)
+}
 
 // check judges the whole run by the final log.
 func (l *ledger) check() {
@@ -109,15 +125,17 @@ func (l *ledger) check() {
 	}
 }
 
-// finalLog is the op at each offset of the log that all replicas ended with.
+// finalLog is the op at each offset of the log that all replicas ended with; nil
+// where a record was left out.
 // A damaged batch that nobody has read since is no fault; one disk at most has any.
 func (l *ledger) finalLog() (log []*op) {
 	for _, b := range l.w.brokers {
 		if !intact(b.disk.batches) {
 			continue
 		}
+		log = make([]*op, b.disk.End())
 		for _, batch := range b.disk.batches {
-			log = append(log, l.opsOf(batch)...)
+			l.opsOf(batch, func(at protocol.Offset, o *op) { log[at] = o })
 		}
 		return log
 	}

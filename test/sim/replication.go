@@ -14,50 +14,62 @@ func (b *broker) sendFetch(f replica.Fetch) {
 	if b.w.bugs.TruncateToWatermark {
 		f.LastEpoch = -1
 	}
-	core, leader := b.core, b.w.brokers[b.core.Leader()-1]
+	core, leader := b.core(), b.w.brokers[b.core().Leader()-1]
 	b.w.net.send(int(b.id), int(leader.id), func() {
 		leader.onFetch(f, func(a replica.FetchAnswer, batches []record.Batch) {
 			b.w.net.send(int(leader.id), int(b.id), func() {
-				if b.core == core {
+				if b.core() == core {
 					a.Fetch = asked
-					b.onFetchAnswer(a, batches)
+					b.note(replica.LeaderAnswer{Answer: b.planted.answer(a), Batches: b.w.sent(batches)})
 				}
 			})
 		})
 	})
 }
 
+// sent is a copy of the bytes that a network carries.
+func (w *World) sent(batches []record.Batch) (bytes []byte) {
+	for _, batch := range batches {
+		own := slices.Clone(batch.Bytes())
+		if w.bugs.IgnoreCRC {
+			reseal(own)
+		}
+		bytes = append(bytes, own...)
+	}
+	return bytes
+}
+
 // onFetch answers at once if there is something to say.
 func (b *broker) onFetch(f replica.Fetch, reply func(replica.FetchAnswer, []record.Batch)) {
-	if b.core == nil {
+	if b.core() == nil {
 		return
 	}
-	if b.w.bugs.NoEpochCheck {
-		f.Epoch = b.core.Epoch()
-	}
-	a := b.core.Fetched(f, b.nowMs())
-	b.work()
+	b.note(replica.FollowerFetch{Fetch: b.planted.fetch(f), Done: func(a replica.FetchAnswer) {
+		b.fetched(parked{a.Fetch, reply}, a)
+	}})
+}
+
+func (b *broker) fetched(p parked, a replica.FetchAnswer) {
 	b.w.mark(errors.Is(a.Err, replica.ErrFencedEpoch), "fetch: fenced")
 	b.w.mark(errors.Is(a.Err, replica.ErrUnknownEpoch), "fetch: epoch unknown")
 	b.w.mark(errors.Is(a.Err, replica.ErrNotReplica), "fetch: earlier life")
 	if a.Err != nil || a.Diverging {
-		reply(a, nil)
+		p.reply(a, nil)
 		return
 	}
-	if f.Offset < b.disk.End() {
-		b.serve(parked{f, reply})
+	if p.f.Offset < b.disk.End() {
+		b.serve(p)
 		return
 	}
-	p := parked{f, reply}
 	// One waits for each follower: a newer fetch takes the older one's place.
-	b.parked = slices.DeleteFunc(b.parked, func(old parked) bool { return old.f.From.ID == f.From.ID })
+	b.parked = slices.DeleteFunc(b.parked, func(old parked) bool { return old.f.From.ID == p.f.From.ID })
 	b.parked = append(b.parked, p)
-	b.after(parkedMax, func() { b.unpark(f) })
+	b.after(parkedMax, func() { b.unpark(p.f) })
 }
 
 // serve answers with what there is now.
 func (b *broker) serve(p parked) {
-	a := b.core.Answer(p.f)
+	a := b.core().Answer(p.f)
 	if a.Err != nil || a.Diverging {
 		p.reply(a, nil)
 		return
@@ -67,7 +79,6 @@ func (b *broker) serve(p parked) {
 		b.broken()
 		return
 	}
-	a.HasBatches = len(batches) > 0
 	p.reply(a, batches)
 }
 
@@ -76,7 +87,7 @@ func (b *broker) moved() {
 	all := b.parked
 	b.parked = nil
 	for _, p := range all {
-		if b.core != nil {
+		if b.core() != nil {
 			b.serve(p)
 		}
 	}
@@ -84,30 +95,10 @@ func (b *broker) moved() {
 
 func (b *broker) unpark(f replica.Fetch) {
 	for i, p := range b.parked {
-		if p.f == f && b.core != nil {
+		if p.f == f && b.core() != nil {
 			b.parked = append(b.parked[:i:i], b.parked[i+1:]...)
 			b.serve(p)
 			return
 		}
 	}
-}
-
-func (b *broker) onFetchAnswer(a replica.FetchAnswer, batches []record.Batch) {
-	b.inbox = batches
-	b.core.FetchAnswered(a, b.nowMs())
-	b.work()
-}
-
-// appendFetched takes over what came from the leader, and folds it.
-func (b *broker) appendFetched() {
-	if !b.w.bugs.IgnoreCRC && !intact(b.inbox) {
-		b.w.fail("CRC", "broker %d was sent a damaged batch", b.id)
-		return
-	}
-	for _, batch := range b.inbox {
-		b.disk.append(batch)
-		b.folds.fold(batch)
-	}
-	b.core.Appended(b.nowMs())
-	b.syncSoon()
 }

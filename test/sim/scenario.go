@@ -7,6 +7,7 @@ type Scenario struct {
 	Brokers, MinInsync int
 	Producers, Bankers int
 	BankersByID        int // bankers with lock-ids in place of sequences
+	BankersEach        int // bankers who want a verdict per append
 
 	Micros     int64 // for how long things break
 	FaultEvery int64 // microseconds, on average
@@ -17,12 +18,16 @@ type Scenario struct {
 	Loss, Double, Slow float64 // shares of messages
 	DelayMax           int64   // of most messages
 	SyncMax            int64   // of most syncs
+	PowerCuts          float64 // share of effects behind which a broker crashes
+	Housekeeping       int64   // between rounds of it
+	CheckpointEvery    int64   // offsets
+	ProduceTimeout     int64   // milliseconds; 0: none
 	BitFlips           bool
 	Flaps              bool // the leadership moves all the time
 }
 
 func scenario(rng *rand.Rand) Scenario {
-	s := Scenario{Brokers: 3, MinInsync: 2, Producers: 1 + rng.IntN(2), Bankers: 2 + rng.IntN(2), BankersByID: 1}
+	s := Scenario{Brokers: 3, MinInsync: 2, Producers: 1 + rng.IntN(2), Bankers: 2 + rng.IntN(2), BankersByID: 1, BankersEach: 1}
 	if rng.IntN(5) == 0 {
 		s.Brokers = 4 + rng.IntN(2)
 		s.MinInsync = 2 + rng.IntN(2)
@@ -46,6 +51,13 @@ func scenario(rng *rand.Rand) Scenario {
 	if rng.IntN(5) == 0 {
 		s.Flaps, s.Slow, s.WatchDelay = true, 0.1+rng.Float64()*0.5, 10*ms
 	}
+	if rng.IntN(3) == 0 {
+		s.PowerCuts = rng.Float64() * 0.002
+	}
+	if rng.IntN(3) == 0 {
+		s.ProduceTimeout = int64(30 + rng.IntN(300))
+	}
+	s.Housekeeping, s.CheckpointEvery = int64(20+rng.IntN(200))*ms, int64(1+rng.IntN(40))
 	s.BitFlips = s.MinInsync > 1 && rng.IntN(4) == 0
 	return s
 }

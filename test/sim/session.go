@@ -146,7 +146,7 @@ func (b *broker) see(u coordinator.Update) {
 // stand tells the core what the image shows, once the image shows this life.
 func (b *broker) stand() {
 	im := &b.session.image
-	if b.core == nil || im.rev < b.session.incarnation || im.modRev == 0 {
+	if b.core() == nil || im.rev < b.session.incarnation || im.modRev == 0 {
 		return
 	}
 	s := standing(&im.partition)
@@ -158,16 +158,15 @@ func (b *broker) stand() {
 			s.ISR[i].Incarnation = b.session.incarnation
 		}
 	}
-	b.core.Stand(s, b.nowMs())
-	b.work()
+	b.note(replica.Metadata{Standing: s})
 }
 
 // alterISR is the compare-and-swap that a leader asks for.
 func (b *broker) alterISR(change replica.ISRChange) {
 	if b.w.bugs.ShrinkBeforeStore && len(change.Added) == 0 {
-		b.core.ISRAnswered(change, true, b.nowMs())
+		b.note(replica.ISRAnswered{Change: change, Done: true})
 	}
-	core := b.core
+	core := b.core()
 	b.ask(func(store *coordinator.MemStore) any {
 		now, rev := partitionNow(store)
 		if now.LeaderEpoch != change.LeaderEpoch || now.PartitionEpoch != change.PartitionEpoch {
@@ -189,9 +188,8 @@ func (b *broker) alterISR(change replica.ISRChange) {
 		b.w.mark(!ok, "isr: change lost")
 		done, _ := answer.(bool)
 		b.w.mark(ok && !done, "isr: change refused")
-		if b.core == core {
-			core.ISRAnswered(change, done, b.nowMs())
-			b.work()
+		if b.core() == core {
+			b.note(replica.ISRAnswered{Change: change, Done: done})
 		}
 	})
 }
@@ -278,14 +276,22 @@ func (b *broker) shutdown() {
 		return err
 	}, func(any, bool) {
 		b.after(100*ms, func() {
-			b.w.mark(true, "shutdown: clean")
-			b.disk.synced = len(b.disk.batches)
-			if b.core.Role() != replica.RoleOffline {
-				b.disk.clean = s.incarnation
-			}
-			lease := s.lease
-			b.w.net.send(int(b.id), storeNode, func() { b.w.store.RevokeLease(context.Background(), lease) })
-			b.stop()
+			b.mail.closed = true
+			b.task(replica.Stop{})
+			b.task(replica.Checkpoint{Call: &replica.Call{Return: b.halt}})
 		})
 	})
+}
+
+// halt ends a process whose folds are saved.
+func (b *broker) halt() {
+	s := &b.session
+	b.w.mark(true, "shutdown: clean")
+	b.disk.synced = len(b.disk.batches)
+	if b.machine.Failed() == nil {
+		b.disk.clean = s.incarnation
+	}
+	lease := s.lease
+	b.w.net.send(int(b.id), storeNode, func() { b.w.store.RevokeLease(context.Background(), lease) })
+	b.stop()
 }

@@ -103,21 +103,22 @@ func newWorld(seed uint64, bugs Bugs) *World {
 	w.store = coordinator.NewMemStore(func() time.Time { return time.UnixMicro(w.now) })
 	first := coordinator.Partition{Leader: protocol.NoBroker}
 	for i := range w.o.Brokers {
-		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{}, skew: w.rng.Int64N(10_000 * ms)}
+		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{blind: bugs.IgnoreCRC}, skew: w.rng.Int64N(10_000 * ms)}
 		w.brokers = append(w.brokers, b)
 		first.Replicas = append(first.Replicas, b.id)
 		first.ISR, first.Joined = append(first.ISR, b.id), append(first.Joined, 0)
 	}
 	w.store.Txn(context.Background(), nil, []coordinator.Op{coordinator.Put(keyPartition, encode(first))})
-	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID {
+	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID + w.o.BankersEach {
 		c := &client{w: w, node: 1 + w.o.Brokers + i, pid: protocol.ProducerID(1000 + i), banker: i >= w.o.Producers}
 		c.view.want = protocol.None
 		for a := range c.view.balance {
 			c.view.balance[a] = startBalance
 		}
-		if i >= w.o.Producers+w.o.Bankers {
+		if i >= w.o.Producers+w.o.Bankers && i < w.o.Producers+w.o.Bankers+w.o.BankersByID {
 			c.pid = protocol.NoProducer
 		}
+		c.each = i >= w.o.Producers+w.o.Bankers+w.o.BankersByID
 		w.clients = append(w.clients, c)
 	}
 	return w
@@ -189,7 +190,7 @@ func (w *World) heal() {
 // repair is the operator: what has failed or was shut down is started again.
 func (w *World) repair() {
 	for _, b := range w.brokers {
-		if b.core != nil && b.core.Role() == replica.RoleOffline {
+		if b.core() != nil && b.core().Role() == replica.RoleOffline {
 			b.crash()
 		}
 		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0] == b.id {
@@ -214,7 +215,7 @@ func (w *World) unrest() string {
 	}
 	end := w.brokers[now.Leader-1].disk.End()
 	for _, b := range w.brokers {
-		if b.core == nil || b.core.HighWatermark() != end || b.disk.End() != end {
+		if b.core() == nil || b.core().HighWatermark() != end || b.disk.End() != end {
 			return fmt.Sprintf("broker %d does not have all up to %d", b.id, end)
 		}
 	}
@@ -228,6 +229,9 @@ func (w *World) unrest() string {
 	}
 	return ""
 }
+
+// strikes reports whether the power of a broker goes just now.
+func (w *World) strikes() bool { return !w.healed && w.chance(w.o.PowerCuts) }
 
 func (w *World) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
 

@@ -1,0 +1,267 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// mail is what waits for a broker's machine, as in a Partition: notes are told
+// while a sync runs beside, tasks and proposals wait for its end, and all wait
+// while the machine waits for the outcome of an effect.
+type mail struct {
+	notes     []replica.Event
+	tasks     []replica.Event
+	proposals []*replica.Proposal
+
+	turning bool // somebody is at work on it
+	writing bool // an effect is under way
+	syncing bool // a sync runs beside
+	closed  bool // nothing is proposed any more
+	group   bool // the step at hand proposes
+}
+
+func (b *broker) note(e replica.Event) {
+	b.mail.notes = append(b.mail.notes, e)
+	b.turn()
+}
+
+func (b *broker) task(e replica.Event) {
+	b.mail.tasks = append(b.mail.tasks, e)
+	b.turn()
+}
+
+func (b *broker) propose(q *replica.Proposal) {
+	q.Arrive(b.nowMs())
+	b.mail.proposals = append(b.mail.proposals, q)
+	b.turn()
+}
+
+// turn does all that may be done now.
+func (b *broker) turn() {
+	if b.mail.turning {
+		return
+	}
+	b.mail.turning = true
+	life := b.life
+	for b.life == life && b.machine != nil && !b.mail.writing {
+		m := &b.mail
+		switch {
+		case len(m.notes) > 0:
+			e := m.notes[0]
+			m.notes = m.notes[1:]
+			b.step(e)
+		case len(m.tasks) > 0 && (b.machine.TakesTasks() || b.planted.hurries(m.tasks[0])):
+			e := m.tasks[0]
+			m.tasks = m.tasks[1:]
+			b.step(e)
+		case len(m.proposals) > 0 && b.machine.TakesProposals():
+			group := m.proposals
+			m.proposals, m.group = nil, true
+			b.w.mark(len(group) > 1, "several batches in one group")
+			b.step(&replica.Propose{Proposals: group})
+			b.mail.group = false
+		default:
+			m.turning = false
+			return
+		}
+	}
+	if b.life == life {
+		b.mail.turning = false
+	}
+}
+
+// step tells the machine one event and does what it asks for.
+func (b *broker) step(e replica.Event) {
+	b.machine.Step(e)
+	b.do()
+}
+
+// do does effects until there is none, or until one takes its time.
+func (b *broker) do() {
+	for b.machine != nil && !b.mail.writing {
+		f, ok := b.machine.NextEffect()
+		if !ok {
+			return
+		}
+		if b.w.tell != nil {
+			b.w.trace("%d: %s", b.id, describe(b, f))
+		}
+		if b.w.strikes() { // between any two effects the power may go
+			b.crash()
+			return
+		}
+		if !f.Awaited() {
+			b.perform(f)
+			continue
+		}
+		if f.Kind == replica.EffectSync {
+			b.mail.writing = true
+			b.sync(func() {
+				b.mail.writing = false
+				b.step(&replica.Done{})
+				b.turn()
+			})
+			return
+		}
+		b.machine.Step(&replica.Done{Err: b.write(f)})
+	}
+}
+
+// write does the effects that are done at once.
+func (b *broker) write(f *replica.Effect) error {
+	switch f.Kind {
+	case replica.EffectAppend:
+		b.cutAt = protocol.None
+		for _, batch := range f.Batches {
+			b.disk.append(batch)
+		}
+	case replica.EffectTruncate:
+		b.truncate(f.Offset)
+	case replica.EffectCheckpoint:
+		b.disk.keep(f.Name, f.Offset, f.Data)
+		b.w.mark(true, "checkpoint written")
+	case replica.EffectAdopt:
+		return b.adopt()
+	case replica.EffectSetStart, replica.EffectRetain, replica.EffectSyncBase, replica.EffectWaitBase:
+		return errors.New("the simulator has no retention")
+	}
+	return nil
+}
+
+// perform does what nobody waits for.
+func (b *broker) perform(f *replica.Effect) {
+	switch f.Kind {
+	case replica.EffectSyncBeside:
+		end := b.disk.End()
+		b.sync(func() { b.note(replica.Synced{End: end}) })
+	case replica.EffectReply:
+		for _, q := range slices.Clone(f.Proposals) {
+			q.Done.Completed(q)
+		}
+	case replica.EffectDismiss:
+		b.dismiss(f.Err)
+	case replica.EffectFetchReply:
+		f.Done(f.Answer)
+	case replica.EffectConfirmed:
+		f.Confirmed(f.Epoch, f.Err)
+	case replica.EffectFetch:
+		b.sendFetch(f.Fetch)
+	case replica.EffectAlterISR:
+		b.alterISR(f.ISR)
+	case replica.EffectResign:
+		b.resign()
+	case replica.EffectMoved:
+		b.moved()
+	case replica.EffectState:
+		b.changeState(f.State)
+	case replica.EffectReturn:
+		if f.Call.Return != nil {
+			f.Call.Return()
+		}
+	}
+}
+
+// sync makes all durable that is written, in its time, and then calls done,
+// unless the broker crashes, or cuts its log, meanwhile.
+func (b *broker) sync(done func()) {
+	cuts, upTo := b.cuts, len(b.disk.batches)
+	delay := 100 + b.w.rng.Int64N(b.w.o.SyncMax)
+	if b.slowDisk {
+		delay += b.w.rng.Int64N(200 * ms)
+	}
+	early := b.w.bugs.AckBeforeSync
+	b.after(delay, func() {
+		if b.cuts == cuts {
+			b.disk.synced = max(b.disk.synced, upTo)
+		}
+		if !early {
+			done()
+		}
+	})
+	if early {
+		b.after(1, done)
+	}
+}
+
+func (b *broker) truncate(to protocol.Offset) {
+	if to < b.disk.End() {
+		b.w.mark(true, "truncated")
+		b.w.mark(b.cutAt == b.disk.End(), "truncated twice in a row")
+	}
+	b.disk.truncate(to)
+	b.cutAt = b.disk.End()
+	b.cuts++
+}
+
+// changeState is what connections and judges see of a new state.
+func (b *broker) changeState(st *replica.State) {
+	was := b.state
+	b.state = st
+	if was != nil && was.Role == st.Role && was.Epoch == st.Epoch {
+		return
+	}
+	if st.Role == replica.RoleLeader {
+		b.planted.leads()
+		b.w.ledger.elected(b)
+		return
+	}
+	if errors.Is(st.Err, replica.ErrCommittedLost) {
+		b.w.fail("I13", "broker %d: %v", b.id, st.Err)
+	}
+	b.w.mark(errors.Is(st.Err, errDamaged), "corrupt batch found")
+	for _, p := range b.parked {
+		p.reply(b.core().Answer(p.f), nil)
+	}
+	b.parked = nil
+}
+
+// dismiss answers what waits to be proposed.
+func (b *broker) dismiss(err error) {
+	all := b.mail.proposals
+	b.mail.proposals = nil
+	for _, q := range all {
+		b.machine.Drop(q, err)
+		q.Done.Completed(q)
+	}
+}
+
+// expireHeld answers what has waited for long enough to be proposed.
+func (b *broker) expireHeld() {
+	b.mail.proposals = slices.DeleteFunc(b.mail.proposals, func(q *replica.Proposal) bool {
+		late := q.Late(b.nowMs())
+		if late {
+			b.machine.Drop(q, replica.ErrTimeout)
+			q.Done.Completed(q)
+		}
+		return late
+	})
+}
+
+// errDamaged: a batch does not read as it was written.
+var errDamaged = errors.New("a batch is damaged")
+
+func (b *broker) broken() { b.note(replica.Damaged{Err: errDamaged}) }
+
+func describe(b *broker, f *replica.Effect) string {
+	switch f.Kind {
+	case replica.EffectState:
+		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", f.State.Role, f.State.Epoch, b.disk.End(), b.machine.HighWatermark())
+	case replica.EffectMoved:
+		return fmt.Sprintf("high watermark %d, log end %d, ISR %v, followers %v", b.machine.HighWatermark(), b.disk.End(), b.core().Standing().ISR, b.core().Followers())
+	case replica.EffectFetch:
+		return fmt.Sprintf("fetches %+v", f.Fetch)
+	case replica.EffectAlterISR:
+		return fmt.Sprintf("asks for ISR %+v", f.ISR)
+	case replica.EffectTruncate:
+		return fmt.Sprintf("truncates to %d", f.Offset)
+	case replica.EffectAppend:
+		return fmt.Sprintf("appends %d batches at %d", len(f.Batches), b.disk.End())
+	case replica.EffectCheckpoint:
+		return fmt.Sprintf("saves %s at %d", f.Name, f.Offset)
+	}
+	return fmt.Sprintf("effect %d", f.Kind)
+}

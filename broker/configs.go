@@ -58,6 +58,9 @@ func checkTopicDefault(name, value string) error {
 	d, ok := settings.Lookup(name)
 	switch {
 	case !ok && isBrokerName(name):
+		if d, _ := settings.LookupBroker(name); d.ReadOnly {
+			return fmt.Errorf("%s is no default of topics", name)
+		}
 		return settings.ValidateBroker(one)
 	case ok && len(d.Synonyms) == 0:
 		return fmt.Errorf("%s can be set on single topics only", name)

@@ -334,6 +334,8 @@ func TestTopicDefaultsThatCannotHoldAreRefusedAtStart(t *testing.T) {
 		{"retention.ms", "0"}:                          "Invalid value 0 for configuration log.retention.ms: must be unlimited (-1)",
 		{"log.retention.hours", "0"}:                   "Invalid value 0 for configuration log.retention.hours: must be unlimited (-1)",
 		{"retention.mss", "1"}:                         "did you mean retention.ms?",
+		{"num.io.threads", "8"}:                        "num.io.threads is no default of topics", // though it may be written back
+		{"log.cleaner.threads", "0"}:                   "Value must be at least 1",
 		{"node.id", "1"}:                               "node.id",
 		{"leader.replication.throttled.replicas", "*"}: "single topics",
 	} {

@@ -217,8 +217,8 @@ func (r *ConsumerHeartbeatRequest) size() int {
 // newConsumer makes a member that is in no group yet.
 func (c *Coordinator) newConsumer(g *group, id, instance string) *consumer {
 	m := &consumer{id: id, instance: instance, assigned: Partitions{}, revoking: Partitions{}, target: Partitions{}}
-	m.session.fire = func(now int64) { c.dismiss(now, g, m) }
-	m.patience.fire = func(now int64) { c.dismiss(now, g, m) }
+	m.session.Fire = func(now int64) { c.dismiss(now, g, m) }
+	m.patience.Fire = func(now int64) { c.dismiss(now, g, m) }
 	return m
 }
 
@@ -283,5 +283,5 @@ func (c *Coordinator) touchConsumer(g *group, m *consumer, now int64) {
 	if m.classic != nil {
 		ms = m.classic.sessionMs
 	}
-	c.timers.set(&m.session, now+ms)
+	c.timers.Set(&m.session, now+ms)
 }

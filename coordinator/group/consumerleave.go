@@ -15,7 +15,7 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 	}
 	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.timesOf(g.id).HeartbeatMs}
 	if r.Epoch == epochLeaveStatic && m.instance != "" {
-		c.timers.stop(&m.patience)
+		c.timers.Stop(&m.patience)
 		g.modern.move(m, moved{epochLeaveStatic, m.standing, m.assigned, Partitions{}})
 		c.appendCurrent(g, m)
 		return resp, nil
@@ -65,6 +65,6 @@ func (c *Coordinator) removeMember(mg *modern, groupID string, m *consumer) {
 }
 
 func (c *Coordinator) stopTimers(m *consumer) {
-	c.timers.stop(&m.session)
-	c.timers.stop(&m.patience)
+	c.timers.Stop(&m.session)
+	c.timers.Stop(&m.patience)
 }

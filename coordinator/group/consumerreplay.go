@@ -188,7 +188,7 @@ func (c *Coordinator) startModern(now int64, g *group) {
 		}
 		c.touchConsumer(g, m, now)
 		if m.standing == revoking {
-			c.timers.set(&m.patience, now+m.rebalanceMs)
+			c.timers.Set(&m.patience, now+m.rebalanceMs)
 		}
 	}
 }

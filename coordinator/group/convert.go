@@ -39,12 +39,12 @@ func (g *group) canUpgrade() bool {
 
 // beModern drops what a group has as a classic one.
 func (c *Coordinator) beModern(g *group) {
-	c.timers.stop(&g.timer)
+	c.timers.Stop(&g.timer)
 	for _, m := range g.members {
-		c.timers.stop(&m.session)
+		c.timers.Stop(&m.session)
 	}
 	for _, t := range g.pending {
-		c.timers.stop(t)
+		c.timers.Stop(t)
 	}
 	g.state, g.stateSinceMs, g.generation, g.written = Empty, 0, 0, false
 	g.protocolType, g.protocol, g.leader, g.topics = consumerType, "", "", nil
@@ -121,7 +121,7 @@ func (c *Coordinator) downgrade(now int64, g *group) {
 			sessionMs: old.classic.sessionMs, rebalanceMs: old.rebalanceMs, protocols: old.classic.protocols,
 			assignment: c.assignmentFor(old),
 		}
-		m.session.fire = func(now int64) { c.sessionOver(now, g, m) }
+		m.session.Fire = func(now int64) { c.sessionOver(now, g, m) }
 		g.add(m)
 		c.touch(m, now)
 	}

@@ -3,6 +3,8 @@ package group
 import (
 	"math"
 	"unicode/utf16"
+
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
 )
 
 // CallID names a JoinGroup or SyncGroup whose answer may come later. The driver
@@ -31,8 +33,8 @@ type Coordinator struct {
 	cfg     Config
 	newID   func() string // makes the unique part of member ids
 	groups  map[string]*group
-	timers  timers
-	cleanup timer
+	timers  deadline.Queue
+	cleanup deadline.Timer
 	expiry  []string // groups that the sweep under way has not looked at
 	fx      Effects  // of the command under way
 
@@ -44,7 +46,7 @@ type Coordinator struct {
 // New makes a coordinator without groups. Replay what its log holds, then Start.
 func New(cfg Config, newID func() string) *Coordinator {
 	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group), topics: noTopics{}}
-	c.cleanup.fire = c.sweep
+	c.cleanup.Fire = c.sweep
 	return c
 }
 
@@ -58,16 +60,16 @@ func (c *Coordinator) Start(now int64) {
 			c.startModern(now, g)
 		}
 	}
-	c.timers.set(&c.cleanup, now+c.cfg.RetentionCheckMs)
+	c.timers.Set(&c.cleanup, now+c.cfg.RetentionCheckMs)
 }
 
 // NextDeadline is when to call Tick at the latest.
-func (c *Coordinator) NextDeadline() (now int64, ok bool) { return c.timers.next() }
+func (c *Coordinator) NextDeadline() (now int64, ok bool) { return c.timers.Next() }
 
 // Tick does what is due.
 func (c *Coordinator) Tick(now int64) Effects {
-	for t := c.timers.pop(now); t != nil; t = c.timers.pop(now) {
-		t.fire(now)
+	for t := c.timers.Pop(now); t != nil; t = c.timers.Pop(now) {
+		t.Fire(now)
 	}
 	return c.take()
 }
@@ -107,7 +109,7 @@ func (c *Coordinator) obtain(id string, now int64) (*group, error) {
 		return nil, ErrTooManyGroups
 	}
 	g := newGroup(id, now)
-	g.timer.fire = func(now int64) { c.phaseOver(g, now) }
+	g.timer.Fire = func(now int64) { c.phaseOver(g, now) }
 	c.groups[id] = g
 	return g, nil
 }
@@ -122,12 +124,12 @@ func (c *Coordinator) forgetIfBlank(g *group) {
 
 // bury forgets a group.
 func (c *Coordinator) bury(g *group) {
-	c.timers.stop(&g.timer)
+	c.timers.Stop(&g.timer)
 	for _, m := range g.members {
-		c.timers.stop(&m.session)
+		c.timers.Stop(&m.session)
 	}
 	for _, t := range g.pending {
-		c.timers.stop(t)
+		c.timers.Stop(t)
 	}
 	if g.modern != nil {
 		for _, m := range g.modern.members {

@@ -16,11 +16,11 @@ func (c *Coordinator) sweep(now int64) {
 		}
 	}
 	if c.expiry = c.expiry[n:]; len(c.expiry) > 0 {
-		c.timers.set(&c.cleanup, now+1)
+		c.timers.Set(&c.cleanup, now+1)
 		return
 	}
 	c.expiry = nil
-	c.timers.set(&c.cleanup, now+c.cfg.RetentionCheckMs)
+	c.timers.Set(&c.cleanup, now+c.cfg.RetentionCheckMs)
 }
 
 func (c *Coordinator) expire(now int64, g *group) {

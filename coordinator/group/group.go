@@ -3,6 +3,7 @@ package group
 import (
 	"slices"
 
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
 	"github.com/lockstep-log/lockstep/internal/invariant"
 )
 
@@ -24,7 +25,7 @@ type member struct {
 	joining, syncing CallID // the call that waits for an answer, or 0
 	fresh            bool   // has not been through a rebalance yet
 	unsynced         bool   // has learnt of the generation and not asked for its assignment
-	session          timer
+	session          deadline.Timer
 }
 
 // metadata is what the member said for a protocol.
@@ -69,16 +70,16 @@ type group struct {
 	members      []*member // in the order of joining
 	byID         map[string]*member
 	instances    map[string]*member
-	pending      map[string]*timer // ids given out and not used yet (KIP-394)
+	pending      map[string]*deadline.Timer // ids given out and not used yet (KIP-394)
 	offsets      map[TopicPartition]Offset
 	topics       map[string]bool // subscribed to; nil: not known
 	written      bool            // the log has a record of the group itself
 	modern       *modern         // of the consumer protocol; then what classic groups have is empty
 
-	timer    timer // of the phase: joining, or syncing
-	initial  bool  // the rebalance is the first of an empty group
-	extended bool  // a member has come since the initial delay began
-	waitMs   int64 // what is left to extend the initial delay by
+	timer    deadline.Timer // of the phase: joining, or syncing
+	initial  bool           // the rebalance is the first of an empty group
+	extended bool           // a member has come since the initial delay began
+	waitMs   int64          // what is left to extend the initial delay by
 }
 
 func newGroup(id string, now int64) *group {

@@ -35,7 +35,7 @@ func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest
 	c.retargetIfDue(now, g, changed)
 	c.reconcile(now, g, m, c.byID(s.owned))
 	c.touchConsumer(g, m, now)
-	c.timers.set(&m.patience, now+m.rebalanceMs) // to sync
+	c.timers.Set(&m.patience, now+m.rebalanceMs) // to sync
 	c.reply(call, JoinResponse{
 		Generation: m.epoch, ProtocolType: consumerType, Protocol: m.classic.protocols[0].Name, Member: m.id,
 	})
@@ -147,10 +147,10 @@ func (c *Coordinator) guestSync(now int64, call CallID, g *group, r *SyncRequest
 	}
 	c.touchConsumer(g, m, now)
 	if m.epoch < mg.epoch && m.standing != revoking {
-		c.timers.set(&m.patience, now+m.rebalanceMs) // to join
+		c.timers.Set(&m.patience, now+m.rebalanceMs) // to join
 		return ErrRebalanceInProgress
 	}
-	c.timers.stop(&m.patience)
+	c.timers.Stop(&m.patience)
 	c.reply(call, SyncResponse{ProtocolType: consumerType, Protocol: protocol, Assignment: c.assignmentFor(m)})
 	return nil
 }
@@ -167,8 +167,8 @@ func (c *Coordinator) guestHeartbeat(now int64, g *group, r *HeartbeatRequest) e
 	if m.epoch == mg.epoch && (m.standing == settled || m.standing == waiting && mg.blocked(m)) {
 		return nil
 	}
-	if !m.patience.queued {
-		c.timers.set(&m.patience, now+m.rebalanceMs)
+	if !m.patience.Armed() {
+		c.timers.Set(&m.patience, now+m.rebalanceMs)
 	}
 	return ErrRebalanceInProgress
 }

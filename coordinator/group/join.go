@@ -1,6 +1,10 @@
 package group
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
+)
 
 // JoinRequest asks for membership, or for another round of it. Absent strings
 // are empty.
@@ -131,21 +135,21 @@ func (c *Coordinator) memberID(r *JoinRequest) string {
 // expect keeps an id that was given out for as long as a session.
 func (c *Coordinator) expect(now int64, g *group, id string, sessionMs int64) {
 	if g.pending == nil {
-		g.pending = make(map[string]*timer)
+		g.pending = make(map[string]*deadline.Timer)
 	}
-	t := &timer{fire: func(now int64) {
+	t := &deadline.Timer{Fire: func(now int64) {
 		delete(g.pending, id)
 		c.completeIfAllJoined(now, g)
 		c.forgetIfBlank(g)
 	}}
 	g.pending[id] = t
-	c.timers.set(t, now+sessionMs)
+	c.timers.Set(t, now+sessionMs)
 }
 
 // admit adds a member and has the group rebalance.
 func (c *Coordinator) admit(now int64, call CallID, g *group, id string, r *JoinRequest) {
 	m := &member{id: id, instance: r.Instance, clientID: r.ClientID, host: r.Host, fresh: true}
-	m.session.fire = func(now int64) { c.sessionOver(now, g, m) }
+	m.session.Fire = func(now int64) { c.sessionOver(now, g, m) }
 	if len(g.members) == 0 {
 		g.protocolType = r.ProtocolType
 	}
@@ -162,7 +166,7 @@ func (c *Coordinator) wait(now int64, call CallID, m *member, r *JoinRequest) {
 	c.displace(m, ErrRebalanceInProgress)
 	m.joining = call
 	if m.fresh {
-		c.timers.set(&m.session, now+max(c.cfg.NewMemberMs, r.SessionMs))
+		c.timers.Set(&m.session, now+max(c.cfg.NewMemberMs, r.SessionMs))
 	} else {
 		c.touch(m, now)
 	}
@@ -184,7 +188,7 @@ func (c *Coordinator) joinAgain(now int64, call CallID, g *group, r *JoinRequest
 		if !g.fits(r.ProtocolType, r.Protocols, nil) {
 			return ErrInconsistentProtocol
 		}
-		c.timers.stop(t)
+		c.timers.Stop(t)
 		delete(g.pending, r.Member)
 		c.admit(now, call, g, r.Member, r)
 		return nil

@@ -50,7 +50,7 @@ func (c *Coordinator) Leave(now int64, r LeaveRequest) (LeaveResponse, Effects) 
 func (c *Coordinator) leave(g *group, l Leaver) error {
 	if l.Instance == "" {
 		if t, ok := g.pending[l.Member]; ok {
-			c.timers.stop(t)
+			c.timers.Stop(t)
 			delete(g.pending, l.Member)
 			return nil
 		}
@@ -67,7 +67,7 @@ func (c *Coordinator) leave(g *group, l Leaver) error {
 	if err != nil {
 		return err
 	}
-	c.timers.stop(&m.session)
+	c.timers.Stop(&m.session)
 	c.displace(m, ErrUnknownMember)
 	g.remove(m)
 	return nil

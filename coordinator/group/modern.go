@@ -4,6 +4,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
 )
 
 // modern is what a group of the consumer protocol (KIP-848) has instead of
@@ -93,8 +95,8 @@ type consumer struct {
 	assigned, revoking Partitions
 	target             Partitions
 
-	session  timer
-	patience timer // until it must have revoked, joined again or synced
+	session  deadline.Timer
+	patience deadline.Timer // until it must have revoked, joined again or synced
 }
 
 // classicSide is what the classic protocol needs to know of a member.

@@ -25,7 +25,7 @@ func (c *Coordinator) SetOwn(now int64, own map[string]Own) {
 // restart begins the sessions of all members anew.
 func (c *Coordinator) restart(now int64, g *group) {
 	for _, m := range g.modern.members {
-		if m.session.queued {
+		if m.session.Armed() {
 			c.touchConsumer(g, m, now)
 		}
 	}

@@ -1,9 +1,10 @@
 package group
 
 import (
-	"container/heap"
 	"fmt"
 	"testing"
+
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
 )
 
 // paced is a client that beats when it was told to, and does by the next
@@ -20,8 +21,8 @@ type pacedWorld struct {
 	t       *testing.T
 	c       *Coordinator
 	now     int64
-	clients map[*timer]*paced
-	due     timerHeap
+	clients map[*deadline.Timer]*paced
+	due     deadline.Queue
 	beats   int
 }
 
@@ -29,25 +30,24 @@ func newPacedWorld(t *testing.T, partitions int32) *pacedWorld {
 	c := New(Config{}, func() string { return "" })
 	c.SetTopics(fixedTopics{"t": {"t", idOf("t"), partitions}})
 	c.Start(0)
-	return &pacedWorld{t: t, c: c, clients: make(map[*timer]*paced)}
+	return &pacedWorld{t: t, c: c, clients: make(map[*deadline.Timer]*paced)}
 }
 
 // join adds a client whose first heartbeat is at a time.
 func (w *pacedWorld) join(id string, at int64) {
-	first := &timer{at: at}
+	first := &deadline.Timer{}
 	w.clients[first] = &paced{id: id, owned: Partitions{}}
-	heap.Push(&w.due, first)
+	w.due.Set(first, at)
 }
 
 // run lets the clients beat until a time.
 func (w *pacedWorld) run(until int64) {
-	for len(w.due) > 0 && w.due[0].at <= until {
-		next := w.due[0]
-		w.now = next.at
+	for at, ok := w.due.Next(); ok && at <= until; at, ok = w.due.Next() {
+		next := w.due.Pop(at)
+		w.now = at
 		w.c.Tick(w.now)
 		w.beat(w.clients[next])
-		next.at += w.clients[next].every
-		heap.Fix(&w.due, 0)
+		w.due.Set(next, at+w.clients[next].every)
 	}
 	w.now = until
 }

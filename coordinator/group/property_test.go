@@ -299,7 +299,7 @@ func checkGroup(t *rapid.T, g *group) {
 		if m.instance != "" {
 			statics++
 		}
-		if !m.session.queued {
+		if !m.session.Armed() {
 			t.Fatalf("member %q has no session", m.id)
 		}
 		if (g.state == CompletingRebalance || g.state == Stable) && m.metadata(g.protocol) == nil {
@@ -312,7 +312,7 @@ func checkGroup(t *rapid.T, g *group) {
 	if statics != len(g.instances) || len(g.members)+len(g.pending) > 4 {
 		t.Fatalf("%d static members, %d instances, %d members, %d pending", statics, len(g.instances), len(g.members), len(g.pending))
 	}
-	if g.state == PreparingRebalance && !g.timer.queued {
+	if g.state == PreparingRebalance && !g.timer.Armed() {
 		t.Fatal("a rebalance without an end")
 	}
 }
@@ -343,52 +343,4 @@ func durable(c *Coordinator) map[string]string {
 		all[id] = text
 	}
 	return all
-}
-
-// Goal: the queue fires everything once, at its time, however often deadlines
-// are put off, brought forward or stopped. Method: against a map.
-func TestTimersFireOnceAtTheirTime(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var q timers
-		var now int64
-		var fired []int
-		all := make([]timer, 8)
-		due := map[int]int64{}
-		for i := range all {
-			all[i].fire = func(int64) { fired = append(fired, i) }
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"set": func(t *rapid.T) {
-				i := rapid.IntRange(0, 7).Draw(t, "timer")
-				due[i] = now + rapid.Int64Range(0, 20).Draw(t, "in")
-				q.set(&all[i], due[i])
-			},
-			"stop": func(t *rapid.T) {
-				i := rapid.IntRange(0, 7).Draw(t, "timer")
-				delete(due, i)
-				q.stop(&all[i])
-			},
-			"pass": func(t *rapid.T) {
-				now += rapid.Int64Range(0, 10).Draw(t, "ms")
-				fired = nil
-				for tm := q.pop(now); tm != nil; tm = q.pop(now) {
-					tm.fire(now)
-				}
-				for _, i := range fired {
-					if at, armed := due[i]; !armed || at > now {
-						t.Fatalf("timer %d fired at %d, due %d", i, now, at)
-					}
-					delete(due, i)
-				}
-			},
-			"": func(t *rapid.T) {
-				next, armed := q.next()
-				for i, at := range due {
-					if !armed || next > at || at < now-20 {
-						t.Fatalf("timer %d is due at %d, the next at %d", i, at, next)
-					}
-				}
-			},
-		})
-	})
 }

@@ -25,10 +25,10 @@ func (c *Coordinator) rebalance(now int64, g *group) {
 	if g.initial = first; g.initial {
 		most := max(g.rebalanceMs(), c.cfg.InitialDelayMs)
 		g.extended, g.waitMs = false, most-c.cfg.InitialDelayMs
-		c.timers.set(&g.timer, now+c.cfg.InitialDelayMs)
+		c.timers.Set(&g.timer, now+c.cfg.InitialDelayMs)
 		return
 	}
-	c.timers.set(&g.timer, now+g.rebalanceMs())
+	c.timers.Set(&g.timer, now+g.rebalanceMs())
 	c.completeIfAllJoined(now, g)
 }
 
@@ -47,7 +47,7 @@ func (c *Coordinator) phaseOver(g *group, now int64) {
 		// Members still arrive: wait on, but not longer than one rebalance may take.
 		wait := min(c.cfg.InitialDelayMs, g.waitMs)
 		g.waitMs, g.extended = g.waitMs-wait, false
-		c.timers.set(&g.timer, now+wait)
+		c.timers.Set(&g.timer, now+wait)
 	case g.state == PreparingRebalance:
 		c.completeJoin(now, g)
 	case g.state == CompletingRebalance || g.state == Stable:
@@ -61,15 +61,15 @@ func (c *Coordinator) completeJoin(now int64, g *group) {
 	g.initial = false
 	for _, m := range slices.Clone(g.members) {
 		if m.joining == 0 && m.instance == "" {
-			c.timers.stop(&m.session)
+			c.timers.Stop(&m.session)
 			g.remove(m)
 		}
 	}
 	if len(g.members) > 0 && !g.electJoined() {
-		c.timers.set(&g.timer, now+max(g.rebalanceMs(), 1)) // static members alone, none of them here yet
+		c.timers.Set(&g.timer, now+max(g.rebalanceMs(), 1)) // static members alone, none of them here yet
 		return
 	}
-	c.timers.stop(&g.timer)
+	c.timers.Stop(&g.timer)
 	g.generation = nextGeneration(g.generation)
 	if len(g.members) == 0 {
 		c.completeEmpty(now, g)
@@ -87,7 +87,7 @@ func (c *Coordinator) completeJoin(now int64, g *group) {
 		m.joining, m.fresh = 0, false
 		c.touch(m, now)
 	}
-	c.timers.set(&g.timer, now+max(g.rebalanceMs(), 1))
+	c.timers.Set(&g.timer, now+max(g.rebalanceMs(), 1))
 }
 
 // nextGeneration counts up and stays positive.
@@ -112,7 +112,7 @@ func (g *group) electJoined() bool {
 }
 
 // touch begins the member's session anew.
-func (c *Coordinator) touch(m *member, now int64) { c.timers.set(&m.session, now+m.sessionMs) }
+func (c *Coordinator) touch(m *member, now int64) { c.timers.Set(&m.session, now+m.sessionMs) }
 
 // sessionOver removes a member that was not heard of. One that waits for the
 // others is heard of by that; but a new one may have gone before its first
@@ -128,7 +128,7 @@ func (c *Coordinator) sessionOver(now int64, g *group, m *member) {
 
 // expel removes a member and has the group rebalance without it.
 func (c *Coordinator) expel(now int64, g *group, m *member) {
-	c.timers.stop(&m.session)
+	c.timers.Stop(&m.session)
 	c.displace(m, ErrUnknownMember)
 	g.remove(m)
 	c.rebalance(now, g)
@@ -140,7 +140,7 @@ func (c *Coordinator) dropUnsynced(now int64, g *group) {
 	dropped := false
 	for _, m := range slices.Clone(g.members) {
 		if m.unsynced {
-			c.timers.stop(&m.session)
+			c.timers.Stop(&m.session)
 			c.displace(m, ErrUnknownMember)
 			g.remove(m)
 			dropped = true

@@ -51,9 +51,9 @@ func (c *Coordinator) reconcile(now int64, g *group, m *consumer, owned Partitio
 		return // joining and syncing have times of their own
 	}
 	if m.standing == revoking {
-		c.timers.set(&m.patience, now+m.rebalanceMs)
+		c.timers.Set(&m.patience, now+m.rebalanceMs)
 	} else {
-		c.timers.stop(&m.patience)
+		c.timers.Stop(&m.patience)
 	}
 }
 

@@ -46,7 +46,7 @@ func (c *Coordinator) revive(id string) *group {
 	g := c.groups[id]
 	if g == nil {
 		g = newGroup(id, 0)
-		g.timer.fire = func(now int64) { c.phaseOver(g, now) }
+		g.timer.Fire = func(now int64) { c.phaseOver(g, now) }
 		c.groups[id] = g
 	}
 	return g
@@ -89,7 +89,7 @@ func (c *Coordinator) replayGroup(k *reader, value []byte) error {
 	if old := c.groups[id]; old != nil {
 		g.offsets = old.offsets
 	}
-	g.timer.fire = func(now int64) { c.phaseOver(g, now) }
+	g.timer.Fire = func(now int64) { c.phaseOver(g, now) }
 	g.written = true
 	g.topics = g.subscriptions()
 	c.groups[id] = g
@@ -127,7 +127,7 @@ func (c *Coordinator) readGroup(g *group, value []byte) bool {
 		if r.bad || g.byID[m.id] != nil {
 			return false
 		}
-		m.session.fire = func(now int64) { c.sessionOver(now, g, m) }
+		m.session.Fire = func(now int64) { c.sessionOver(now, g, m) }
 		g.add(m)
 	}
 	if len(g.members) > 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/lockstep-log/lockstep/coordinator/deadline"
 )
 
 func unhex(t *testing.T, text string) []byte {
@@ -71,7 +73,7 @@ func TestGroupsOfAllVersionsAreRead(t *testing.T) {
 				t.Fatalf("got %+v", g)
 			}
 			got := *g.members[0]
-			got.session = timer{}
+			got.session = deadline.Timer{}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}

@@ -86,7 +86,7 @@ func (c *Coordinator) find(groupID, memberID, instance string) (*group, *member,
 func (c *Coordinator) synced(g *group, m *member) {
 	m.unsynced = false
 	if !slices.ContainsFunc(g.members, func(m *member) bool { return m.unsynced }) {
-		c.timers.stop(&g.timer)
+		c.timers.Stop(&g.timer)
 	}
 }
 

@@ -1,24 +1,29 @@
-package group
+// Package deadline is a queue of timers for cores that have no clock: who owns it
+// asks what is due at a time that it is told. One owner at a time.
+package deadline
 
 import "container/heap"
 
-// timer is one deadline of a group or member. Its owner sets and stops it
-// through the queue and never moves it in memory.
-type timer struct {
+// Timer is one deadline. Its owner sets and stops it through the queue and never
+// moves it in memory.
+type Timer struct {
 	due    int64 // when to fire, in ms
 	at     int64 // its place in the queue; at <= due
 	index  int   // in the heap, while queued
 	queued bool
-	fire   func(now int64)
+	Fire   func(now int64)
 }
 
-// timers is a queue of deadlines. To put a deadline off, which every heartbeat
+// Armed reports whether the timer is set.
+func (t *Timer) Armed() bool { return t.queued }
+
+// Queue is a queue of deadlines. To put a deadline off, which every heartbeat
 // does, costs no move in the heap: the timer comes up at its old place and is
 // queued again.
-type timers struct{ heap timerHeap }
+type Queue struct{ heap timerHeap }
 
-// set arms t for due, whether or not it was armed.
-func (q *timers) set(t *timer, due int64) {
+// Set arms t for due, whether or not it was armed.
+func (q *Queue) Set(t *Timer, due int64) {
 	t.due = due
 	switch {
 	case !t.queued:
@@ -30,24 +35,24 @@ func (q *timers) set(t *timer, due int64) {
 	}
 }
 
-// stop disarms t.
-func (q *timers) stop(t *timer) {
+// Stop disarms t.
+func (q *Queue) Stop(t *Timer) {
 	if t.queued {
 		heap.Remove(&q.heap, t.index)
 		t.queued = false
 	}
 }
 
-// next is the time of the first place in the queue. Nothing is due before.
-func (q *timers) next() (int64, bool) {
+// Next is the time of the first place in the queue. Nothing is due before.
+func (q *Queue) Next() (int64, bool) {
 	if len(q.heap) == 0 {
 		return 0, false
 	}
 	return q.heap[0].at, true
 }
 
-// pop takes a timer that is due, or returns nil.
-func (q *timers) pop(now int64) *timer {
+// Pop takes a timer that is due, or returns nil.
+func (q *Queue) Pop(now int64) *Timer {
 	for len(q.heap) > 0 && q.heap[0].at <= now {
 		t := q.heap[0]
 		if t.due > t.at {
@@ -62,7 +67,7 @@ func (q *timers) pop(now int64) *timer {
 	return nil
 }
 
-type timerHeap []*timer
+type timerHeap []*Timer
 
 func (h timerHeap) Len() int           { return len(h) }
 func (h timerHeap) Less(i, j int) bool { return h[i].at < h[j].at }
@@ -71,7 +76,7 @@ func (h timerHeap) Swap(i, j int) {
 	h[i].index, h[j].index = i, j
 }
 func (h *timerHeap) Push(x any) {
-	t := x.(*timer)
+	t := x.(*Timer)
 	t.index = len(*h)
 	*h = append(*h, t)
 }

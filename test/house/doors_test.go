@@ -19,7 +19,7 @@ var everywhere = []string{"*"}
 // doors is looked up by the longest dep that fits, so that a part of a module
 // can have a door of its own.
 var doors = []door{
-	{"github.com/twmb/franz-go/pkg/kmsg", []string{"broker", "client", "cmd", "test", "protocol"}, nil,
+	{"github.com/twmb/franz-go/pkg/kmsg", []string{"broker", "client", "cmd", "test", "protocol", "coordinator/txn"}, nil,
 		"the bodies of requests are decoded at the broker's door, after protocol has proven their shape"},
 	{"github.com/twmb/franz-go/pkg/kbin", []string{"broker", "client", "cmd", "test", "protocol"}, nil,
 		"the primitive encodings belong to the words of the protocol"},

@@ -41,6 +41,9 @@ type Config struct {
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
 	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
 	EtcdPeers map[protocol.BrokerID]string
+	// MetadataBytesMax is how much of the metadata store may be in use for topics
+	// and settings to be added; default as in coordinator.RoomOptions.
+	MetadataBytesMax int64
 	// SessionTimeout is how long a silent broker counts as live; default 2 s, or
 	// 10 s where there is no other. A process that died is noticed sooner, by its
 	// refused connections.

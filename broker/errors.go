@@ -50,6 +50,7 @@ var codes = []struct {
 	{coordinator.ErrPreferredNotAvailable, kerr.PreferredLeaderNotAvailable},
 	{coordinator.ErrNoEligibleLeader, kerr.EligibleLeadersNotAvailable},
 	{coordinator.ErrNoReassignment, kerr.NoReassignmentInProgress},
+	{coordinator.ErrStoreFull, kerr.PolicyViolation},
 	{coordinator.ErrStoreUnavailable, kerr.RequestTimedOut},
 	{group.ErrInvalidGroupID, kerr.InvalidGroupID},
 	{group.ErrInvalidSession, kerr.InvalidSessionTimeout},

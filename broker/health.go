@@ -82,6 +82,9 @@ func (s *Server) health() *health {
 	if gone {
 		h.Store = "no answer, or no quorum, since " + since.UTC().Format(time.RFC3339)
 	}
+	if room, known := s.cluster.RoomTaken(); known && room.Full && !gone {
+		gone, h.Store = true, "full"
+	}
 	h.Healthy = !gone && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
 	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing)+len(h.Problems) > 0
 	return h
@@ -92,6 +95,9 @@ func (s *Server) problems() []string {
 	all := []string{}
 	if n := s.starving(); n > 0 {
 		all = append(all, s.starvingText(n))
+	}
+	if room, _ := s.cluster.RoomTaken(); room.Problem != "" {
+		all = append(all, room.Problem)
 	}
 	return all
 }

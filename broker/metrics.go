@@ -77,7 +77,7 @@ func newMetrics(s *Server) *metrics {
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
-		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, m.isrShrinks, m.isrExpands, &partitionCollector{s}, &groupCollector{s},
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, m.isrShrinks, m.isrExpands, &partitionCollector{s}, &groupCollector{s}, &storeCollector{s},
 	)
 	for _, api := range protocol.APIs() {
 		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}
@@ -205,7 +205,7 @@ var (
 	descUnsafe  = prometheus.NewDesc("lockstep_partitions_under_min_isr", "Partitions that this broker leads and that take no writes with acks=all.", nil, nil)
 	descNoOne   = prometheus.NewDesc("lockstep_partitions_leaderless", "Partitions of the cluster that nobody leads.", nil, nil)
 	descRules   = prometheus.NewDesc("lockstep_controller", "1 if this broker is the controller.", nil, nil)
-	descStore   = prometheus.NewDesc("lockstep_metadata_store_available", "1 if the metadata can change: the store answers and has its quorum.", nil, nil)
+	descStore   = prometheus.NewDesc("lockstep_metadata_store_available", "1 if the metadata can change: the store answers, has its quorum, and is not full.", nil, nil)
 	descOffline = prometheus.NewDesc("lockstep_partitions_offline", "Partitions that this broker should serve and cannot.", nil, nil)
 	descFree    = prometheus.NewDesc("lockstep_disk_free_bytes", "Free bytes on the data directory's disk.", nil, nil)
 	descLocks   = prometheus.NewDesc("lockstep_conflict_window_bytes", "Memory that the lock windows of all partitions hold.", nil, nil)
@@ -260,7 +260,8 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descNoOne, float64(leaderless))
 	gauge(descRules, oneIf(im.Controller == c.srv.cfg.NodeID))
 	_, gone := c.srv.cluster.StoreGone()
-	gauge(descStore, oneIf(!gone))
+	room, _ := c.srv.cluster.RoomTaken()
+	gauge(descStore, oneIf(!gone && !room.Full))
 	gauge(descOffline, float64(offline))
 	if u, err := c.srv.fs.GetDiskUsage(c.srv.cfg.DataDir); err == nil {
 		gauge(descFree, float64(u.AvailBytes))

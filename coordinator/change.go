@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,12 @@ type decision struct {
 	compares []Compare
 	ops      []Op // none: the change is only checked
 	err      error
+	shrinks  bool // the ops take up no more room, or give some back
+}
+
+// adds reports whether the store gets larger by the ops.
+func (d *decision) adds() bool {
+	return !d.shrinks && slices.ContainsFunc(d.ops, func(op Op) bool { return op.Kind == OpPut })
 }
 
 // change decides from the newest image until the store agrees with what the
@@ -36,6 +43,11 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 		d := decide(c.Image())
 		if d.err != nil {
 			d.ops = nil
+		}
+		if d.adds() {
+			if err := c.admit(ctx); err != nil {
+				return err
+			}
 		}
 		var ok bool
 		err = c.insist(ctx, func(ctx context.Context) (err error) {

@@ -35,6 +35,7 @@ type Cluster struct {
 	life    string // names this process in its registration
 	session session
 	health  health
+	room    room
 	isr     isrQueue
 
 	suspicions suspicions
@@ -196,6 +197,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g.Go(func() error { return c.alterISRs(ctx) })
 	g.Go(func() error { return c.control(ctx) })
 	g.Go(func() error { return c.suspect(ctx) })
+	g.Go(func() error { return c.keepRoom(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cluster metadata: %w", err)
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"slices"
+	"strings"
 
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -19,9 +22,9 @@ func (c *Cluster) AlterTopicConfigs(ctx context.Context, name string, set map[st
 			return c.unknownTopic(im, name)
 		}
 		v := t.value()
-		d := decision{compares: []Compare{c.unchanged(t)}}
+		d := decision{compares: []Compare{c.unchanged(t)}, shrinks: len(set) == 0}
 		v.Configs, d.err = alter(t.Configs, set, unset, replaceAll, validTopic)
-		if !validateOnly {
+		if !validateOnly && !maps.Equal(v.Configs, t.Configs) {
 			d.ops = []Op{Put(c.keys.topic(name), encode(v))}
 		}
 		return d
@@ -35,23 +38,33 @@ func (c *Cluster) AlterClusterConfigs(ctx context.Context, set map[string]string
 	return c.alterBrokers(ctx, c.keys.clusterConfig(), now, validCluster, set, unset, replaceAll, validateOnly)
 }
 
+// brokerConfigsMax bounds the brokers that have settings, as any id can be given some.
+const brokerConfigsMax = 1000
+
 // AlterBrokerConfigs changes the settings of one broker, which need not be live.
 func (c *Cluster) AlterBrokerConfigs(ctx context.Context, id protocol.BrokerID, set map[string]string, unset []string, replaceAll, validateOnly bool) error {
 	if id <= protocol.NoBroker {
 		return fmt.Errorf("%w: %d", ErrUnknownBroker, id)
 	}
+	validate := func(values map[string]string) error {
+		im := c.Image()
+		if _, live := im.Broker(id); !live && im.brokerConfigs[id].modRevision == 0 && len(im.brokerConfigs) >= brokerConfigsMax {
+			return Refuse(ErrInvalidRequest, "%d brokers have settings, and no more may", brokerConfigsMax)
+		}
+		return validBroker(values)
+	}
 	now := func(im *Image) configMap { return im.brokerConfigs[id] }
-	return c.alterBrokers(ctx, c.keys.brokerConfig(id), now, validBroker, set, unset, replaceAll, validateOnly)
+	return c.alterBrokers(ctx, c.keys.brokerConfig(id), now, validate, set, unset, replaceAll, validateOnly)
 }
 
 func (c *Cluster) alterBrokers(ctx context.Context, key string, now func(*Image) configMap, validate func(map[string]string) error,
 	set map[string]string, unset []string, replaceAll, validateOnly bool) error {
 	return c.change(ctx, func(im *Image) decision {
 		old := now(im)
-		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
+		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}, shrinks: len(set) == 0}
 		values, err := alter(old.values, set, unset, replaceAll, validate)
 		d.err = err
-		if !validateOnly {
+		if !validateOnly && !maps.Equal(values, old.values) {
 			d.ops = []Op{Put(key, encode(values))}
 		}
 		return d
@@ -76,7 +89,7 @@ func (c *Cluster) AlterGroupConfigs(ctx context.Context, group string, set map[s
 	}
 	return c.change(ctx, func(im *Image) decision {
 		old := im.groupConfigs[group]
-		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}}
+		d := decision{compares: []Compare{{Key: key, ModRevision: old.modRevision}}, shrinks: len(set) == 0}
 		var values map[string]string
 		values, d.err = alter(old.values, set, unset, replaceAll, validate)
 		switch {
@@ -108,7 +121,33 @@ func alter(old, set map[string]string, unset []string, replaceAll bool, validate
 		delete(values, name)
 	}
 	maps.Copy(values, set)
+	if err := checkLengths(set); err != nil {
+		return nil, err
+	}
 	return values, validate(values)
+}
+
+// How long a setting's value may be. The replicas that are throttled are named
+// one by one; older clients can be told of no longer string than that.
+const (
+	settingBytesMax      = 1 << 10
+	replicaListBytesMax  = math.MaxInt16
+	replicaListOfSetting = ".replication.throttled.replicas"
+)
+
+// checkLengths refuses values that are longer than any that means something:
+// all of them are kept, on every member of the metadata store and in every broker.
+func checkLengths(values map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		most := settingBytesMax
+		if strings.HasSuffix(name, replicaListOfSetting) {
+			most = replicaListBytesMax
+		}
+		if n := len(values[name]); n > most {
+			return Refuse(ErrInvalidConfig, "The value of %s has %d bytes, and may have %d", name, n, most)
+		}
+	}
+	return nil
 }
 
 // validTopic and its like refuse what the settings refuse, as a request that is refused.

@@ -31,6 +31,8 @@ type EmbeddedOptions struct {
 	Peers map[string]string
 	// Token tells clusters apart that could meet on one network. Default: "lockstep".
 	Token string
+	// QuotaBytes is how large the file may get before etcd takes no more writes. Default: 4 GiB.
+	QuotaBytes int64
 	// Logger gets etcd's warnings and errors. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -60,13 +62,13 @@ const (
 )
 
 // Sizes. The metadata of 100,000 partitions takes tens of megabytes, so that
-// these are far above need and far below what would hurt a small machine.
+// these are far above need and far below what would hurt a small machine. The
+// quota is for what RoomOptions did not foresee: beyond it etcd grants no lease.
 const (
-	etcdQuotaBytes      = 1 << 30 // beyond it etcd takes no more writes
+	etcdQuotaBytes      = 4 << 30
 	etcdSnapshotEntries = 2000    // raft entries kept in memory at most, about
 	etcdCatchUpEntries  = 500     // kept after a snapshot for a slow follower
 	etcdWALSegmentBytes = 4 << 20 // etcd preallocates two; its default is 64 MB each
-	etcdKeptRevisions   = "10000" // history for watches that come back
 	etcdDefragMegabytes = 64      // worth a defragmentation at start
 	etcdMaxRequestBytes = 2 << 20 // a topic of 10,000 partitions is 300 kB
 	etcdSlowRequest     = time.Second
@@ -88,6 +90,9 @@ func (o EmbeddedOptions) withDefaults() EmbeddedOptions {
 	}
 	if o.Token == "" {
 		o.Token = "lockstep"
+	}
+	if o.QuotaBytes == 0 {
+		o.QuotaBytes = etcdQuotaBytes
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -116,13 +121,16 @@ func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
 	}
 	e.store = NewEtcdStore(v3client.New(e.etcd.Server))
-	e.store.alone, e.store.peers = len(o.Peers) == 0, o.Peers
+	e.store.ofMember(e.etcd.Server, o.Peers)
 	err = e.checkAlone(o)
 	if err == nil {
 		err = e.await(ctx)
 	}
 	if err == nil {
 		err = e.checkPeers(o)
+	}
+	if err == nil {
+		err = e.makeRoomAtStart(ctx, o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
@@ -168,13 +176,11 @@ func embedConfig(o EmbeddedOptions, log *etcdLog) (*embed.Config, error) {
 	cfg.LogLevel = "warn"
 	cfg.InitialClusterToken = o.Token
 
-	cfg.QuotaBackendBytes = etcdQuotaBytes
+	cfg.QuotaBackendBytes = o.QuotaBytes
 	cfg.SnapshotCount = etcdSnapshotEntries
 	cfg.SnapshotCatchUpEntries = etcdCatchUpEntries
 	cfg.MaxTxnOps = MaxTxnOps
 	cfg.MaxRequestBytes = etcdMaxRequestBytes
-	cfg.AutoCompactionMode = embed.CompactorModeRevision
-	cfg.AutoCompactionRetention = etcdKeptRevisions
 	cfg.BootstrapDefragThresholdMegabytes = etcdDefragMegabytes
 	cfg.WarningApplyDuration = etcdSlowRequest
 	cfg.WarningUnaryRequestDuration = etcdSlowRequest

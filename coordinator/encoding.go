@@ -67,6 +67,10 @@ type partitionValue struct {
 	Removing       []protocol.BrokerID  `json:"removing,omitempty"`
 }
 
+type forgottenValue struct {
+	Revision int64 `json:"revision"`
+}
+
 type producerIDsValue struct {
 	Next protocol.ProducerID `json:"next"`
 }

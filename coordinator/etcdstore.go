@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.uber.org/zap"
 )
 
@@ -19,8 +20,9 @@ import (
 // etcd without a quorum would let it wait for ever.
 type EtcdStore struct {
 	client *clientv3.Client
-	alone  bool              // it is of a member alone, in this process
-	peers  map[string]string // of a member in this process, by name; nil: it is not of such a one
+	member *etcdserver.EtcdServer // in this process; nil: etcd is outside
+	alone  bool                   // it is of a member alone, in this process
+	peers  map[string]string      // of a member in this process, by name; nil: it is not of such a one
 
 	ctx     context.Context // ended by Close, ends the watches
 	cancel  context.CancelFunc
@@ -30,6 +32,8 @@ type EtcdStore struct {
 const (
 	etcdCallTimeout = 5 * time.Second
 	etcdDialTimeout = 5 * time.Second
+	// etcdCompactTimeout: etcd takes a second for 100,000 revisions.
+	etcdCompactTimeout = 30 * time.Second
 	// etcdPage is how many keys one range request of List takes.
 	etcdPage = 1000
 	// Dead connections to an outside etcd are found within the sum of these.
@@ -176,12 +180,20 @@ func (s *EtcdStore) RevokeLease(ctx context.Context, id LeaseID) error {
 	return err
 }
 
-// Compact forgets the history up to and with rev. An embedded member does so by itself every few minutes.
+// Compact forgets the history up to and with rev, and returns when its room is free.
 func (s *EtcdStore) Compact(ctx context.Context, rev int64) error {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel := context.WithTimeout(ctx, etcdCompactTimeout)
 	defer cancel()
-	_, err := s.client.KV.Compact(call, rev)
+	_, err := s.client.KV.Compact(call, rev, clientv3.WithCompactPhysical())
 	return etcdError(ctx, "compact", err)
+}
+
+// forget is Compact where somebody else may have done it.
+func (s *EtcdStore) forget(ctx context.Context, rev int64) error {
+	if err := s.Compact(ctx, rev); !errors.Is(err, ErrCompacted) {
+		return err
+	}
+	return nil
 }
 
 // Close implements Store.
@@ -205,6 +217,8 @@ func etcdError(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, ErrCompacted)
 	case errors.Is(err, rpctypes.ErrLeaseNotFound):
 		return fmt.Errorf("%s: %w", doing, ErrLeaseNotFound)
+	case isFull(err):
+		return fmt.Errorf("%s: %w: %w", doing, ErrStoreFull, err)
 	case errors.Is(err, rpctypes.ErrDuplicateKey), errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
 		return fmt.Errorf("%s: %w: %w", doing, ErrBadTxn, err)
 	}

@@ -26,6 +26,7 @@ const FormatVersion = 1
 //	configs/brokers/ID          {"log.retention.ms":"…"}
 //	configs/groups/GROUP        {"consumer.session.timeout.ms":"…"}              stands while any is set
 //	producer-ids                {"next":1000}
+//	forgotten                   {"revision":1000}                                history up to there is gone
 //
 // A topic stands under its folded name, '.' made '_', because Kafka refuses two
 // topics whose names differ in that alone: one compare, "the key is absent",
@@ -49,6 +50,7 @@ type layout struct{ prefix string }
 func (l layout) format() string      { return l.prefix + "format" }
 func (l layout) controller() string  { return l.prefix + "controller" }
 func (l layout) producerIDs() string { return l.prefix + "producer-ids" }
+func (l layout) forgotten() string   { return l.prefix + "forgotten" } // nobody reads it
 
 func (l layout) broker(id protocol.BrokerID) string {
 	return l.prefix + "brokers/" + strconv.Itoa(int(id))

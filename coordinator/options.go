@@ -49,6 +49,8 @@ type Options struct {
 	// PreferredInterval is how often leadership is given back to preferred
 	// replicas that are in sync. Default: 60 s; below 0: never.
 	PreferredInterval time.Duration
+	// Room bounds the store's size.
+	Room RoomOptions
 	// Rand makes topic ids and the cluster id. Default: crypto/rand.
 	Rand io.Reader
 }
@@ -90,6 +92,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PreferredInterval < 0 {
 		o.PreferredInterval = math.MaxInt64
 	}
+	s, _ := o.Store.(*EtcdStore)
+	o.Room = o.Room.withDefaults(s != nil && s.member != nil)
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}

@@ -27,6 +27,9 @@ func (c *Cluster) CreateTopic(ctx context.Context, t NewTopic, validateOnly bool
 	if err := CheckTopicName(t.Name); err != nil {
 		return nil, err
 	}
+	if err := checkLengths(t.Configs); err != nil {
+		return nil, err
+	}
 	if err := validTopic(t.Configs); err != nil {
 		return nil, err
 	}

@@ -225,7 +225,7 @@ func TestABrokerDescribesAllThatKafkaDoes(t *testing.T) {
 		}
 		all[c.Name] = c
 	}
-	if len(got) != 343 || len(all) != len(got) { // Kafka's 340 and conflict.policy, lock.retention.ms, lock.id.retention.ms
+	if len(got) != 344 || len(all) != len(got) { // Kafka's 340 and conflict.policy, conflict.add.partitions, lock.retention.ms, lock.id.retention.ms
 		t.Errorf("%d settings, %d names", len(got), len(all))
 	}
 	for name, want := range map[string]string{

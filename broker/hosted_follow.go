@@ -102,9 +102,20 @@ func (f *following) topic(old *topic, it *coordinator.Topic) *topic {
 	}
 	f.settings(t, old)
 	for i := range it.Partitions {
+		f.noteISR(old, &it.Partitions[i])
 		f.partition(t, &it.Partitions[i])
 	}
 	return t
+}
+
+// noteISR logs a change of in-sync replicas where this broker leads. Where nobody
+// does, each that is left tells it.
+func (f *following) noteISR(old *topic, ip *coordinator.Partition) {
+	self := f.h.srv.cfg.NodeID
+	tells := ip.Leader == self || ip.Leader == protocol.NoBroker && slices.Contains(ip.ISR, self)
+	if old != nil && int(ip.Index) < len(old.of.Partitions) && tells {
+		f.h.srv.isrLog.note(old.name, &old.of.Partitions[ip.Index], ip)
+	}
 }
 
 // settings takes a topic's new settings into force.

@@ -28,6 +28,7 @@ type Server struct {
 	live      *live
 	metrics   *metrics
 	refusals  *refusals
+	isrLog    *isrLog
 	listeners []*boundListener
 	ready     chan struct{}
 
@@ -65,6 +66,7 @@ func New(cfg Config) (*Server, error) {
 		descriptors: shareDescriptors(descriptorLimit()),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
+	s.isrLog = newISRLog(s.log)
 	for _, l := range cfg.Listeners {
 		b, err := bind(l)
 		if err != nil {
@@ -204,6 +206,7 @@ func (s *Server) tick(ctx context.Context) error {
 				}
 			})
 			s.noteStarving(starving)
+			s.isrLog.sum()
 		}
 	}
 }

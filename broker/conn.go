@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -218,7 +219,13 @@ func (c *conn) readLength() (int, error) {
 	if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
 		return 0, within(err)
 	}
-	return protocol.FrameLength(prefix, c.srv.cfg.RequestBytesMax)
+	size, err := protocol.FrameLength(prefix, c.srv.cfg.RequestBytesMax)
+	if err != nil {
+		if hint := c.srv.strangerHint(c.listener, prefix); hint != "" {
+			err = fmt.Errorf("%s (%w)", hint, err)
+		}
+	}
+	return size, err
 }
 
 // within turns the end of a stream into the end of a stream inside a frame.

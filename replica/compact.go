@@ -48,7 +48,7 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 	err = errors.Join(p.compact(ctx, pass), pass.Close())
 	stats := pass.Stats()
 	if harmless(err) || err == nil {
-		p.opts.Logger.Info("log compacted", "partition", p.opts.ID.String(), "keys", stats.Keys,
+		p.opts.Logger.Info("log compacted", "partition", p.opts.ID.Index, "keys", stats.Keys,
 			"records", stats.RecordsIn, "left", stats.RecordsOut, "bytes", stats.BytesRead, "written", stats.BytesWritten,
 			"segments", stats.SegmentsIn, "took", time.Since(began), "ended early", err != nil)
 		return stats, nil

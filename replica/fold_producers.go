@@ -29,7 +29,7 @@ func (f *producerFold) Open(log Log) error {
 		if table, err := DecodeProducers(data); err == nil {
 			f.table, f.applied = table, at
 		} else {
-			f.o.Logger.Warn("producer checkpoint is of no use; folding the log instead", "partition", f.o.ID.String(), "error", err)
+			f.o.Logger.Warn("producer checkpoint is of no use; folding the log instead", "partition", f.o.ID.Index, "error", err)
 		}
 	}
 	f.saved, f.sequences = f.applied, f.table

@@ -21,7 +21,7 @@ func (m *Machine) leaderAnswer(e LeaderAnswer) {
 	m.inbox = m.inbox[:0]
 	if a.Err == nil && !a.Diverging && len(e.Batches) > 0 {
 		if err := m.view(e.Batches); err != nil {
-			m.o.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", m.o.ID.String(),
+			m.o.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", m.o.ID.Index,
 				"leader", m.core.Leader(), "offset", m.log.End(), "error", err)
 			a.Err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
@@ -117,7 +117,7 @@ func (m *Machine) truncate(to protocol.Offset) {
 		m.await(EffectTruncate, func(err error) {
 			if err == nil {
 				m.unsynced = 0
-				m.o.Logger.Info("log truncated to what the leader has", "partition", m.o.ID.String(), "leader", m.core.Leader(),
+				m.o.Logger.Info("log truncated to what the leader has", "partition", m.o.ID.Index, "leader", m.core.Leader(),
 					"epoch", m.core.Epoch(), "from", was, "to", m.log.End(), "high watermark", m.highWatermark)
 				err = m.foldAnew()
 			}
@@ -134,7 +134,7 @@ func (m *Machine) truncate(to protocol.Offset) {
 // What was written to locks in between is not known, and neither is what it
 // overwrote: the table begins there too, and answers UNKNOWN below.
 func (m *Machine) restart(at protocol.Offset) {
-	m.o.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", m.o.ID.String(),
+	m.o.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", m.o.ID.Index,
 		"leader", m.core.Leader(), "end", m.log.End(), "from", at)
 	m.startOver(at, func(err error) {
 		if err != nil {
@@ -192,7 +192,7 @@ func (m *Machine) refold() error {
 	long := end-from > foldQuietMax
 	if long {
 		m.o.Logger.Info("folding what the log has beyond its checkpoints; the partition waits for it",
-			"partition", m.o.ID.String(), "from", from, "to", end)
+			"partition", m.o.ID.Index, "from", from, "to", end)
 	}
 	err := m.log.Scan(from, end, func(b record.Batch) error {
 		if err := m.folds.apply(b, false, now); err != nil {
@@ -201,7 +201,7 @@ func (m *Machine) refold() error {
 		return m.folds.locks.flush(m.highWatermark, now)
 	})
 	if long && err == nil {
-		m.o.Logger.Info("folded", "partition", m.o.ID.String(), "to", end, "seconds", float64(m.o.NowMs()-now)/1000)
+		m.o.Logger.Info("folded", "partition", m.o.ID.Index, "to", end, "seconds", float64(m.o.NowMs()-now)/1000)
 	}
 	return err
 }

@@ -322,7 +322,7 @@ func (m *Machine) fail(err error) error {
 		return m.failed
 	}
 	m.failed = fmt.Errorf("%w: %w", ErrStorage, err)
-	m.o.Logger.Error("partition takes no more writes: its log has failed", "partition", m.o.ID.String(), "error", err)
+	m.o.Logger.Error("partition takes no more writes: its log has failed", "partition", m.o.ID.Index, "error", err)
 	if m.core != nil {
 		m.core.Failed(m.failed, m.nowMs)
 	}

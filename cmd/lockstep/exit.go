@@ -39,6 +39,12 @@ type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }
 
+// toldError is an error that was told already.
+type toldError struct{ err error }
+
+func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Unwrap() error { return e.err }
+
 // errNegative is a result that is itself the message, such as an unhealthy
 // cluster: it ends with exit code 1 and nothing more is printed.
 var errNegative = errors.New("negative result")
@@ -57,6 +63,10 @@ func shown(err error) string {
 func report(w io.Writer, err error) int {
 	var refused *refusedError
 	var usage *usageError
+	var told *toldError
+	if errors.As(err, &told) {
+		return report(io.Discard, told.err)
+	}
 	switch {
 	case err == nil:
 		return exitDone

@@ -26,7 +26,8 @@ type layers struct {
 	path  string // of the file, for messages
 }
 
-// loadConfig merges the layers into a checked configuration. flags holds the
+// loadConfig merges the layers into a checked configuration; with an error, it is
+// the log's format alone that is good. flags holds the
 // flags that were typed, by setting; path names a YAML file or is empty.
 func loadConfig(flags map[string]string, environ []string, path string) (serveConfig, error) {
 	l := layers{flags: flags, env: environment(environ), path: path}
@@ -36,14 +37,14 @@ func loadConfig(flags map[string]string, environ []string, path string) (serveCo
 	if l.path != "" {
 		var err error
 		if l.file, err = readFile(l.path); err != nil {
-			return serveConfig{}, err
+			return serveConfig{LogFormat: l.logFormat()}, err
 		}
 	}
 	return l.merge()
 }
 
 func (l *layers) merge() (serveConfig, error) {
-	c := serveConfig{TopicDefaults: map[string]string{}}
+	c := serveConfig{TopicDefaults: map[string]string{}, LogFormat: l.logFormat()}
 	for i := range settings {
 		s := &settings[i]
 		g := l.strongest(s)
@@ -73,6 +74,9 @@ func (l *layers) merge() (serveConfig, error) {
 		return describe(name, l.strongest(s))
 	})
 }
+
+// logFormat is needed to tell what is wrong with the rest.
+func (l *layers) logFormat() string { return l.strongest(settingNamed("log-format")).value }
 
 // strongest finds the layer that decides a setting.
 func (l *layers) strongest(s *setting) given {

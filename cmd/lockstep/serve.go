@@ -26,24 +26,34 @@ type runFunc func(context.Context, serveConfig, *slog.Logger) error
 func serveCommand(s *streams, use, short string, run runFunc) *cobra.Command {
 	var path string
 	typed := make(map[string]*settingFlag, len(settings))
+	flags := func(cmd *cobra.Command) map[string]string {
+		set := map[string]string{}
+		for name, value := range typed {
+			if cmd.Flags().Changed(name) {
+				set[name] = value.text
+			}
+		}
+		return set
+	}
+	misused := func(cmd *cobra.Command, err error) error {
+		l := layers{flags: flags(cmd), env: environment(s.environ)}
+		return s.fatal(l.logFormat(), err)
+	}
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args:  arguments(0, 0, ""),
+		Args: func(cmd *cobra.Command, args []string) error {
+			return misused(cmd, arguments(0, 0, "")(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			flags := map[string]string{}
-			for name, value := range typed {
-				if cmd.Flags().Changed(name) {
-					flags[name] = value.text
-				}
-			}
-			cfg, err := loadConfig(flags, s.environ, path)
+			cfg, err := loadConfig(flags(cmd), s.environ, path)
 			if err != nil {
-				return usagef(cmd, "%w", err)
+				return s.fatal(cfg.LogFormat, usagef(cmd, "%w", err))
 			}
-			return run(cmd.Context(), cfg, newLogger(s, cfg))
+			return s.fatal(cfg.LogFormat, run(cmd.Context(), cfg, newLogger(s, cfg)))
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return misused(cmd, usagef(cmd, "%w", err)) })
 	annotate(cmd, ownEnd) // it hands over what it leads
 	cmd.Flags().SortFlags = false
 	for _, set := range settings {
@@ -64,18 +74,6 @@ type settingFlag struct{ text, arg string }
 func (f *settingFlag) String() string     { return f.text }
 func (f *settingFlag) Set(v string) error { f.text = v; return nil }
 func (f *settingFlag) Type() string       { return f.arg }
-
-// newLogger says things on standard error: as text to a person, as JSON to a
-// machine.
-func newLogger(s *streams, cfg serveConfig) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // checked by the settings table
-	opts := &slog.HandlerOptions{Level: level}
-	if cfg.LogFormat == "json" || (cfg.LogFormat == "auto" && !s.errIsTTY) {
-		return slog.New(slog.NewJSONHandler(s.err, opts))
-	}
-	return slog.New(slog.NewTextHandler(s.err, opts))
-}
 
 func newDev(s *streams) *cobra.Command {
 	cmd := serveCommand(s, "dev", "Run one broker in a temporary directory", runTemporary(runBroker))

@@ -18,8 +18,10 @@ func TestALengthThatNoFrameHasClosesTheConnection(t *testing.T) {
 		0:           "frame length is zero",
 		1<<31 - 1:   "over the limit",
 		100<<20 + 1: "over the limit",
-		0x47455420:  "over the limit", // "GET "
-		0x16030102:  "over the limit", // a TLS hello
+		0x47455420:  "the client speaks HTTP, which is served at http://" + v.http,
+		0x504f5354:  "the client speaks HTTP", // POST
+		0x16030102:  "the client speaks TLS, and listener \\\"PLAINTEXT\\\" is plain text",
+		0x50524f58:  "PROXY protocol",
 	} {
 		s := v.dial()
 		s.send(append(claimed(length), "some more bytes"...))

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
+	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -45,6 +46,9 @@ func (h *httpServer) serve(ctx context.Context) error {
 	mux.HandleFunc("GET /v1/status/live", h.live)
 	mux.HandleFunc("GET /v1/status/ready", h.ready)
 	mux.HandleFunc("GET /v1/cluster/health", h.whenReady(h.health))
+	mux.HandleFunc("GET /v1/brokers", h.whenReady(h.brokers))
+	mux.HandleFunc("GET /v1/locks/{topic}", h.whenReady(h.locks))
+	mux.HandleFunc("GET /v1/locks/{topic}/{partition}", h.whenReady(h.check))
 	mux.HandleFunc("GET /v1/locks/{topic}/{partition}/{lock}", h.whenReady(h.lock))
 	mux.HandleFunc("GET /v1/conflicts", h.whenReady(h.conflicts))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(h.srv.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
@@ -52,7 +56,7 @@ func (h *httpServer) serve(ctx context.Context) error {
 		fail(w, http.StatusNotFound, "there is nothing at %s %s", r.Method, r.URL.Path)
 	})
 	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: httpHeaderTimeout, IdleTimeout: httpIdleTimeout, MaxHeaderBytes: httpHeaderBytes,
+		Handler: h.named(mux), ReadHeaderTimeout: httpHeaderTimeout, IdleTimeout: httpIdleTimeout, MaxHeaderBytes: httpHeaderBytes,
 	}
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -115,7 +119,7 @@ func (h *httpServer) whenReady(f http.HandlerFunc) http.HandlerFunc {
 // lock answers who wrote a lock last. The name stands in the path as a header
 // has it, percent-encoded once more where the path needs it.
 func (h *httpServer) lock(w http.ResponseWriter, r *http.Request) {
-	p, ok := h.partition(w, r.PathValue("topic"), r.PathValue("partition"))
+	_, p, ok := h.partition(w, r.PathValue("topic"), r.PathValue("partition"))
 	if !ok {
 		return
 	}
@@ -141,18 +145,28 @@ func (h *httpServer) lock(w http.ResponseWriter, r *http.Request) {
 }
 
 // partition finds a hosted partition, or answers why there is none.
-func (h *httpServer) partition(w http.ResponseWriter, topic, partition string) (*partition, bool) {
-	index, err := strconv.ParseInt(partition, 10, 32)
+func (h *httpServer) partition(w http.ResponseWriter, name, number string) (*topic, *partition, bool) {
+	index, err := strconv.ParseInt(number, 10, 32)
 	if err != nil {
-		fail(w, http.StatusBadRequest, "partition %q is not a number", partition)
-		return nil, false
+		fail(w, http.StatusBadRequest, "partition %q is not a number", number)
+		return nil, nil, false
 	}
-	p := h.srv.hosted.topic(topic).partition(int32(index))
+	t := h.srv.hosted.topic(name)
+	p := t.partition(int32(index))
 	if p == nil || p.Partition == nil {
-		fail(w, http.StatusNotFound, "no partition %s-%d on this broker", topic, index)
-		return nil, false
+		fail(w, http.StatusNotFound, "no partition %s-%d on this broker", name, index)
+		return nil, nil, false
 	}
-	return p, true
+	return t, p, true
+}
+
+// topic finds a topic of the cluster, be it hosted here or not.
+func (h *httpServer) topic(w http.ResponseWriter, name string) (*coordinator.Topic, bool) {
+	t, ok := h.srv.cluster.Image().Topic(name)
+	if !ok {
+		fail(w, http.StatusNotFound, "topic %q does not exist", name)
+	}
+	return t, ok
 }
 
 // refusedAppend is a refusal as JSON.
@@ -188,9 +202,15 @@ func (h *httpServer) conflicts(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if name := q.Get("topic"); name != "" && h.srv.hosted.topic(name) == nil {
-		fail(w, http.StatusNotFound, "no topic %q on this broker", name)
-		return
+	if name := q.Get("topic"); name != "" {
+		t, ok := h.topic(w, name)
+		switch {
+		case !ok:
+			return
+		case index >= int64(len(t.Partitions)):
+			fail(w, http.StatusNotFound, "topic %q has no partition %d; it has %d", name, index, len(t.Partitions))
+			return
+		}
 	}
 	reply(w, http.StatusOK, h.srv.latestRefusals(q, int32(index)))
 }

@@ -96,7 +96,7 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 
 // openCluster loads the image, and notes in the data directory whose it is.
 func (s *Server) openCluster(ctx context.Context, cs *closers) error {
-	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, DirectoryID: s.identity.Directory}
+	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, HTTP: s.advertisedHTTP(), DirectoryID: s.identity.Directory}
 	for _, l := range s.listeners {
 		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.host, Port: l.port})
 	}

@@ -18,6 +18,7 @@ type formatValue struct {
 type brokerValue struct {
 	Endpoints []endpointValue `json:"endpoints"`
 	Rack      string          `json:"rack,omitempty"`
+	HTTP      string          `json:"http,omitempty"`
 	Directory string          `json:"directory,omitempty"`
 	Life      string          `json:"life,omitempty"`
 	Before    int64           `json:"before,omitempty"`
@@ -93,7 +94,7 @@ func decode[V any](kv KeyValue) (V, error) {
 }
 
 func (b *Broker) value() brokerValue {
-	v := brokerValue{Rack: b.Rack, Directory: b.DirectoryID, Life: b.life, Before: b.Before, LostSince: b.lostSince}
+	v := brokerValue{Rack: b.Rack, HTTP: b.HTTP, Directory: b.DirectoryID, Life: b.life, Before: b.Before, LostSince: b.lostSince}
 	for _, e := range b.Endpoints {
 		v.Endpoints = append(v.Endpoints, endpointValue(e))
 	}
@@ -112,7 +113,7 @@ func (b *Broker) value() brokerValue {
 
 func (v *brokerValue) broker(id protocol.BrokerID, kv KeyValue) (Broker, error) {
 	b := Broker{
-		ID: id, Rack: v.Rack, Incarnation: kv.ModRevision, DirectoryID: v.Directory, Before: v.Before,
+		ID: id, Rack: v.Rack, HTTP: v.HTTP, Incarnation: kv.ModRevision, DirectoryID: v.Directory, Before: v.Before,
 		life: v.Life, lease: kv.Lease, lostSince: v.LostSince,
 	}
 	for _, e := range v.Endpoints {

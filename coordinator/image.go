@@ -46,6 +46,7 @@ type Broker struct {
 	ID        protocol.BrokerID
 	Endpoints []Endpoint
 	Rack      string // "" = none
+	HTTP      string // host:port of its HTTP side, as the other brokers would reach it; "" = none, or not known
 	// Incarnation is the revision of the registration: it rises with each start of the broker.
 	Incarnation int64
 	// DirectoryID names the data directory that the broker runs on; "" = not known.

@@ -40,6 +40,29 @@ func (p *Partition) HoldsLocks() (locked, ok bool) {
 	return locked, ok
 }
 
+// Check judges requests as an append of each would be, all against the same
+// table, and appends nothing. A request may be nil: it has no locks.
+func (p *Partition) Check(requests []*conflict.Request) (verdicts []conflict.Verdict, err error) {
+	ran := p.do(func() {
+		if err = p.m.mayAppend(AcksAll); err != nil {
+			return
+		}
+		verdicts = make([]conflict.Verdict, len(requests))
+		for i, r := range requests {
+			if r != nil {
+				verdicts[i] = p.m.LockTable().Judge(r, p.m.highWatermark)
+				if refusal := verdicts[i].Refusal; refusal != nil {
+					refusal.LogStart = p.m.log.Start()
+				}
+			}
+		}
+	})
+	if !ran {
+		return nil, ErrNotLeader
+	}
+	return verdicts, err
+}
+
 // NoteRefusal records a refusal that was made before the partition was asked:
 // lock headers that break the grammar.
 func (p *Partition) NoteRefusal(r *protocol.Refusal) {

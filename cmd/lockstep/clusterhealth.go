@@ -46,7 +46,15 @@ func newClusterHealth(s *streams) *cobra.Command {
 		Args: arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var answer clusterHealth
-			if err := h.getInto(cmd.Context(), &answer, nil, "v1", "cluster", "health"); err != nil {
+			addrs, err := h.addrs(cmd)
+			if err != nil {
+				return err
+			}
+			a, err := h.getAny(cmd.Context(), addrs, nil, "v1", "cluster", "health")
+			if err != nil {
+				return err
+			}
+			if err := a.into(&answer); err != nil {
 				return err
 			}
 			if err := f.render(s.out, answer, answer.print); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,11 +31,9 @@ type refusal struct {
 
 func (r refusal) place() string { return r.Topic + "/" + strconv.Itoa(int(r.Partition)) }
 
-// tailCommand follows the rings of refusals.
+// tailCommand follows the rings of refusals of all brokers.
 type tailCommand struct {
-	s         *streams
-	http      httpAPI
-	format    format
+	clusterCommand
 	topic     string
 	partition int32
 	id        string
@@ -44,13 +43,15 @@ type tailCommand struct {
 }
 
 func newConflictsTail(s *streams) *cobra.Command {
-	t := &tailCommand{s: s}
+	t := &tailCommand{clusterCommand: clusterCommand{s: s}}
 	cmd := &cobra.Command{
-		Use:     "tail",
-		Short:   "Print one line for each refusal, live",
+		Use:   "tail",
+		Short: "Print one line for each refusal, live",
+		Long: "Print one line for each refusal of any broker, live. A broker that cannot be asked is told of,\n" +
+			"once, and makes the exit code 1.",
 		Example: "  lockstep conflicts tail --topic accounts",
 		Args:    arguments(0, 0, ""),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
+		RunE:    t.run,
 	}
 	annotate(cmd, openEnded)
 	f := cmd.Flags()
@@ -61,18 +62,20 @@ func newConflictsTail(s *streams) *cobra.Command {
 	f.IntVarP(&t.lines, "lines", "n", 10, "`COUNT` of past refusals to print first")
 	f.BoolVar(&t.follow, "follow", true, "wait for more")
 	f.DurationVar(&t.every, "every", 500*time.Millisecond, "how often to ask")
-	t.http.flags(cmd, s)
-	t.format.flag(cmd)
-	return cmd
+	return t.flags(cmd)
 }
 
-func (t *tailCommand) run(ctx context.Context) error {
-	seen := seenRefusals{}
-	past := true
-	for {
-		fresh, err := t.poll(ctx, seen)
+func (t *tailCommand) run(cmd *cobra.Command, _ []string) error {
+	ctx := cmd.Context()
+	addrs, err := t.http.addrs(cmd)
+	if err != nil {
+		return err
+	}
+	tail := tailing{tailCommand: t, addrs: addrs, seen: map[int32]seenRefusals{}, missing: map[int32]bool{}}
+	for past := true; ; past = false {
+		fresh, err := tail.poll(ctx)
 		if errors.Is(ctx.Err(), context.Canceled) {
-			return nil // a tail ends when it is interrupted
+			return tail.outcome() // a tail ends when it is interrupted
 		}
 		if err != nil {
 			return err
@@ -80,18 +83,73 @@ func (t *tailCommand) run(ctx context.Context) error {
 		if past && len(fresh) > t.lines {
 			fresh = fresh[len(fresh)-max(t.lines, 0):]
 		}
-		past = false
 		if err := t.print(fresh); err != nil {
 			return err
 		}
 		if !t.follow || pause(ctx, t.every) != nil {
-			return nil
+			return tail.outcome()
 		}
 	}
 }
 
-// poll returns the refusals that were not there at the last poll.
-func (t *tailCommand) poll(ctx context.Context, seen seenRefusals) ([]json.RawMessage, error) {
+// tailing is one run of the command.
+type tailing struct {
+	*tailCommand
+	addrs   []string
+	before  []string               // of all brokers, at the last poll
+	seen    map[int32]seenRefusals // by broker
+	missing map[int32]bool         // brokers that were told to be
+	was     bool                   // any of them, at any time
+}
+
+// poll returns the refusals that were not there at the last poll, by time.
+// Brokers come and go, so it looks who is there each time.
+func (t *tailing) poll(ctx context.Context) ([]timedRefusal, error) {
+	brokers, err := t.present(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []timedRefusal
+	err = t.http.ask(ctx, brokers, func(b askedBroker, a httpAnswer) error {
+		var ring []json.RawMessage
+		if err := a.into(&ring); err != nil {
+			return err
+		}
+		if t.seen[b.id] == nil {
+			t.seen[b.id] = seenRefusals{}
+		}
+		news, err := t.seen[b.id].fresh(ring)
+		fresh = append(fresh, news...)
+		return err
+	}, t.query(), "v1", "conflicts")
+	if err != nil {
+		return nil, err
+	}
+	t.note(brokers)
+	slices.SortStableFunc(fresh, func(a, b timedRefusal) int { return a.at.Compare(b.at) })
+	return fresh, nil
+}
+
+// present are those that the addresses lead to or, where all of those are gone,
+// the ones that were there before.
+func (t *tailing) present(ctx context.Context) ([]askedBroker, error) {
+	brokers, err := t.http.everyBroker(ctx, t.addrs)
+	if err != nil && len(t.before) > 0 {
+		brokers, err = t.http.everyBroker(ctx, t.before)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.before = nil
+	for _, b := range brokers {
+		if b.addr != "" {
+			t.before = append(t.before, b.addr)
+		}
+	}
+	return brokers, nil
+}
+
+func (t *tailing) query() url.Values {
 	query := url.Values{}
 	if t.topic != "" {
 		query.Set("topic", t.topic)
@@ -102,16 +160,30 @@ func (t *tailCommand) poll(ctx context.Context, seen seenRefusals) ([]json.RawMe
 	if t.id != "" {
 		query.Set("id", t.id)
 	}
-	var ring []json.RawMessage
-	if err := t.http.getInto(ctx, &ring, query, "v1", "conflicts"); err != nil {
-		return nil, err
-	}
-	return seen.fresh(ring)
+	return query
 }
 
-func (t *tailCommand) print(ring []json.RawMessage) error {
-	for _, raw := range ring {
-		if err := t.printOne(raw); err != nil {
+// note tells of each broker that cannot be asked, once while that lasts.
+func (t *tailing) note(brokers []askedBroker) {
+	for _, b := range brokers {
+		if b.why != nil && !t.missing[b.id] {
+			t.was = true
+			_ = unasked(t.s.err, []askedBroker{b})
+		}
+		t.missing[b.id] = b.why != nil
+	}
+}
+
+func (t *tailing) outcome() error {
+	if t.was {
+		return errNegative
+	}
+	return nil
+}
+
+func (t *tailCommand) print(ring []timedRefusal) error {
+	for _, r := range ring {
+		if err := t.printOne(r.raw); err != nil {
 			return err
 		}
 	}

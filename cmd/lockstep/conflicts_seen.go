@@ -3,7 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 )
+
+// timedRefusal is an entry as the broker gave it, and its time.
+type timedRefusal struct {
+	at  time.Time
+	raw json.RawMessage
+}
 
 // seenRefusals is each partition's ring as it was last seen.
 type seenRefusals map[string][]string
@@ -12,15 +19,15 @@ type seenRefusals map[string][]string
 // number, so each ring is laid over the last one: between two looks it lost
 // some of its oldest and won some at the end. A ring that fits nowhere is
 // all new; the broker was restarted, or more came than a ring holds.
-func (s seenRefusals) fresh(answer []json.RawMessage) ([]json.RawMessage, error) {
+func (s seenRefusals) fresh(answer []json.RawMessage) ([]timedRefusal, error) {
 	now := map[string][]string{}
-	places := make([]string, len(answer))
+	places, times := make([]string, len(answer)), make([]time.Time, len(answer))
 	for i, raw := range answer {
 		var r refusal
 		if err := json.Unmarshal(raw, &r); err != nil {
 			return nil, fmt.Errorf("a refusal that cannot be read: %w", err)
 		}
-		places[i] = r.place()
+		places[i], times[i] = r.place(), r.Time
 		now[places[i]] = append(now[places[i]], string(raw))
 	}
 	old := map[string]int{} // how many of each ring are old
@@ -28,13 +35,13 @@ func (s seenRefusals) fresh(answer []json.RawMessage) ([]json.RawMessage, error)
 		old[place] = overlap(s[place], ring)
 		s[place] = ring
 	}
-	var fresh []json.RawMessage
+	var fresh []timedRefusal
 	for i, raw := range answer {
 		if old[places[i]] > 0 {
 			old[places[i]]--
 			continue
 		}
-		fresh = append(fresh, raw)
+		fresh = append(fresh, timedRefusal{times[i], raw})
 	}
 	return fresh, nil
 }

@@ -46,7 +46,8 @@ func (e *toldError) Error() string { return e.err.Error() }
 func (e *toldError) Unwrap() error { return e.err }
 
 // errNegative is a result that is itself the message, such as an unhealthy
-// cluster: it ends with exit code 1 and nothing more is printed.
+// cluster: it ends with exit code 1, and what it was joined with is all that is
+// printed.
 var errNegative = errors.New("negative result")
 
 // shown is an error for a person. It may hold what a client chose, or a stranger
@@ -76,8 +77,6 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(w, "%s: %s\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), shown(err), usage.cmd.CommandPath())
 		return exitUsage
-	case errors.Is(err, errNegative):
-		return exitError
 	case errors.Is(err, errUnknownResult): // also if that is so because it was interrupted
 		fmt.Fprintln(w, "lockstep:", shown(err))
 		return exitError
@@ -85,7 +84,16 @@ func report(w io.Writer, err error) int {
 		fmt.Fprintln(w, "lockstep: interrupted")
 		return exitError
 	default:
-		fmt.Fprintln(w, "lockstep:", shown(err))
+		tell(w, err)
 		return exitError
+	}
+}
+
+// tell says what of err is not said already, a line each.
+func tell(w io.Writer, err error) {
+	for line := range strings.SplitSeq(shown(err), "\n") {
+		if line != errNegative.Error() {
+			fmt.Fprintln(w, "lockstep:", line)
+		}
 	}
 }

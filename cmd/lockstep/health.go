@@ -27,7 +27,11 @@ func newHealth(s *streams) *cobra.Command {
 			"a container's health check.",
 		Args: arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			answer, err := askHealth(cmd.Context(), &h)
+			addrs, err := h.addrs(cmd)
+			if err != nil {
+				return err
+			}
+			answer, err := askHealth(cmd.Context(), &h, addrs[0])
 			if err != nil {
 				return err
 			}
@@ -45,10 +49,10 @@ func newHealth(s *streams) *cobra.Command {
 	return cmd
 }
 
-func askHealth(ctx context.Context, h *httpAPI) (healthAnswer, error) {
+func askHealth(ctx context.Context, h *httpAPI, addr string) (healthAnswer, error) {
 	var answer healthAnswer
 	var status *statusError
-	switch _, err := h.get(ctx, nil, "v1", "status", "ready"); {
+	switch _, err := h.get(ctx, addr, nil, "v1", "status", "ready"); {
 	case err == nil:
 		answer.Ready = true
 	case errors.As(err, &status):
@@ -56,12 +60,12 @@ func askHealth(ctx context.Context, h *httpAPI) (healthAnswer, error) {
 	default:
 		return answer, err
 	}
-	body, err := h.get(ctx, nil, "v1", "cluster", "health")
+	a, err := h.get(ctx, addr, nil, "v1", "cluster", "health")
 	if errors.As(err, &status) {
-		body, err = status.body, nil // an unwell cluster may answer with a status of its own
+		err = nil // an unwell cluster may answer with a status of its own
 	}
 	if err == nil {
-		_ = json.Unmarshal(body, &answer.Cluster) // what cannot be read is not shown
+		_ = json.Unmarshal(a.body, &answer.Cluster) // what cannot be read is not shown
 	}
 	return answer, err
 }

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,48 +17,117 @@ func newLock(s *streams) *cobra.Command {
 	return group("lock", "Ask about locks", newLockShow(s), newLockCheck(s), newLockHot(s), newLockHistory(s))
 }
 
-// lockCommand is what the commands on locks share.
+// lockCommand is what the commands on locks share. Without a partition they mean
+// all that the topic has.
 type lockCommand struct {
-	s         *streams
-	http      httpAPI
-	format    format
+	clusterCommand
 	partition int32
 }
 
 func (l *lockCommand) flags(cmd *cobra.Command) *cobra.Command {
-	cmd.Flags().Int32VarP(&l.partition, "partition", "p", 0, "partition `N`")
-	l.http.flags(cmd, l.s)
-	l.format.flag(cmd)
-	return cmd
+	cmd.Flags().Int32VarP(&l.partition, "partition", "p", -1, "partition `N`; without it, all")
+	return l.clusterCommand.flags(cmd)
 }
 
-// lockState is what a broker knows of one lock.
+// locksHere is what a broker knows of locks.
+type locksHere struct {
+	Partitions int32   `json:"partitions"`
+	Leads      []int32 `json:"leads"`
+	Locks      []struct {
+		Partition int32           `json:"partition"`
+		Lock      string          `json:"lock"`
+		Last      protocol.Offset `json:"last"`
+		By        string          `json:"by"`
+		Refused   uint64          `json:"refused"`
+	} `json:"locks"`
+}
+
+// lockState is what the cluster knows of one lock in one partition.
 type lockState struct {
-	Lock    string           `json:"lock" yaml:"lock"`
-	Last    *protocol.Offset `json:"last" yaml:"last"` // nil: never written
-	By      string           `json:"by" yaml:"by"`
-	Refused int64            `json:"refused" yaml:"refused"`
+	Lock      string          `json:"lock" yaml:"lock"`
+	Partition int32           `json:"partition" yaml:"partition"` // -1: in none
+	Last      protocol.Offset `json:"last" yaml:"last"`           // -1: never written
+	By        string          `json:"by" yaml:"by"`
+	Refused   uint64          `json:"refused" yaml:"refused"`
 }
 
-func (s lockState) lastOffset() protocol.Offset {
-	if s.Last == nil {
-		return protocol.None
-	}
-	return *s.Last
+// lockPlace is a lock in a partition.
+type lockPlace struct {
+	lock      string
+	partition int32
 }
 
-// state asks for a lock. A lock that was never written answers with the same
-// status as a partition that is not here; only the words tell them apart, and
-// whatever is not surely the former is an error: to call a mistyped topic free
-// of conflicts would be wrong.
-func (l *lockCommand) state(ctx context.Context, topic, lock string) (lockState, error) {
-	st := lockState{Lock: lock, By: "-"}
-	err := l.http.getInto(ctx, &st, nil, "v1", "locks", topic, strconv.Itoa(int(l.partition)), lock)
-	if isNotFound(err) && strings.Contains(err.Error(), "never written") {
-		return st, nil
+// lockTable is what all brokers know of some locks.
+type lockTable struct {
+	partitions int32
+	leaders    map[int32]askedBroker // by partition, those that could be asked
+	states     map[lockPlace]lockState
+}
+
+// look asks all brokers. Who wrote a lock last is the leader's word; refusals are
+// added up.
+func (l *lockCommand) look(ctx context.Context, brokers []askedBroker, topic string, locks []string) (*lockTable, error) {
+	t := &lockTable{leaders: map[int32]askedBroker{}, states: map[lockPlace]lockState{}}
+	err := l.http.ask(ctx, brokers, func(b askedBroker, a httpAnswer) error {
+		var here locksHere
+		if err := a.into(&here); err != nil {
+			return err
+		}
+		t.add(b, &here)
+		return nil
+	}, url.Values{"lock": locks}, "v1", "locks", topic)
+	if err != nil {
+		return nil, err
 	}
-	if st.By == "" {
-		st.By = "-" // as in the text of a refusal: whoever wrote it gave no name
+	if l.partition >= t.partitions && t.partitions > 0 {
+		return nil, fmt.Errorf("topic %q has no partition %d; it has %d", topic, l.partition, t.partitions)
 	}
-	return st, err
+	return t, nil
+}
+
+func (t *lockTable) add(b askedBroker, here *locksHere) {
+	t.partitions = max(t.partitions, here.Partitions)
+	for _, p := range here.Leads {
+		t.leaders[p] = b
+	}
+	for _, k := range here.Locks {
+		at := lockPlace{k.Lock, k.Partition}
+		s, ok := t.states[at]
+		if !ok {
+			s = lockState{Lock: k.Lock, Partition: k.Partition, Last: protocol.None}
+		}
+		s.Refused += k.Refused
+		if slices.Contains(here.Leads, k.Partition) {
+			s.Last, s.By = k.Last, k.By
+		}
+		t.states[at] = s
+	}
+}
+
+// meant are the partitions that a command is about.
+func (l *lockCommand) meant(t *lockTable) []int32 {
+	if l.partition >= 0 {
+		return []int32{l.partition}
+	}
+	all := make([]int32, t.partitions)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	return all
+}
+
+// leaderless says which of the partitions nobody was found to lead, and is an
+// error if there are any.
+func (t *lockTable) leaderless(w io.Writer, topic string, partitions []int32) error {
+	var missing []string
+	for _, p := range partitions {
+		if _, ok := t.leaders[p]; !ok {
+			missing = append(missing, strconv.Itoa(int(p)))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "lockstep: topic %q: nobody who leads it could be asked of partition %s\n", topic, strings.Join(missing, ","))
+	return errNegative
 }

@@ -2,95 +2,168 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/spf13/cobra"
 )
 
+// checkedLock is one lock of an append that would come now, judged alone.
 type checkedLock struct {
-	Lock  string          `json:"lock" yaml:"lock"`
-	Kind  string          `json:"kind" yaml:"kind"`
-	Basis protocol.Offset `json:"basis" yaml:"basis"`
-	Last  protocol.Offset `json:"last" yaml:"last"`
-	By    string          `json:"by" yaml:"by"`
-	Pass  bool            `json:"pass" yaml:"pass"`
+	Lock      string          `json:"lock" yaml:"lock"`
+	Partition int32           `json:"partition" yaml:"partition"`
+	Kind      string          `json:"kind" yaml:"kind"`
+	Basis     protocol.Offset `json:"basis" yaml:"basis"`
+	Last      protocol.Offset `json:"last" yaml:"last"`
+	By        string          `json:"by" yaml:"by"`
+	Pass      bool            `json:"pass" yaml:"pass"`
+}
+
+// checked is a leader's judgement.
+type checked struct {
+	Admitted bool          `json:"admitted"`
+	Kind     string        `json:"kind"`
+	Message  string        `json:"message"`
+	Locks    []checkedLock `json:"locks"`
+}
+
+// checkCommand is an append that is not made.
+type checkCommand struct {
+	lockCommand
+	write, read, blind []string
+	basis              string
 }
 
 func newLockCheck(s *streams) *cobra.Command {
-	l := &lockCommand{s: s}
-	var write, read []string
-	var basis string
+	l := &checkCommand{lockCommand: lockCommand{clusterCommand: clusterCommand{s: s}}}
 	cmd := l.flags(&cobra.Command{
 		Use:   "check TOPIC",
 		Short: "Would this append pass just now?",
-		Long: "Would this append pass just now? Ends with exit code 3 if not. Nothing is written, and\n" +
-			"the answer may be old before it is read: only an append decides.",
+		Long: "Would this append pass just now? Each partition's leader judges it as it would judge the\n" +
+			"append, and nothing is written. Ends as the append would: with exit code 3 if it would be\n" +
+			"refused, 1 if it is malformed. The answer may be old before it is read: only an append decides.",
 		Example: "  lockstep lock check accounts -p 0 --write 'acct:7 acct:8@none' --basis 12",
 		Args:    arguments(1, 1, "a topic"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, err := lockRequest(write, read, basis)
-			if err != nil {
-				return usagef(cmd, "%w", err)
+			if len(l.write)+len(l.read)+len(l.blind) == 0 {
+				return usagef(cmd, "no locks to check; give --write or --read")
 			}
-			return l.check(cmd.Context(), args[0], q)
+			return l.run(cmd, args[0])
 		},
 	})
-	cmd.Flags().StringArrayVar(&write, "write", nil, "`LOCKS` to be written")
-	cmd.Flags().StringArrayVar(&read, "read", nil, "`LOCKS` to be read")
-	cmd.Flags().StringVar(&basis, "basis", "", "`OFFSET` of the last record read, or none")
+	cmd.Flags().StringArrayVar(&l.write, "write", nil, "`LOCKS` to be written")
+	cmd.Flags().StringArrayVar(&l.read, "read", nil, "`LOCKS` to be read")
+	cmd.Flags().StringArrayVar(&l.blind, "append", nil, "`LOCKS` to be written whoever wrote them before")
+	cmd.Flags().StringVar(&l.basis, "basis", "", "`OFFSET` of the last record read, or none")
 	return cmd
 }
 
-// lockRequest parses the flags by the grammar of the headers.
-func lockRequest(write, read []string, basis string) (*protocol.LockRequest, error) {
-	var q protocol.LockRequest
-	q.Reset()
-	for _, h := range []struct{ key, value string }{
-		{protocol.HeaderLockWrite, strings.Join(write, " ")},
-		{protocol.HeaderLockRead, strings.Join(read, " ")},
-		{protocol.HeaderLockBasis, basis},
+// question is the append, as the leader is asked about it.
+func (l *checkCommand) question(cmd *cobra.Command) url.Values {
+	q := url.Values{}
+	for _, h := range []struct{ name, value string }{
+		{"write", strings.Join(l.write, " ")}, {"read", strings.Join(l.read, " ")}, {"append", strings.Join(l.blind, " ")}, {"basis", l.basis},
 	} {
-		if h.value == "" {
-			continue
-		}
-		if err := q.Header([]byte(h.key), []byte(h.value)); err != nil {
-			return nil, err
+		if cmd.Flags().Changed(h.name) {
+			q.Set(h.name, h.value)
 		}
 	}
-	if err := q.Finish(); err != nil {
-		return nil, err
-	}
-	if len(q.Items) == 0 {
-		return nil, fmt.Errorf("no locks to check; give --write or --read")
-	}
-	return &q, nil
+	return q
 }
 
-func (l *lockCommand) check(ctx context.Context, topic string, q *protocol.LockRequest) error {
-	var checked []checkedLock
-	var refused error
-	for _, item := range q.Items {
-		st, err := l.state(ctx, topic, string(item.Raw))
-		if err != nil {
-			return err
-		}
-		c := checkedLock{string(item.Raw), item.Kind.String(), item.Basis, st.lastOffset(), st.By, st.lastOffset() <= item.Basis}
-		checked = append(checked, c)
-		if !c.Pass && refused == nil {
-			refused = &refusedError{fmt.Sprintf("it would be refused: lock %q was written at offset %s, after basis %s", c.Lock, c.Last, c.Basis)}
-		}
-	}
-	err := l.format.render(l.s.out, checked, func(w io.Writer) {
-		row(w, "LOCK", "KIND", "BASIS", "LAST", "BY", "PASS")
-		for _, c := range checked {
-			row(w, c.Lock, c.Kind, c.Basis, c.Last, c.By, yesNo(c.Pass))
-		}
-	})
+func (l *checkCommand) run(cmd *cobra.Command, topic string) error {
+	brokers, err := l.brokers(cmd)
 	if err != nil {
 		return err
+	}
+	t, err := l.look(cmd.Context(), brokers, topic, []string{"*"})
+	if err != nil {
+		return err
+	}
+	meant := l.meant(t)
+	judged, errs := make([]checked, len(meant)), make([]error, len(meant))
+	question := l.question(cmd)
+	each(len(meant), func(i int) {
+		if leader, ok := t.leaders[meant[i]]; ok {
+			judged[i], errs[i] = l.judge(cmd.Context(), leader, question, topic, meant[i])
+		}
+	})
+	if err := l.print(meant, judged); err != nil {
+		return err
+	}
+	return errors.Join(l.outcome(topic, meant, judged), errors.Join(errs...), t.leaderless(l.s.err, topic, meant))
+}
+
+// judge asks a partition's leader. One that leads no more is told of by the next look.
+func (l *checkCommand) judge(ctx context.Context, leader askedBroker, question url.Values, topic string, partition int32) (c checked, err error) {
+	for {
+		a, err := l.http.getFrom(ctx, leader, question, "v1", "locks", topic, strconv.Itoa(int(partition)))
+		if err == nil {
+			return c, a.into(&c)
+		}
+		if !isStatus(err, http.StatusMisdirectedRequest) || pause(ctx, 50*time.Millisecond) != nil {
+			return c, err
+		}
+		one := []askedBroker{leader}
+		t, err := l.look(ctx, one, topic, []string{"*"})
+		if err != nil {
+			return c, err
+		}
+		if _, still := t.leaders[partition]; !still {
+			return c, fmt.Errorf("%s-%d is being led by another broker now; try again", topic, partition)
+		}
+	}
+}
+
+func (l *checkCommand) print(meant []int32, judged []checked) error {
+	locks := []checkedLock{}
+	for i, c := range judged {
+		for _, k := range c.Locks {
+			k.Partition = meant[i]
+			locks = append(locks, k)
+		}
+	}
+	return l.format.render(l.s.out, locks, func(w io.Writer) {
+		row(w, "LOCK", "PARTITION", "KIND", "BASIS", "LAST", "BY", "PASS")
+		for _, k := range locks {
+			row(w, k.Lock, k.Partition, k.Kind, basisText(k), k.Last, dashed(k.By), yesNo(k.Pass))
+		}
+	})
+}
+
+func basisText(k checkedLock) string {
+	if k.Kind == protocol.HeaderLockAppend {
+		return "-"
+	}
+	return k.Basis.String()
+}
+
+// outcome is the end of an append that fares worst: malformed anywhere, or else
+// refused anywhere.
+func (l *checkCommand) outcome(topic string, meant []int32, judged []checked) error {
+	var refused error
+	for i, c := range judged {
+		if c.Admitted || c.Kind == "" {
+			continue
+		}
+		where := ""
+		if len(meant) > 1 {
+			where = fmt.Sprintf("%s-%d: ", topic, meant[i])
+		}
+		if c.Kind == protocol.RefusalMalformed.String() {
+			return errors.New(where + c.Message)
+		}
+		if refused == nil {
+			refused = &refusedError{where + "it would be refused: " + c.Message}
+		}
 	}
 	return refused
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +20,13 @@ import (
 
 // lockUse is a record that names a lock.
 type lockUse struct {
-	Offset int64     `json:"offset" yaml:"offset"`
-	Time   time.Time `json:"time" yaml:"time"`
-	Kind   string    `json:"kind" yaml:"kind"` // the header
-	Basis  string    `json:"basis" yaml:"basis"`
-	By     string    `json:"by" yaml:"by"`
-	Key    string    `json:"key" yaml:"key"`
+	Partition int32            `json:"partition" yaml:"partition"`
+	Offset    int64            `json:"offset" yaml:"offset"`
+	Time      time.Time        `json:"time" yaml:"time"`
+	Kind      string           `json:"kind" yaml:"kind"`                       // the header
+	Basis     *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"` // -1: none; a blind write has no basis at all
+	By        string           `json:"by" yaml:"by"`
+	Key       string           `json:"key" yaml:"key"`
 }
 
 // historyCommand reads the log for one lock.
@@ -41,8 +44,8 @@ func newLockHistory(s *streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history TOPIC LOCK",
 		Short: "Show who wrote a lock, and where",
-		Long: "Show who wrote a lock, and where, from what the log still holds. LOCK is written as in the\n" +
-			"header: %XX stands for a space, a control byte or @.",
+		Long: "Show who wrote a lock, and where, from what the log still holds, one partition after the other\n" +
+			"or of one. LOCK is written as in the header: %XX stands for a space, a control byte or @.",
 		Example: "  lockstep lock history accounts acct:7 -p 0\n" +
 			"  lockstep lock history accounts acct:7 -o -1h --reads",
 		Args: arguments(2, 2, "a topic and a lock"),
@@ -51,7 +54,7 @@ func newLockHistory(s *streams) *cobra.Command {
 	annotate(cmd, openEnded)
 	f := cmd.Flags()
 	f.SortFlags = false
-	f.Int32VarP(&h.partition, "partition", "p", -1, "partition `N`; may be left out where there is only one")
+	f.Int32VarP(&h.partition, "partition", "p", -1, "partition `N`; without it, all")
 	f.StringVarP(&h.position, "offset", "o", "start", "`WHERE` to begin, as of consume")
 	f.BoolVar(&h.reads, "reads", false, "show also who only read it")
 	h.cluster.flags(cmd, s)
@@ -83,16 +86,35 @@ func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer cl.Close()
-	at, err := locate(ctx, cl, args[0], h.partition)
+	chosen, err := h.chosen(args[0], spans)
 	if err != nil {
 		return err
 	}
 	out := bufio.NewWriter(h.s.out)
-	r := historyReader{name: name, reads: h.reads, tell: func(u lockUse) error { return h.print(out, u) }}
 	if h.format == formatText {
-		fmt.Fprintf(out, "%-10s  %-24s  %-11s  %-10s  %-20s  %s\n", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
+		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
 	}
-	return errors.Join(r.read(ctx, cl, at, spans[at.partition]), out.Flush())
+	for _, p := range chosen {
+		r := historyReader{partition: p, name: name, reads: h.reads, tell: func(u lockUse) error { return h.print(out, u) }}
+		if err := errors.Join(r.read(ctx, cl, args[0], spans[p]), out.Flush()); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// historyLine is wide enough for nearly all: a history may be longer than memory.
+const historyLine = "%-9v  %-10v  %-24s  %-11s  %-10s  %-20s  %s\n"
+
+// chosen are the partitions that are meant, in order.
+func (h *historyCommand) chosen(topic string, spans map[int32]offsetSpan) ([]int32, error) {
+	if h.partition < 0 {
+		return slices.Sorted(maps.Keys(spans)), nil
+	}
+	if _, ok := spans[h.partition]; !ok {
+		return nil, fmt.Errorf("topic %q has no partition %d; it has %d", topic, h.partition, len(spans))
+	}
+	return []int32{h.partition}, nil
 }
 
 // lockName is a lock's name as the application knows it, from how a header has
@@ -116,22 +138,27 @@ func (h *historyCommand) print(out io.Writer, u lockUse) error {
 	if h.format != formatText {
 		return h.format.encode(out, u)
 	}
-	_, err := fmt.Fprintf(out, "%-10d  %-24s  %-11s  %-10s  %-20s  %s\n", u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, u.Basis, u.By, protocol.Printable(u.Key))
+	basis := "-"
+	if u.Basis != nil {
+		basis = u.Basis.String()
+	}
+	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, basis, dashed(u.By), protocol.Printable(u.Key))
 	return err
 }
 
 // historyReader finds the records that name a lock.
 type historyReader struct {
-	name  []byte
-	reads bool
-	tell  func(lockUse) error
-	q     protocol.LockRequest
+	partition int32
+	name      []byte
+	reads     bool
+	tell      func(lockUse) error
+	q         protocol.LockRequest
 }
 
 // read goes through a span of the log, batch by batch.
-func (h *historyReader) read(ctx context.Context, cl *kgo.Client, at place, span offsetSpan) error {
+func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span offsetSpan) error {
 	for next := span.next; next < span.end; {
-		at, err := locate(ctx, cl, at.topic, at.partition)
+		at, err := locate(ctx, cl, topic, h.partition)
 		if err != nil {
 			return err
 		}
@@ -175,7 +202,7 @@ func (h *historyReader) batch(b record.Batch, from int64) error {
 		if offset < from {
 			continue
 		}
-		use := lockUse{Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta), By: "-", Key: string(w.Key)}
+		use := lockUse{Partition: h.partition, Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta), Key: string(w.Key)}
 		if err := h.record(&w, use); err != nil {
 			return err
 		}
@@ -206,9 +233,9 @@ func (h *historyReader) record(w *record.Walker, use lockUse) error {
 		if item.All || !bytes.Equal(item.Name, h.name) || !h.reads && item.Kind == protocol.LockRead {
 			continue
 		}
-		use.Kind, use.Basis = item.Kind.String(), "-"
-		if item.Kind.Judged() {
-			use.Basis = item.Basis.String()
+		use.Kind, use.Basis = item.Kind.String(), nil
+		if basis := item.Basis; item.Kind.Judged() {
+			use.Basis = &basis
 		}
 		if err := h.tell(use); err != nil {
 			return err

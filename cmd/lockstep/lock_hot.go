@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,7 +16,7 @@ import (
 	"github.com/lockstep-log/lockstep/client"
 )
 
-// hotLock is a lock and the refusals over it that the broker remembers.
+// hotLock is a lock and the refusals over it that the brokers remember.
 type hotLock struct {
 	Topic     string    `json:"topic" yaml:"topic"`
 	Partition int32     `json:"partition" yaml:"partition"`
@@ -28,35 +29,39 @@ type hotLock struct {
 	first     time.Time
 }
 
-// hotCommand adds up the rings of refusals.
+// hotCommand adds up the rings of refusals of all brokers.
 type hotCommand struct {
-	s      *streams
-	http   httpAPI
-	format format
-	top    int
+	clusterCommand
+	top int
 }
 
 func newLockHot(s *streams) *cobra.Command {
-	h := &hotCommand{s: s}
+	h := &hotCommand{clusterCommand: clusterCommand{s: s}}
 	cmd := &cobra.Command{
 		Use:   "hot [TOPIC]",
 		Short: "Show which locks refuse the most",
-		Long: "Show which locks refuse the most, of the latest refusals that the broker remembers: 1,000 of\n" +
-			"each partition that it leads. BY is who last won, if its append had a name.",
+		Long: "Show which locks refuse the most, of the latest refusals that the brokers remember: 1,000 of\n" +
+			"each partition that they led. BY is who last won, if its append had a name. Exit code 1 if a\n" +
+			"broker could not be asked.",
 		Example: "  lockstep lock hot accounts",
 		Args:    arguments(0, 1, "at most one topic"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			hot, err := h.locks(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			return h.format.render(s.out, hot, func(w io.Writer) { hotTable(w, hot) })
-		},
+		RunE:    h.run,
 	}
 	cmd.Flags().IntVarP(&h.top, "num", "n", 20, "`COUNT` of locks to show")
-	h.http.flags(cmd, s)
-	h.format.flag(cmd)
-	return cmd
+	return h.flags(cmd)
+}
+
+func (h *hotCommand) run(cmd *cobra.Command, args []string) error {
+	brokers, err := h.brokers(cmd)
+	if err != nil {
+		return err
+	}
+	hot, err := h.locks(cmd.Context(), brokers, args)
+	if err != nil {
+		return err
+	}
+	err = h.format.render(h.s.out, hot, func(w io.Writer) { hotTable(w, hot) })
+	return errors.Join(err, unasked(h.s.err, brokers))
 }
 
 func hotTable(w io.Writer, hot []hotLock) {
@@ -66,28 +71,28 @@ func hotTable(w io.Writer, hot []hotLock) {
 		if l.Last >= 0 {
 			last = strconv.FormatInt(l.Last, 10)
 		}
-		row(w, l.Topic+"/"+strconv.Itoa(int(l.Partition)), l.Lock, l.Refused, fmt.Sprintf("%.1f", l.PerSecond), last, orNobody(l.By), l.Latest.UTC().Format(time.RFC3339))
+		row(w, l.Topic+"/"+strconv.Itoa(int(l.Partition)), l.Lock, l.Refused, fmt.Sprintf("%.1f", l.PerSecond), last, dashed(l.By), l.Latest.UTC().Format(time.RFC3339))
 	}
-}
-
-func orNobody(by string) string {
-	if by == "" {
-		return "-"
-	}
-	return by
 }
 
 // locks are the hottest ones, the hottest first.
-func (h *hotCommand) locks(ctx context.Context, topic []string) ([]hotLock, error) {
+func (h *hotCommand) locks(ctx context.Context, brokers []askedBroker, topic []string) ([]hotLock, error) {
 	query := url.Values{}
 	if len(topic) > 0 {
 		query.Set("topic", topic[0])
 	}
-	var ring []refusal
-	if err := h.http.getInto(ctx, &ring, query, "v1", "conflicts"); err != nil {
+	var all []refusal
+	err := h.http.ask(ctx, brokers, func(_ askedBroker, a httpAnswer) error {
+		var ring []refusal
+		err := a.into(&ring)
+		all = append(all, ring...)
+		return err
+	}, query, "v1", "conflicts")
+	if err != nil {
 		return nil, err
 	}
-	hot := addUp(ring)
+	slices.SortStableFunc(all, func(a, b refusal) int { return a.Time.Compare(b.Time) })
+	hot := addUp(all)
 	return hot[:min(len(hot), max(h.top, 0))], nil
 }
 

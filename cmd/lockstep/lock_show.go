@@ -1,34 +1,63 @@
 package main
 
 import (
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func newLockShow(s *streams) *cobra.Command {
-	l := &lockCommand{s: s}
+	l := &lockCommand{clusterCommand: clusterCommand{s: s}}
 	return l.flags(&cobra.Command{
-		Use:     "show TOPIC LOCK...",
-		Short:   "Show who wrote a lock last, and at which offset",
-		Long:    "Show who wrote a lock last, and at which offset. LOCK is written as in the header:\n%XX stands for a space, a control byte or @, and * is the whole partition.",
-		Example: "  lockstep lock show accounts acct:7 -p 0",
-		Args:    arguments(2, -1, "a topic and locks"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var states []lockState
-			for _, lock := range args[1:] {
-				st, err := l.state(cmd.Context(), args[0], lock)
-				if err != nil {
-					return err
-				}
-				states = append(states, st)
-			}
-			return l.format.render(s.out, states, func(w io.Writer) {
-				row(w, "LOCK", "LAST", "BY", "REFUSED")
-				for _, st := range states {
-					row(w, st.Lock, st.lastOffset(), st.By, st.Refused)
-				}
-			})
-		},
+		Use:   "show TOPIC LOCK...",
+		Short: "Show who wrote a lock last, and at which offset",
+		Long: "Show who wrote a lock last, and at which offset, in one partition or in each that knows it;\n" +
+			"REFUSED is what all brokers have counted. LOCK is written as in the header: %XX stands for a\n" +
+			"space, a control byte or @, and * is the whole partition. Exit code 1 if a broker could not be\n" +
+			"asked.",
+		Example: "  lockstep lock show accounts acct:7\n" +
+			"  lockstep lock show accounts acct:7 -p 0",
+		Args: arguments(2, -1, "a topic and locks"),
+		RunE: func(cmd *cobra.Command, args []string) error { return l.show(cmd, args[0], args[1:]) },
 	})
+}
+
+func (l *lockCommand) show(cmd *cobra.Command, topic string, locks []string) error {
+	brokers, err := l.brokers(cmd)
+	if err != nil {
+		return err
+	}
+	t, err := l.look(cmd.Context(), brokers, topic, locks)
+	if err != nil {
+		return err
+	}
+	meant := l.meant(t)
+	states := []lockState{}
+	for _, lock := range locks {
+		states = append(states, l.statesOf(t, lock, meant)...)
+	}
+	err = l.format.render(l.s.out, states, func(w io.Writer) {
+		row(w, "LOCK", "PARTITION", "LAST", "BY", "REFUSED")
+		for _, s := range states {
+			row(w, s.Lock, known(int64(s.Partition)), s.Last, dashed(s.By), s.Refused)
+		}
+	})
+	return errors.Join(err, unasked(l.s.err, brokers), t.leaderless(l.s.err, topic, meant))
+}
+
+// statesOf are a lock's states in the partitions that know it, or in the one
+// that was named. A lock that nobody knows has a line too.
+func (l *lockCommand) statesOf(t *lockTable, lock string, meant []int32) (states []lockState) {
+	for _, p := range meant {
+		if s, ok := t.states[lockPlace{lock, p}]; ok {
+			states = append(states, s)
+		}
+	}
+	if len(states) == 0 {
+		states = append(states, lockState{Lock: lock, Partition: l.partition, Last: protocol.None})
+	}
+	return states
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"net/http"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -28,8 +29,21 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
+			"put":   put,
 		},
 	})
+}
+
+// put tells the stand-in how it is to be: put $H/down/2.
+func put(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: put HOST:PORT/PATH")
+	}
+	req, err := http.NewRequest(http.MethodPut, "http://"+args[0], nil)
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	resp.Body.Close()
 }
 
 // exits runs a command that must end with the given code: exits 3 lockstep …

@@ -25,6 +25,7 @@ import (
 type standin struct {
 	cluster  *kfake.Cluster
 	versions kmsg.ApiVersionsResponse
+	http     string
 
 	mu struct {
 		sync.Mutex
@@ -32,6 +33,7 @@ type standin struct {
 		last     map[string]mark  // by topic/partition/lock
 		refusals []refusal
 		ready    bool
+		down     bool // a second broker
 	}
 }
 
@@ -69,6 +71,7 @@ func startStandin(env *testscript.Env) error {
 	ailing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, ailingCluster()) }))
 	env.Defer(ailing.Close)
 	addr := strings.TrimPrefix(web.URL, "http://")
+	s.http = addr
 	for k, v := range map[string]string{
 		"B": cluster.ListenAddrs()[0], "H": addr, "PLAIN": plain.ListenAddrs()[0],
 		"LOCKSTEP_BROKERS": cluster.ListenAddrs()[0], "LOCKSTEP_HTTP": addr,
@@ -185,12 +188,16 @@ func (s *standin) judgeRecord(at, topic string, partition int32, w *record.Walke
 }
 
 func (s *standin) refused(topic string, partition int32, q *protocol.LockRequest, item protocol.LockItem, m mark) string {
-	text := fmt.Sprintf("CONFLICT lock=%s last=%d basis=%s by=%s record=0: lock %q was written at offset %d, after your basis %s; read up to offset %d and try again",
-		item.Raw, m.last, item.Basis, m.by, item.Raw, m.last, item.Basis, m.last)
+	text := conflictText(item, m)
 	s.mu.refusals = append(s.mu.refusals, refusal{
 		Time:  time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC),
 		Topic: topic, Partition: partition, ID: string(q.ID), Message: text})
 	return text
+}
+
+func conflictText(item protocol.LockItem, m mark) string {
+	return fmt.Sprintf("CONFLICT lock=%s last=%d basis=%s by=%s record=0: lock %q was written at offset %d, after your basis %s; read up to offset %d and try again",
+		item.Raw, m.last, item.Basis, m.by, item.Raw, m.last, item.Basis, m.last)
 }
 
 func orDash(id []byte) string {
@@ -219,7 +226,14 @@ func (s *standin) handler() http.Handler {
 	mux.HandleFunc("GET /v1/cluster/health", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, wellCluster())
 	})
-	mux.HandleFunc("GET /v1/locks/{topic}/{partition}/{lock}", s.lock)
+	mux.HandleFunc("PUT /down/2", func(http.ResponseWriter, *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.mu.down = true
+	})
+	mux.HandleFunc("GET /v1/brokers", s.brokers)
+	mux.HandleFunc("GET /v1/locks/{topic}", s.locks)
+	mux.HandleFunc("GET /v1/locks/{topic}/{partition}", s.check)
 	mux.HandleFunc("GET /v1/conflicts", s.conflicts)
 	return mux
 }
@@ -240,26 +254,80 @@ func ailingCluster() clusterHealth {
 	return h
 }
 
-func (s *standin) lock(w http.ResponseWriter, r *http.Request) {
+// brokers has a second broker that is down, where the script asks for it: PUT /down/2.
+func (s *standin) brokers(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := r.PathValue("lock")
-	if r.PathValue("topic") != "accounts" {
-		answer(w, http.StatusNotFound, map[string]string{"error": "no such partition on this broker"})
+	list := []map[string]any{{"id": 1, "live": true, "http": s.http}}
+	if s.mu.down {
+		list = append(list, map[string]any{"id": 2, "live": false})
+	}
+	answer(w, http.StatusOK, map[string]any{"broker": 1, "cluster_id": "standin", "brokers": list})
+}
+
+func (s *standin) locks(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	topic := r.PathValue("topic")
+	if topic != "accounts" {
+		answer(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("topic %q does not exist", topic)})
 		return
 	}
-	m, ok := s.mu.last[r.PathValue("topic")+"/"+r.PathValue("partition")+"/"+name]
-	if !ok {
-		answer(w, http.StatusNotFound, map[string]string{"error": "lock \"" + name + "\" was never written"})
-		return
+	list := []map[string]any{}
+	for _, name := range r.URL.Query()["lock"] {
+		if m, ok := s.mu.last[topic+"/0/"+name]; ok {
+			list = append(list, map[string]any{"partition": 0, "lock": name, "last": m.last, "by": strings.TrimPrefix(m.by, "-"), "refused": m.refused})
+		}
 	}
-	answer(w, http.StatusOK, map[string]any{"lock": name, "last": m.last, "by": m.by, "refused": m.refused})
+	answer(w, http.StatusOK, map[string]any{"topic": topic, "partitions": 1, "leads": []int32{0}, "locks": list})
+}
+
+// check judges as produce does, one record.
+func (s *standin) check(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := r.PathValue("topic") + "/" + r.PathValue("partition")
+	var q protocol.LockRequest
+	q.Reset()
+	err := error(nil)
+	for _, p := range []struct{ name, header string }{{"write", protocol.HeaderLockWrite}, {"read", protocol.HeaderLockRead}, {"basis", protocol.HeaderLockBasis}} {
+		if v := r.URL.Query().Get(p.name); v != "" && err == nil {
+			err = q.Header([]byte(p.header), []byte(v))
+		}
+	}
+	if err == nil {
+		err = q.Finish()
+	}
+	if err == nil && int64(q.MaxBasis()) >= s.mu.next[at] {
+		err = fmt.Errorf("basis %d is at or beyond the high watermark %d, so nobody can have read it; give the offset of the last record you have read, or none",
+			q.MaxBasis(), s.mu.next[at])
+	}
+	out := checked{Admitted: true, Locks: []checkedLock{}}
+	if err != nil {
+		out = checked{Kind: "MALFORMED", Message: fmt.Sprintf("MALFORMED record=0: %v", err), Locks: []checkedLock{}}
+	}
+	for _, item := range q.Items {
+		m, written := s.mu.last[at+"/"+string(item.Raw)]
+		c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Basis: item.Basis, Last: protocol.None, Pass: err == nil}
+		if written {
+			c.Last, c.By = protocol.Offset(m.last), strings.TrimPrefix(m.by, "-")
+		}
+		if out.Admitted && written && m.last > int64(item.Basis) {
+			c.Pass, out.Admitted, out.Kind, out.Message = false, false, "CONFLICT", conflictText(item, m)
+		}
+		out.Locks = append(out.Locks, c)
+	}
+	answer(w, http.StatusOK, map[string]any{"admitted": out.Admitted, "kind": out.Kind, "message": out.Message, "locks": out.Locks})
 }
 
 func (s *standin) conflicts(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []refusal{}
+	if t := r.FormValue("topic"); t != "" && t != "accounts" {
+		answer(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("topic %q does not exist", t)})
+		return
+	}
 	for _, c := range s.mu.refusals {
 		if id := r.FormValue("id"); id == "" || id == c.ID {
 			list = append(list, c)

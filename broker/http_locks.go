@@ -1,0 +1,255 @@
+package broker
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
+)
+
+// locksHere is what one broker knows of some locks in all partitions of a topic
+// that it holds. The leader's word on who wrote one counts; refusals were made by
+// whoever led at the time, and add up.
+type locksHere struct {
+	Topic      string     `json:"topic"`
+	Partitions int        `json:"partitions"` // of the topic, be they here or not
+	Leads      []int32    `json:"leads"`
+	Locks      []lockHere `json:"locks"` // those that are known
+}
+
+type lockHere struct {
+	Partition int32           `json:"partition"`
+	Lock      string          `json:"lock"`
+	Last      protocol.Offset `json:"last"`
+	By        string          `json:"by"`
+	Refused   uint64          `json:"refused"`
+}
+
+// lockNamesMax bounds what one request asks of every partition.
+const lockNamesMax = 64
+
+// locks answers of many partitions at once: ?lock=acct:7&lock=acct:8.
+func (h *httpServer) locks(w http.ResponseWriter, r *http.Request) {
+	t, ok := h.topic(w, r.PathValue("topic"))
+	if !ok {
+		return
+	}
+	names := r.URL.Query()["lock"]
+	if len(names) == 0 || len(names) > lockNamesMax {
+		fail(w, http.StatusBadRequest, "want from 1 to %d locks, as ?lock=acct:7&lock=acct:8; got %d", lockNamesMax, len(names))
+		return
+	}
+	items := make([]protocol.LockItem, len(names))
+	for i, name := range names {
+		item, err := protocol.ParseLockName(name)
+		if err != nil {
+			fail(w, http.StatusBadRequest, "%v", err)
+			return
+		}
+		items[i] = item
+	}
+	out := locksHere{Topic: t.Name, Partitions: len(t.Partitions), Leads: []int32{}, Locks: []lockHere{}}
+	if err := h.srv.lookUp(&out, items); err != nil {
+		fail(w, http.StatusServiceUnavailable, "%v", err)
+		return
+	}
+	reply(w, http.StatusOK, out)
+}
+
+// lookUp asks each hosted partition.
+func (s *Server) lookUp(out *locksHere, items []protocol.LockItem) error {
+	hosted := s.hosted.topic(out.Topic)
+	if hosted == nil {
+		return nil
+	}
+	for _, p := range hosted.partitions {
+		if p == nil || p.Partition == nil {
+			continue
+		}
+		if st := p.State(); st.Role == replica.RoleLeader && !st.Doubted {
+			out.Leads = append(out.Leads, p.index)
+		}
+		for _, item := range items {
+			state, err := p.Lock(item)
+			if err != nil {
+				return err
+			}
+			if state.Last != protocol.None || state.Refused > 0 {
+				out.Locks = append(out.Locks, lockHere{p.index, string(item.Raw), state.Last, state.By, state.Refused})
+			}
+		}
+	}
+	return nil
+}
+
+// checked is the answer to whether an append would pass just now.
+type checked struct {
+	Admitted bool          `json:"admitted"`
+	Kind     string        `json:"kind,omitempty"` // of the refusal
+	Message  string        `json:"message,omitempty"`
+	Locks    []checkedLock `json:"locks"`
+}
+
+// checkedLock is one of its locks, judged alone.
+type checkedLock struct {
+	Lock  string          `json:"lock"`
+	Kind  string          `json:"kind"`
+	Basis protocol.Offset `json:"basis"`
+	Last  protocol.Offset `json:"last"`
+	By    string          `json:"by"`
+	Pass  bool            `json:"pass"`
+}
+
+// checkParameters are the headers that a check may name, by parameter.
+var checkParameters = []struct{ name, header string }{
+	{"write", protocol.HeaderLockWrite}, {"read", protocol.HeaderLockRead}, {"append", protocol.HeaderLockAppend},
+	{"basis", protocol.HeaderLockBasis},
+}
+
+// check judges an append as it would be if it came now, by the same rules, and
+// appends nothing: ?write=acct:7&read=limits&basis=12.
+func (h *httpServer) check(w http.ResponseWriter, r *http.Request) {
+	t, p, ok := h.partition(w, r.PathValue("topic"), r.PathValue("partition"))
+	if !ok {
+		return
+	}
+	headers, err := checkHeaders(r.URL.Query())
+	if err != nil {
+		fail(w, http.StatusBadRequest, "%v", err)
+		return
+	}
+	out, err := t.wouldPass(p, headers)
+	switch {
+	case errors.Is(err, replica.ErrNotLeader):
+		fail(w, http.StatusMisdirectedRequest, "%s-%d is not led by this broker", t.name, p.index)
+	case err != nil:
+		fail(w, http.StatusServiceUnavailable, "%v", err)
+	default:
+		reply(w, http.StatusOK, out)
+	}
+}
+
+func checkHeaders(q url.Values) (headers []record.Header, err error) {
+	for name, values := range q {
+		at := slices.IndexFunc(checkParameters, func(p struct{ name, header string }) bool { return p.name == name })
+		if at < 0 {
+			return nil, errors.New("parameter " + strconv.Quote(name) + " is unknown; known are write, read, append and basis")
+		}
+		for _, v := range values {
+			headers = append(headers, record.Header{Key: checkParameters[at].header, Value: []byte(v)})
+		}
+	}
+	slices.SortFunc(headers, func(a, b record.Header) int { return checkRank(a) - checkRank(b) })
+	return headers, nil
+}
+
+func checkRank(h record.Header) int {
+	return slices.IndexFunc(checkParameters, func(p struct{ name, header string }) bool { return p.header == h.Key })
+}
+
+// wouldPass judges a record with these headers: the whole of it, and each lock
+// for itself.
+func (t *topic) wouldPass(p *partition, headers []record.Header) (*checked, error) {
+	whole, refusal, err := prepareRecord(headers, t.policy())
+	if err != nil {
+		return nil, err
+	}
+	out := &checked{Locks: []checkedLock{}}
+	if refusal != nil {
+		return out.refused(refusal), nil
+	}
+	defer whole.Release()
+	items := lockItems(headers)
+	requests := []*conflict.Request{whole}
+	for _, item := range items {
+		one, _, err := prepareRecord(alone(item), conflict.Optional)
+		if err != nil {
+			return nil, err
+		}
+		defer one.Release()
+		requests = append(requests, one)
+	}
+	verdicts, err := p.Check(requests)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range verdicts {
+		if v.Err != nil {
+			return nil, v.Err
+		}
+		if i > 0 {
+			state, err := p.Lock(items[i-1])
+			if err != nil {
+				return nil, err
+			}
+			out.Locks = append(out.Locks, lockVerdict(items[i-1], state, v))
+		}
+	}
+	if r := verdicts[0].Refusal; r != nil {
+		return out.refused(r), nil
+	}
+	out.Admitted = true
+	return out, nil
+}
+
+func lockVerdict(item protocol.LockItem, state replica.LockState, v conflict.Verdict) checkedLock {
+	c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Basis: item.Basis, Last: state.Last, By: state.By, Pass: v.Refusal == nil}
+	if r := v.Refusal; r != nil && r.Kind == protocol.RefusalConflict {
+		c.Last, c.By = r.Last, r.By // at the moment of the verdict
+	}
+	return c
+}
+
+func (c *checked) refused(r *protocol.Refusal) *checked {
+	c.Kind, c.Message = r.Kind.String(), r.Message()
+	return c
+}
+
+// prepareRecord is what a record with these headers asks, or how it breaks the
+// grammar or the topic's policy.
+func prepareRecord(headers []record.Header, policy conflict.Policy) (*conflict.Request, *protocol.Refusal, error) {
+	raw, err := record.NewBuilder(record.CodecNone).Add(record.Record{Headers: headers}).Build()
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := record.Parse(raw, record.Limits{})
+	if err != nil {
+		return nil, nil, err
+	}
+	recs, request, refusal, err := conflict.Read(b, record.Limits{}, policy)
+	if err != nil {
+		return nil, nil, err
+	}
+	recs.Release()
+	return request, refusal, nil
+}
+
+// lockItems are the locks that headers name which are known to be right.
+func lockItems(headers []record.Header) (items []protocol.LockItem) {
+	var q protocol.LockRequest
+	q.Reset()
+	for _, h := range headers {
+		if q.Header([]byte(h.Key), h.Value) != nil {
+			return nil
+		}
+	}
+	if q.Finish() != nil {
+		return nil
+	}
+	return q.Items
+}
+
+// alone are the headers of a record that names one lock.
+func alone(item protocol.LockItem) []record.Header {
+	list := slices.Clone(item.Raw)
+	if item.Kind.Judged() {
+		list = append(append(list, '@'), item.Basis.String()...)
+	}
+	return []record.Header{{Key: item.Kind.String(), Value: list}}
+}

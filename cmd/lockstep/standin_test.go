@@ -242,7 +242,7 @@ func (s *standin) handler() http.Handler {
 func wellCluster() clusterHealth {
 	return clusterHealth{
 		Healthy: true, ClusterID: "standin", Controller: 1, Brokers: []int32{1}, Missing: []int32{}, Topics: 1, Partitions: 1, Store: "available",
-		Offline: []ailingPartition{}, UnderMinISR: []ailingPartition{}, UnderReplicated: []ailingPartition{},
+		Problems: []string{}, Offline: []ailingPartition{}, UnderMinISR: []ailingPartition{}, UnderReplicated: []ailingPartition{},
 	}
 }
 

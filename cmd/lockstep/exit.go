@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -89,11 +90,10 @@ func report(w io.Writer, err error) int {
 	}
 }
 
-// tell says what of err is not said already, a line each.
+// tell says what of err is not said already.
 func tell(w io.Writer, err error) {
-	for line := range strings.SplitSeq(shown(err), "\n") {
-		if line != errNegative.Error() {
-			fmt.Fprintln(w, "lockstep:", line)
-		}
+	lines := slices.DeleteFunc(strings.Split(shown(err), "\n"), func(line string) bool { return line == errNegative.Error() })
+	if len(lines) > 0 {
+		fmt.Fprintln(w, "lockstep:", strings.Join(lines, "\n"))
 	}
 }

@@ -104,6 +104,18 @@ func (b *budget) acquire(ctx context.Context, n int64) error {
 	return b.await(ctx, lane, c)
 }
 
+// try is acquire for who does not wait.
+func (b *budget) try(n int64) bool {
+	lane := laneOf(n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.mu.waiting[lane]) > 0 || !b.room(lane, n) {
+		return false
+	}
+	b.mu.held[lane] += n
+	return true
+}
+
 // await waits for the grant, and has the slow give way meanwhile.
 func (b *budget) await(ctx context.Context, lane int, c *claim) error {
 	tick := time.NewTicker(cutInterval)

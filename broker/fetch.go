@@ -15,6 +15,7 @@ const (
 	fetchBytesMax = 55 << 20 // one answer; Kafka's fetch.max.bytes of the broker
 	fetchPiece    = 1 << 20  // what is read and sent at once
 
+	fetchZstd     = 10 // from this version readers know zstd (KIP-110)
 	fetchTopicIDs = 13 // from this version topics go by id
 )
 
@@ -172,6 +173,9 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	}
 	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
 		return kerr.NotLeaderForPartition // a client that calls itself a follower moves nothing here
+	}
+	if req.Version < fetchZstd && part.topic.writesZstd() {
+		return kerr.UnsupportedCompressionType
 	}
 	part.host, part.moves = host, host.Moves()
 	if err := host.damage(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
@@ -59,13 +60,15 @@ type shelf struct {
 
 // topic is one topic's partitions on this broker and what they share.
 type topic struct {
-	of         *coordinator.Topic // as the image has it
-	name       string
-	id         protocol.TopicID
-	settings   settings.Topic
-	overrides  map[string]string
-	partitions []*partition // by index; nil where another broker hosts it or it would not open
-	metrics    *topicMetrics
+	of       *coordinator.Topic // as the image has it
+	name     string
+	id       protocol.TopicID
+	settings settings.Topic
+	// compression is what batches are compressed by; nil: as they were sent.
+	compression *record.Compression
+	overrides   map[string]string
+	partitions  []*partition // by index; nil where another broker hosts it or it would not open
+	metrics     *topicMetrics
 }
 
 // partition is a hosted partition, or the reason why there is none.

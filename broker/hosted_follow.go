@@ -121,7 +121,7 @@ func (f *following) noteISR(old *topic, ip *coordinator.Partition) {
 // settings takes a topic's new settings into force.
 func (f *following) settings(t, old *topic) {
 	if old != nil && f.sameLayers && maps.Equal(old.overrides, t.overrides) {
-		t.settings = old.settings
+		t.settings, t.compression = old.settings, old.compression
 		return
 	}
 	parsed, err := settings.Parse(t.overrides, f.h.srv.settingLayers()...)
@@ -129,7 +129,7 @@ func (f *following) settings(t, old *topic) {
 		f.h.srv.log.Error("topic settings do not parse; the defaults stand", "topic", t.name, "error", err)
 		parsed = settings.Default()
 	}
-	t.settings = parsed
+	t.settings, t.compression = parsed, compressionOf(parsed)
 	for _, p := range t.partitions {
 		if p != nil && p.Partition != nil {
 			p.SetSettings(f.h.partitionSettings(parsed))

@@ -44,10 +44,12 @@ type producing struct {
 // producePart is one partition of the request.
 type producePart struct {
 	replica.Proposal
+	of     *producing
 	topic  *topic
 	index  int32
 	epoch  protocol.LeaderEpoch // that the producer goes by; -1: it names none
 	errors []recordError        // what the topic does not take of single records
+	held   held                 // of the memory for recompressed batches
 }
 
 // errLocksNeedAcks: an append that may be lost after its acknowledgement cannot
@@ -82,7 +84,8 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 
 // propose checks one partition's part and hands it to the partition's loop.
 func (s *Server) propose(p *producing, part *producePart, t *topic, name string, in *kmsg.ProduceRequestTopicPartition) {
-	part.topic, part.index, part.Done, part.Acks = t, in.Partition, p, replica.Acks(p.req.Acks)
+	part.of, part.topic, part.index, part.Acks = p, t, in.Partition, replica.Acks(p.req.Acks)
+	part.Done = part
 	part.TimeoutMs = max(0, int64(p.req.TimeoutMillis))
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
 	host := t.partition(in.Partition)
@@ -104,7 +107,7 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, name string,
 		if part.Result.Refusal != nil {
 			host.NoteRefusal(part.Result.Refusal)
 		}
-		p.completed()
+		part.finish()
 		return
 	}
 	part.Behind = p.x.c.away.behind(name, in.Partition, part.Batch)
@@ -175,7 +178,13 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	case b.Control():
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
-	defer s.frames.open(b.Codec() != record.CodecNone)()
+	anew := t.recompresses(b.Codec())
+	if anew {
+		if err := s.recompressed.claim(p.x.c.ctx, &part.held, b, int(t.settings.MaxMessageBytes)); err != nil {
+			return err
+		}
+	}
+	defer s.frames.open(anew || b.Codec() != record.CodecNone)()
 	limits := record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax}
 	recs, locks, refusal, err := conflict.Read(b, limits, t.policy())
 	if err != nil {
@@ -196,11 +205,27 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	if b.Transactional() {
 		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
 	}
+	if anew {
+		return s.recompress(part, &recs)
+	}
 	return nil
 }
 
 // Completed is called by the partition's loop.
-func (p *producing) Completed(q *replica.Proposal) { p.completed() }
+func (part *producePart) Completed(*replica.Proposal) { part.finish() }
+
+// finish notes what became of the part. Its memory is let go: the request's
+// other parts, and so the answer, may wait for long.
+func (part *producePart) finish() {
+	s := part.of.x.c.srv
+	s.note(part.of, part)
+	part.Batch = record.Batch{}
+	s.recompressed.giveBack(&part.held)
+	if part.Locks != nil {
+		part.Locks.Release()
+	}
+	part.of.completed()
+}
 
 // completed counts down; the last one makes the answer.
 func (p *producing) completed() {
@@ -209,13 +234,7 @@ func (p *producing) completed() {
 	}
 	refused := false
 	for i := range p.parts {
-		part := &p.parts[i]
-		p.x.c.srv.note(p, part)
-		refused = refused || part.Result.Err != nil || part.Result.Refusal != nil
-		part.Batch = record.Batch{} // the request's bytes go now, the answer may wait for long
-		if part.Locks != nil {
-			part.Locks.Release()
-		}
+		refused = refused || p.parts[i].Result.Err != nil || p.parts[i].Result.Refusal != nil
 	}
 	for i := range p.req.Topics {
 		for j := range p.req.Topics[i].Partitions {

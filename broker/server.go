@@ -32,6 +32,8 @@ type Server struct {
 	listeners []*boundListener
 	ready     chan struct{}
 
+	recompressed recompressed
+
 	descriptors *descriptors
 	connections atomic.Int64
 
@@ -64,6 +66,8 @@ func New(cfg Config) (*Server, error) {
 		live:        newLive(),
 		ready:       make(chan struct{}),
 		descriptors: shareDescriptors(descriptorLimit()),
+
+		recompressed: newRecompressed(cfg.FramesBytesMax),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
 	s.isrLog = newISRLog(s.log)

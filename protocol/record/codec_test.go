@@ -333,7 +333,7 @@ func TestCodecNamesReadBack(t *testing.T) {
 	if _, ok := ParseCodec("brotli"); ok || Codec(6).String() != "codec 6" {
 		t.Error("an unknown codec has a name")
 	}
-	if _, err := compress(9, nil, nil); KindOf(err) != UnsupportedCodec {
+	if _, err := (Compression{Codec: 9}).appendTo(nil, nil); KindOf(err) != UnsupportedCodec {
 		t.Error(err)
 	}
 	if _, err := decompress(9, nil, 1); KindOf(err) != UnsupportedCodec {

@@ -97,7 +97,7 @@ func withPayload(t testing.TB, codec Codec, count int32, payload []byte) []byte 
 // compressed is the bytes under a codec, by our own encoder.
 func compressed(t testing.TB, codec Codec, plain []byte) []byte {
 	t.Helper()
-	b, err := compress(codec, nil, plain)
+	b, err := Compression{Codec: codec}.appendTo(nil, plain)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func (h batchHeader) batch(records []byte) (Batch, error) {
 		h.attributes &^= attrCodec
 	}
 	b := make([]byte, HeaderSize, HeaderSize+len(records))
-	b, err := compress(h.attributes.Codec(), b, records)
+	b, err := Compression{Codec: h.attributes.Codec()}.appendTo(b, records)
 	if err != nil {
 		return Batch{}, err
 	}

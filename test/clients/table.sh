@@ -48,7 +48,7 @@ END {
   split("walk corpus crossread examples", other, " ")
   for (i in other) apart[other[i]] = 1
   for (i = 1; i <= n; i++) if (!(names[i] in apart)) client[++clients] = names[i]
-  features = split("codec-none codec-gzip codec-snappy codec-lz4 codec-zstd acks-0 acks-1 acks-all idempotent idempotent-drops topic-made-again from-beginning from-offset from-timestamp create list delete offenders group group-848 conflict after-conflict conflict-in-flight malformed lock-acks-1 append-once", feature, " ")
+  features = split("codec-none codec-gzip codec-snappy codec-lz4 codec-zstd recompressed acks-0 acks-1 acks-all idempotent idempotent-drops topic-made-again from-beginning from-offset from-timestamp create list delete offenders group group-848 conflict after-conflict conflict-in-flight malformed lock-acks-1 append-once", feature, " ")
 
   print "# Compatibility\n"
   print "Stock clients against one broker on its defaults, as `make test-clients` last found them; it writes this page."

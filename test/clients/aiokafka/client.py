@@ -54,8 +54,12 @@ async def values(topic, n, seek=first):
 
 
 async def codec(name):
-    topic, want = f"{NAME}-codec-{name}", [s for s in samples() if s[0] is not None or s[1] is not None]
-    async with producer(compression_type=None if name == "none" else name) as p:
+    return await round_trip(f"{NAME}-codec-{name}", None if name == "none" else name)
+
+
+async def round_trip(topic, codec):
+    want = [s for s in samples() if s[0] is not None or s[1] is not None]
+    async with producer(compression_type=codec) as p:
         sent = [await p.send(topic, value, key, partition=0, headers=headers) for key, value, headers in want]
         await asyncio.gather(*sent)
     equal([(m.key, m.value, list(m.headers)) for m in await read(topic, len(want))], want)
@@ -121,6 +125,14 @@ async def administer(admin):
             assert time.monotonic() < deadline, "the topic is still listed"
             await asyncio.sleep(0.1)
 
+    async def recompressed():
+        """What the broker has compressed, since the topics ask for it."""
+        for name in "uncompressed", "gzip", "snappy", "lz4", "zstd":
+            topic = f"{NAME}-to-{name}"
+            await admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"compression.type": name})])
+            await round_trip(topic, "zstd" if name == "uncompressed" else None)
+
+    await feature("recompressed", recompressed())
     await feature("create", create())
     await feature("list", listed())
     await feature("delete", delete())

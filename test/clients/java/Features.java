@@ -130,12 +130,16 @@ public class Features {
   }
 
   static String codec(String name) throws Exception {
-    var want = samples("java-codec-" + name);
-    try (var p = producer("compression.type", name)) {
+    return roundTrip("java-codec-" + name, name);
+  }
+
+  static String roundTrip(String topic, String codec) throws Exception {
+    var want = samples(topic);
+    try (var p = producer("compression.type", codec)) {
       var sent = want.stream().map(p::send).toList();
       for (Future<RecordMetadata> f : sent) f.get();
     }
-    var got = read("java-codec-" + name, want.size(), BEGINNING);
+    var got = read(topic, want.size(), BEGINNING);
     equal(got.stream().map(r -> show(r.key(), r.value(), r.headers())).toList(), want.stream().map(r -> show(r.key(), r.value(), r.headers())).toList());
     return "";
   }
@@ -198,6 +202,18 @@ public class Features {
         return "";
       });
     }
+  }
+
+  /** What the broker has compressed, since the topics ask for it. */
+  static String recompressed() throws Exception {
+    try (var admin = Admin.create(Map.of("bootstrap.servers", BROKER))) {
+      for (String name : List.of("uncompressed", "gzip", "snappy", "lz4", "zstd")) {
+        String topic = "java-to-" + name;
+        admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1).configs(Map.of("compression.type", name)))).all().get();
+        roundTrip(topic, name.equals("uncompressed") ? "zstd" : "none");
+      }
+    }
+    return "";
   }
 
   /** Ten of a batch of a hundred have no key, for a compacted topic: those are blamed, and the others may be sent again. */
@@ -279,6 +295,7 @@ public class Features {
     positions();
     admin();
     check("offenders", Features::offenders);
+    check("recompressed", Features::recompressed);
     locks();
   }
 }

@@ -115,6 +115,19 @@ def offenders():
     equal(codes, {i: 87 if i % 10 == 3 else ck.KafkaError._INVALID_DIFFERENT_RECORD for i in range(100)})
 
 
+def recompressed():
+    """What the broker has compressed, since the topics ask for it."""
+    for name in "uncompressed", "gzip", "snappy", "lz4", "zstd":
+        topic, want = f"{NAME}-to-{name}", samples()
+        for done in admin.create_topics([NewTopic(topic, 1, 1, config={"compression.type": name})]).values():
+            done.result(30)
+        p = producer(compression_type="zstd" if name == "uncompressed" else "none")
+        for key, value, headers in want:
+            p.produce(topic, value, key, 0, headers=headers)
+        p.flush(60)
+        equal([(m.key(), m.value(), m.headers() or []) for m in read(topic, len(want))], want)
+
+
 LOCKS = f"{NAME}-locks"
 locks = producer(enable_idempotence=True)
 
@@ -170,6 +183,7 @@ check("create", create)
 check("list", listed)
 check("delete", delete)
 check("offenders", offenders)
+check("recompressed", recompressed)
 send(locks, LOCKS, "first", headers={"lock-write": "acct:7", "lock-basis": "none"})
 check("conflict", lambda: refused(locks, 44, {"lock-write": "acct:7", "lock-basis": "none"}))
 check("after-conflict", after_conflict)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/lockstep-log/lockstep/replica"
 )
 
@@ -43,23 +41,17 @@ func (s *Server) restFromCompaction(ctx context.Context) bool {
 // take minutes, and stops for nobody but ctx and the partition's end.
 func (s *Server) compactAll(ctx context.Context) {
 	b := s.live.now()
-	var g errgroup.Group
-	g.SetLimit(int(b.CleanerThreads))
-	s.hosted.each(func(t *topic, p *partition) {
+	s.hosted.eachOf(int(b.CleanerThreads), func(t *topic, p *partition) {
 		if !t.settings.Compact || ctx.Err() != nil {
 			return
 		}
-		g.Go(func() error {
-			_, err := p.Compact(ctx, replica.CompactOptions{
-				MinCleanableDirtyRatio: t.settings.MinCleanableDirtyRatio, MinCompactionLagMs: t.settings.MinCompactionLagMs,
-				MaxCompactionLagMs: t.settings.MaxCompactionLagMs, DeleteRetentionMs: t.settings.DeleteRetentionMs,
-				MapBytes: b.CleanerDedupeBytes / int64(b.CleanerThreads), Pace: s.live.compactPace.WaitN,
-			})
-			if err != nil && ctx.Err() == nil {
-				s.log.Warn("compaction failed", "topic", t.name, "partition", p.index, "error", err)
-			}
-			return nil
+		_, err := p.Compact(ctx, replica.CompactOptions{
+			MinCleanableDirtyRatio: t.settings.MinCleanableDirtyRatio, MinCompactionLagMs: t.settings.MinCompactionLagMs,
+			MaxCompactionLagMs: t.settings.MaxCompactionLagMs, DeleteRetentionMs: t.settings.DeleteRetentionMs,
+			MapBytes: b.CleanerDedupeBytes / int64(b.CleanerThreads), Pace: s.live.compactPace.WaitN,
 		})
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("compaction failed", "topic", t.name, "partition", p.index, "error", err)
+		}
 	})
-	_ = g.Wait() // they return no error
 }

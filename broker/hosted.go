@@ -243,24 +243,35 @@ func (h *hosted) each(f func(*topic, *partition)) {
 	}
 }
 
+// eachOf is each for n partitions at once. One at a time costs no goroutine.
+func (h *hosted) eachOf(n int, f func(*topic, *partition)) {
+	if n == 1 {
+		h.each(f)
+		return
+	}
+	var g errgroup.Group
+	g.SetLimit(n)
+	h.each(func(t *topic, p *partition) {
+		g.Go(func() error {
+			f(t, p)
+			return nil
+		})
+	})
+	_ = g.Wait() // they return no error
+}
+
 // housekeep goes over the partitions: first what makes checkpoints, then the one
 // sync of the lock base that they share, then what may drop segments.
 func (h *hosted) housekeep(ctx context.Context) {
 	round := func(what string, f func(*partition) error) {
-		var g errgroup.Group
-		g.SetLimit(int(h.srv.live.now().BackgroundThreads))
-		h.each(func(t *topic, p *partition) {
+		h.eachOf(int(h.srv.live.now().BackgroundThreads), func(t *topic, p *partition) {
 			if ctx.Err() != nil {
 				return
 			}
-			g.Go(func() error {
-				if err := f(p); err != nil {
-					h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
-				}
-				return nil
-			})
+			if err := f(p); err != nil {
+				h.srv.log.Warn(what+" failed", "topic", t.name, "partition", p.index, "error", err)
+			}
 		})
-		_ = g.Wait() // they return no error
 	}
 	round("housekeeping", func(p *partition) error { return p.Housekeep() })
 	if err := h.srv.base.Sync(); err != nil {

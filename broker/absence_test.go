@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -95,6 +96,19 @@ func TestADeposedLeaderDoesNotSayWhatIsNotInTheLog(t *testing.T) {
 		part := fetchOf(ps, c.at, "a", 12, c.offset, c.set).Topics[0].Partitions[0]
 		if part.ErrorCode != c.code || part.DivergingEpoch.EndOffset != c.diverging {
 			t.Errorf("fetch of %s: code %d, diverging at %d; want %d and %d", c.what, part.ErrorCode, part.DivergingEpoch.EndOffset, c.code, c.diverging)
+		}
+	}
+	for _, c := range []struct {
+		at        protocol.BrokerID
+		timestamp int64
+		code      int16
+		offset    int64
+	}{
+		{1, timeLatest, elsewhere, -1}, {1, timeMax, elsewhere, -1}, {1, math.MaxInt64, elsewhere, -1}, {1, 0, 0, 0}, {1, timeEarliest, 0, 0},
+		{2, timeLatest, 0, 30}, {2, math.MaxInt64, 0, -1},
+	} {
+		if got := dial(t, ps.all[c.at].Addr("")).at(8, "a", c.timestamp); got.ErrorCode != c.code || got.Offset != c.offset {
+			t.Errorf("broker %d lists offset %d for %d, code %d; want %d, %d", c.at, got.Offset, c.timestamp, got.ErrorCode, c.offset, c.code)
 		}
 	}
 	for _, c := range []struct {

@@ -30,28 +30,46 @@ var _ = serves(protocol.KeyListOffsets, (*Server).listOffsets)
 // leads: a follower may be behind. There are no transactions yet, so that the
 // last stable offset is the same; and a client that calls itself a replica sees
 // no more than others.
+//
+// An answer that says where the log ends, or that it holds no such record, is
+// given with a proof that this broker leads (see proof): a leader that was deposed
+// and has not heard of it would tell an end behind which others have been
+// acknowledged, and whoever goes on from there would miss them.
 func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := respond[*kmsg.ListOffsetsResponse](req)
 	named := namedPartitions(req)
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))
+	var unproven []unprovenOffset
 	for i := range req.Topics {
 		rt, out := &req.Topics[i], &resp.Topics[i]
 		out.Topic = rt.Topic
 		out.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, len(rt.Partitions))
 		t := s.hosted.topic(rt.Topic)
 		for j := range rt.Partitions {
-			rp := &rt.Partitions[j]
+			rp, o := &rt.Partitions[j], &out.Partitions[j]
 			at, err := nowhere, error(kerr.InvalidRequest)
 			if named[namedPartition{rt.Topic, rp.Partition}] == 1 {
 				at, err = s.offsetFor(t, rp, req.Version)
 			}
-			out.Partitions[j] = kmsg.ListOffsetsResponseTopicPartition{
-				Partition: rp.Partition, ErrorCode: codeOf(err),
-				Offset: int64(at.offset), Timestamp: at.timestamp, LeaderEpoch: int32(at.epoch),
+			o.Partition = rp.Partition
+			if err == nil && at.unproven {
+				unproven = append(unproven, unprovenOffset{o, at, t.partition(rp.Partition).proveLeadership(at.asked)})
+				continue
 			}
+			at.tell(o, err)
 		}
 	}
+	for _, u := range unproven {
+		u.at.tell(u.out, u.proof.wait())
+	}
 	return resp
+}
+
+// unprovenOffset is an answer that waits for its proof.
+type unprovenOffset struct {
+	out   *kmsg.ListOffsetsResponseTopicPartition
+	at    foundOffset
+	proof proof
 }
 
 // namedPartition is a partition as a request names it.
@@ -77,6 +95,17 @@ type foundOffset struct {
 	offset    protocol.Offset
 	timestamp int64
 	epoch     protocol.LeaderEpoch
+
+	unproven bool                 // it needs a proof that this broker leads, and did
+	asked    protocol.LeaderEpoch // in this epoch
+}
+
+// tell puts the answer into the response.
+func (at foundOffset) tell(out *kmsg.ListOffsetsResponseTopicPartition, err error) {
+	if err != nil {
+		at = nowhere
+	}
+	out.ErrorCode, out.Offset, out.Timestamp, out.LeaderEpoch = codeOf(err), int64(at.offset), at.timestamp, int32(at.epoch)
 }
 
 // nowhere answers that there is no such offset.
@@ -92,23 +121,25 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 	if err != nil {
 		return nowhere, err
 	}
+	asked := p.Epoch()
 	switch rp.Timestamp {
 	case timeLatest:
 		end, err := p.CommittedEnd()
-		if err != nil {
-			return nowhere, err
-		}
-		return foundOffset{end, -1, p.Epoch()}, nil
+		return foundOffset{offset: end, timestamp: -1, epoch: asked, unproven: true, asked: asked}, err
 	case timeEarliest, timeEarliestLocal:
 		return p.earliest(), nil
 	case timeLatestTiered:
 		return nowhere, nil
 	case timeMax:
-		return p.below(p.HighWatermark(), p.Log().MaxTimestamp)
+		at, err := p.below(p.HighWatermark(), p.Log().MaxTimestamp)
+		at.unproven, at.asked = true, asked
+		return at, err
 	default:
-		return p.below(p.HighWatermark(), func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
+		at, err := p.below(p.HighWatermark(), func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
 			return p.Log().OffsetForTime(rp.Timestamp)
 		})
+		at.unproven, at.asked = at.offset < 0, asked // what is found is committed, and the first
+		return at, err
 	}
 }
 
@@ -146,7 +177,7 @@ func (p *partition) earliest() foundOffset {
 	if start == p.End() || epoch < 0 {
 		epoch = p.Epoch()
 	}
-	return foundOffset{start, -1, epoch}
+	return foundOffset{offset: start, timestamp: -1, epoch: epoch}
 }
 
 // below looks for a record and forgets what it finds at or above the bound.
@@ -161,5 +192,5 @@ func (p *partition) below(bound protocol.Offset, look func() (protocol.Offset, i
 	if !ok || offset >= bound {
 		return nowhere, nil
 	}
-	return foundOffset{offset, timestamp, epoch}, nil
+	return foundOffset{offset: offset, timestamp: timestamp, epoch: epoch}, nil
 }

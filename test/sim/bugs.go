@@ -27,6 +27,7 @@ type Bugs struct {
 	RetryWithoutVerdicts bool // the retry of a batch with verdicts is told that all of it was written
 	CheckpointUnsynced   bool // folds are saved while a sync is under way
 	AbsentUnsure         bool // a reader is told that something is not in the log without proof of leadership
+	ListUnsure           bool // so is where the log ends
 }
 
 // Plant is one bug, planted alone. Near is a seed that is known to find it when
@@ -43,7 +44,7 @@ var Planted = []Plant{
 	{"acknowledge before sync", Bugs{AckBeforeSync: true}, 1},
 	{"acknowledge below min.insync.replicas", Bugs{AckBelowMinInsync: true}, 8},
 	{"truncate to the high watermark", Bugs{TruncateToWatermark: true}, 5},
-	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 1031},
+	{"no epoch check on a follower's fetch", Bugs{NoEpochCheck: true}, 669},
 	{"shrink the ISR before the metadata agrees", Bugs{ShrinkBeforeStore: true}, 23},
 	{"unclean election", Bugs{UncleanElection: true}, 1},
 	{"producers not rebuilt", Bugs{ProducersNotRebuilt: true}, 1},
@@ -54,7 +55,7 @@ var Planted = []Plant{
 	{"partial batch", Bugs{PartialBatch: true}, 2},
 	{"consumers read to the log end", Bugs{ConsumersReadToEnd: true}, 1},
 	{"followers serve beyond their high watermark", Bugs{FollowerReadsToEnd: true}, 1},
-	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 8},
+	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 15},
 	{"refusal advances the sequence", Bugs{RefusalAdvances: true}, 1},
 	{"lives of a broker not told apart", Bugs{AllLivesAreOne: true}, 1},
 	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 20},
@@ -62,4 +63,5 @@ var Planted = []Plant{
 	{"a verdict per append loses its skip on retry", Bugs{RetryWithoutVerdicts: true}, 4},
 	{"a checkpoint speaks of what a power cut takes", Bugs{CheckpointUnsynced: true}, 225},
 	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 20},
+	{"tell of the log's end without proof of leadership", Bugs{ListUnsure: true}, 2},
 }

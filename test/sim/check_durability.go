@@ -29,6 +29,7 @@ func (l *ledger) acknowledged(b *broker, req *request, a answer) {
 	if last == protocol.None {
 		return
 	}
+	l.end = max(l.end, last+1)
 	batch, ok := batchAt(b.disk, last)
 	if !ok {
 		l.w.fail("I1", "broker %d acknowledged op %d at offset %d, which it does not have", b.id, req.ops[0].id, last)

@@ -34,16 +34,13 @@ func (l *ledger) matching(a, b *broker) {
 	}
 }
 
-// listed: a leader says where the log ends. In the order of epochs and, within
-// one, of time, that never sinks (I10).
-func (l *ledger) listed(b *broker, end protocol.Offset) {
-	epoch := b.core().Epoch()
-	for e, was := range l.ends {
-		if e <= epoch && end < was {
-			l.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; in epoch %d it ended at %d", b.id, epoch, end, e, was)
-		}
+// listed: a leader says where the log ends. That is never before what had been
+// acknowledged, or said, when it was asked (I10).
+func (l *ledger) listed(b *broker, epoch protocol.LeaderEpoch, end, least protocol.Offset) {
+	if end < least {
+		l.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; when it was asked it ended at %d", b.id, epoch, end, least)
 	}
-	l.ends[epoch] = max(l.ends[epoch], end)
+	l.end = max(l.end, end)
 }
 
 // absent: a broker says that its log does not reach to where somebody has read.

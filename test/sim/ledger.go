@@ -20,8 +20,8 @@ type ledger struct {
 	promised map[protocol.Offset]promise // told as acknowledged, by the broker that told it
 	seen     map[protocol.Offset]*op     // read by a consumer, or promised
 	leaders  map[protocol.LeaderEpoch]reign
-	ends     map[protocol.LeaderEpoch]protocol.Offset // highest end listed in an epoch
-	rebuilt  bool                                     // a disk was replaced
+	end      protocol.Offset // behind all that was acknowledged, or told to be the end
+	rebuilt  bool            // a disk was replaced
 }
 
 // promise is an acknowledged op and the epoch of the leader that first acknowledged it.
@@ -38,7 +38,7 @@ type reign struct {
 
 func newLedger(w *World) *ledger {
 	return &ledger{w: w, promised: map[protocol.Offset]promise{}, seen: map[protocol.Offset]*op{},
-		leaders: map[protocol.LeaderEpoch]reign{}, ends: map[protocol.LeaderEpoch]protocol.Offset{}}
+		leaders: map[protocol.LeaderEpoch]reign{}}
 }
 
 func (l *ledger) newOp(o *op) *op {

@@ -21,6 +21,7 @@ var Expected = []string{
 	"isr: shrunk", "isr: grown", "isr: change lost", "isr: change refused", "store: election lost the race",
 	"crash: unsynced tail lost", "crash: unsynced tail kept", "shutdown: clean", "lease lapsed", "all brokers cut off at once",
 	"leadership moved by hand", "corrupt batch found", "disk replaced", "read from a follower", "list offsets: not available",
+	"list offsets: a leader was deposed and does not know it", "list offsets: not proven",
 	"read: a leader lacks what was read", "read: a leader that was deposed is not believed", "batch refused for its second record",
 }
 

@@ -108,28 +108,39 @@ func (b *broker) onRead(from protocol.Offset, reply func([]record.Batch), absent
 	reply(batches)
 }
 
-// onListOffsets answers where the log ends.
+// onListOffsets answers where the log ends, once it is certain that this broker
+// leads.
 func (b *broker) onListOffsets() {
 	if b.core() == nil {
 		return
 	}
+	least := b.w.ledger.end
 	end, err := b.core().CommittedEnd()
 	b.w.mark(errors.Is(err, replica.ErrOffsetNotAvailable), "list offsets: not available")
-	if err == nil {
-		b.w.ledger.listed(b, end)
+	if err != nil {
+		return
 	}
+	b.w.mark(end < least, "list offsets: a leader was deposed and does not know it")
+	epoch := b.core().Epoch()
+	b.ifLeading(b.w.bugs.ListUnsure, func() { b.w.ledger.listed(b, epoch, end, least) }, "list offsets: not proven")
 }
 
 func (b *broker) absentIfSure(absent func()) {
-	if b.w.bugs.AbsentUnsure {
-		absent()
+	b.ifLeading(b.w.bugs.AbsentUnsure, absent, "read: a leader that was deposed is not believed")
+}
+
+// ifLeading answers once it is certain that this broker leads, or at once.
+func (b *broker) ifLeading(unsure bool, reply func(), otherwise string) {
+	if unsure {
+		reply()
 		return
 	}
-	b.note(replica.ConfirmLeadership{PatienceMs: 1000, Done: func(_ protocol.LeaderEpoch, err error) {
-		if err == nil {
-			absent()
+	in := b.core().Epoch()
+	b.note(replica.ConfirmLeadership{PatienceMs: 1000, Done: func(epoch protocol.LeaderEpoch, err error) {
+		if err == nil && epoch == in {
+			reply()
 			return
 		}
-		b.w.mark(true, "read: a leader that was deposed is not believed")
+		b.w.mark(true, otherwise)
 	}})
 }

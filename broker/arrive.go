@@ -2,48 +2,39 @@ package broker
 
 import (
 	"encoding/binary"
-	"fmt"
-	"io"
 	"time"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// bodyAmplified is how many bytes a request that is not a Produce may hold,
-// decoded, for each of its own: a Fetch of many partitions is the worst that is
-// held for long.
+// bodyAmplified is how many bytes a request that is not a Produce may hold for
+// each of its own: decoded, where a Fetch of many partitions takes three times
+// its size, and in an answer that has as many elements. So much is claimed before
+// its rest is read; what its shape then shows to be too much is given back, and
+// what would be more is not decoded.
 const bodyAmplified = 8
-
-// otherFrameMax bounds the frame of a request that is not a Produce: the largest
-// body and its header.
-const otherFrameMax = 1<<20 + 64<<10
 
 // readFrame reads a frame into x. It holds memory as bytes arrive, not as they
 // are promised: nothing of the budget before the first step has come.
 func (c *conn) readFrame(x *exchange, size int) error {
-	if c.in.buffered() < size {
-		c.readUntil(c.frameTime(size))
-	}
 	if size <= frameStep {
 		return c.readSmall(x, size)
 	}
 	step := c.srv.frames.share(frameStep)
 	defer c.srv.frames.put(step)
-	if _, err := io.ReadFull(c.in, step.b); err != nil {
-		return within(err)
+	if err := c.readFull(step.b, nil); err != nil {
+		return err
 	}
 	amplified := int64(1)
-	if key := int16(binary.BigEndian.Uint16(step.b)); key != protocol.KeyProduce {
-		if amplified = bodyAmplified; size > otherFrameMax {
-			return fmt.Errorf("request of API %d has %d bytes, over the limit of %d", key, size, otherFrameMax)
-		}
+	if int16(binary.BigEndian.Uint16(step.b)) != protocol.KeyProduce {
+		amplified = bodyAmplified
 	}
 	fr, err := c.srv.frames.get(c.ctx, size, amplified)
 	if err != nil {
 		return err
 	}
 	copy(fr.b, step.b)
-	if err := c.readRest(fr.b[frameStep:], x.began); err != nil {
+	if err := c.readRest(fr.b[frameStep:]); err != nil {
 		c.srv.frames.put(fr)
 		return err
 	}
@@ -51,9 +42,24 @@ func (c *conn) readFrame(x *exchange, size int) error {
 	return nil
 }
 
-// frameTime is how long a client may take for a frame.
-func (c *conn) frameTime(size int) time.Duration {
-	return c.srv.cfg.FrameTimeout + time.Duration(size)*time.Second/frameRateLeast
+// readFull reads what b has room for, all of it within a frame. The client has
+// the frame's timeout for the next bytes, whichever they are, so that a slow
+// link is given the time that it takes; progress, if not nil, is told of them.
+func (c *conn) readFull(b []byte, progress func(n int)) error {
+	for len(b) > 0 {
+		if c.in.buffered() == 0 {
+			c.readUntil(c.srv.cfg.FrameTimeout)
+		}
+		n, err := c.in.Read(b)
+		if err != nil {
+			return within(err)
+		}
+		if progress != nil {
+			progress(n)
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // readSmall reads a frame of one step into the connection's own share, or, if
@@ -64,29 +70,40 @@ func (c *conn) readSmall(x *exchange, size int) (err error) {
 	} else if x.frame, err = c.srv.frames.get(c.ctx, size, 1); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(c.in, x.frame.b); err != nil {
+	if err := c.readFull(x.frame.b, nil); err != nil {
 		x.giveBack()
-		return within(err)
+		return err
 	}
 	return nil
 }
 
 // readRest reads what is left of a frame that holds its budget. While it does,
 // it may be cut.
-func (c *conn) readRest(b []byte, began time.Time) error {
-	c.readUntil(c.frameTime(len(b))) // the wait for the budget was not the client's
+func (c *conn) readRest(b []byte) error {
 	a := &arrival{began: time.Now(), cut: func() { c.cancel(errTooSlow) }}
 	c.srv.frames.budget.arrive(a)
 	defer c.srv.frames.budget.arrived(a)
-	for len(b) > 0 {
-		n, err := c.in.Read(b)
-		if err != nil {
-			return within(err)
-		}
-		c.srv.frames.budget.progress(a, n)
-		b = b[n:]
+	return c.readFull(b, func(n int) { c.srv.frames.budget.progress(a, n) })
+}
+
+// decodeMax is how much decoding the request may take: half of what was claimed
+// for it beside its bytes. The other half is for the answer.
+func (x *exchange) decodeMax() int {
+	return max(protocol.DecodeBytesMax, (int(x.frame.held)-len(x.frame.b))/2)
+}
+
+// claimNoMore gives back what was claimed beyond the request's bytes and twice
+// what decoding them takes.
+func (x *exchange) claimNoMore(decoded int) {
+	x.c.srv.frames.shrink(x.frame, int64(cap(x.frame.b)+2*decoded))
+}
+
+// keepClaim has the claim of a large request last until its answer is sent: as
+// many elements as were asked about are told about. Produce answers are short.
+func (x *exchange) keepClaim() {
+	if x.frame != nil && x.frame.held > mediumClaim && x.header.Key != protocol.KeyProduce {
+		x.claim, x.frame.held = x.frame.held, 0
 	}
-	return nil
 }
 
 // giveBack returns what the request's bytes hold.

@@ -153,6 +153,15 @@ func (b *budget) release(n int64) {
 	b.grant()
 }
 
+// shrink makes n bytes that were acquired as one fewer.
+func (b *budget) shrink(n, to int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mu.held[laneOf(n)] -= n
+	b.mu.held[laneOf(to)] += to
+	b.grant()
+}
+
 // room reports whether the lane may hold n more bytes.
 func (b *budget) room(lane int, n int64) bool {
 	sum := n

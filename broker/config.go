@@ -77,7 +77,7 @@ type Config struct {
 	DecompressedMax   int           // one opened batch; default 64 MiB
 	ConnectionsMax    int           // default 16,384
 	IdleTimeout       time.Duration // a connection without a request is closed after it; default 10 min
-	FrameTimeout      time.Duration // for a request that has begun to arrive, and 1 s more for each 256 KiB; default 60 s
+	FrameTimeout      time.Duration // for the next bytes of a request that has begun to arrive; default 60 s
 	WriteTimeout      time.Duration // for a client to take 1 MiB of its answers; default 60 s
 	ProducerIDMs      int64         // how long a silent idempotent producer is remembered; default one day
 	HousekeepInterval time.Duration // default 5 s

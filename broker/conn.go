@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	unansweredMax  = 256       // requests of one connection that wait for their answers
-	readBuffer     = 4 << 10   // holds a run of small requests; larger bodies bypass it
-	writeBuffer    = 16 << 10  // answers are gathered up to this before they are sent
-	frameRateLeast = 256 << 10 // bytes a second that a frame is given time for, beyond its timeout
-	stopGrace      = 2 * time.Second
+	unansweredMax = 256      // requests of one connection that wait for their answers
+	readBuffer    = 4 << 10  // holds a run of small requests; larger bodies bypass it
+	writeBuffer   = 16 << 10 // answers are gathered up to this before they are sent
+	stopGrace     = 2 * time.Second
 )
 
 // conn is one client's connection. The reader goroutine lives as long as the
@@ -52,8 +51,9 @@ type exchange struct {
 	body    []byte // of frame; nil once the answer is ready
 	refused error  // why the request is not decoded: unknown key or version
 	frame   *frame
-	shared  bool // frame is the connection's own share
-	turn    bool // holds the connection's turn
+	shared  bool  // frame is the connection's own share
+	claim   int64 // of the budget, until the answer is sent: see keepClaim
+	turn    bool  // holds the connection's turn
 	began   time.Time
 	answer  answer    // set before done; nil: there is none to send (acks=0)
 	hangUp  bool      // the connection is closed instead of answering
@@ -196,8 +196,7 @@ func (c *conn) next() (*exchange, error) {
 	return x, nil
 }
 
-// readLength waits for a request and reads the length of its frame. From the
-// first byte on the client has a frame's time.
+// readLength waits for a request and reads the length of its frame.
 func (c *conn) readLength() (int, error) {
 	if c.in.buffered() == 0 {
 		idle := c.srv.cfg.IdleTimeout
@@ -212,12 +211,9 @@ func (c *conn) readLength() (int, error) {
 			return 0, err
 		}
 	}
-	if c.in.buffered() < protocol.FrameLengthBytes {
-		c.readUntil(c.srv.cfg.FrameTimeout)
-	}
 	var prefix [protocol.FrameLengthBytes]byte
-	if _, err := io.ReadFull(c.in, prefix[:]); err != nil {
-		return 0, within(err)
+	if err := c.readFull(prefix[:], nil); err != nil {
+		return 0, err
 	}
 	size, err := protocol.FrameLength(prefix, c.srv.cfg.RequestBytesMax)
 	if err != nil {

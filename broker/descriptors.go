@@ -32,12 +32,12 @@ const (
 const shortageLogged = time.Minute
 
 // shareDescriptors shares out what the process may have. Nothing is left to
-// chance with few: a quarter is the broker's own, and clients get half of the rest.
+// chance with few: a quarter is the broker's own, and clients get two thirds of the rest.
 func shareDescriptors(limit int) *descriptors {
 	limit = min(limit, descriptorsMost)
 	own := min(limit/4, ownDescriptorsMax)
 	http := min(limit/16, httpDescriptorsMax)
-	d := &descriptors{limit: limit, http: http, clients: (limit - own - http) / 2}
+	d := &descriptors{limit: limit, http: http, clients: (limit - own - http) / 3 * 2}
 	for _, s := range []*rate.Sometimes{&d.turnedAway, &d.starving, &d.unaccepted} {
 		s.First, s.Interval = 1, shortageLogged
 	}

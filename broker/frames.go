@@ -85,6 +85,15 @@ func (f *frames) make(n int) *frame {
 	return fr
 }
 
+// shrink gives back what a frame claims beyond to.
+func (f *frames) shrink(fr *frame, to int64) {
+	if fr == nil || fr.held <= to {
+		return
+	}
+	f.budget.shrink(fr.held, to)
+	fr.held = to
+}
+
 // put takes a frame back. Nothing may point into it any more.
 func (f *frames) put(fr *frame) {
 	if fr == nil {

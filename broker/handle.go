@@ -26,19 +26,17 @@ func (s *Server) handle(x *exchange) error {
 		return s.handleRefused(x)
 	}
 	api, _ := protocol.Lookup(h.Key)
-	if len(x.body) > int(api.BodyBytesMax) {
-		return fmt.Errorf("%s request of %d bytes is over its limit of %d", api.Name, len(x.body), api.BodyBytesMax)
-	}
-	valid, err := protocol.ProveText(h.Key, h.Version, x.body)
+	proven, err := protocol.ProveWithin(x.decodeMax(), h.Key, h.Version, x.body)
 	if err != nil {
 		return fmt.Errorf("%s v%d request: %w", api.Name, h.Version, err)
 	}
+	x.claimNoMore(proven.Memory)
 	req := kmsg.RequestForKey(h.Key)
 	req.SetVersion(h.Version)
 	if err := req.ReadFrom(x.body); err != nil {
 		return fmt.Errorf("%s v%d request: %w", api.Name, h.Version, err)
 	}
-	if !valid {
+	if !proven.ValidText {
 		protocol.MendText(req)
 	}
 	switch req := req.(type) {

@@ -34,6 +34,7 @@ func (o *outbox) push(x *exchange) {
 // finish makes the answer ready and gives the request's bytes back. It is called
 // once, from any goroutine.
 func (x *exchange) finish(a answer) {
+	x.keepClaim()
 	x.giveBack()
 	x.answer = a
 	x.c.out.ready(x)

@@ -92,6 +92,10 @@ func (c *conn) settle(x *exchange) {
 	}
 	c.srv.metrics.answered(x)
 	x.answer = nil
+	if x.claim > 0 {
+		c.srv.frames.budget.release(x.claim)
+		x.claim = 0
+	}
 	if x.turn {
 		<-c.turn
 	}
@@ -145,11 +149,19 @@ func (c *conn) send(g *gathered, x *exchange) error {
 	return nil
 }
 
-// Write sends b whole. The client has the write timeout for it.
-func (c *conn) Write(b []byte) (int, error) {
-	c.beginWrite()
-	n, err := c.nc.Write(b)
-	return n, notTaken(err)
+// writePiece is what a client has the write timeout for.
+const writePiece = 1 << 20
+
+// Write sends b whole. The client has the write timeout for each MiB of it.
+func (c *conn) Write(b []byte) (sent int, err error) {
+	for {
+		c.beginWrite()
+		n, err := c.nc.Write(b[:min(writePiece, len(b))])
+		sent, b = sent+n, b[n:]
+		if err != nil || len(b) == 0 {
+			return sent, notTaken(err)
+		}
+	}
 }
 
 // beginWrite gives the client its time for the next write; little, when the

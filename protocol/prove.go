@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeBytesMax bounds what decoding one proven request may allocate, by
-// Prove's own account: the decoded structs, strings and tags. The body of a
-// request, records above all, is aliased and not counted. A fetch of 80,000
-// partitions fits.
+// DecodeBytesMax bounds what decoding one proven request may allocate where its
+// reader sets no bound of its own, by Prove's own account: the decoded structs,
+// strings and tags. The body of a request, records above all, is aliased and not
+// counted. A fetch of 80,000 partitions fits.
 const DecodeBytesMax = 8 << 20
 
 // ShapeError is a request body that is not what its key and version call for.
@@ -31,8 +31,8 @@ func (e *ShapeError) Error() string {
 
 // Prove checks that a request's body has the shape that its key and version
 // call for: that every length, array count and tag count is covered by the
-// bytes that are there, that nothing is null which may not be, that tags rise,
-// and that the body is within its API's limit. It allocates nothing.
+// bytes that are there, that nothing is null which may not be, and that tags
+// rise. It allocates nothing.
 //
 // No body is handed to kmsg before. kmsg believes a tag count even when the
 // bytes have run out, so that seven bytes hold a core for a minute; and it
@@ -46,33 +46,36 @@ func Prove(key, version int16, body []byte) error {
 	return err
 }
 
-// ProveText is Prove, and tells whether all strings are UTF-8; where they are not,
-// MendText is to follow the decoding.
-func ProveText(key, version int16, body []byte) (valid bool, err error) {
-	p, err := walk(key, version, body)
-	return !p.untidy, err
+// Proven is what Prove has found out about a body.
+type Proven struct {
+	ValidText bool // all strings are UTF-8; where they are not, MendText is to follow the decoding
+	Memory    int  // what decoding allocates at most, in bytes
+}
+
+// ProveWithin is Prove with a bound of its own in place of DecodeBytesMax.
+func ProveWithin(memoryMax int, key, version int16, body []byte) (Proven, error) {
+	p, err := walk(memoryMax, key, version, body)
+	return Proven{!p.untidy, p.memory}, err
 }
 
 // prove returns what decoding the body allocates at most, besides.
 func prove(key, version int16, body []byte) (memory int, err error) {
-	p, err := walk(key, version, body)
+	p, err := walk(DecodeBytesMax, key, version, body)
 	return p.memory, err
 }
 
 // walk returns the proof, and in its rest the bytes behind the body's last
 // field. They are let pass as Kafka lets them pass: librdkafka 2.16 writes a
 // null array of topics as four bytes where Metadata has one (librdkafka #5049).
-func walk(key, version int16, body []byte) (p proof, err error) {
+func walk(memoryMax int, key, version int16, body []byte) (p proof, err error) {
 	api, known := Lookup(key)
 	switch {
 	case !known:
 		return p, fmt.Errorf("%w %d", ErrUnknownKey, key)
 	case !api.Serves(version):
 		return p, fmt.Errorf("%w: %s v%d", ErrUnsupportedVersion, api.Name, version)
-	case len(body) > int(api.BodyBytesMax):
-		return p, &ShapeError{api.Name, version, "", fmt.Sprintf("%d bytes, limit %d", len(body), api.BodyBytesMax)}
 	}
-	p = proof{rest: body, version: version, flexible: api.Flexible(version)}
+	p = proof{rest: body, version: version, flexible: api.Flexible(version), memoryMax: memoryMax}
 	p.structure(shapes[key])
 	if p.why != "" {
 		return proof{}, &ShapeError{api.Name, version, p.at, p.why}
@@ -86,9 +89,11 @@ type proof struct {
 	rest     []byte // what was not walked yet
 	version  int16
 	flexible bool
-	memory   int  // what kmsg allocates for what was walked, rounded up; <= DecodeBytesMax
+	memory   int  // what kmsg allocates for what was walked, rounded up
 	untidy   bool // a string is not UTF-8
 	at, why  string
+
+	memoryMax int // memory <= memoryMax
 }
 
 // refuse ends the walk.
@@ -268,8 +273,8 @@ const (
 func rounded(n int) int { return n + n/4 + 16 }
 
 func (p *proof) charge(f *field, memory int) bool {
-	if p.memory += memory; p.memory > DecodeBytesMax {
-		return p.refuse(f, "too many elements: decoding would take more than 8 MiB")
+	if p.memory += memory; p.memory > p.memoryMax {
+		return p.refuse(f, fmt.Sprintf("too many elements: decoding would take more than %d MiB", p.memoryMax>>20))
 	}
 	return true
 }

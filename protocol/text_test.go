@@ -35,13 +35,13 @@ func TestOnlyWhatIsFitForATerminalIsPrintedAsItIs(t *testing.T) {
 }
 
 // Goal: whatever strings a request holds, MendText leaves UTF-8 that still fits on
-// the wire, and touches no bytes; and ProveText says when it is needed.
+// the wire, and touches no bytes; and ProveWithin says when it is needed.
 func TestEveryStringOfARequestIsMended(t *testing.T) {
 	for _, api := range APIs() {
 		req := randomRequest(rand.New(rand.NewPCG(1, uint64(api.Key))), api.Key, api.Max)
 		spoil(reflect.ValueOf(req))
 		body := req.AppendTo(nil)
-		valid, err := ProveText(api.Key, api.Max, body)
+		proven, err := ProveWithin(DecodeBytesMax, api.Key, api.Max, body)
 		if err != nil {
 			t.Fatalf("%s: %v", api.Name, err)
 		}
@@ -50,11 +50,11 @@ func TestEveryStringOfARequestIsMended(t *testing.T) {
 		if err := got.ReadFrom(body); err != nil {
 			t.Fatalf("%s: %v", api.Name, err)
 		}
-		equal(t, valid, allStrings(reflect.ValueOf(got), utf8.ValidString))
+		equal(t, proven.ValidText, allStrings(reflect.ValueOf(got), utf8.ValidString))
 		MendText(got)
 		equal(t, true, allStrings(reflect.ValueOf(got), func(s string) bool { return utf8.ValidString(s) && len(s) <= 32767 }))
-		if valid, err := ProveText(api.Key, api.Max, got.AppendTo(nil)); !valid || err != nil {
-			t.Errorf("%s: mended, and valid is %v: %v", api.Name, valid, err)
+		if proven, err := ProveWithin(DecodeBytesMax, api.Key, api.Max, got.AppendTo(nil)); !proven.ValidText || err != nil {
+			t.Errorf("%s: mended, and %+v: %v", api.Name, proven, err)
 		}
 	}
 	long := kmsg.NewPtrDescribeGroupsRequest()

@@ -56,7 +56,6 @@ type API struct {
 	Min, Max     int16  // as advertised
 	ServeMin     int16  // Min <= ServeMin <= Max: below it a version is listed but refused
 	FlexibleFrom int16  // the first version with compact fields and tags (KIP-482)
-	BodyBytesMax int32  // of the request, header not counted
 }
 
 // Serves reports whether requests of version v are answered in earnest.
@@ -65,13 +64,6 @@ func (a API) Serves(v int16) bool { return a.ServeMin <= v && v <= a.Max }
 // Flexible reports whether version v has compact fields and tags.
 func (a API) Flexible(v int16) bool { return v >= a.FlexibleFrom }
 
-const (
-	// smallBody suffices for all requests that carry no records.
-	smallBody = 1 << 20
-	// frameBody leaves the body to the limit of its frame.
-	frameBody = math.MaxInt32
-)
-
 // apis is the versions block of one Kafka release, 4.0, as a whole: clients
 // draw conclusions from the mix, and odd mixes have broken several. Produce
 // stays at 11 until transaction.version=2 (KIP-890) is real. ListConfigResources
@@ -79,46 +71,46 @@ const (
 // 0 because librdkafka otherwise writes compressed batches in a format of long
 // ago (KAFKA-18659). Sorted by key.
 var apis = [...]API{
-	{KeyProduce, "Produce", 0, 11, 3, 9, frameBody},
-	{KeyFetch, "Fetch", 4, 17, 4, 12, smallBody},
-	{KeyListOffsets, "ListOffsets", 1, 10, 1, 6, smallBody},
-	{KeyMetadata, "Metadata", 0, 13, 0, 9, smallBody},
-	{KeyOffsetCommit, "OffsetCommit", 2, 9, 2, 8, smallBody},
-	{KeyOffsetFetch, "OffsetFetch", 1, 9, 1, 6, smallBody},
-	{KeyFindCoordinator, "FindCoordinator", 0, 6, 0, 3, smallBody},
-	{KeyJoinGroup, "JoinGroup", 0, 9, 0, 6, smallBody},
-	{KeyHeartbeat, "Heartbeat", 0, 4, 0, 4, smallBody},
-	{KeyLeaveGroup, "LeaveGroup", 0, 5, 0, 4, smallBody},
-	{KeySyncGroup, "SyncGroup", 0, 5, 0, 4, smallBody},
-	{KeyDescribeGroups, "DescribeGroups", 0, 6, 0, 5, smallBody},
-	{KeyListGroups, "ListGroups", 0, 5, 0, 3, smallBody},
-	{KeyApiVersions, "ApiVersions", 0, 4, 0, 3, smallBody},
-	{KeyCreateTopics, "CreateTopics", 2, 7, 2, 5, smallBody},
-	{KeyDeleteTopics, "DeleteTopics", 1, 6, 1, 4, smallBody},
-	{KeyDeleteRecords, "DeleteRecords", 0, 2, 0, 2, smallBody},
-	{KeyInitProducerId, "InitProducerId", 0, 5, 0, 2, smallBody},
-	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4, smallBody},
-	{KeyDescribeConfigs, "DescribeConfigs", 1, 4, 1, 4, smallBody},
-	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2, smallBody},
-	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2, 1, 2, smallBody},
-	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2, smallBody},
-	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2, smallBody},
-	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2, smallBody},
-	{KeyElectLeaders, "ElectLeaders", 0, 2, 0, 2, smallBody},
-	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 0, 1, smallBody},
-	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0, smallBody},
-	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0, smallBody},
-	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16, smallBody},
-	{KeyDescribeQuorum, "DescribeQuorum", 0, 2, 0, 0, smallBody},
-	{KeyUpdateFeatures, "UpdateFeatures", 0, 2, 0, 0, smallBody},
-	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0, smallBody},
-	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0, smallBody},
-	{KeyUnregisterBroker, "UnregisterBroker", 0, 0, 0, 0, smallBody},
-	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0, smallBody},
-	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0, smallBody},
-	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0, smallBody},
-	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0, smallBody},
-	{KeyRemoveRaftVoter, "RemoveRaftVoter", 0, 0, 0, 0, smallBody},
+	{KeyProduce, "Produce", 0, 11, 3, 9},
+	{KeyFetch, "Fetch", 4, 17, 4, 12},
+	{KeyListOffsets, "ListOffsets", 1, 10, 1, 6},
+	{KeyMetadata, "Metadata", 0, 13, 0, 9},
+	{KeyOffsetCommit, "OffsetCommit", 2, 9, 2, 8},
+	{KeyOffsetFetch, "OffsetFetch", 1, 9, 1, 6},
+	{KeyFindCoordinator, "FindCoordinator", 0, 6, 0, 3},
+	{KeyJoinGroup, "JoinGroup", 0, 9, 0, 6},
+	{KeyHeartbeat, "Heartbeat", 0, 4, 0, 4},
+	{KeyLeaveGroup, "LeaveGroup", 0, 5, 0, 4},
+	{KeySyncGroup, "SyncGroup", 0, 5, 0, 4},
+	{KeyDescribeGroups, "DescribeGroups", 0, 6, 0, 5},
+	{KeyListGroups, "ListGroups", 0, 5, 0, 3},
+	{KeyApiVersions, "ApiVersions", 0, 4, 0, 3},
+	{KeyCreateTopics, "CreateTopics", 2, 7, 2, 5},
+	{KeyDeleteTopics, "DeleteTopics", 1, 6, 1, 4},
+	{KeyDeleteRecords, "DeleteRecords", 0, 2, 0, 2},
+	{KeyInitProducerId, "InitProducerId", 0, 5, 0, 2},
+	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4},
+	{KeyDescribeConfigs, "DescribeConfigs", 1, 4, 1, 4},
+	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2},
+	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2, 1, 2},
+	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2},
+	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2},
+	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2},
+	{KeyElectLeaders, "ElectLeaders", 0, 2, 0, 2},
+	{KeyIncrementalAlterConfigs, "IncrementalAlterConfigs", 0, 1, 0, 1},
+	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0},
+	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0},
+	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16},
+	{KeyDescribeQuorum, "DescribeQuorum", 0, 2, 0, 0},
+	{KeyUpdateFeatures, "UpdateFeatures", 0, 2, 0, 0},
+	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0},
+	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0},
+	{KeyUnregisterBroker, "UnregisterBroker", 0, 0, 0, 0},
+	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0},
+	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0},
+	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0},
+	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0},
+	{KeyRemoveRaftVoter, "RemoveRaftVoter", 0, 0, 0, 0},
 }
 
 // APIs is the table, sorted by key. The slice is the caller's own.

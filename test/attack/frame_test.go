@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"io"
 	"testing"
 	"time"
 
@@ -104,7 +103,7 @@ func TestARequestByteByByteIsAnsweredIfItComesInTime(t *testing.T) {
 	}
 }
 
-func TestASlowFrameIsClosedAfterTheFrameTimeout(t *testing.T) {
+func TestAFrameOfWhichNothingMoreComesIsClosedAfterTheFrameTimeout(t *testing.T) {
 	t.Parallel()
 	v := attacked(t, func(c *broker.Config) { c.FrameTimeout = 200 * time.Millisecond })
 	b := v.bystand()
@@ -117,25 +116,106 @@ func TestASlowFrameIsClosedAfterTheFrameTimeout(t *testing.T) {
 			s := v.dial()
 			s.t = t
 			s.send(first)
-			drip := time.NewTicker(10 * time.Millisecond)
-			defer drip.Stop()
-			closed := make(chan struct{})
-			go func() {
-				defer close(closed)
-				io.Copy(io.Discard, s.nc)
-			}()
-			for open := true; open; {
-				select {
-				case <-drip.C:
-					if len(first) > 1 {
-						s.send([]byte{0})
-					}
-				case <-closed:
-					open = false
-				}
-			}
-			s.saidOnce("timeout")
+			s.refused("timeout")
 		})
+	}
+	b.stillServed()
+}
+
+// A slow link takes the time that it takes, as long as bytes come.
+func TestARequestThatComesSlowlyIsServed(t *testing.T) {
+	t.Parallel()
+	v := attacked(t, func(c *broker.Config) { c.FrameTimeout = 300 * time.Millisecond })
+	for name, size := range map[string]int{"a small one": 60, "one of several steps": 100 << 10} {
+		t.Run(name, func(t *testing.T) {
+			s := v.dial()
+			s.t = t
+			s.nc.SetNoDelay(true)
+			req := request(fetchOf(size/40+1), 12)
+			const pieces = 15
+			for i := range pieces {
+				s.send(req[i*len(req)/pieces : (i+1)*len(req)/pieces])
+				time.Sleep(60 * time.Millisecond)
+			}
+			if s.answer() == nil {
+				t.Errorf("closed:\n%s", v.log.tail())
+			}
+		})
+	}
+}
+
+// fetchOf asks for so many partitions of a topic that is not there.
+func fetchOf(partitions int) *kmsg.FetchRequest {
+	rt := partitionOf("nowhere", 0)
+	one := rt.Partitions[0]
+	rt.Partitions = make([]kmsg.FetchRequestTopicPartition, partitions)
+	for i := range rt.Partitions {
+		rt.Partitions[i] = one
+		rt.Partitions[i].Partition = int32(i)
+	}
+	return fetchRequest(rt)
+}
+
+// Goal: what one client asks about is as much as Kafka lets it ask about. Method:
+// requests of several MiB with as many elements as the largest cluster has
+// partitions, each of which gets its answer.
+func TestRequestsOfManyMegabytesAreServed(t *testing.T) {
+	t.Parallel()
+	const partitions = 200_000
+	v := attacked(t)
+	b := v.bystand()
+	s := v.dial()
+	fetched := ask[*kmsg.FetchResponse](s, fetchOf(partitions), 12)
+	if n := len(fetched.Topics[0].Partitions); n != partitions {
+		t.Errorf("Fetch: told of %d partitions", n)
+	}
+	list := kmsg.NewPtrListOffsetsRequest()
+	lt := kmsg.NewListOffsetsRequestTopic()
+	lt.Topic, lt.Partitions = "nowhere", make([]kmsg.ListOffsetsRequestTopicPartition, partitions)
+	list.Topics = append(list.Topics, lt)
+	if n := len(ask[*kmsg.ListOffsetsResponse](s, list, 6).Topics[0].Partitions); n != partitions {
+		t.Errorf("ListOffsets: told of %d partitions", n)
+	}
+	groups := kmsg.NewPtrOffsetFetchRequest()
+	group := kmsg.NewOffsetFetchRequestGroup()
+	group.Group = "g"
+	gt := kmsg.NewOffsetFetchRequestGroupTopic()
+	gt.Topic, gt.Partitions = "nowhere", make([]int32, 2*partitions)
+	group.Topics = append(group.Topics, gt)
+	groups.Groups = append(groups.Groups, group)
+	if n := len(ask[*kmsg.OffsetFetchResponse](s, groups, 9).Groups); n != 1 {
+		t.Errorf("OffsetFetch: told of %d groups", n)
+	}
+	b.stillServed()
+}
+
+// Goal: large requests together hold what the budget has for them, whatever they
+// are made of, and whether anybody reads the answers or not. Method: a broker with
+// a process of its own, and requests that are all elements, and such that are
+// large for honest reasons and whose answers stay where they are.
+func TestLargeRequestsTogetherStayWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	const budget, bound = 512 << 20, 2 * 512 << 20 // and the collector needs its share
+	p := attackedProcess(t)
+	b := p.bystand()
+	elements := append([]byte{0x80, 0x80, 0x80, 0x04}, make([]byte, 30<<20)...) // 8,388,607 topics of a few zeros each
+	for range 4 {
+		s := p.dial()
+		s.send(rawRequest(19, 7, true, elements))
+		s.refused("too many elements")
+	}
+	unread := request(fetchOf(400_000), 12)
+	for range 30 {
+		s := p.dial()
+		go s.send(unread)
+	}
+	for range 10 {
+		b.progress()
+	}
+	most := p.memoryMost()
+	t.Logf("at most %d MiB were resident", most>>20)
+	if most > bound {
+		t.Errorf("%d MiB were resident, want %d at most with a budget of %d", most>>20, bound>>20, budget>>20)
 	}
 	b.stillServed()
 }

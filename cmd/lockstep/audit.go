@@ -8,9 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -118,63 +116,16 @@ func (a *auditCommand) bounds(ctx context.Context, client *kgo.Client, topic str
 	return out, nil
 }
 
-const auditFetchBytes = 4 << 20
-
 // read fetches whole batches, since what is judged together is decided by them.
 func (a *auditCommand) read(ctx context.Context, client *kgo.Client, topic string, b bound, aud *auditor) error {
 	defer a.progressDone()
-	for next := b.start; next < b.end; next = aud.next {
-		at, err := locate(ctx, client, topic, b.partition)
-		if err != nil {
+	return newLogReader(client, topic, b.partition, offsetSpan{int64(b.start), int64(b.end)}, a.cluster.timeout, func(batch record.Batch) error {
+		if err := aud.fold(batch); err != nil {
 			return err
-		}
-		raw, err := fetchBatches(ctx, client, at, next)
-		if err != nil {
-			return err
-		}
-		for len(raw) > 0 {
-			batch, n, err := record.View(raw)
-			if record.KindOf(err) == record.Truncated {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if err := aud.fold(batch); err != nil {
-				return err
-			}
-			raw = raw[n:]
-		}
-		if aud.next <= next {
-			return fmt.Errorf("no batch at offset %d", int64(next))
 		}
 		a.progress(topic, b, aud.next)
-	}
-	return nil
-}
-
-// fetchBatches reads raw batches from the leader.
-func fetchBatches(ctx context.Context, client *kgo.Client, at place, from protocol.Offset) ([]byte, error) {
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = 1000, 1, auditFetchBytes
-	rt := kmsg.NewFetchRequestTopic()
-	rt.Topic, rt.TopicID = at.topic, at.topicID
-	rp := kmsg.NewFetchRequestTopicPartition()
-	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes, rp.CurrentLeaderEpoch = at.partition, int64(from), auditFetchBytes, -1
-	rt.Partitions = append(rt.Partitions, rp)
-	req.Topics = append(req.Topics, rt)
-	resp, err := req.RequestWith(ctx, client.Broker(int(at.leader)))
-	if err != nil {
-		return nil, err
-	}
-	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil {
-		return nil, err
-	}
-	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return nil, fmt.Errorf("the broker answered for %d topics", len(resp.Topics))
-	}
-	p := resp.Topics[0].Partitions[0]
-	return p.RecordBatches, kerr.ErrorForCode(p.ErrorCode)
+		return nil
+	}).read(ctx)
 }
 
 // progress says on a terminal how far the reading is.

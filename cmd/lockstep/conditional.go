@@ -120,6 +120,7 @@ func neverSent(err error) bool {
 func produceRequest(at place, raw []byte, timeout time.Duration) *kmsg.ProduceRequest {
 	p := kmsg.NewProduceRequestTopicPartition()
 	p.Partition, p.Records = at.partition, raw
+	p.UnknownTags.Set(protocol.TagLeaderEpoch, protocol.AppendLeaderEpoch(nil, protocol.LeaderEpoch(at.epoch)))
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic, t.TopicID, t.Partitions = at.topic, at.topicID, append(t.Partitions, p)
 	req := kmsg.NewPtrProduceRequest()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -66,7 +67,7 @@ func (c *consumeCommand) run(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--print-format: %w", err)
 	}
 	ctx := cmd.Context()
-	client, err := c.cluster.connect(ctx, kgo.FetchMaxWait(250*time.Millisecond))
+	client, err := c.cluster.connect(ctx, kgo.FetchMaxWait(250*time.Millisecond), kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if err != nil {
 		return err
 	}
@@ -159,11 +160,44 @@ func (r *reading) poll(ctx context.Context) (kgo.Fetches, error) {
 	defer cancel()
 	fetches := r.client.PollFetches(waiting)
 	for _, e := range fetches.Errors() {
-		if !errors.Is(e.Err, context.DeadlineExceeded) && !errors.Is(e.Err, context.Canceled) {
+		switch {
+		case errors.Is(e.Err, context.DeadlineExceeded), errors.Is(e.Err, context.Canceled):
+		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			if err := r.goOnAtStart(ctx, e.Partition, e.Err); err != nil {
+				return nil, err
+			}
+		default:
 			return nil, fmt.Errorf("%s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
 	return fetches, nil
+}
+
+// goOnAtStart is for a partition whose next records were removed while it was
+// read: it says so and goes on where the log starts now. An offset that is not in
+// the log for any other reason is an error; to begin anew would print again what
+// was printed.
+func (r *reading) goOnAtStart(ctx context.Context, partition int32, why error) error {
+	starts, err := kadm.NewClient(r.client).ListStartOffsets(ctx, r.topic)
+	if err != nil {
+		return err
+	}
+	s, reading := r.spans[partition]
+	start, ok := starts.Lookup(r.topic, partition)
+	switch {
+	case !reading:
+		return nil
+	case !ok || start.Err != nil || start.Offset <= s.next:
+		return fmt.Errorf("%s/%d: offset %d is not in the log: %w", r.topic, partition, s.next, why)
+	}
+	fmt.Fprintf(r.s.err, "%s/%d: offsets %d to %d were removed; going on at %d\n", r.topic, partition, s.next, start.Offset-1, start.Offset)
+	r.advance(partition, start.Offset)
+	at := map[string]map[int32]kgo.Offset{r.topic: {partition: kgo.NewOffset().At(start.Offset)}}
+	r.client.RemoveConsumePartitions(map[string][]int32{r.topic: {partition}})
+	if _, reading := r.spans[partition]; reading {
+		r.client.AddConsumePartitions(at)
+	}
+	return nil
 }
 
 func (r *reading) print(fetches kgo.Fetches) error {

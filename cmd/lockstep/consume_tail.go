@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
-
-const tailFetchBytesMax = 8 << 20
 
 // skipEmptyTails notices the partitions whose span ends without a record.
 // Compaction, transaction markers and refused appends leave offsets that hold
@@ -36,7 +35,7 @@ func (r *reading) lookAhead(ctx context.Context, partition int32, from int64) (i
 	if err != nil || at.leader < 0 {
 		return from, err
 	}
-	resp, err := r.client.Broker(int(at.leader)).Request(ctx, fetchRequest(at, from))
+	resp, err := r.client.Broker(int(at.leader)).Request(ctx, fetchRequest(at, from, -1))
 	if err != nil {
 		return from, nil // the client library will say so if it lasts
 	}
@@ -46,8 +45,8 @@ func (r *reading) lookAhead(ctx context.Context, partition int32, from int64) (i
 	}
 	p := &topics[0].Partitions[0]
 	if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-		if kerr.IsRetriable(err) {
-			return from, nil
+		if kerr.IsRetriable(err) || errors.Is(err, kerr.OffsetOutOfRange) {
+			return from, nil // the client library will say so if it lasts
 		}
 		return from, fmt.Errorf("%s/%d: %w", r.topic, partition, err)
 	}
@@ -57,16 +56,4 @@ func (r *reading) lookAhead(ctx context.Context, partition int32, from int64) (i
 		return from, nil
 	}
 	return next, nil
-}
-
-func fetchRequest(at place, from int64) *kmsg.FetchRequest {
-	p := kmsg.NewFetchRequestTopicPartition()
-	p.Partition, p.FetchOffset, p.PartitionMaxBytes = at.partition, from, tailFetchBytesMax
-	p.CurrentLeaderEpoch = -1
-	t := kmsg.NewFetchRequestTopic()
-	t.Topic, t.TopicID, t.Partitions = at.topic, at.topicID, append(t.Partitions, p)
-	req := kmsg.NewPtrFetchRequest()
-	req.ReplicaID, req.MaxBytes, req.SessionEpoch = -1, tailFetchBytesMax, -1
-	req.Topics = append(req.Topics, t)
-	return req
 }

@@ -15,6 +15,7 @@ type place struct {
 	topicID   kadm.TopicID
 	partition int32
 	leader    int32 // -1 while there is none
+	epoch     int32 // in which it leads
 }
 
 // locate asks the cluster who leads a partition. A negative partition stands
@@ -41,7 +42,7 @@ func locate(ctx context.Context, client *kgo.Client, topic string, partition int
 	if !ok {
 		return place{}, fmt.Errorf("topic %q has no partition %d; it has %s", topic, partition, span(d.Partitions))
 	}
-	return place{topic, d.ID, partition, p.Leader}, nil
+	return place{topic, d.ID, partition, p.Leader, p.LeaderEpoch}, nil
 }
 
 func span(ps kadm.PartitionDetails) string {

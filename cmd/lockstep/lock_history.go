@@ -95,7 +95,7 @@ func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
 	}
 	for _, p := range chosen {
-		r := historyReader{partition: p, name: name, reads: h.reads, tell: func(u lockUse) error { return h.print(out, u) }}
+		r := historyReader{partition: p, name: name, reads: h.reads, patience: h.cluster.timeout, tell: func(u lockUse) error { return h.print(out, u) }}
 		if err := errors.Join(r.read(ctx, cl, args[0], spans[p]), out.Flush()); err != nil {
 			return err
 		}
@@ -151,41 +151,14 @@ type historyReader struct {
 	partition int32
 	name      []byte
 	reads     bool
+	patience  time.Duration
 	tell      func(lockUse) error
 	q         protocol.LockRequest
 }
 
 // read goes through a span of the log, batch by batch.
 func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span offsetSpan) error {
-	for next := span.next; next < span.end; {
-		at, err := locate(ctx, cl, topic, h.partition)
-		if err != nil {
-			return err
-		}
-		raw, err := fetchBatches(ctx, cl, at, protocol.Offset(next))
-		if err != nil {
-			return err
-		}
-		before := next
-		for len(raw) > 0 {
-			batch, n, err := record.View(raw)
-			if record.KindOf(err) == record.Truncated {
-				break
-			}
-			if err == nil {
-				err = h.batch(batch, next)
-			}
-			if err != nil {
-				return fmt.Errorf("batch behind offset %d: %w", next-1, err)
-			}
-			next = max(next, int64(batch.NextOffset()))
-			raw = raw[n:]
-		}
-		if next == before {
-			return fmt.Errorf("no batch at offset %d", next)
-		}
-	}
-	return nil
+	return newLogReader(cl, topic, h.partition, span, h.patience, func(b record.Batch) error { return h.batch(b, span.next) }).read(ctx)
 }
 
 func (h *historyReader) batch(b record.Batch, from int64) error {

@@ -75,7 +75,7 @@ func FuzzAnswerDecode(f *testing.F) {
 	rt.Partitions = append(rt.Partitions, somePart(3), kmsg.NewFetchResponseTopicPartition())
 	resp.Topics = append(resp.Topics, rt)
 	f.Add(bodyOf(resp, 0))
-	f.Add(append(binary.BigEndian.AppendUint32(nil, 0), 0xff, 0xff, 0xff, 0xff, 0x0f))
+	f.Add(append(binary.BigEndian.AppendUint32(nil, 0), 2, 9, 0))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var a followAnswer
 		if a.decode(body, 0) != nil {

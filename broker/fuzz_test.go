@@ -30,7 +30,7 @@ func FuzzConnection(f *testing.F) {
 	}
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
 	f.Add([]byte{0, 0, 0, 0})
-	f.Add([]byte{0, 0, 0, 17, 0, 18, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 0, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Add([]byte{0, 0, 0, 16, 0, 18, 0, 3, 0, 0, 0, 1, 0xff, 0xff, 0, 1, 1, 2, 9, 0})
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	server := startFuzzed(f)
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -207,8 +207,8 @@ func TestFollowerSurvivesALeaderThatSendsGarbage(t *testing.T) {
 		{"a length that no frame has", func(int32) []byte { return bytes.Repeat([]byte{0xff}, 64) }, "negative"},
 		{"a length over the limit", func(int32) []byte { return bytes.Repeat([]byte{0x7f}, 64) }, "over the limit"},
 		{"zeros", func(int32) []byte { return append([]byte{0, 0, 0, 60}, make([]byte, 60)...) }, "is no answer"},
-		{"tags without end", func(k int32) []byte {
-			return append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 9}, uint32(k)), 0xff, 0xff, 0xff, 0xff, 0x0f)
+		{"a tag more than there is", func(k int32) []byte {
+			return append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 7}, uint32(k)), 2, 9, 0)
 		}, "is no answer"},
 		{"the answer to another request", func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k+1) }, "is no answer"},
 		{"a refusal", func(k int32) []byte { return answerOf(refusal, k) }, "INCONSISTENT_CLUSTER_ID"},

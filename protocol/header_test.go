@@ -56,12 +56,12 @@ func TestParseHeaderRefusesBadLengthsAndTags(t *testing.T) {
 	for name, rest := range map[string]string{
 		"client id of -2":           "\xff\xfe\x00",
 		"client id beyond the end":  "\x00\x02c",
-		"tag count beyond the end":  "\x00\x01c\xff\xff\xff\xff\x0f",
+		"a tag more than there is":  "\x00\x01c\x02\x00\x00",
 		"tag beyond the end":        "\x00\x01c\x01\x00\x05abc",
 		"repeated tag":              "\x00\x01c\x02\x00\x00\x00\x00",
 		"no tag section":            "\x00\x01c",
 		"tag count without an end":  "\x00\x01c\x80",
-		"tag count of over 32 bits": "\x00\x01c\xff\xff\xff\xff\x7f",
+		"tag count of over 32 bits": "\x00\x01c\x80\x80\x80\x80\x10",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := ParseHeader([]byte("\x00\x03\x00\x0c\x00\x00\x00\x09" + rest))

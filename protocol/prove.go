@@ -35,8 +35,8 @@ func (e *ShapeError) Error() string {
 // rise. It allocates nothing.
 //
 // No body is handed to kmsg before. kmsg believes a tag count even when the
-// bytes have run out, so that seven bytes hold a core for a minute; and it
-// allocates up to 152 bytes for each byte of a body. What Prove has passed,
+// bytes have run out, so that a short body can keep a core busy for long; and it
+// allocates many times the bytes of a body. What Prove has passed,
 // kmsg decodes without an error, in time linear in the body, and allocating
 // DecodeBytesMax at most.
 //

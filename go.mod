@@ -74,7 +74,6 @@ require (
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/sirupsen/logrus v1.9.4 // indirect
 	github.com/soheilhy/cmux v0.1.5 // indirect
-	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/tmc/grpc-websocket-proxy v0.0.0-20220101234140-673ab2c3ae75 // indirect
 	github.com/xiang90/probing v0.0.0-20221125231312-a49e3df8f510 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
@@ -112,6 +111,7 @@ tool honnef.co/go/tools/cmd/staticcheck
 require (
 	github.com/lockstep-log/lockstep/client v0.0.0-00010101000000-000000000000
 	github.com/lockstep-log/lockstep/protocol v0.0.0-00010101000000-000000000000
+	github.com/spf13/pflag v1.0.10
 )
 
 replace (

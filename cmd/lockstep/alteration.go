@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // alteration is the flags of a command that changes settings.
@@ -12,6 +15,18 @@ func (a *alteration) flags(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringArrayVarP(&a.set, "config", "c", nil, "`KEY=VALUE` to set; may be repeated")
 	cmd.Flags().StringArrayVar(&a.unset, "unset", nil, "`KEY` to bring back to its default; may be repeated")
 	return cmd
+}
+
+// unknown is which of the settings that are to be brought back to their defaults
+// there is not, as Kafka's own tool has it: the protocol lets them pass. It words
+// it as a broker does for one that is to be set.
+func (a *alteration) unknown(kind string, known func(name string) bool) error {
+	for _, k := range a.unset {
+		if !known(k) {
+			return fmt.Errorf("%s: Unknown %s config name: %s", kerr.InvalidConfig.Message, kind, k)
+		}
+	}
+	return nil
 }
 
 // changes are what the flags ask for.

@@ -48,10 +48,10 @@ type benchResult struct {
 	Topic            string        `json:"topic" yaml:"topic"`
 	Records          int64         `json:"records" yaml:"records"`
 	Seconds          float64       `json:"seconds" yaml:"seconds"`
-	RecordsPerSecond float64       `json:"recordsPerSecond" yaml:"recordsPerSecond"`
-	MBPerSecond      float64       `json:"mbPerSecond" yaml:"mbPerSecond"` // 10^6 bytes of values
+	RecordsPerSecond float64       `json:"records_per_second" yaml:"records_per_second"`
+	MBPerSecond      float64       `json:"mb_per_second" yaml:"mb_per_second"` // 10^6 bytes of values
 	Refusals         *int64        `json:"refusals,omitempty" yaml:"refusals,omitempty"`
-	Latency          *benchLatency `json:"latencyMs,omitempty" yaml:"latencyMs,omitempty"`
+	Latency          *benchLatency `json:"latency_ms,omitempty" yaml:"latency_ms,omitempty"`
 }
 
 // benchLatency is in milliseconds.

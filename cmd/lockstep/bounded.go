@@ -64,6 +64,9 @@ func endInTime(cmd *cobra.Command) {
 		return
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkNumbers(cmd); err != nil {
+			return err
+		}
 		ctx, cancel, err := withTimeout(cmd)
 		if err != nil {
 			return err
@@ -86,8 +89,8 @@ func withTimeout(cmd *cobra.Command) (context.Context, context.CancelFunc, error
 		return cmd.Context(), func() {}, nil
 	}
 	d, err := cmd.Flags().GetDuration(timeoutFlag)
-	if err != nil || d <= 0 {
-		return nil, nil, usagef(cmd, "--timeout wants a duration above 0, got %s", f.Value)
+	if err != nil {
+		return nil, nil, err
 	}
 	if isMarked(cmd, openEnded) && !f.Changed || isMarked(cmd, orderedAbout) {
 		return cmd.Context(), func() {}, nil

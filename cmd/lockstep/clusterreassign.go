@@ -107,6 +107,9 @@ func (r *reassign) run(ctx context.Context, adm *kadm.Client, names []string) er
 		if err != nil {
 			return err
 		}
+		if err := r.knows(topics, brokers.NodeIDs()); err != nil {
+			return err
+		}
 		req, err := r.targets(topics, brokers.NodeIDs())
 		if err != nil {
 			return err
@@ -179,6 +182,23 @@ func (r *reassign) targets(topics kadm.TopicDetails, brokers []int32) (kadm.Alte
 		}
 	}
 	return req, nil
+}
+
+// knows reports which of the brokers that --replace names there is not: the new
+// one is to be live, the old one to be that or to hold a replica.
+func (r *reassign) knows(topics kadm.TopicDetails, brokers []int32) error {
+	if r.replace == "" {
+		return nil
+	}
+	old, by, _ := r.replacement()
+	_, holds := replicasOf(topics)[old]
+	switch {
+	case !slices.Contains(brokers, by):
+		return fmt.Errorf("broker %d is not there to take anything; there are %s", by, ids(brokers))
+	case !holds && !slices.Contains(brokers, old):
+		return fmt.Errorf("broker %d is not known: it is not there and holds no replica; there are %s", old, ids(brokers))
+	}
+	return nil
 }
 
 // replicasOf counts the replicas that each broker holds.

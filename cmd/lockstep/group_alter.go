@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -25,6 +26,15 @@ func newGroupAlter(s *streams) *cobra.Command {
 				return err
 			}
 			return g.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				known, err := describeGroupConfigs(ctx, cl, names)
+				if err != nil {
+					return err
+				}
+				for _, r := range known {
+					if err := a.unknown("group", func(name string) bool { return hasConfig(r, name) }); err != nil {
+						return fmt.Errorf("group %q: %w", r.ResourceName, err)
+					}
+				}
 				return g.alter(ctx, cl, names, changes)
 			})
 		},
@@ -59,6 +69,23 @@ func (g *groupCommand) alter(ctx context.Context, cl *kgo.Client, names []string
 // groupConfigs are the settings that groups have of their own, by group. A
 // cluster where groups have none is one without.
 func groupConfigs(ctx context.Context, cl *kgo.Client, names []string) (map[string][]describedConfig, error) {
+	resources, err := describeGroupConfigs(ctx, cl, names)
+	if err != nil {
+		return nil, err
+	}
+	own := map[string][]describedConfig{}
+	for _, r := range resources {
+		for _, c := range r.Configs {
+			if c.Source == kmsg.ConfigSourceGroupConfig {
+				own[r.ResourceName] = append(own[r.ResourceName], describedConfig{c.Name, orEmpty(c.Value), "group"})
+			}
+		}
+	}
+	return own, nil
+}
+
+// describeGroupConfigs are all settings that groups could have, with defaults.
+func describeGroupConfigs(ctx context.Context, cl *kgo.Client, names []string) ([]kmsg.DescribeConfigsResponseResource, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, name := range names {
 		one := kmsg.NewDescribeConfigsRequestResource()
@@ -69,15 +96,11 @@ func groupConfigs(ctx context.Context, cl *kgo.Client, names []string) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	own := map[string][]describedConfig{}
-	for _, r := range resp.Resources {
-		for _, c := range r.Configs {
-			if c.Source == kmsg.ConfigSourceGroupConfig {
-				own[r.ResourceName] = append(own[r.ResourceName], describedConfig{c.Name, orEmpty(c.Value), "group"})
-			}
-		}
-	}
-	return own, nil
+	return resp.Resources, nil
+}
+
+func hasConfig(r kmsg.DescribeConfigsResponseResource, name string) bool {
+	return slices.ContainsFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool { return c.Name == name })
 }
 
 func orEmpty(s *string) string {

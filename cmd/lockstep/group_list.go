@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,11 +27,31 @@ func newGroupList(s *streams) *cobra.Command {
 		Short:   "List consumer groups",
 		Args:    arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			states, err := groupStatesNamed(states)
+			if err != nil {
+				return usagef(cmd, "--state: %w", err)
+			}
 			return g.with(cmd, func(ctx context.Context, adm *kadm.Client) error { return g.list(ctx, adm, states) })
 		},
 	})
 	cmd.Flags().StringSliceVar(&states, "state", nil, "list groups in these states only: `STATE,...`, such as Stable or Empty")
 	return cmd
+}
+
+// groupStates are those that a group may be in, of either protocol.
+var groupStates = []string{"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Stable", "Empty", "Dead"}
+
+// groupStatesNamed are states as brokers spell them.
+func groupStatesNamed(names []string) ([]string, error) {
+	var states []string
+	for _, name := range names {
+		at := slices.IndexFunc(groupStates, func(s string) bool { return strings.EqualFold(s, name) })
+		if at < 0 {
+			return nil, fmt.Errorf("%q is no state of a group; there are %s", name, strings.Join(groupStates, ", "))
+		}
+		states = append(states, groupStates[at])
+	}
+	return states, nil
 }
 
 func (g *groupCommand) list(ctx context.Context, adm *kadm.Client, states []string) error {

@@ -22,8 +22,8 @@ type hotLock struct {
 	Partition int32     `json:"partition" yaml:"partition"`
 	Lock      string    `json:"lock" yaml:"lock"`
 	Refused   int       `json:"refused" yaml:"refused"`
-	PerSecond float64   `json:"perSecond" yaml:"perSecond"` // since the first of them
-	Last      int64     `json:"last" yaml:"last"`           // offset that the latest of them cites; -1: none
+	PerSecond float64   `json:"per_second" yaml:"per_second"` // since the first of them
+	Last      int64     `json:"last" yaml:"last"`             // offset that the latest of them cites; -1: none
 	By        string    `json:"by" yaml:"by"`
 	Latest    time.Time `json:"latest" yaml:"latest"`
 	first     time.Time

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -21,20 +22,52 @@ func newTopicAlter(s *streams) *cobra.Command {
 				return err
 			}
 			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				return t.alter(ctx, adm, names, changes)
+				return t.alter(ctx, adm, names, a, changes)
 			})
 		},
 	}))
 }
 
-func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []string, changes []kadm.AlterConfig) error {
-	answers, err := adm.AlterTopicConfigs(ctx, changes, names...)
+func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []string, a *alteration, changes []kadm.AlterConfig) error {
+	errs, right, err := a.sort(ctx, adm, names)
 	if err != nil {
 		return err
 	}
-	errs := map[string]error{}
+	if len(right) == 0 {
+		return t.printOutcomes("altered", names, errs)
+	}
+	answers, err := adm.AlterTopicConfigs(ctx, changes, right...)
+	if err != nil {
+		return err
+	}
 	for _, a := range answers {
 		errs[a.Name] = reason(a.Err, a.ErrMessage)
 	}
 	return t.printOutcomes("altered", names, errs)
+}
+
+// sort tells the topics that the change fits from those that do not have what is
+// to be unset.
+func (a *alteration) sort(ctx context.Context, adm *kadm.Client, names []string) (errs map[string]error, right []string, err error) {
+	errs = map[string]error{}
+	if len(a.unset) == 0 {
+		return errs, names, nil
+	}
+	resources, err := adm.DescribeTopicConfigs(ctx, names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range resources {
+		if r.Err == nil {
+			r.Err = a.unknown("topic", func(name string) bool {
+				return slices.ContainsFunc(r.Configs, func(c kadm.Config) bool { return c.Key == name })
+			})
+		}
+		if r.Err != nil {
+			errs[r.Name] = reason(r.Err, r.ErrMessage)
+			continue
+		}
+		right = append(right, r.Name)
+	}
+	return errs, right, nil
 }

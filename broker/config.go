@@ -55,12 +55,16 @@ type Config struct {
 	// to replicas that are not in sync, so that they do not crowd out the others.
 	// 0 = as many as there are.
 	ReplicationThrottle int64
+	// PreferredInterval is how often leadership goes back to preferred replicas that
+	// are in sync: auto.leader.rebalance.enable. Default 60 s; below 0: never.
+	PreferredInterval time.Duration
 	// LeaveTimeout bounds how long a broker that stops waits until others lead in
 	// its place; default 5 s.
 	LeaveTimeout time.Duration
 
 	Topics           []NewTopic // to be there before the broker is ready
 	AutoCreateTopics bool
+	TopicsStay       bool  // delete.topic.enable=false: no client can delete a topic
 	NumPartitions    int32 // of a topic created without a count; default 1
 	// DefaultReplicationFactor is of a topic created without one. Default: as many
 	// as there are EtcdPeers, up to 3; or 1.
@@ -98,6 +102,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.DefaultReplicationFactor, int16(max(1, min(len(c.EtcdPeers), replicasByDefault))))
 	orDefault(&c.LagTimeMax, 2500*time.Millisecond)
 	orDefault(&c.LeaveTimeout, 5*time.Second)
+	orDefault(&c.PreferredInterval, time.Minute)
 	orDefault(&c.RequestBytesMax, 100<<20)
 	orDefault(&c.FramesBytesMax, 512<<20)
 	orDefault(&c.DecompressedMax, 64<<20)

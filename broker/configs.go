@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
@@ -128,7 +129,7 @@ func (s *Server) staticSettings() map[string]string {
 func (c *Config) settings() map[string]string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	housekeep := number(c.HousekeepInterval.Milliseconds())
-	return map[string]string{
+	all := map[string]string{
 		"connections.max.idle.ms":         number(c.IdleTimeout.Milliseconds()),
 		"log.cleaner.backoff.ms":          number(c.CompactInterval.Milliseconds()),
 		"log.flush.scheduler.interval.ms": housekeep,
@@ -138,7 +139,13 @@ func (c *Config) settings() map[string]string {
 		"queued.max.request.bytes":        number(c.FramesBytesMax),
 		"replica.lag.time.max.ms":         number(c.LagTimeMax.Milliseconds()),
 		"socket.request.max.bytes":        number(int64(c.RequestBytesMax)),
+		"delete.topic.enable":             strconv.FormatBool(!c.TopicsStay),
+		"auto.leader.rebalance.enable":    strconv.FormatBool(c.PreferredInterval > 0),
 	}
+	if c.PreferredInterval > 0 {
+		all["leader.imbalance.check.interval.seconds"] = number(int64(c.PreferredInterval / time.Second))
+	}
+	return all
 }
 
 func (s *Server) listenerList(text func(*boundListener) string) string {

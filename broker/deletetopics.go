@@ -87,6 +87,9 @@ func (t topicToDelete) answer(err error) kmsg.DeleteTopicsResponseTopic {
 }
 
 func (s *Server) deleteTopic(ctx context.Context, t topicToDelete) kmsg.DeleteTopicsResponseTopic {
+	if s.cfg.TopicsStay {
+		return t.answer(kerr.TopicDeletionDisabled)
+	}
 	if t.byName == !t.id.IsZero() {
 		return t.answer(fmt.Errorf("%w: a topic is deleted by its name or by its id, one of them", coordinator.ErrInvalidRequest))
 	}

@@ -103,7 +103,7 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 	c, err := coordinator.Open(ctx, coordinator.Options{
 		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: s.identity.Cluster, ClusterID: s.cfg.ClusterID, SessionTimeout: s.cfg.SessionTimeout,
 		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
-		Rules: s.electionRules, Room: coordinator.RoomOptions{Max: s.cfg.MetadataBytesMax},
+		Rules: s.electionRules, PreferredInterval: s.cfg.PreferredInterval, Room: coordinator.RoomOptions{Max: s.cfg.MetadataBytesMax},
 	})
 	if errors.Is(err, coordinator.ErrClusterMismatch) && s.identity.Cluster != unknownClusterID {
 		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", errForeignDir, s.cfg.DataDir, s.identity.Node, orUnknown(s.identity.Cluster), err)

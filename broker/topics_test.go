@@ -261,3 +261,18 @@ func TestPartitionsAreAddedAndNeverTakenAway(t *testing.T) {
 	}
 	write(t, cl, "a", 4, 1)
 }
+
+func TestNoTopicIsDeletedWhereThatIsTurnedOff(t *testing.T) {
+	s, _ := startServer(t, func(c *Config) { c.TopicsStay = true })
+	w := dial(t, s.Addr(""))
+	w.createTopic("a", 1)
+	if got := ask[*kmsg.DeleteTopicsResponse](w, 6, deleteTopicRequest("a")).Topics[0]; got.ErrorCode != kerr.TopicDeletionDisabled.Code {
+		t.Errorf("code %d: %s", got.ErrorCode, text(got.ErrorMessage))
+	}
+	if m := ask[*kmsg.MetadataResponse](w, 9, metadataRequest("a")); m.Topics[0].ErrorCode != 0 {
+		t.Errorf("the topic is gone: code %d", m.Topics[0].ErrorCode)
+	}
+	if c := w.described(ofBroker, "1", "delete.topic.enable"); text(c.Value) != "false" || c.Source != kmsg.ConfigSourceStaticBrokerConfig {
+		t.Errorf("described as %s from %d", text(c.Value), c.Source)
+	}
+}

@@ -24,7 +24,7 @@ type cluster struct {
 
 func (c *cluster) flags(cmd *cobra.Command, s *streams) {
 	def := defaultBrokers
-	if v := environment(s.environ)["LOCKSTEP_BROKERS"]; v != "" {
+	if v := environment(s.environ).value["LOCKSTEP_BROKERS"]; v != "" {
 		def = v
 	}
 	cmd.Flags().StringVarP(&c.brokers, "brokers", "b", def, "brokers to ask first, `HOST:PORT,...`; also LOCKSTEP_BROKERS")

@@ -40,9 +40,11 @@ type serveConfig struct {
 	LogFormat string // auto, text or json
 	LogLevel  string // debug, info, warn or error
 
-	// Ignored names the environment variables that look meant for a broker
-	// but set nothing here, in order.
-	Ignored []string
+	Kafka kafkaLimits
+
+	// Ignored names the environment variables that look meant for a broker and
+	// that nobody knows, in order; Idle those of Kafka on which nothing depends.
+	Ignored, Idle []string
 }
 
 // listener is a named address: one to bind, or one to tell clients.

@@ -32,7 +32,7 @@ type httpAPI struct {
 
 func (h *httpAPI) flags(cmd *cobra.Command, s *streams) {
 	def := defaultHTTP
-	if v := environment(s.environ)[envHTTP]; v != "" {
+	if v := environment(s.environ).value[envHTTP]; v != "" {
 		def = v
 	}
 	addTimeoutFlag(cmd, &h.timeout)

@@ -10,10 +10,11 @@ import (
 // groupLimits are what the variables of Kafka's images say of consumer groups;
 // 0 is the broker's default.
 type groupLimits struct {
-	SessionMinMs, SessionMaxMs                                      int32
-	ConsumerSessionMs, ConsumerSessionMinMs, ConsumerSessionMaxMs   int32
-	ConsumerBeatMs, ConsumerBeatMinMs, ConsumerBeatMaxMs            int32
-	MembersMax, MetadataBytesMax, CommitTimeoutMs, RetentionMinutes int32
+	SessionMinMs, SessionMaxMs                                    int32
+	ConsumerSessionMs, ConsumerSessionMinMs, ConsumerSessionMaxMs int32
+	ConsumerBeatMs, ConsumerBeatMinMs, ConsumerBeatMaxMs          int32
+	MembersMax, ConsumerMembersMax                                int32
+	MetadataBytesMax, CommitTimeoutMs, RetentionMinutes           int32
 }
 
 // kafkaGroups is the table of those variables: tests and tools set them that are
@@ -34,18 +35,32 @@ var kafkaGroups = []struct {
 	{"KAFKA_OFFSET_METADATA_MAX_BYTES", "offset.metadata.max.bytes", func(g *groupLimits) *int32 { return &g.MetadataBytesMax }},
 	{"KAFKA_OFFSETS_COMMIT_TIMEOUT_MS", "offsets.commit.timeout.ms", func(g *groupLimits) *int32 { return &g.CommitTimeoutMs }},
 	{"KAFKA_OFFSETS_RETENTION_MINUTES", "offsets.retention.minutes", func(g *groupLimits) *int32 { return &g.RetentionMinutes }},
+	{"KAFKA_GROUP_CONSUMER_MAX_SIZE", "group.consumer.max.size", func(g *groupLimits) *int32 { return &g.ConsumerMembersMax }},
 }
 
 // applyKafkaGroups reads the variables.
 func (l *layers) applyKafkaGroups(c *serveConfig) error {
 	for _, v := range kafkaGroups {
-		text, ok := l.env[v.env]
+		text, ok := l.env.value[v.env]
 		if !ok {
 			continue
 		}
 		if err := parseInt32(text, 1, v.at(&c.Groups)); err != nil {
-			return fmt.Errorf("%s: %w", describe(v.name, given{text, "environment variable " + v.env}), err)
+			return fmt.Errorf("%s: %w", describe(v.name, l.env.given(v.env)), err)
 		}
+	}
+	return c.Groups.oneSize()
+}
+
+// oneSize makes one limit of Kafka's two: groups of both protocols have the same.
+func (g *groupLimits) oneSize() error {
+	switch {
+	case g.ConsumerMembersMax == 0:
+	case g.MembersMax == 0:
+		g.MembersMax = g.ConsumerMembersMax
+	case g.MembersMax != g.ConsumerMembersMax:
+		return fmt.Errorf("settings group.max.size = %d and group.consumer.max.size = %d (environment): groups of both protocols have the same limit; give one of them",
+			g.MembersMax, g.ConsumerMembersMax)
 	}
 	return nil
 }

@@ -21,18 +21,21 @@ type given struct {
 // file, then defaults.
 type layers struct {
 	flags map[string]string // settings whose flag was typed
-	env   map[string]string
+	env   variables
 	file  map[string]given
 	path  string // of the file, for messages
+
+	carried   map[string]bool // variables of Kafka's that were carried out beside the table
+	defaulted map[string]bool // topic defaults that they set
 }
 
 // loadConfig merges the layers into a checked configuration; with an error, it is
 // the log's format alone that is good. flags holds the
 // flags that were typed, by setting; path names a YAML file or is empty.
 func loadConfig(flags map[string]string, environ []string, path string) (serveConfig, error) {
-	l := layers{flags: flags, env: environment(environ), path: path}
+	l := layers{flags: flags, env: environment(environ), path: path, carried: map[string]bool{}, defaulted: map[string]bool{}}
 	if path == "" {
-		l.path = l.env["LOCKSTEP_CONFIG"]
+		l.path = l.env.value["LOCKSTEP_CONFIG"]
 	}
 	if l.path != "" {
 		var err error
@@ -55,20 +58,16 @@ func (l *layers) merge() (serveConfig, error) {
 			return c, fmt.Errorf("%s: %w", describe(s.name, g), err)
 		}
 	}
-	if err := l.applyKafkaTopicDefaults(&c); err != nil {
-		return c, err
-	}
-	if err := l.applyKafkaGroups(&c); err != nil {
-		return c, err
-	}
 	l.dropControllers(&c)
-	if err := l.checkListenerSecurity(&c); err != nil {
-		return c, err
+	for _, apply := range []func(*serveConfig) error{
+		l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.applyKafkaGroups, l.applyKafkaLimits, l.refuseNotDone,
+		l.checkListenerSecurity, l.checkSecurity,
+	} {
+		if err := apply(&c); err != nil {
+			return c, err
+		}
 	}
-	if err := l.checkSecurity(); err != nil {
-		return c, err
-	}
-	c.Ignored = l.unknown()
+	c.Idle, c.Ignored = l.leftOver()
 	return c, c.check(func(name string) string {
 		s := settingNamed(name)
 		return describe(name, l.strongest(s))
@@ -83,12 +82,9 @@ func (l *layers) strongest(s *setting) given {
 	if v, ok := l.flags[s.name]; ok {
 		return given{v, "flag --" + s.name}
 	}
-	if v, ok := l.env[s.env()]; ok {
-		return given{v, "environment variable " + s.env()}
-	}
-	for _, name := range s.kafka {
-		if v, ok := l.env[name]; ok {
-			return given{v, "environment variable " + name}
+	for _, name := range append([]string{s.env()}, s.kafka...) {
+		if _, ok := l.env.value[name]; ok {
+			return l.env.given(name)
 		}
 	}
 	if g, ok := l.file[s.name]; ok {
@@ -110,18 +106,6 @@ func settingNamed(name string) *setting {
 	return nil
 }
 
-// environment keeps the variables that are set to something: an empty one is
-// how a compose file leaves a setting alone.
-func environment(environ []string) map[string]string {
-	env := make(map[string]string, len(environ))
-	for _, kv := range environ {
-		if k, v, ok := strings.Cut(kv, "="); ok && v != "" {
-			env[k] = v
-		}
-	}
-	return env
-}
-
 // unknown lists the variables with our prefix or Kafka's that set nothing. Those
 // that ask for security are refused. The others are told and not refused:
 // Kubernetes makes LOCKSTEP_PORT and its like of a service's name, and images
@@ -134,15 +118,15 @@ func (l *layers) unknown() []string {
 			known[name] = true
 		}
 	}
-	for _, name := range kafkaOnly {
+	for _, name := range []string{envSecurityMap, envControllerListeners} {
 		known[name] = true
 	}
 	for _, v := range kafkaGroups {
 		known[v.env] = true
 	}
 	var names []string
-	for name := range l.env {
-		if (strings.HasPrefix(name, "KAFKA_") || strings.HasPrefix(name, "LOCKSTEP_")) && !known[name] {
+	for name := range l.env.value {
+		if (strings.HasPrefix(name, kafkaPrefix) || strings.HasPrefix(name, "LOCKSTEP_")) && !known[name] && !l.carried[name] {
 			names = append(names, name)
 		}
 	}

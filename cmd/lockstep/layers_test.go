@@ -192,7 +192,7 @@ func TestAKafkaContainersVariablesAreUnderstood(t *testing.T) {
 		OffsetsPartitions: 50, OffsetsReplicas: 1, Groups: groupLimits{SessionMinMs: 1000, ConsumerBeatMs: 2000},
 		TopicDefaults: map[string]string{"retention.ms": "60000", "retention.bytes": "-1"},
 		LogFormat:     "auto", LogLevel: "info",
-		Ignored: []string{"KAFKA_HEAP_OPTS", "KAFKA_PROCESS_ROLES", "LOCKSTEP_PORT_9092_TCP"},
+		Idle: []string{"KAFKA_HEAP_OPTS", "LOCKSTEP_PORT_9092_TCP"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -223,8 +223,8 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{environ: []string{"KAFKA_BROKER_ID=x"}, want: `setting node-id = "x" (environment variable KAFKA_BROKER_ID): want a number from 0`},
 		{environ: []string{"LOCKSTEP_HTTP=9644"}, want: `setting http = "9644" (environment variable LOCKSTEP_HTTP): want HOST:PORT, got "9644"`},
 		{environ: []string{"KAFKA_LOG_DIRS=/a,/b"}, want: `setting data-dir = "/a,/b" (environment variable KAFKA_LOG_DIRS): want one directory; several are not supported`},
-		{environ: []string{"KAFKA_LOG_RETENTION_HOURS=week"}, want: `setting retention.ms = "week" (environment variable KAFKA_LOG_RETENTION_HOURS): want a number`},
-		{environ: []string{"KAFKA_LOG_RETENTION_MINUTES=0"}, want: `setting retention.ms = "0" (environment variable KAFKA_LOG_RETENTION_MINUTES): want -1, for ever, or a number from 1`},
+		{environ: []string{"KAFKA_LOG_RETENTION_HOURS=week"}, want: `setting log.retention.hours = "week" (environment variable KAFKA_LOG_RETENTION_HOURS): Invalid value week for configuration log.retention.hours: Not a number`},
+		{environ: []string{"KAFKA_LOG_RETENTION_MINUTES=0"}, want: `setting log.retention.minutes = "0" (environment variable KAFKA_LOG_RETENTION_MINUTES): Invalid value 0 for configuration log.retention.minutes: must be unlimited (-1)`},
 		{environ: []string{"KAFKA_GROUP_MAX_SIZE=0"}, want: `setting group.max.size = "0" (environment variable KAFKA_GROUP_MAX_SIZE): want a number from 1`},
 		{file: "rack: a\nnum-partitions: many\n", want: `line 2): want a number from 1`},
 		{file: "num_partitions: 3\n", want: `setting num_partitions (FILE line 1) is unknown; did you mean num-partitions?`},

@@ -11,10 +11,13 @@ import (
 )
 
 // runBroker runs one broker until ctx ends or the broker fails. It logs at
-// most six lines before the broker is ready.
+// most eight lines before the broker is ready.
 func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error {
 	if len(cfg.Ignored) > 0 {
-		logger.Warn("environment variables that set nothing", "names", cfg.Ignored)
+		logger.Warn("environment variables that are not known; is one misspelled?", "names", cfg.Ignored)
+	}
+	if len(cfg.Idle) > 0 {
+		logger.Info("environment variables of Kafka on which nothing depends here", "names", cfg.Idle)
 	}
 	s, err := broker.New(cfg.broker(logger))
 	if err != nil {
@@ -38,6 +41,7 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		Logger: logger,
 	}
 	c.Groups.limit(&out.Groups)
+	c.Kafka.limit(&out)
 	if c.GroupDelayMs == 0 {
 		out.Groups.InitialRebalanceDelay = -1 // none, where zero would be the default
 	}

@@ -45,7 +45,7 @@ func (l *layers) checkListenerSecurity(c *serveConfig) error {
 
 // protocolMap is Kafka's map of listeners to security protocols, all in lower case.
 func (l *layers) protocolMap() (protocols map[string]string, said given, err error) {
-	said = given{l.env[envSecurityMap], "environment variable " + envSecurityMap}
+	said = l.env.given(envSecurityMap)
 	protocols = map[string]string{}
 	for _, item := range splitList(strings.ToLower(said.value)) {
 		name, protocol, ok := strings.Cut(item, ":")
@@ -100,11 +100,11 @@ func declinesSecurity(name, value string) bool {
 
 // checkSecurity refuses variables that ask for what is not done. Their values may
 // be secrets, and are not shown.
-func (l *layers) checkSecurity() error {
+func (l *layers) checkSecurity(*serveConfig) error {
 	var names []string
 	for _, name := range l.unknown() {
-		if asksForSecurity(name, l.env[name]) {
-			names = append(names, name)
+		if asksForSecurity(name, l.env.value[name]) {
+			names = append(names, l.env.named(name))
 		}
 	}
 	if len(names) == 0 {

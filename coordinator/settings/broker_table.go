@@ -172,7 +172,7 @@ func brokerNamesOf(d *Definition) []Definition {
 // topic may be emptied by a retention of 0; Kafka does not have all of them emptied.
 func (d *Definition) bindOnBroker(s BrokerName) func(*Topic, string) error {
 	return func(t *Topic, v string) error {
-		if err := d.bind(t, s.convert(v)); err != nil {
+		if err := d.bind(t, s.Convert(v)); err != nil {
 			return err
 		}
 		if d.Name == "retention.ms" && t.RetentionMs == 0 {

@@ -66,7 +66,7 @@ func resolve(d *Definition, overrides map[string]string, own Source, layers []La
 	for _, s := range d.Synonyms {
 		for _, l := range layers {
 			if raw, ok := l.Values[s.Name]; ok {
-				add(s.Name, raw, s.convert(raw), l.Source)
+				add(s.Name, raw, s.Convert(raw), l.Source)
 			}
 		}
 	}
@@ -85,16 +85,16 @@ func effective(d *Definition, overrides map[string]string, layers []Layer) strin
 	for _, s := range d.Synonyms {
 		for _, l := range layers {
 			if raw, ok := l.Values[s.Name]; ok {
-				return s.convert(raw)
+				return s.Convert(raw)
 			}
 		}
 	}
 	return d.Default
 }
 
-// convert gives a broker-level value in the topic setting's unit. What is not a
+// Convert gives a broker-level value in the topic setting's unit. What is not a
 // number is left as it is, for the binder to refuse. A negative one means "no limit" in any unit.
-func (s BrokerName) convert(raw string) string {
+func (s BrokerName) Convert(raw string) string {
 	if s.Unit == 1 {
 		return raw
 	}

@@ -26,6 +26,7 @@ type Bugs struct {
 	FastPathAdmits       bool // the walk that judges and marks at once admits what the long way refuses
 	RetryWithoutVerdicts bool // the retry of a batch with verdicts is told that all of it was written
 	CheckpointUnsynced   bool // folds are saved while a sync is under way
+	CompactToEnd         bool // what is not committed supersedes what is
 	AbsentUnsure         bool // a reader is told that something is not in the log without proof of leadership
 	ListUnsure           bool // so is where the log ends
 }
@@ -58,10 +59,11 @@ var Planted = []Plant{
 	{"checksums ignored on read", Bugs{IgnoreCRC: true}, 15},
 	{"refusal advances the sequence", Bugs{RefusalAdvances: true}, 1},
 	{"lives of a broker not told apart", Bugs{AllLivesAreOne: true}, 1},
-	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 20},
+	{"refuse without proof of leadership", Bugs{RefuseUnsure: true}, 27},
 	{"the fast path admits what the long path refuses", Bugs{FastPathAdmits: true}, 4},
 	{"a verdict per append loses its skip on retry", Bugs{RetryWithoutVerdicts: true}, 4},
-	{"a checkpoint speaks of what a power cut takes", Bugs{CheckpointUnsynced: true}, 225},
-	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 20},
+	{"a checkpoint speaks of what a power cut takes", Bugs{CheckpointUnsynced: true}, 27},
+	{"a compaction drops a newest mark", Bugs{CompactToEnd: true}, 181},
+	{"tell of an absence without proof of leadership", Bugs{AbsentUnsure: true}, 2},
 	{"tell of the log's end without proof of leadership", Bugs{ListUnsure: true}, 2},
 }

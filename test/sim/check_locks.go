@@ -75,7 +75,7 @@ func (l *ledger) checkTable(b *broker, when string) {
 	if !intact(b.disk.batches) {
 		return
 	}
-	copied := &disk{batches: b.disk.batches}
+	copied := &disk{batches: b.disk.batches, end: b.disk.end}
 	o := b.options()
 	o.Log, o.Judge, o.Sequences = copied, nil, nil
 	replay, err := replica.NewMachine(o)

@@ -19,17 +19,22 @@ func (l *ledger) checkMatching() {
 }
 
 func (l *ledger) matching(a, b *broker) {
-	k := min(len(a.disk.batches), len(b.disk.batches)) - 1
-	for ; k >= 0; k-- {
-		x, y := a.disk.batches[k], b.disk.batches[k]
-		if x.BaseOffset() == y.BaseOffset() && x.LeaderEpoch() == y.LeaderEpoch() {
-			break
-		}
-	}
-	for ; k >= 0; k-- {
-		if !same(a.disk.batches[k], b.disk.batches[k]) {
-			l.w.fail("I12", "brokers %d and %d share an epoch behind offset %d and differ there", a.id, b.id, a.disk.batches[k].BaseOffset())
-			return
+	i, k := len(a.disk.batches)-1, len(b.disk.batches)-1
+	shared := false
+	for i >= 0 && k >= 0 {
+		x, y := a.disk.batches[i], b.disk.batches[k]
+		switch {
+		case x.BaseOffset() > y.BaseOffset():
+			i--
+		case x.BaseOffset() < y.BaseOffset():
+			k--
+		default:
+			shared = shared || x.LeaderEpoch() == y.LeaderEpoch()
+			if shared && !l.same(x, y) {
+				l.w.fail("I12", "brokers %d and %d share an epoch behind offset %d and differ there", a.id, b.id, x.BaseOffset())
+				return
+			}
+			i, k = i-1, k-1
 		}
 	}
 }

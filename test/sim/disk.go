@@ -15,13 +15,22 @@ import (
 // replica.Log.
 type disk struct {
 	batches []record.Batch
-	synced  int   // batches on disk for certain
-	fresh   bool  // it replaces one that was lost, and has not been in sync since
-	since   int64 // the store's revision when it did: lives of before had another disk
-	clean   int64 // the incarnation that was shut down cleanly; 0: none was
+	before  []protocol.Offset // where the log ended before each
+	end     protocol.Offset
+	epochs  []epochAt // that have written; compaction leaves them
+	synced  int       // batches on disk for certain
+	fresh   bool      // it replaces one that was lost, and has not been in sync since
+	since   int64     // the store's revision when it did: lives of before had another disk
+	clean   int64     // the incarnation that was shut down cleanly; 0: none was
 
 	blind       bool         // planted: what is read is not checked
 	checkpoints []checkpoint // oldest first; durable once they are written
+}
+
+// epochAt says where a leader epoch begins.
+type epochAt struct {
+	epoch protocol.LeaderEpoch
+	start protocol.Offset
 }
 
 // checkpoint is what a fold has saved beside the log.
@@ -79,35 +88,50 @@ func (d *disk) Expires(int64, protocol.Offset) (bool, error) { return false, nil
 // Start implements replica.History.
 func (d *disk) Start() protocol.Offset { return 0 }
 
-// End implements replica.History.
-func (d *disk) End() protocol.Offset {
-	if len(d.batches) == 0 {
-		return 0
-	}
-	return d.batches[len(d.batches)-1].NextOffset()
-}
+// End implements replica.History. It is behind the last batch, or in a gap that
+// was cut.
+func (d *disk) End() protocol.Offset { return d.end }
 
 // LatestEpoch implements replica.History.
 func (d *disk) LatestEpoch() protocol.LeaderEpoch {
-	if len(d.batches) == 0 {
+	if len(d.epochs) == 0 {
 		return -1
 	}
-	return d.batches[len(d.batches)-1].LeaderEpoch()
+	return d.epochs[len(d.epochs)-1].epoch
 }
 
 // EpochEnd implements replica.History.
 func (d *disk) EpochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, protocol.Offset) {
-	if asked < 0 || asked > d.LatestEpoch() {
+	i := sort.Search(len(d.epochs), func(i int) bool { return d.epochs[i].epoch > asked })
+	switch {
+	case asked < 0 || asked > d.LatestEpoch():
 		return -1, -1
+	case i == len(d.epochs):
+		return asked, d.end
+	case i == 0:
+		return asked, d.epochs[0].start
 	}
-	i := sort.Search(len(d.batches), func(i int) bool { return d.batches[i].LeaderEpoch() > asked })
-	if i == 0 {
-		return asked, 0
-	}
-	return d.batches[i-1].LeaderEpoch(), d.batches[i-1].NextOffset()
+	return d.epochs[i-1].epoch, d.epochs[i].start
 }
 
-func (d *disk) append(b record.Batch) { d.batches = append(d.batches, b) }
+func (d *disk) append(b record.Batch) {
+	if b.LeaderEpoch() > d.LatestEpoch() {
+		start := d.end
+		if len(d.epochs) == 0 {
+			start = b.BaseOffset()
+		}
+		d.epochs = append(d.epochs, epochAt{b.LeaderEpoch(), start})
+	}
+	d.batches, d.before = append(d.batches, b), append(d.before, d.end)
+	d.end = b.NextOffset()
+}
+
+// cut makes the log end with the batch before one, at an offset.
+func (d *disk) cut(i int, end protocol.Offset) {
+	d.batches, d.before, d.end = d.batches[:i], d.before[:i], end
+	d.synced = len(d.batches)
+	d.epochs = slices.DeleteFunc(d.epochs, func(e epochAt) bool { return e.start >= end })
+}
 
 // at is the place of the batch that holds an offset, or of the next one.
 func (d *disk) at(o protocol.Offset) int {
@@ -136,10 +160,14 @@ func intact(batches []record.Batch) bool {
 
 // truncate is durable, as segment.Log's is.
 func (d *disk) truncate(to protocol.Offset) {
-	for len(d.batches) > 0 && d.End() > to {
-		d.batches = d.batches[:len(d.batches)-1]
+	if to >= d.end {
+		return
 	}
-	d.synced = len(d.batches)
+	i := d.at(to)
+	if i < len(d.batches) {
+		to = min(to, d.batches[i].BaseOffset())
+	}
+	d.cut(i, to)
 	d.dropAbove()
 }
 
@@ -150,10 +178,14 @@ func (d *disk) syncedEnd() protocol.Offset {
 	return d.batches[d.synced-1].NextOffset()
 }
 
-// crash loses the unsynced batches but the first keep of them.
+// crash loses the unsynced batches but the first keep of them. Recovery syncs
+// what it finds.
 func (d *disk) crash(keep int) {
-	d.batches = d.batches[:d.synced+keep]
-	d.synced = len(d.batches) // recovery syncs what it found
+	n, end := d.synced+keep, d.end
+	if n < len(d.batches) {
+		end = d.before[n]
+	}
+	d.cut(n, end)
 }
 
 // flip damages one synced batch, for good. The other replicas have bytes of their own.

@@ -121,6 +121,7 @@ func (b *broker) write(f *replica.Effect) error {
 		}
 	case replica.EffectTruncate:
 		b.truncate(f.Offset)
+		b.w.ledger.checkCompacted(b)
 	case replica.EffectCheckpoint:
 		b.disk.keep(f.Name, f.Offset, f.Data)
 		b.w.mark(true, "checkpoint written")

@@ -121,6 +121,7 @@ func (l *ledger) check() {
 	l.checkRefusals(log)
 	l.checkMoney(log)
 	for _, b := range l.w.brokers {
+		l.checkCompacted(b)
 		l.checkTable(b, "at rest")
 	}
 }
@@ -133,9 +134,11 @@ func (l *ledger) finalLog() (log []*op) {
 		if !intact(b.disk.batches) {
 			continue
 		}
-		log = make([]*op, b.disk.End())
-		for _, batch := range b.disk.batches {
-			l.opsOf(batch, func(at protocol.Offset, o *op) { log[at] = o })
+		log = l.opsIn(b.disk)
+		for at, o := range l.seen { // what was superseded since is judged as well
+			if l.w.o.Compacts && int(at) < len(log) && log[at] == nil {
+				log[at] = o
+			}
 		}
 		return log
 	}

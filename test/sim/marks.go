@@ -14,7 +14,7 @@ type Marks map[string]int
 // Expected are the marks that a few hundred seeds must reach.
 var Expected = []string{
 	"ack", "ack: repeat by sequence", "ack: repeat by lock-id",
-	"ack: repeat of a batch with verdicts", "appends left out of a batch", "several batches in one group", "checkpoint written", "produce: timed out",
+	"ack: repeat of a batch with verdicts", "appends left out of a batch", "several batches in one group", "checkpoint written", "compacted", "compaction adopted", "produce: timed out",
 	"refused: conflict", "refusal waited for its commit", "refusal waited for proof of leadership", "produce: not settled", "produce: not enough replicas", "produce: not leader",
 	"leader deposed with answers waiting", "leader elected", "leader re-elected in a new life", "last one restarted and leads",
 	"truncated", "fetch: fenced", "fetch: epoch unknown", "fetch: earlier life",

@@ -23,6 +23,7 @@ type Scenario struct {
 	CheckpointEvery    int64   // offsets
 	ProduceTimeout     int64   // milliseconds; 0: none
 	BitFlips           bool
+	Compacts           bool // the log's records are compacted by key
 	Flaps              bool // the leadership moves all the time
 }
 
@@ -59,5 +60,8 @@ func scenario(rng *rand.Rand) Scenario {
 	}
 	s.Housekeeping, s.CheckpointEvery = int64(20+rng.IntN(200))*ms, int64(1+rng.IntN(40))
 	s.BitFlips = s.MinInsync > 1 && rng.IntN(4) == 0
+	if s.Compacts = !s.BitFlips && rng.IntN(10) == 0; s.Compacts {
+		s.Producers += 2
+	}
 	return s
 }

@@ -85,18 +85,26 @@ func (p *Partition) ISRAnswered(ch ISRChange, done bool) { p.tell(ISRAnswered{ch
 // Fail tells of damage that a reader found: the replica goes offline, for good.
 func (p *Partition) Fail(err error) { p.tell(Damaged{err}) }
 
-// step gives the machine one event and does all that it asks for.
+// step gives the machine one event and does all that it asks for. What readers
+// see is published before anybody is told of it.
 func (p *Partition) step(e Event) {
 	p.m.Step(e)
-	p.publish()
+	published := false
 	for f, ok := p.m.NextEffect(); ok; f, ok = p.m.NextEffect() {
 		if f.Awaited() {
 			p.done.Err = p.write(f)
 			p.m.Step(&p.done)
-			p.publish()
+			published = false
 			continue
 		}
+		if !published {
+			p.publish()
+			published = true
+		}
 		p.perform(f)
+	}
+	if !published {
+		p.publish()
 	}
 }
 

@@ -72,6 +72,11 @@ type Effect struct {
 	Batches   []record.Batch
 	Proposals []*Proposal
 	Err       error
+	*Detail   // of the kinds that have one; nil for others, as for all that an append asks for
+}
+
+// Detail is what only some kinds of Effect say.
+type Detail struct {
 	State     *State
 	Call      *Call
 	Work      func() error
@@ -85,31 +90,52 @@ type Effect struct {
 	Confirmed func(protocol.LeaderEpoch, error)
 }
 
+func (k EffectKind) detailed() bool {
+	switch k {
+	case EffectCheckpoint, EffectAdopt, EffectWriteBase, EffectFetchReply, EffectConfirmed, EffectFetch, EffectAlterISR, EffectState, EffectReturn:
+		return true
+	}
+	return false
+}
+
 // Awaited reports whether the machine waits for the effect's outcome.
 func (e *Effect) Awaited() bool { return e.Kind <= EffectAdopt }
 
-// effects is a queue that is emptied again and again.
+// effects is a queue that is emptied again and again, and uses its memory again.
 type effects struct {
-	all  []Effect
-	next int
+	all     []Effect
+	next    int
+	details []*Detail
+	used    int // of details
 }
 
 // NextEffect takes the oldest effect that is to be done. It is good until the
 // next Step.
 func (m *Machine) NextEffect() (*Effect, bool) {
 	q := &m.effects
-	if q.next == len(q.all) {
-		clear(q.all)
-		q.all, q.next = q.all[:0], 0
-		return nil, false
+	if q.next < len(q.all) {
+		q.next++
+		return &q.all[q.next-1], true
 	}
-	q.next++
-	return &q.all[q.next-1], true
+	clear(q.all)
+	for _, d := range q.details[:q.used] {
+		*d = Detail{}
+	}
+	q.all, q.next, q.used = q.all[:0], 0, 0
+	return nil, false
 }
 
 // emit adds an effect, to be filled in at once.
 func (m *Machine) emit(kind EffectKind) *Effect {
 	q := &m.effects
 	q.all = append(q.all, Effect{Kind: kind})
-	return &q.all[len(q.all)-1]
+	e := &q.all[len(q.all)-1]
+	if kind.detailed() {
+		if q.used == len(q.details) {
+			q.details = append(q.details, new(Detail))
+		}
+		e.Detail = q.details[q.used]
+		q.used++
+	}
+	return e
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -51,7 +52,9 @@ func (h *httpServer) serve(ctx context.Context) error {
 	mux.HandleFunc("GET /v1/locks/{topic}/{partition}", h.whenReady(h.check))
 	mux.HandleFunc("GET /v1/locks/{topic}/{partition}/{lock}", h.whenReady(h.lock))
 	mux.HandleFunc("GET /v1/conflicts", h.whenReady(h.conflicts))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(h.srv.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(h.srv.metrics.registry, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, ErrorLog: slog.NewLogLogger(h.srv.log.Handler(), slog.LevelWarn),
+	}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing at %s %s", r.Method, r.URL.Path)
 	})

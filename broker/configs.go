@@ -62,7 +62,7 @@ func checkTopicDefault(name, value string) error {
 		if d, _ := settings.LookupBroker(name); d.ReadOnly {
 			return fmt.Errorf("%s is no default of topics", name)
 		}
-		return settings.ValidateBroker(one)
+		return settings.ValidateCluster(one)
 	case ok && len(d.Synonyms) == 0:
 		return fmt.Errorf("%s can be set on single topics only", name)
 	case ok:
@@ -158,7 +158,8 @@ func (s *Server) listenerList(text func(*boundListener) string) string {
 
 // topicValues are a topic's settings in force on this broker.
 func (s *Server) topicValues(t *coordinator.Topic) []settings.Value {
-	return settings.Resolve(t.Configs, s.settingLayers()...)
+	layers := s.settingLayers()
+	return settings.CarryTopicsOf(layers...).Resolve(t.Name, t.Configs, layers...)
 }
 
 // groupValues are the settings in force of one consumer group, which need not be there.

@@ -75,7 +75,8 @@ func (s *Server) createTopic(ctx context.Context, rt *kmsg.CreateTopicsRequestTo
 // makeTopic creates a topic that a user wants, with the settings that follow from
 // what was asked for.
 func (s *Server) makeTopic(ctx context.Context, t coordinator.NewTopic, validateOnly bool) (*coordinator.Topic, error) {
-	t.Configs = settings.Created(t.Configs, s.settingLayers()...)
+	layers := s.settingLayers()
+	t.Configs = settings.CarryTopicsOf(layers...).Created(t.Name, t.Configs, layers...)
 	return s.cluster.CreateTopic(ctx, t, validateOnly)
 }
 

@@ -25,10 +25,13 @@ func (s *Server) checkGrowth(ctx context.Context, rt *kmsg.CreatePartitionsReque
 	if !ok || growth == protocol.GrowthForced {
 		return nil
 	}
-	set, err := settings.Parse(t.Configs, s.settingLayers()...)
+	layers := s.settingLayers()
+	set, err := settings.CarryTopicsOf(layers...).Parse(t.Name, t.Configs, layers...)
 	switch {
 	case err != nil || set.AddPartitions == settings.AddAllowed:
 		return nil
+	case set.ConflictPolicy == settings.ConflictCarry:
+		return nil // copies keep the partitions of what was copied, and nothing is judged
 	case set.ConflictPolicy == settings.ConflictRequired:
 		return errGrowth(t.Name, "has conflict.policy=required")
 	}

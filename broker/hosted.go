@@ -227,6 +227,8 @@ func (t *topic) policy() conflict.Policy {
 		return conflict.Off
 	case settings.ConflictRequired:
 		return conflict.Required
+	case settings.ConflictCarry:
+		return conflict.Carry
 	default:
 		return conflict.Optional
 	}

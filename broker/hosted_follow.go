@@ -25,7 +25,9 @@ var errLogLost = errors.New("its log was here and is gone; it is made anew, and 
 type following struct {
 	h          *hosted
 	im         *coordinator.Image
-	sameLayers bool
+	layers     []settings.Layer // what stands behind the topics' own settings
+	carry      settings.CarryTopics
+	sameLayers bool // as in the round before
 	reborn     bool // the broker has been registered anew: all partitions begin again
 	opening    errgroup.Group
 	opened     []*placed
@@ -47,7 +49,9 @@ func (h *hosted) follow(_ context.Context, im *coordinator.Image) {
 		byName: make(map[string]*topic, len(old.byName)), byID: make(map[protocol.TopicID]*topic, len(old.byID)),
 		layers: h.srv.settingLayers(),
 	}
-	f := &following{h: h, im: im, sameLayers: sameLayers(old.layers, next.layers)}
+	f := &following{
+		h: h, im: im, layers: next.layers, carry: settings.CarryTopicsOf(next.layers...), sameLayers: sameLayers(old.layers, next.layers),
+	}
 	if !f.sameLayers {
 		h.srv.takeSettings()
 	}
@@ -124,7 +128,7 @@ func (f *following) settings(t, old *topic) {
 		t.settings, t.compression = old.settings, old.compression
 		return
 	}
-	parsed, err := settings.Parse(t.overrides, f.h.srv.settingLayers()...)
+	parsed, err := f.carry.Parse(t.name, t.overrides, f.layers...)
 	if err != nil {
 		f.h.srv.log.Error("topic settings do not parse; the defaults stand", "topic", t.name, "error", err)
 		parsed = settings.Default()

@@ -48,6 +48,7 @@ type topicMetrics struct {
 	produceRecs  prometheus.Counter
 	fetchBytes   prometheus.Counter
 	accepted     prometheus.Counter
+	carried      prometheus.Counter // not judged: the topic holds copies
 	repeated     prometheus.Counter // by sequence or lock-id
 	wrongAcks    prometheus.Counter // lock headers without acks=all
 	refusedBy    map[protocol.RefusalKind]prometheus.Counter
@@ -110,6 +111,7 @@ func (m *metrics) topic(name string) *topicMetrics {
 		produceRecs:  m.produceRecs.WithLabelValues(name),
 		fetchBytes:   m.fetchBytes.WithLabelValues(name),
 		accepted:     m.conflicts.WithLabelValues(name, "accepted"),
+		carried:      m.conflicts.WithLabelValues(name, "carried"),
 		repeated:     m.conflicts.WithLabelValues(name, "repeated"),
 		wrongAcks:    m.conflicts.WithLabelValues(name, "wrong_acks"),
 		distance:     m.distance.WithLabelValues(name),
@@ -164,12 +166,9 @@ func errorName(code int16) string {
 }
 
 // produced counts an appended batch.
-func (m *topicMetrics) produced(b record.Batch, locked bool) {
+func (m *topicMetrics) produced(b record.Batch) {
 	m.produceBytes.Add(float64(b.Size()))
 	m.produceRecs.Add(float64(b.Count()))
-	if locked {
-		m.accepted.Inc()
-	}
 }
 
 // refused counts a refusal.

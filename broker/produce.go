@@ -50,11 +50,12 @@ type producePart struct {
 	epoch  protocol.LeaderEpoch // that the producer goes by; -1: it names none
 	errors []recordError        // what the topic does not take of single records
 	held   held                 // of the memory for recompressed batches
+	judged bool                 // the producer wants its lock headers judged, or the batch refused
 }
 
 // errLocksNeedAcks: an append that may be lost after its acknowledgement cannot
 // be conditional.
-var errLocksNeedAcks = fmt.Errorf("%w: lock headers need acks=all", kerr.InvalidRequiredAcks)
+var errLocksNeedAcks = fmt.Errorf("%w: lock headers need acks=all; if this topic holds copies, set conflict.policy=carry", kerr.InvalidRequiredAcks)
 
 // produce proposes each partition's batch and returns; the answer is sent when
 // all have theirs.
@@ -196,10 +197,16 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 		return err
 	}
 	b.CorrectMaxTimestamp(&recs)
+	if t.policy() == conflict.Carry && recs.HaveLocks() {
+		if part.judged {
+			return conflict.RefuseCarried(&recs)
+		}
+		b.MarkCarried()
+	}
 	switch {
 	case refusal != nil:
 		return refusal
-	case locks != nil && part.Acks != replica.AcksAll:
+	case locks != nil && !locks.Carried() && part.Acks != replica.AcksAll:
 		return errLocksNeedAcks
 	}
 	if b.Transactional() {
@@ -269,11 +276,17 @@ func (s *Server) note(p *producing, part *producePart) {
 				"partition", part.index, "from", p.x.c.nc.RemoteAddr(), "client", printable(p.x.header.ClientID), "why", r.Err)
 		}
 	case r.Repeated:
-		if part.Locks != nil {
+		if part.Locks != nil && !part.Locks.Carried() {
 			m.repeated.Inc()
 		}
 	default:
-		m.produced(part.Batch, part.Locks != nil)
+		m.produced(part.Batch)
+		switch {
+		case part.Batch.Carried():
+			m.carried.Inc()
+		case part.Locks != nil:
+			m.accepted.Inc()
+		}
 		s.noteLeft(p, part)
 	}
 }

@@ -21,12 +21,14 @@ func (part *producePart) readTags(tags *kmsg.Tags) (err error) {
 	tags.Each(func(tag uint32, value []byte) {
 		switch tag {
 		case protocol.TagVerdicts:
-			part.PerAppend = true
+			part.PerAppend, part.judged = true, true
 			err = errors.Join(err, protocol.VerdictsAsked(value))
 		case protocol.TagLeaderEpoch:
 			var wrong error
 			part.epoch, wrong = protocol.ReadLeaderEpoch(value)
 			err = errors.Join(err, wrong)
+		case protocol.TagJudged:
+			part.judged = true
 		}
 	})
 	switch {

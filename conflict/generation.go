@@ -78,10 +78,14 @@ func (g *generation) last(h hash) protocol.Offset {
 	return g.start + protocol.Offset(v>>32) - 1
 }
 
-// remember notes an append with a lock-id.
-func (g *generation) remember(h hash, id []byte, first protocol.Offset, count uint32, d digest, b *Budget) {
-	place := g.ids.add(idMark{digest: d, first: uint32(first - g.start), count: count, id: g.names.add(id, b)}, b)
-	g.idIndex.put(h, b).value = uint64(place) + 1
+// remember notes an append with a lock-id. One that was judged is the id's from
+// then on: the table had forgotten it. One that was carried is so only if there
+// is none before it.
+func (g *generation) remember(h hash, id []byte, first protocol.Offset, count uint32, d digest, carried bool, b *Budget) {
+	place := g.ids.add(idMark{digest: d, first: uint32(first - g.start), count: count, id: g.names.add(id, b), carried: carried}, b)
+	if s := g.idIndex.put(h, b); s.value == 0 || !carried {
+		s.value = uint64(place) + 1
+	}
 }
 
 // appended finds what was appended in this generation under a lock-id.
@@ -95,7 +99,7 @@ func (g *generation) appended(h hash) (entry idEntry, ok bool) {
 
 func (g *generation) idEntry(place int) idEntry {
 	m := g.ids.at(place)
-	return idEntry{first: g.offset(m.first), count: m.count, digest: m.digest}
+	return idEntry{first: g.offset(m.first), count: m.count, digest: m.digest, carried: m.carried}
 }
 
 // writerOf is the lock-id of the append that holds an offset; nil for none.
@@ -115,9 +119,10 @@ func (g *generation) release(b *Budget) {
 
 // idEntry is what is known of an append with a lock-id.
 type idEntry struct {
-	first  protocol.Offset
-	count  uint32
-	digest digest
+	first   protocol.Offset
+	count   uint32
+	digest  digest
+	carried bool // see idMark; what the Base has is what the id stands for
 }
 
 // last is the offset of the append's last record.

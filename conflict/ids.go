@@ -11,6 +11,9 @@ type idMark struct {
 	first  uint32 // offset of its first record, from the generation's start
 	count  uint32 // its records: they lie side by side
 	id     ref
+	// carried: it was not judged, so an earlier append with this id may be
+	// remembered, and then that one is what the id stands for.
+	carried bool
 }
 
 // idList is the appends of one generation that had a lock-id, in the order of

@@ -97,8 +97,8 @@ func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refus
 	return &protocol.Refusal{
 		Kind:   protocol.RefusalMalformed,
 		Record: rec.index,
-		Text: fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; give the offset of the last record you have read, or none",
-			rec.maxBasis, highWatermark),
+		Text: ofCopies(fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; give the offset of the last record you have read, or none",
+			rec.maxBasis, highWatermark)),
 	}
 }
 

@@ -34,8 +34,8 @@ func (c *LockTable) Observe(b record.Batch) {
 // the batch was appended. Batches that the table holds already are ignored.
 // recs are b's records, and may be nil when NeedsRecords says so.
 //
-// Lock headers that break the grammar mark nothing: no leader admits them, so
-// they can only come from a log that somebody else wrote.
+// Lock headers that break the grammar mark nothing: no leader admits them. Of a
+// batch that was carried, each header is looked at by itself.
 func (c *LockTable) Fold(b record.Batch, recs *record.Records) {
 	if b.LastOffset() <= c.young.end {
 		return
@@ -46,6 +46,7 @@ func (c *LockTable) Fold(b record.Batch, recs *record.Records) {
 	}
 	r := requests.Get().(*Request)
 	r.reset(b)
+	r.carried = b.Carried()
 	r.readLog(recs)
 	c.begin(b.BaseOffset())
 	c.mark(r, b.BaseOffset())
@@ -65,6 +66,10 @@ func (r *Request) readLog(recs *record.Records) {
 	w := recs.Walk()
 	for w.Next() {
 		if r.readPlain(&w, Optional) == isPlain {
+			continue
+		}
+		if r.carried {
+			r.readCarried(&w)
 			continue
 		}
 		if r.readHeaders(&w) != nil || r.headers.Empty() {
@@ -113,7 +118,7 @@ func (c *LockTable) markIDs(r *Request, base protocol.Offset) {
 	for i := range r.ids {
 		id := &r.ids[i]
 		if a := &r.appends[id.append]; !a.out {
-			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, c.budget)
+			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, r.carried, c.budget)
 		}
 	}
 }

@@ -157,14 +157,15 @@ func (m *model) refuse(it item, marked map[string]string) string {
 	return ""
 }
 
-// fold notes an admitted batch.
-func (m *model) fold(batch []row, drop map[int]bool, base int64) {
+// fold notes an admitted batch, or one that was carried: that one's ids are those
+// of the first append that had them.
+func (m *model) fold(batch []row, drop map[int]bool, base int64, carried bool) {
 	for _, g := range groupsOf(batch) {
 		if drop[g.first] {
 			continue
 		}
 		first := base + int64(g.first)
-		if g.id != "" {
+		if _, known := m.ids[g.id]; g.id != "" && !(known && carried) {
 			m.ids[g.id] = modelAppend{first, first + int64(len(g.rows)), g.content()}
 		}
 		for i, r := range g.rows {

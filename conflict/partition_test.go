@@ -148,6 +148,9 @@ func (p *partition) propose(b record.Batch, pol Policy) (outcome string) {
 	recs, err := b.Open(record.Limits{})
 	p.must(err)
 	r, refusal := Prepare(b, &recs, pol)
+	if pol == Carry && recs.HaveLocks() {
+		b.MarkCarried()
+	}
 	recs.Release()
 	defer r.Release()
 	switch {
@@ -156,6 +159,10 @@ func (p *partition) propose(b record.Batch, pol Policy) (outcome string) {
 	case r == nil:
 		at := p.append(b)
 		p.locks.Observe(b)
+		return at
+	case r.Carried():
+		at := p.append(b)
+		p.locks.Mark(r, b.BaseOffset(), Verdict{})
 		return at
 	}
 	before := p.digest()

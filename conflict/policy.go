@@ -12,6 +12,9 @@ const (
 	Required
 	// Off refuses a batch with a record that carries any.
 	Off
+	// Carry stores lock headers as any others, for topics that hold copies: they
+	// mark, as far as they are well-formed, and nothing is judged.
+	Carry
 )
 
 // String is the policy as the topic setting has it.
@@ -23,6 +26,8 @@ func (p Policy) String() string {
 		return "required"
 	case Off:
 		return "off"
+	case Carry:
+		return "carry"
 	default:
 		return fmt.Sprintf("Policy(%d)", uint8(p))
 	}
@@ -30,10 +35,10 @@ func (p Policy) String() string {
 
 // ParsePolicy reads the topic setting.
 func ParsePolicy(text string) (Policy, error) {
-	for _, p := range [...]Policy{Optional, Required, Off} {
+	for _, p := range [...]Policy{Optional, Required, Off, Carry} {
 		if text == p.String() {
 			return p, nil
 		}
 	}
-	return Optional, fmt.Errorf("conflict.policy is %q, not optional, required or off", text)
+	return Optional, fmt.Errorf("conflict.policy is %q, not optional, required, off or carry", text)
 }

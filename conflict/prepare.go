@@ -12,6 +12,8 @@ import (
 // locksPerBatchMax bounds what one batch can make a Request hold: 16 MiB.
 const locksPerBatchMax = 1 << 18
 
+var tooManyLocks = fmt.Sprintf("more than %d locks in one batch", locksPerBatchMax)
+
 // Read is Batch.Open and Prepare in one walk over a client's batch. The records
 // are the caller's to release, unless there is an error; the request is nil
 // where the batch has no lock headers, and where it is refused.
@@ -22,6 +24,7 @@ func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r
 	}
 	r = requests.Get().(*Request)
 	r.reset(b)
+	r.carried = pol == Carry
 	for p.Next() {
 		fits := true
 		if refusal == nil {
@@ -51,6 +54,7 @@ func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r
 func Prepare(b record.Batch, recs *record.Records, pol Policy) (*Request, *protocol.Refusal) {
 	r := requests.Get().(*Request)
 	r.reset(b)
+	r.carried = pol == Carry
 	var refusal *protocol.Refusal
 	for w := recs.Walk(); refusal == nil && w.Next(); {
 		_, refusal = r.take(b, &w, pol)
@@ -75,6 +79,9 @@ func (r *Request) taken(refusal *protocol.Refusal, err error) (*Request, *protoc
 // take takes one record, and proves on the way that its headers fit. Of one
 // that does not it says nothing else.
 func (r *Request) take(b record.Batch, w *record.Walker, pol Policy) (fits bool, refusal *protocol.Refusal) {
+	if pol == Carry {
+		return r.takeCarried(w)
+	}
 	if pol != Off && !b.Transactional() {
 		switch r.readPlain(w, pol) {
 		case isPlain:
@@ -100,19 +107,68 @@ func (r *Request) readRecord(b record.Batch, w *record.Walker, pol Policy) strin
 	case err != nil:
 		return malformedText(err)
 	case r.headers.Empty() && pol == Required:
-		return "the record has no lock headers, and this topic has conflict.policy=required"
+		return ofCopies("the record has no lock headers, and this topic has conflict.policy=required")
 	case r.headers.Empty():
 		r.addPlain(w)
 		return ""
 	case pol == Off:
-		return "lock headers on a topic with conflict.policy=off"
+		return ofCopies("lock headers on a topic with conflict.policy=off")
 	case b.Transactional():
-		return "lock headers inside a Kafka transaction are not supported"
+		return ofCopies("lock headers inside a Kafka transaction are not supported")
 	case len(r.locks)+len(r.headers.Items) > locksPerBatchMax:
-		return fmt.Sprintf("more than %d locks in one batch", locksPerBatchMax)
+		return tooManyLocks
 	}
 	r.addRecord(w)
 	return ""
+}
+
+// takeCarried is take for a topic that holds copies.
+func (r *Request) takeCarried(w *record.Walker) (fits bool, refusal *protocol.Refusal) {
+	switch r.readPlain(w, Optional) {
+	case isPlain:
+		return true, nil
+	case isMisfit:
+		return false, nil
+	}
+	locks, fits := w.ProveHeaders()
+	if r.mentions = r.mentions || locks; !fits {
+		return false, nil
+	}
+	r.readCarried(w)
+	if len(r.locks) > locksPerBatchMax {
+		return true, &protocol.Refusal{Kind: protocol.RefusalMalformed, Record: w.Index, Text: tooManyLocks}
+	}
+	return true, nil
+}
+
+// readCarried takes what marks of a record that nobody judges, and its lock-id.
+func (r *Request) readCarried(w *record.Walker) {
+	r.headers.Reset()
+	for headers := w.Headers(); ; {
+		key, value, ok := headers.Next()
+		if !ok {
+			break
+		}
+		r.headers.Carried(key, value)
+	}
+	if len(r.headers.Items) == 0 && r.headers.ID == nil {
+		r.addPlain(w)
+		return
+	}
+	r.addRecord(w)
+}
+
+// RefuseCarried refuses the batch of a producer that wants its locks judged, in a
+// topic that does not.
+func RefuseCarried(recs *record.Records) *protocol.Refusal {
+	refusal := &protocol.Refusal{Kind: protocol.RefusalMalformed, Text: "conflict.policy=carry: locks are not judged here"}
+	for w := recs.Walk(); w.Next(); {
+		if locks, _ := w.ProveHeaders(); locks {
+			refusal.Record = w.Index
+			break
+		}
+	}
+	return refusal
 }
 
 // readHeaders leaves a record's lock headers in r.headers.
@@ -135,10 +191,20 @@ func (r *Request) readHeaders(w *record.Walker) error {
 
 func malformedText(err error) string {
 	var m *protocol.Malformed
-	if errors.As(err, &m) {
+	switch {
+	case !errors.As(err, &m):
+		return err.Error()
+	case m.Mistake:
 		return m.Text
+	default:
+		return ofCopies(m.Text)
 	}
-	return err.Error()
+}
+
+// ofCopies is the text of a refusal to which a record may come that was a good
+// request elsewhere, and was copied headers and all: it names the way out.
+func ofCopies(text string) string {
+	return text + "; if this topic holds copies, set conflict.policy=carry"
 }
 
 func (r *Request) addPlain(w *record.Walker) {

@@ -47,7 +47,7 @@ func TestEveryAnswerIsTheModels(t *testing.T) {
 	t.Log(sum)
 	for _, path := range []string{
 		"at", "at less", "repeat", "CONFLICT", "CONFLICT in batch", "UNKNOWN", "DUPLICATE", "DUPLICATE in batch", "MALFORMED",
-		"young", "frozen", "base", "crash", "restart", "truncate", "trim", "lose base", "lose all",
+		"young", "frozen", "base", "crash", "restart", "truncate", "trim", "lose base", "lose all", "carried",
 	} {
 		if sum[path] == 0 && ops >= propertyOpsDefault {
 			t.Errorf("%q never happened", path)
@@ -79,9 +79,10 @@ type trial struct {
 }
 
 type folded struct {
-	rows []row
-	drop map[int]bool
-	base int64
+	rows    []row
+	drop    map[int]bool
+	base    int64
+	carried bool
 }
 
 func newTrial(t *testing.T, seed uint64) *trial {
@@ -117,10 +118,18 @@ func (tr *trial) run(ops int) {
 // request sends one batch to both.
 func (tr *trial) request() {
 	batch := tr.batch()
-	want, drop := tr.m.judge(batch, int64(tr.p.hw))
+	pol := Optional
+	var want string
+	var drop map[int]bool
+	if tr.rng.IntN(8) == 0 { // the topic holds copies for a while
+		pol = Carry
+		tr.seen["carried"]++
+	} else {
+		want, drop = tr.m.judge(batch, int64(tr.p.hw))
+	}
 	base := int64(tr.p.end)
 	tr.notePath(batch)
-	got := tr.p.propose(tr.build(batch), Optional)
+	got := tr.p.propose(tr.build(batch), pol)
 	if want == "" {
 		want = atText(base, len(batch), drop)
 	}
@@ -131,8 +140,8 @@ func (tr *trial) request() {
 	}
 	tr.count(want, drop)
 	if strings.HasPrefix(want, "at ") {
-		tr.m.fold(batch, drop, base)
-		tr.log = append(tr.log, folded{batch, drop, base})
+		tr.m.fold(batch, drop, base, pol == Carry)
+		tr.log = append(tr.log, folded{batch, drop, base, pol == Carry})
 		tr.sent = append(tr.sent, batch)
 	}
 	tr.p.hw = max(tr.p.hw, tr.p.end-protocol.Offset(tr.rng.IntN(tr.lag+1)))
@@ -383,7 +392,7 @@ func (tr *trial) remember(keep func(folded) bool, history int64) {
 	tr.log = slices.DeleteFunc(tr.log, func(f folded) bool { return !keep(f) })
 	tr.m = newModel(history)
 	for _, f := range tr.log {
-		tr.m.fold(f.rows, f.drop, f.base)
+		tr.m.fold(f.rows, f.drop, f.base, f.carried)
 	}
 }
 

@@ -85,15 +85,22 @@ func (r *Request) dropped() []bool {
 	return r.drop
 }
 
-// appended finds the append that used a lock-id.
-func (c *LockTable) appended(h hash, id []byte) (idEntry, bool, error) {
-	if entry, ok := c.young.appended(h); ok {
-		return entry, true, nil
-	}
-	for i := len(c.frozen) - 1; i >= 0; i-- {
-		if entry, ok := c.frozen[i].appended(h); ok {
-			return entry, true, nil
+// appended finds the append that used a lock-id: the newest that was judged, or
+// else the first that was carried.
+func (c *LockTable) appended(h hash, id []byte) (entry idEntry, found bool, err error) {
+	g := &c.young
+	for i := len(c.frozen); ; g = c.frozen[i] {
+		if e, ok := g.appended(h); ok {
+			if entry, found = e, true; !e.carried {
+				return entry, true, nil
+			}
+		}
+		if i--; i < 0 {
+			break
 		}
 	}
-	return c.base.id(id)
+	if first, ok, err := c.base.id(id); ok || err != nil {
+		return first, ok, err
+	}
+	return entry, found, nil
 }

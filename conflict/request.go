@@ -25,6 +25,7 @@ type Request struct {
 	size    int    // bytes of the batch
 
 	mentions bool // a record has a lock header, be it right or wrong
+	carried  bool // nothing of it is judged
 
 	maxBasis protocol.Offset // over all records
 
@@ -130,6 +131,10 @@ func (r *Request) locksEnd(i int) int {
 // Count is the number of locks that the batch names.
 func (r *Request) Count() int { return len(r.locks) }
 
+// Carried reports whether the batch is of a topic that holds copies: it is to
+// be marked, and not judged. A nil request is not.
+func (r *Request) Carried() bool { return r != nil && r.carried }
+
 // Appends is the number of appends that have lock headers.
 func (r *Request) Appends() int { return len(r.appends) }
 
@@ -150,5 +155,5 @@ func (r *Request) Release() {
 func (r *Request) reset(b record.Batch) {
 	r.records, r.appends, r.ids, r.locks = r.records[:0], r.appends[:0], r.ids[:0], r.locks[:0]
 	r.bytes, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, b.Size(), protocol.None
-	r.hashing, r.mentions, r.linked = false, false, false
+	r.hashing, r.mentions, r.carried, r.linked = false, false, false, false
 }

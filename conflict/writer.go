@@ -88,13 +88,20 @@ func (w *writer) entries(put func(key, value []byte) error) error {
 		return err
 	}
 	g := w.g
-	ids := g.sortedIDs()
-	for i, e := range ids {
-		if i+1 < len(ids) && g.sameName(e, ids[i+1]) {
-			continue // used again after its retention: the newest counts
+	for ids := g.sortedIDs(); len(ids) > 0; {
+		same := 1
+		for same < len(ids) && g.sameName(ids[0], ids[same]) {
+			same++
 		}
-		k := w.part.at.appendKey(key[:0], kindID, g.names.at(e.name))
-		if err := put(k, appendID(value[:0], g.idEntry(int(e.value)), w.nowMs)); err != nil {
+		e := g.idOf(ids[:same])
+		name, entry := g.names.at(e.name), g.idEntry(int(e.value))
+		ids = ids[same:]
+		if known, err := w.knows(name, &entry); err != nil {
+			return err
+		} else if known {
+			continue
+		}
+		if err := put(w.part.at.appendKey(key[:0], kindID, name), appendID(value[:0], entry, w.nowMs)); err != nil {
 			return err
 		}
 	}
@@ -106,6 +113,27 @@ func (w *writer) entries(put func(key, value []byte) error) error {
 		}
 	}
 	return nil
+}
+
+// idOf is which of an id's appends, in the order of the log, it stands for: of
+// those that were judged the newest, since it was used again after its retention,
+// or else the first that was carried.
+func (g *generation) idOf(same []entry) entry {
+	for i := len(same) - 1; i > 0; i-- {
+		if !g.ids.at(int(same[i].value)).carried {
+			return same[i]
+		}
+	}
+	return same[0]
+}
+
+// knows reports whether the Base has an earlier append of an id, which one that
+// was carried does not replace.
+func (w *writer) knows(id []byte, e *idEntry) (known bool, err error) {
+	if e.carried {
+		_, known, err = w.part.id(id)
+	}
+	return known, err
 }
 
 // entry is a name of a generation and what belongs to it, made for sorting.

@@ -123,6 +123,22 @@ func (q *LockRequest) Header(key, value []byte) error {
 	}
 }
 
+// Carried takes one record header as Header does, of a record whose topic holds
+// copies: nobody has judged it, so its bases mean nothing here, and whatever is
+// not well-formed is let pass. Every list that is well-formed by itself counts,
+// and the first lock-id. Finish is not called.
+func (q *LockRequest) Carried(key, value []byte) {
+	items, id := len(q.Items), q.ID
+	q.seen = 0 // a list that is repeated counts as well
+	err := q.Header(key, value)
+	if err != nil {
+		q.Items = q.Items[:items]
+	}
+	if err != nil || id != nil {
+		q.ID = id
+	}
+}
+
 // Finish gives every lock its basis. Only now is the whole record known.
 func (q *LockRequest) Finish() error {
 	for i := range q.Items {
@@ -131,7 +147,7 @@ func (q *LockRequest) Finish() error {
 			continue
 		}
 		if !q.HasBasis && item.Kind.Judged() {
-			return malformed("lock %s has no basis; add lock-basis with the offset of the last record you have read, or none", quote(item.Raw))
+			return mistake("lock %s has no basis; add lock-basis with the offset of the last record you have read, or none", quote(item.Raw))
 		}
 		if q.HasBasis {
 			item.Basis = q.Basis

@@ -126,9 +126,12 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 		return end
 	}
 	gap := m.follows(q)
-	if q.Locks == nil {
+	if q.Locks == nil || q.Locks.Carried() {
 		if gap != nil {
 			return q.gap(gap, end)
+		}
+		if q.Locks != nil {
+			m.folds.locks.judge.Mark(q.Locks, end, conflict.Verdict{})
 		}
 		return m.place(q, q.Batch, end, now).NextOffset()
 	}
@@ -207,7 +210,7 @@ func (m *Machine) repeated(q *Proposal) bool {
 		q.Result.AppendTimeMs = timestamp
 	}
 	switch {
-	case q.Locks == nil:
+	case q.Locks == nil, q.Locks.Carried():
 	case q.PerAppend:
 		m.repeatEach(q)
 	default:

@@ -84,12 +84,24 @@ func (c completer) Completed(q *Proposal) { c.done <- q.Result }
 // propose sends a batch in, with its locks prepared as the broker does it.
 func (b *bench) propose(batch record.Batch) (Result, *protocol.Refusal) {
 	b.t.Helper()
+	return b.proposeIn(conflict.Optional, batch)
+}
+
+// carry proposes a batch to a topic that holds copies.
+func (b *bench) carry(batch record.Batch) (Result, *protocol.Refusal) {
+	b.t.Helper()
+	batch.MarkCarried()
+	return b.proposeIn(conflict.Carry, batch)
+}
+
+func (b *bench) proposeIn(policy conflict.Policy, batch record.Batch) (Result, *protocol.Refusal) {
+	b.t.Helper()
 	recs, err := batch.Open(record.Limits{})
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer recs.Release()
-	locks, refusal := conflict.Prepare(batch, &recs, conflict.Optional)
+	locks, refusal := conflict.Prepare(batch, &recs, policy)
 	if refusal != nil {
 		return Result{Base: -1}, refusal
 	}

@@ -65,7 +65,11 @@ func TestCompactionLeavesTheFoldsWhatTheyNeed(t *testing.T) {
 		case 2:
 			b.propose(keyed(t, idempotent(protocol.Sequence(i/4)), key, "v"))
 		default:
-			b.propose(keyed(t, plain(), key, "v"))
+			headers := []string{"lock-write", fmt.Sprintf("L%d C%d", i%29, i%3), "lock-wirte", ""}
+			if i%20 == 3 {
+				headers = append(headers, "lock-id", fmt.Sprint("id", i%40))
+			}
+			b.carry(keyed(t, plain(), key, "v", headers...))
 		}
 	}
 	var before, after [16]byte

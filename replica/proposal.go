@@ -22,7 +22,7 @@ const (
 // Done is called.
 type Proposal struct {
 	Batch record.Batch      // proven; its bytes are the log's until Done, to place them and to take records out
-	Locks *conflict.Request // nil when the batch holds no lock header
+	Locks *conflict.Request // nil when the batch holds no lock header; of one that is carried, what marks
 	Acks  Acks
 	Done  Completer
 	// PerAppend asks for a verdict per append: refused and repeated ones are

@@ -49,7 +49,7 @@ func (j *judge) batch(b record.Batch, idsRemembered bool) (record.Batch, error) 
 	defer recs.Release()
 	j.weigh(b, &recs)
 	if recs.HaveLocks() {
-		j.keepLocks(&recs, idsRemembered)
+		j.keepLocks(&recs, b.Carried(), idsRemembered)
 	}
 	if sequenced && (recs.HaveLocks() || b.Count() != b.LastOffsetDelta()+1) {
 		j.keepAll() // it may hold verdicts
@@ -85,12 +85,12 @@ func (j *judge) weigh(b record.Batch, recs *record.Records) {
 
 // keepLocks keeps the newest mark of each lock and the lock-ids that are
 // remembered. Neighbours with one lock-id are one append.
-func (j *judge) keepLocks(recs *record.Records, idsRemembered bool) {
+func (j *judge) keepLocks(recs *record.Records, carried, idsRemembered bool) {
 	var id []byte // of the record before
 	w := recs.Walk()
 	for w.Next() {
 		f := &j.fates[w.Index]
-		if !readLocks(&j.locks, &w) {
+		if !readLocks(&j.locks, &w, carried) {
 			id = nil
 			continue
 		}

@@ -56,7 +56,7 @@ func readAll(l *Log) (records []kept, heads []batchHead, err error) {
 				offset: o, key: string(w.Key), noKey: w.Key == nil, value: string(w.Value), tombstone: w.Value == nil,
 				time: b.FirstTimestamp() + w.TimestampDelta, unit: o,
 			}
-			if readLocks(&q, &w) {
+			if readLocks(&q, &w, b.Carried()) {
 				k.id = string(q.ID)
 				for i := range q.Items {
 					if marks(&q.Items[i]) {
@@ -143,6 +143,7 @@ func (m *compactionModel) append(t *rapid.T) {
 	if pid >= 0 {
 		b.Producer(pid, 0, m.next[pid])
 	}
+	carried := rapid.IntRange(0, 3).Draw(t, "carried") == 0
 	n := rapid.IntRange(1, 5).Draw(t, "records")
 	unitLeft, unitID := 0, ""
 	for range n {
@@ -170,6 +171,12 @@ func (m *compactionModel) append(t *rapid.T) {
 			r.Headers = append(r.Headers, record.Header{Key: "lock-append", Value: fmt.Appendf(nil, "L%d M%d", rapid.IntRange(0, 3).Draw(t, "lock"), rapid.IntRange(0, 3).Draw(t, "lock"))})
 		case 1:
 			r.Headers = append(r.Headers, record.Header{Key: "lock-write", Value: fmt.Appendf(nil, "L%d@none *@none", rapid.IntRange(0, 3).Draw(t, "lock"))})
+		case 2:
+			if carried { // no request at all: no basis, a header that is unknown, and one twice
+				mark := fmt.Appendf(nil, "L%d", rapid.IntRange(0, 3).Draw(t, "lock"))
+				r.Headers = append(r.Headers, record.Header{Key: "lock-write", Value: mark}, record.Header{Key: "lock-wirte"},
+					record.Header{Key: "lock-write", Value: []byte("M0")})
+			}
 		}
 		b.Add(r)
 	}
@@ -177,6 +184,9 @@ func (m *compactionModel) append(t *rapid.T) {
 	must2(t, err)
 	view, _, err := record.View(raw)
 	must2(t, err)
+	if carried {
+		view.MarkCarried()
+	}
 	must2(t, m.log.Append(m.now, view))
 	if pid >= 0 {
 		m.next[pid] += protocol.Sequence(n)

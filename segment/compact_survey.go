@@ -173,7 +173,7 @@ func (c *Compaction) putKeys(b record.Batch, recs *record.Records) {
 			continue
 		}
 		fits := w.Key == nil || c.keys.put(hashKey(w.Key), o)
-		if recs.HaveLocks() && readLocks(&locks, &w) {
+		if recs.HaveLocks() && readLocks(&locks, &w, b.Carried()) {
 			for i := range locks.Items {
 				if marks(&locks.Items[i]) {
 					fits = fits && c.keys.put(hashLock(locks.Items[i].Name), o)
@@ -202,8 +202,9 @@ func (c *Compaction) putTombstones(b record.Batch, recs *record.Records) {
 }
 
 // readLocks reads a record's lock headers. False: it has none, or none that
-// mean anything, since they break the grammar.
-func readLocks(q *protocol.LockRequest, w *record.Walker) bool {
+// mean anything, since they break the grammar. Of a record that was carried each
+// header means something by itself.
+func readLocks(q *protocol.LockRequest, w *record.Walker, carried bool) bool {
 	q.Reset()
 	if w.HeaderCount == 0 {
 		return false
@@ -213,9 +214,14 @@ func readLocks(q *protocol.LockRequest, w *record.Walker) bool {
 		if !ok {
 			break
 		}
-		if q.Header(key, value) != nil {
+		if carried {
+			q.Carried(key, value)
+		} else if q.Header(key, value) != nil {
 			return false
 		}
+	}
+	if carried {
+		return len(q.Items) > 0 || q.ID != nil
 	}
 	return q.Finish() == nil && !q.Empty()
 }

@@ -119,11 +119,12 @@ func (a *appendCommand) send(ctx context.Context, topic string, r *kgo.Record) e
 		return err
 	}
 	defer client.Close()
-	sender := &conditional{client, a.cluster.timeout}
+	sender := &conditional{client: client, timeout: a.cluster.timeout}
 	if isLockRequest(r.Headers) {
 		if sender, err = newConditional(ctx, client, a.cluster.timeout); err != nil {
 			return err
 		}
+		sender.judged = true
 	}
 	at, offset, err := sender.append(ctx, topic, a.partition, r)
 	if err != nil {

@@ -29,6 +29,8 @@ func newAudit(s *streams) *cobra.Command {
 		Short: "Re-read the log and prove that every admitted lock request was right",
 		Long: "Re-read the log, batch by batch, and judge every lock request again from the log alone.\n" +
 			"Exit 1 if any record should have been refused; each is named with its offset.\n" +
+			"Records that were carried, since the topic held copies (conflict.policy=carry), were not judged;\n" +
+			"the log says which. They mark locks, and are never wrong.\n" +
 			"A request whose basis is older than the log's start, on a lock that the log does not know,\n" +
 			"cannot be proven and is counted. Memory: some 60 bytes a lock.",
 		Example: "  lockstep audit accounts",
@@ -72,11 +74,15 @@ func (a *auditCommand) run(ctx context.Context, topic string) error {
 }
 
 func auditTable(w io.Writer, results []audited) {
-	row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "UNPROVEN", "WRONG")
+	row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "UNPROVEN", "WRONG")
 	for _, r := range results {
-		row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Unproven, r.WrongAll)
+		row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Unproven, r.WrongAll)
 	}
 	for _, r := range results {
+		for _, s := range r.Stretches {
+			fmt.Fprintf(w, "partition %d, offsets %d to %d: %d records with lock headers were carried (conflict.policy=carry), not judged\n",
+				r.Partition, int64(s.First), int64(s.Last), s.Records)
+		}
 		for _, x := range r.Wrong {
 			fmt.Fprintf(w, "partition %d, offset %d: %s\n", r.Partition, int64(x.Offset), x.Reason)
 		}

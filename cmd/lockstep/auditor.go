@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -17,6 +18,7 @@ type auditor struct {
 	last  map[lockKey]protocol.Offset
 	all   protocol.Offset // the newest data record
 
+	carrying bool // the last lock headers were carried
 	out      audited
 	requests []auditedRecord // scratch: of one batch
 }
@@ -40,6 +42,8 @@ type audited struct {
 	Requests  int64            `json:"lock_requests" yaml:"lock_requests"`
 	Locks     int              `json:"locks" yaml:"locks"`
 	Unproven  int64            `json:"unproven" yaml:"unproven"` // their basis is older than the log
+	Carried   int64            `json:"carried" yaml:"carried"`   // records with lock headers that were not requests
+	Stretches []stretch        `json:"carried_stretches" yaml:"carried_stretches"`
 	Wrong     []wrongAdmission `json:"wrong" yaml:"wrong"`
 	WrongAll  int64            `json:"wrong_total" yaml:"wrong_total"`
 }
@@ -50,13 +54,24 @@ type wrongAdmission struct {
 	Reason string          `json:"reason" yaml:"reason"`
 }
 
+// stretch is a part of the log that was carried: between its ends no lock request
+// was judged. First and Last have lock headers.
+type stretch struct {
+	First   protocol.Offset `json:"first" yaml:"first"`
+	Last    protocol.Offset `json:"last" yaml:"last"`
+	Records int64           `json:"records" yaml:"records"`
+}
+
+// stretchesListed bounds the stretches that are told; what is in others is counted.
+const stretchesListed = 100
+
 // wrongListed bounds what is told one by one; all are counted.
 const wrongListed = 100
 
 func newAuditor(partition int32, start protocol.Offset) *auditor {
 	return &auditor{
 		start: start, next: start, all: protocol.None, last: map[lockKey]protocol.Offset{},
-		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}},
+		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}, Stretches: []stretch{}},
 	}
 }
 
@@ -77,22 +92,27 @@ func (a *auditor) fold(b record.Batch) error {
 	a.requests = a.requests[:0]
 	w := recs.Walk()
 	for w.Next() {
-		if err := a.read(&w, b.BaseOffset()+protocol.Offset(w.OffsetDelta)); err != nil {
-			return err
+		a.out.Records++
+		r := a.more(b.BaseOffset() + protocol.Offset(w.OffsetDelta))
+		if b.Carried() {
+			a.readCarried(&w, r)
+		} else {
+			a.read(&w, r)
 		}
 	}
 	for from := 0; from < len(a.requests); {
 		to := a.appendEnd(from)
-		a.judge(a.requests[from:to])
+		if !b.Carried() {
+			a.judge(a.requests[from:to])
+		}
 		a.mark(a.requests[from:to])
 		from = to
 	}
 	return nil
 }
 
-// read parses one record's lock headers.
-func (a *auditor) read(w *record.Walker, offset protocol.Offset) error {
-	a.out.Records++
+// more is the next of the batch's records, without a request yet.
+func (a *auditor) more(offset protocol.Offset) *auditedRecord {
 	if len(a.requests) < cap(a.requests) {
 		a.requests = a.requests[:len(a.requests)+1]
 	} else {
@@ -101,22 +121,51 @@ func (a *auditor) read(w *record.Walker, offset protocol.Offset) error {
 	r := &a.requests[len(a.requests)-1]
 	r.offset = offset
 	r.request.Reset()
+	return r
+}
+
+// read parses one record's lock headers.
+func (a *auditor) read(w *record.Walker, r *auditedRecord) {
 	h := w.Headers()
 	for key, value, ok := h.Next(); ok; key, value, ok = h.Next() {
 		if err := r.request.Header(key, value); err != nil {
-			a.wrong(offset, "%v", err)
+			a.wrong(r.offset, "%v", err)
 			r.request.Reset()
-			return nil
+			return
 		}
 	}
 	if r.request.Empty() {
-		return nil
+		return
 	}
 	a.out.Requests++
+	a.carrying = false
 	if err := r.request.Finish(); err != nil {
-		a.wrong(offset, "%v", err)
+		a.wrong(r.offset, "%v", err)
 	}
-	return nil
+}
+
+// readCarried takes what marks of a record that the log says was stored without a
+// judgement. It asked nothing of this log, so nothing of it can be wrong.
+func (a *auditor) readCarried(w *record.Walker, r *auditedRecord) {
+	locks := false
+	h := w.Headers()
+	for key, value, ok := h.Next(); ok; key, value, ok = h.Next() {
+		locks = locks || strings.HasPrefix(string(key), protocol.LockPrefix)
+		r.request.Carried(key, value)
+	}
+	if !locks {
+		return
+	}
+	a.out.Carried++
+	all := a.out.Stretches
+	switch {
+	case a.carrying && len(all) > 0:
+		s := &all[len(all)-1]
+		s.Last, s.Records = r.offset, s.Records+1
+	case len(all) < stretchesListed:
+		a.out.Stretches = append(all, stretch{r.offset, r.offset, 1})
+		a.carrying = true
+	}
 }
 
 // appendEnd finds where the append that begins at from ends: neighbours with

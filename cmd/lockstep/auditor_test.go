@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -30,6 +31,36 @@ func written(t *testing.T, base protocol.Offset, records ...string) record.Batch
 		t.Fatal(err)
 	}
 	return batch
+}
+
+// TestTheAuditorKnowsWhatWasCarried: it is told apart, is never wrong, and marks.
+func TestTheAuditorKnowsWhatWasCarried(t *testing.T) {
+	a := newAuditor(0, 0)
+	base := protocol.Offset(0)
+	fold := func(carried bool, records ...string) {
+		b := written(t, base, records...)
+		if carried {
+			b.MarkCarried()
+		}
+		if err := a.fold(b); err != nil {
+			t.Fatal(err)
+		}
+		base = b.NextOffset()
+	}
+	fold(true, "lock-write=a; lock-basis=4711", "lock-write=a; lock-basis=none", "lock-wirte=b")
+	fold(false, "")
+	fold(true, "", "lock-append=c")
+	fold(false, "lock-write=a; lock-basis=1")                                  // 6: right
+	fold(false, "lock-write=c; lock-basis=1", "lock-write=b; lock-basis=none") // 7: wrong; 8: right
+	fold(true, "lock-read=a; lock-basis=none")                                 // 9
+	want := audited{
+		End: 10, Records: 10, Requests: 3, Locks: 3, Carried: 5,
+		Stretches: []stretch{{0, 5, 4}, {9, 9, 1}},
+		Wrong:     []wrongAdmission{{7, `lock "c" was written at offset 5, after its basis 1`}}, WrongAll: 1,
+	}
+	if !reflect.DeepEqual(a.out, want) {
+		t.Errorf("got  %+v\nwant %+v", a.out, want)
+	}
 }
 
 // TestTheAuditorFindsEveryWrongAdmission: each story is a log; the second list

@@ -24,6 +24,9 @@ const featureName = "conflict.version"
 type conditional struct {
 	client  *kgo.Client
 	timeout time.Duration
+	// judged: a topic that holds copies is to refuse lock headers, and not to store
+	// them.
+	judged bool
 }
 
 // newConditional makes sure that the cluster judges lock headers.
@@ -36,7 +39,7 @@ func newConditional(ctx context.Context, client *kgo.Client, timeout time.Durati
 	}
 	for _, f := range resp.SupportedFeatures {
 		if f.Name == featureName && f.MaxVersion >= 1 {
-			return &conditional{client, timeout}, nil
+			return &conditional{client: client, timeout: timeout}, nil
 		}
 	}
 	return nil, fmt.Errorf("this broker does not list %s: it would ignore lock headers and admit everything; nothing was sent", featureName)
@@ -99,7 +102,7 @@ func (c *conditional) send(ctx context.Context, at place, raw []byte) (int64, er
 	if at.leader < 0 {
 		return 0, &retryable{err: fmt.Errorf("%s/%d has no leader", at.topic, at.partition)}
 	}
-	resp, err := c.client.Broker(int(at.leader)).Request(ctx, produceRequest(at, raw, c.timeout))
+	resp, err := c.client.Broker(int(at.leader)).Request(ctx, c.request(at, raw))
 	if err != nil {
 		return 0, &retryable{err: err, unknown: !neverSent(err)}
 	}
@@ -117,15 +120,18 @@ func neverSent(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-func produceRequest(at place, raw []byte, timeout time.Duration) *kmsg.ProduceRequest {
+func (c *conditional) request(at place, raw []byte) *kmsg.ProduceRequest {
 	p := kmsg.NewProduceRequestTopicPartition()
 	p.Partition, p.Records = at.partition, raw
 	p.UnknownTags.Set(protocol.TagLeaderEpoch, protocol.AppendLeaderEpoch(nil, protocol.LeaderEpoch(at.epoch)))
+	if c.judged {
+		p.UnknownTags.Set(protocol.TagJudged, []byte{1})
+	}
 	t := kmsg.NewProduceRequestTopic()
 	t.Topic, t.TopicID, t.Partitions = at.topic, at.topicID, append(t.Partitions, p)
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks = -1
-	req.TimeoutMillis = millis(timeout)
+	req.TimeoutMillis = millis(c.timeout)
 	req.Topics = append(req.Topics, t)
 	return req
 }

@@ -42,7 +42,7 @@ func scriptedCluster(t *testing.T, answers ...*kerr.Error) (*conditional, *int) 
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &conditional{client, 30 * time.Second}, tries
+	return &conditional{client: client, timeout: 30 * time.Second}, tries
 }
 
 func named(id string) *kgo.Record {

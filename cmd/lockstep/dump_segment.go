@@ -27,6 +27,7 @@ type dumpedBatch struct {
 	Codec         string                 `json:"codec" yaml:"codec"`
 	Control       bool                   `json:"control,omitempty" yaml:"control,omitempty"`
 	Transactional bool                   `json:"transactional,omitempty" yaml:"transactional,omitempty"`
+	Carried       bool                   `json:"carried,omitempty" yaml:"carried,omitempty"` // lock headers were not judged
 	MaxTimestamp  time.Time              `json:"max_timestamp" yaml:"max_timestamp"`
 	Problem       string                 `json:"problem,omitempty" yaml:"problem,omitempty"`
 	Records       []dumpedRecord         `json:"records,omitempty" yaml:"records,omitempty"`
@@ -149,7 +150,7 @@ func describeBatch(position int64, raw []byte, b record.Batch, problem error) du
 		BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), Count: b.Count(),
 		LeaderEpoch: b.LeaderEpoch(), ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(),
 		BaseSequence: b.BaseSequence(), Codec: b.Codec().String(),
-		Control: b.Control(), Transactional: b.Transactional(),
+		Control: b.Control(), Transactional: b.Transactional(), Carried: b.Carried(),
 		MaxTimestamp: time.UnixMilli(b.MaxTimestamp()).UTC(),
 	}
 }
@@ -206,6 +207,8 @@ func (b dumpedBatch) state() string {
 		return "control"
 	case b.Transactional:
 		return "ok, transactional"
+	case b.Carried:
+		return "ok, carried"
 	}
 	return "ok"
 }

@@ -176,26 +176,29 @@ func (h *historyReader) batch(b record.Batch, from int64) error {
 			continue
 		}
 		use := lockUse{Partition: h.partition, Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta), Key: string(w.Key)}
-		if err := h.record(&w, use); err != nil {
+		if err := h.record(&w, use, b.Carried()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// record tells of one record if it names the lock.
-func (h *historyReader) record(w *record.Walker, use lockUse) error {
+// record tells of one record if it names the lock. Of one that was carried each
+// header is looked at by itself, and its bases are another log's.
+func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) error {
 	h.q.Reset()
 	for headers := w.Headers(); ; {
 		key, value, ok := headers.Next()
 		if !ok {
 			break
 		}
-		if h.q.Header(key, value) != nil {
-			return nil // written while the topic did not judge
+		if carried {
+			h.q.Carried(key, value)
+		} else if h.q.Header(key, value) != nil {
+			return nil
 		}
 	}
-	if h.q.Empty() || h.q.Finish() != nil {
+	if !carried && (h.q.Empty() || h.q.Finish() != nil) {
 		return nil
 	}
 	if h.q.ID != nil {
@@ -207,7 +210,7 @@ func (h *historyReader) record(w *record.Walker, use lockUse) error {
 			continue
 		}
 		use.Kind, use.Basis = item.Kind.String(), nil
-		if basis := item.Basis; item.Kind.Judged() {
+		if basis := item.Basis; item.Kind.Judged() && !carried {
 			use.Basis = &basis
 		}
 		if err := h.tell(use); err != nil {

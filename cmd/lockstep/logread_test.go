@@ -175,7 +175,8 @@ func TestConsumeSaysWhatWasRemovedAndGoesOn(t *testing.T) {
 
 // TestAnAppendNamesTheLeaderEpoch that it goes by.
 func TestAnAppendNamesTheLeaderEpoch(t *testing.T) {
-	req := produceRequest(place{topic: "accounts", leader: 1, epoch: 7}, []byte("batch"), time.Second)
+	c := conditional{timeout: time.Second}
+	req := c.request(place{topic: "accounts", leader: 1, epoch: 7}, []byte("batch"))
 	var named protocol.LeaderEpoch
 	req.Topics[0].Partitions[0].UnknownTags.Each(func(tag uint32, value []byte) {
 		if tag == protocol.TagLeaderEpoch {

@@ -123,16 +123,27 @@ func topicConfigs(ctx context.Context, adm *kadm.Client, topic string) ([]descri
 			return nil, reason(r.Err, r.ErrMessage)
 		}
 		for _, c := range r.Configs {
-			configs = append(configs, describedConfig{c.Key, c.MaybeValue(), configSource(c.Source)})
+			configs = append(configs, describedConfig{c.Key, c.MaybeValue(), configSource(&c)})
 		}
 	}
 	slices.SortFunc(configs, func(a, b describedConfig) int { return cmp.Compare(a.Key, b.Key) })
 	return configs, nil
 }
 
-// configSource says in a word who set a value: the topic itself, or a default.
-func configSource(s kmsg.ConfigSource) string {
-	switch s {
+// carryTopics is the broker setting by which a topic's name gives it a policy.
+const carryTopics = "conflict.carry.topics"
+
+// configSource says who set a value: the topic itself, a pattern that its name
+// matches, or a default.
+func configSource(c *kadm.Config) string {
+	if len(c.Synonyms) > 0 && c.Synonyms[0].Key == carryTopics {
+		pattern := ""
+		if v := c.Synonyms[0].Value; v != nil {
+			pattern = " " + *v
+		}
+		return "pattern" + pattern
+	}
+	switch c.Source {
 	case kmsg.ConfigSourceDynamicTopicConfig:
 		return "topic"
 	case kmsg.ConfigSourceDefaultConfig:

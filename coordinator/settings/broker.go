@@ -11,6 +11,7 @@ import (
 // What topics have of it is in Topic.
 type Broker struct {
 	BackgroundThreads     int32
+	CarryTopics           string // see CarryTopicsOf
 	CleanerBackoffMs      int64
 	CleanerBytesPerSecond float64
 	CleanerDedupeBytes    int64 // over all CleanerThreads

@@ -49,6 +49,12 @@ var brokerOnly = []Definition{
 	},
 	{Name: "broker.heartbeat.interval.ms", NoDefault: true, Importance: Medium, Doc: "How often the broker's registration is renewed, in milliseconds."},
 	{Name: "broker.session.timeout.ms", NoDefault: true, Importance: Medium, Doc: "How long a silent broker counts as live, in milliseconds."},
+	{
+		Name: carryTopics, Type: List, Default: carryTopicsDefault, clusterOnly: true, Importance: Medium,
+		Doc: "Regular expressions (RE2), matched against whole names: topics that set no conflict.policy of their own, and hold copies by their names, have " +
+			"conflict.policy=carry. A comma ends a pattern; \\x2c stands for one.",
+		bindBroker: bindCarryTopics,
+	},
 	{Name: "connections.max.idle.ms", Default: "600000", Importance: Medium, Doc: "A connection without a request is closed after so many milliseconds."},
 	{Name: "controlled.shutdown.enable", Default: "true", Importance: Medium, Doc: "A broker that stops hands its leaderships over first."},
 	{Name: "fetch.max.bytes", Default: "57671680", Importance: Medium, Doc: "The most that one answer to a fetch holds, in bytes, and the first batch whatever its size."},
@@ -207,6 +213,8 @@ func validateBrokers(values map[string]string, all bool) error {
 // on the default is taken, as tools write back what they have read.
 func (d *Definition) validate(v string, all bool) error {
 	switch {
+	case d.clusterOnly && !all:
+		return &UpdateError{d.Name, "Can be set for all brokers at once only", ""}
 	case d.bind != nil:
 		if err := d.bind(new(Topic), v); err != nil {
 			return d.refuse(v, err)

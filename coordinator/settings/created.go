@@ -6,10 +6,10 @@ import "maps"
 // appends all depend on what is before them is a ledger, of which nothing may
 // be missing: it keeps its records, whatever holds for other topics, unless it
 // says itself for how long.
-func Created(overrides map[string]string, layers ...Layer) map[string]string {
+func (c CarryTopics) Created(topic string, overrides map[string]string, layers ...Layer) map[string]string {
 	_, told := overrides["retention.ms"]
 	policy, _ := find(topicTable, "conflict.policy")
-	if told || effective(&policy, overrides, layers) != string(ConflictRequired) {
+	if _, carried := c.Match(topic, overrides); carried || told || effective(&policy, overrides, layers) != string(ConflictRequired) {
 		return overrides
 	}
 	all := maps.Clone(overrides)

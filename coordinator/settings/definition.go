@@ -67,6 +67,8 @@ type Definition struct {
 	bindGroup  func(g *Group, value string) error
 	bindBroker func(b *Broker, value string) error
 
+	// clusterOnly: a broker setting that has to be the same on all brokers.
+	clusterOnly bool
 	// idle says why nothing depends on a setting that Kafka has; "" = something does.
 	idle string
 	// update is where Kafka lets a broker setting be altered.

@@ -29,7 +29,9 @@ func TestSettingsStories(t *testing.T) {
 				}
 				return fmt.Sprintf("%s\n", strings.ReplaceAll(fmt.Sprintf("%+v", topic), " ", "\n"))
 			case "created":
-				return listed(Created(overrides, layers...))
+				return listed(CarryTopicsOf(layers...).Created(topicOf(d), overrides, layers...))
+			case "policy":
+				return tell(CarryTopicsOf(layers...).Resolve(topicOf(d), overrides, layers...), []string{"conflict.policy"})
 			case "check":
 				return verdict(Validate(overrides))
 			case "parse-group":
@@ -78,6 +80,14 @@ func readLayers(input string) (overrides map[string]string, layers []Layer) {
 		values[name] = value
 	}
 	return overrides, layers
+}
+
+// topicOf is the topic that a command names; "t" if none.
+func topicOf(d *datadriven.TestData) string {
+	if len(d.CmdArgs) == 0 {
+		return "t"
+	}
+	return d.CmdArgs[0].Key
 }
 
 // listed is settings in order, a line each.
@@ -156,7 +166,7 @@ func TestEveryDefaultOfABrokerNameIsTheTopicsDefault(t *testing.T) {
 }
 
 // ours are the broker settings that Kafka has not.
-var ours = []string{"conflict.add.partitions", "conflict.policy", "lock.id.retention.ms", "lock.retention.ms", "follower.replication.throttled.rate", "leader.replication.throttled.rate"}
+var ours = []string{"conflict.add.partitions", carryTopics, "conflict.policy", "lock.id.retention.ms", "lock.retention.ms", "follower.replication.throttled.rate", "leader.replication.throttled.rate"}
 
 func TestABrokerHasEverySettingOfKafkasAndLetsAlterOnlyWhatKafkaDoes(t *testing.T) {
 	// In Kafka these are given at start, and what it has in milliseconds is altered instead.

@@ -23,6 +23,7 @@ const (
 	ConflictOptional ConflictPolicy = "optional"
 	ConflictRequired ConflictPolicy = "required"
 	ConflictOff      ConflictPolicy = "off"
+	ConflictCarry    ConflictPolicy = "carry"
 )
 
 // AddPartitions says whether partitions may be added to a topic that holds locks.

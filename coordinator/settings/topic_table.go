@@ -199,8 +199,9 @@ var topicTable = sortedByName([]Definition{
 	},
 	{
 		Name: "conflict.policy", Type: String, Default: string(ConflictOptional), Importance: High, Synonyms: same("conflict.policy"),
-		Doc:  "Whether records may (optional), must (required) or must not (off) carry lock headers.",
-		bind: wordAt(func(t *Topic) *ConflictPolicy { return &t.ConflictPolicy }, ConflictOptional, ConflictRequired, ConflictOff),
+		Doc: "Whether records may (optional), must (required) or must not (off) have lock headers, which are then judged; or whether the topic holds copies, " +
+			"whose lock headers are stored as any others (carry). See conflict.carry.topics.",
+		bind: wordAt(func(t *Topic) *ConflictPolicy { return &t.ConflictPolicy }, ConflictOptional, ConflictRequired, ConflictOff, ConflictCarry),
 	},
 	{
 		Name: "lock.id.retention.ms", Type: Long, Default: "86400000", Importance: Medium, Synonyms: same("lock.id.retention.ms"),

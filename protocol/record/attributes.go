@@ -7,7 +7,9 @@ package record
 //	bit  4    transactional
 //	bit  5    control: the records are markers of a transaction's end
 //	bit  6    base timestamp holds a delete horizon (KIP-534), written by compaction alone
-//	bits 7-15 unused, zero
+//	bit  14   carried: lock headers in it were stored and not judged, written by a leader alone;
+//	          Lockstep's own, far from the bits that Kafka may use next
+//	others    unused, zero
 type Attributes int16
 
 const (
@@ -16,9 +18,10 @@ const (
 	attrTransactional Attributes = 1 << 4
 	attrControl       Attributes = 1 << 5
 	attrDeleteHorizon Attributes = 1 << 6
+	attrCarried       Attributes = 1 << 14
 
 	attrFromClients = attrCodec | attrLogAppendTime | attrTransactional | attrControl
-	attrKnown       = attrFromClients | attrDeleteHorizon
+	attrKnown       = attrFromClients | attrDeleteHorizon | attrCarried
 )
 
 // Codec is how the records are compressed.
@@ -29,6 +32,9 @@ func (a Attributes) LogAppendTime() bool { return a&attrLogAppendTime != 0 }
 
 // Transactional reports whether the records belong to a transaction.
 func (a Attributes) Transactional() bool { return a&attrTransactional != 0 }
+
+// Carried reports whether lock headers of the records were stored as any others.
+func (a Attributes) Carried() bool { return a&attrCarried != 0 }
 
 // Control reports whether the records are control records, which are not data.
 func (a Attributes) Control() bool { return a&attrControl != 0 }

@@ -73,6 +73,10 @@ func (b Batch) Control() bool { return b.Attributes().Control() }
 // Transactional reports whether the batch belongs to a transaction.
 func (b Batch) Transactional() bool { return b.Attributes().Transactional() }
 
+// Carried reports whether lock headers of the batch were stored as any others,
+// since its topic held copies (conflict.policy=carry): they were not judged.
+func (b Batch) Carried() bool { return b.Attributes().Carried() }
+
 // LogAppendTime reports whether MaxTimestamp stands for every record's time.
 func (b Batch) LogAppendTime() bool { return b.Attributes().LogAppendTime() }
 

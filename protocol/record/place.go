@@ -22,6 +22,13 @@ func (b Batch) StampLogAppendTime(ms int64) {
 	b.seal()
 }
 
+// MarkCarried says in the batch that its lock headers were not judged, and writes
+// the CRC anew.
+func (b Batch) MarkCarried() {
+	binary.BigEndian.PutUint16(b.b[atAttributes:], uint16(b.Attributes()|attrCarried))
+	b.seal()
+}
+
 // CorrectMaxTimestamp writes the newest time of the opened records into the
 // header, and the CRC anew, where the producer claims another: how long a
 // segment is kept goes by it.

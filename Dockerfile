@@ -13,6 +13,6 @@ USER 65532:65532
 ENV LOCKSTEP_DATA_DIR=/data LOCKSTEP_LISTEN=0.0.0.0:9092 LOCKSTEP_ADVERTISE=localhost:9092 LOCKSTEP_HTTP=0.0.0.0:9644
 VOLUME /data
 EXPOSE 9092 9644
-HEALTHCHECK --interval=1s --timeout=3s --start-period=30s --retries=5 CMD ["/lockstep", "health"]
+HEALTHCHECK --interval=1s --timeout=3s --start-period=30s --retries=5 CMD ["/lockstep", "health", "--live"]
 ENTRYPOINT ["/lockstep"]
 CMD ["serve"]

@@ -28,6 +28,9 @@ func (s *Server) describeCluster(x *exchange, req *kmsg.DescribeClusterRequest) 
 	for _, n := range v.nodes() {
 		resp.Brokers = append(resp.Brokers, kmsg.DescribeClusterResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: n.rack})
 	}
+	if since, gone := s.cluster.StoreGone(); gone {
+		resp.UnknownTags.Set(protocol.TagStale, protocol.AppendStale(nil, since))
+	}
 	return resp
 }
 

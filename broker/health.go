@@ -32,7 +32,10 @@ type health struct {
 	// metadata can change.
 	Healthy bool `json:"healthy"`
 	// Degraded: something is wrong, though the replicas may make up for it.
-	Degraded   bool                `json:"degraded"`
+	Degraded bool `json:"degraded"`
+	// StaleSince is when this broker last heard of the metadata store, while it
+	// does not: brokers, leaders and replicas are as of then.
+	StaleSince *time.Time          `json:"stale_since,omitempty"`
 	ClusterID  string              `json:"cluster_id"`
 	Controller protocol.BrokerID   `json:"controller"`
 	Brokers    []protocol.BrokerID `json:"brokers"`
@@ -80,7 +83,9 @@ func (s *Server) health() *health {
 	}
 	since, gone := s.cluster.StoreGone()
 	if gone {
-		h.Store = "no answer, or no quorum, since " + since.UTC().Format(time.RFC3339)
+		since = since.UTC()
+		h.StaleSince = &since
+		h.Store = "no answer, or no quorum, since " + since.Format(time.RFC3339)
 	}
 	if room, known := s.cluster.RoomTaken(); known && room.Full && !gone {
 		gone, h.Store = true, "full"

@@ -3,24 +3,29 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // listedBroker is a broker and what it holds.
 type listedBroker struct {
-	ID         int32  `json:"id" yaml:"id"`
-	Live       bool   `json:"live" yaml:"live"`
-	Host       string `json:"host" yaml:"host"`
-	Port       int32  `json:"port" yaml:"port"`
-	Rack       string `json:"rack" yaml:"rack"`
-	Controller bool   `json:"controller" yaml:"controller"`
-	Leads      int    `json:"leads" yaml:"leads"`
-	Replicas   int    `json:"replicas" yaml:"replicas"`
-	OutOfSync  int    `json:"out_of_sync" yaml:"out_of_sync"`
+	ID         int32      `json:"id" yaml:"id"`
+	State      string     `json:"state" yaml:"state"`
+	Live       bool       `json:"live" yaml:"live"` // it answers
+	StaleSince *time.Time `json:"stale_since,omitempty" yaml:"stale_since,omitempty"`
+	Host       string     `json:"host" yaml:"host"`
+	Port       int32      `json:"port" yaml:"port"`
+	Rack       string     `json:"rack" yaml:"rack"`
+	Controller bool       `json:"controller" yaml:"controller"`
+	Leads      int        `json:"leads" yaml:"leads"`
+	Replicas   int        `json:"replicas" yaml:"replicas"`
+	OutOfSync  int        `json:"out_of_sync" yaml:"out_of_sync"`
 }
 
 func newClusterBrokers(s *streams) *cobra.Command {
@@ -29,18 +34,26 @@ func newClusterBrokers(s *streams) *cobra.Command {
 	cmd := t.flags(&cobra.Command{
 		Use:   "brokers",
 		Short: "List brokers, what they lead and what they hold; those that are down too, while they hold replicas",
-		Args:  arguments(0, 0, ""),
+		Long: "List brokers, what they lead and what they hold, those that are down too while they hold\n" +
+			"replicas. Each that the metadata lists is asked itself:\n\n" +
+			"  live       it answers\n" +
+			"  stale      it answers, and has no contact with the metadata store\n" +
+			"  no answer  it does not, though the metadata lists it; exit code 1\n" +
+			"  down       the metadata lists it no more",
+		Args: arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("replace") {
 				return replaceMember(cmd, t, replace)
 			}
-			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				meta, err := adm.Metadata(ctx)
+			return t.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				meta, err := t.cluster.adminOf(cl).Metadata(ctx)
 				if err != nil {
 					return err
 				}
-				brokers := brokersOf(&meta)
-				return t.format.render(s.out, brokers, func(w io.Writer) { printBrokers(w, brokers) })
+				probed := t.cluster.probe(ctx, cl, meta.Brokers)
+				brokers := brokersOf(&meta, probed)
+				err = t.format.render(s.out, brokers, func(w io.Writer) { printBrokers(w, brokers) })
+				return errors.Join(err, tellProbed(s.err, probed))
 			})
 		},
 	})
@@ -48,20 +61,24 @@ func newClusterBrokers(s *streams) *cobra.Command {
 	return cmd
 }
 
-func brokersOf(meta *kadm.Metadata) []listedBroker {
+func brokersOf(meta *kadm.Metadata, probed []probedBroker) []listedBroker {
 	byID := map[int32]*listedBroker{}
 	broker := func(id int32) *listedBroker {
 		if byID[id] == nil {
-			byID[id] = &listedBroker{ID: id}
+			byID[id] = &listedBroker{ID: id, State: "down"}
 		}
 		return byID[id]
 	}
 	for _, d := range meta.Brokers {
 		b := broker(d.NodeID)
-		b.Live, b.Host, b.Port, b.Controller = true, d.Host, d.Port, d.NodeID == meta.Controller
+		b.Host, b.Port, b.Controller = d.Host, d.Port, d.NodeID == meta.Controller
 		if d.Rack != nil {
 			b.Rack = *d.Rack
 		}
+	}
+	for _, p := range probed {
+		b := broker(p.id)
+		b.Live, b.StaleSince, b.State = p.err == nil, p.staleSince, p.state()
 	}
 	meta.Topics.EachPartition(func(p kadm.PartitionDetail) {
 		if p.Leader >= 0 {
@@ -86,13 +103,10 @@ func brokersOf(meta *kadm.Metadata) []listedBroker {
 func printBrokers(w io.Writer, brokers []listedBroker) {
 	row(w, "ID", "STATE", "HOST", "PORT", "RACK", "CONTROLLER", "LEADS", "REPLICAS", "OUT-OF-SYNC")
 	for _, b := range brokers {
-		state, controller := "live", "-"
-		if !b.Live {
-			state = "down"
-		}
+		controller := "-"
 		if b.Controller {
 			controller = "yes"
 		}
-		row(w, b.ID, state, orNone(b.Host), orNone(portText(b.Port)), orNone(b.Rack), controller, b.Leads, b.Replicas, b.OutOfSync)
+		row(w, b.ID, b.State, orNone(b.Host), orNone(portText(b.Port)), orNone(b.Rack), controller, b.Leads, b.Replicas, b.OutOfSync)
 	}
 }

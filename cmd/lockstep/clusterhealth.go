@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -13,6 +14,7 @@ import (
 type clusterHealth struct {
 	Healthy         bool              `json:"healthy" yaml:"healthy"`
 	Degraded        bool              `json:"degraded" yaml:"degraded"`
+	StaleSince      *time.Time        `json:"stale_since,omitempty" yaml:"stale_since,omitempty"`
 	ClusterID       string            `json:"cluster_id" yaml:"cluster_id"`
 	Controller      int32             `json:"controller" yaml:"controller"`
 	Brokers         []int32           `json:"brokers" yaml:"brokers"`
@@ -81,8 +83,12 @@ func (h clusterHealth) print(w io.Writer) {
 	}
 	row(w, "STATE", state)
 	row(w, "CLUSTER", h.ClusterID)
-	row(w, "CONTROLLER", h.Controller)
-	row(w, "BROKERS", ids(h.Brokers))
+	asOf := ""
+	if h.StaleSince != nil {
+		asOf = " as of " + h.StaleSince.UTC().Format(time.RFC3339)
+	}
+	row(w, "CONTROLLER", fmt.Sprint(h.Controller, asOf))
+	row(w, "BROKERS", ids(h.Brokers)+asOf)
 	if len(h.Missing) > 0 {
 		row(w, "MISSING", ids(h.Missing))
 	}

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func newCluster(s *streams) *cobra.Command {
@@ -18,12 +21,12 @@ func newCluster(s *streams) *cobra.Command {
 type clusterInfo struct {
 	ClusterID       string `json:"cluster_id" yaml:"cluster_id"`
 	Controller      int32  `json:"controller" yaml:"controller"`
-	Brokers         int    `json:"brokers" yaml:"brokers"`
+	Brokers         int    `json:"brokers" yaml:"brokers"` // that answer
 	Topics          int    `json:"topics" yaml:"topics"`
 	Partitions      int    `json:"partitions" yaml:"partitions"`
 	UnderReplicated int    `json:"under_replicated" yaml:"under_replicated"`
 	Leaderless      int    `json:"leaderless" yaml:"leaderless"`
-	Moving          int    `json:"moving" yaml:"moving"`
+	Moving          int    `json:"moving" yaml:"moving"` // -1: the controller could not be asked
 }
 
 func newClusterInfo(s *streams) *cobra.Command {
@@ -33,27 +36,31 @@ func newClusterInfo(s *streams) *cobra.Command {
 		Short: "Count brokers, topics and partitions, and what is not as it should be",
 		Args:  arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				info, err := askClusterInfo(ctx, adm)
+			return t.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				adm := t.cluster.adminOf(cl)
+				meta, err := adm.Metadata(ctx)
 				if err != nil {
 					return err
 				}
-				return t.format.render(s.out, info, info.print)
+				info := countCluster(&meta)
+				probed := t.cluster.probe(ctx, cl, meta.Brokers)
+				unasked := info.countMoving(ctx, adm, &meta, probed)
+				for _, p := range probed {
+					if p.err == nil {
+						info.Brokers++
+					}
+				}
+				err = t.format.render(s.out, info, info.print)
+				return errors.Join(err, tellProbed(s.err, probed), unasked)
 			})
 		},
 	})
 }
 
-func askClusterInfo(ctx context.Context, adm *kadm.Client) (clusterInfo, error) {
-	meta, err := adm.Metadata(ctx)
-	if err != nil {
-		return clusterInfo{}, err
-	}
-	moving, err := movingPartitions(ctx, adm, meta.Topics)
-	if err != nil {
-		return clusterInfo{}, err
-	}
-	info := clusterInfo{ClusterID: meta.Cluster, Controller: meta.Controller, Brokers: len(meta.Brokers), Topics: len(meta.Topics), Moving: len(moving)}
+// countCluster counts what the metadata shows, but for the brokers, which are to
+// be asked themselves.
+func countCluster(meta *kadm.Metadata) clusterInfo {
+	info := clusterInfo{ClusterID: meta.Cluster, Controller: meta.Controller, Topics: len(meta.Topics)}
 	meta.Topics.EachPartition(func(p kadm.PartitionDetail) {
 		info.Partitions++
 		if p.Leader < 0 {
@@ -63,7 +70,24 @@ func askClusterInfo(ctx context.Context, adm *kadm.Client) (clusterInfo, error) 
 			info.UnderReplicated++
 		}
 	})
-	return info, nil
+	return info
+}
+
+// countMoving asks the controller, if that answers.
+func (i *clusterInfo) countMoving(ctx context.Context, adm *kadm.Client, meta *kadm.Metadata, probed []probedBroker) error {
+	at := slices.IndexFunc(probed, func(p probedBroker) bool { return p.id == meta.Controller })
+	err := errors.New("there is none")
+	var moving []movingPartition
+	if at >= 0 {
+		if err = probed[at].err; err == nil {
+			moving, err = movingPartitions(ctx, adm, meta.Topics)
+		}
+	}
+	if i.Moving = len(moving); err != nil {
+		i.Moving = -1
+		return fmt.Errorf("what is moving could not be asked of the controller, broker %d: %w", meta.Controller, err)
+	}
+	return nil
 }
 
 func (i clusterInfo) print(w io.Writer) {
@@ -74,7 +98,7 @@ func (i clusterInfo) print(w io.Writer) {
 	row(w, "PARTITIONS", i.Partitions)
 	row(w, "UNDER-REPLICATED", i.UnderReplicated)
 	row(w, "LEADERLESS", i.Leaderless)
-	row(w, "MOVING", i.Moving)
+	row(w, "MOVING", known(int64(i.Moving)))
 }
 
 // movingPartitions are those that are being moved, in order.

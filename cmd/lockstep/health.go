@@ -6,61 +6,94 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
 )
 
+// healthAnswer is one broker's standing, and what it says of its cluster.
 type healthAnswer struct {
-	Ready   bool           `json:"ready" yaml:"ready"`
+	Live    bool           `json:"live" yaml:"live"`
+	Ready   *bool          `json:"ready,omitempty" yaml:"ready,omitempty"` // nil: it was not asked
 	Reason  string         `json:"reason,omitempty" yaml:"reason,omitempty"`
 	Cluster map[string]any `json:"cluster,omitempty" yaml:"cluster,omitempty"`
 }
 
+// healthCommand asks one broker of itself.
+type healthCommand struct {
+	s      *streams
+	http   httpAPI
+	format format
+	live   bool
+}
+
 func newHealth(s *streams) *cobra.Command {
-	var h httpAPI
-	var f format
+	h := &healthCommand{s: s}
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Is this broker ready, and is its cluster well?",
-		Long: "Is this broker ready, and is its cluster well? Exit code 0 if so and 1 if not: fit for\n" +
-			"a container's health check.",
+		Short: "Is this broker ready, or with --live: does it live?",
+		Long: "Is this broker ready: does it serve all that it holds? Exit code 0 if so and 1 if not, whatever\n" +
+			"the cluster is like: a broker that is ready and finds no quorum must not be restarted for it, nor\n" +
+			"taken out of service. What it says of the cluster is shown; \"lockstep cluster health\" judges it.\n\n" +
+			"--live asks no more than whether the process answers, as a container's health check or a liveness\n" +
+			"probe should: a broker that starts, or reads its logs again, lives and is not ready yet.",
+		Example: "  lockstep health          # a readiness probe\n" +
+			"  lockstep health --live   # a liveness probe",
 		Args: arguments(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			addrs, err := h.addrs(cmd)
-			if err != nil {
-				return err
-			}
-			answer, err := askHealth(cmd.Context(), &h, addrs[0])
-			if err != nil {
-				return err
-			}
-			if err := f.render(s.out, answer, answer.print); err != nil {
-				return err
-			}
-			if !answer.well() {
-				return errNegative
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return h.run(cmd) },
 	}
-	h.flags(cmd, s)
-	f.flag(cmd)
+	cmd.Flags().BoolVar(&h.live, "live", false, "ask only whether the broker's process answers")
+	h.http.flags(cmd, s)
+	h.format.flag(cmd)
 	return cmd
 }
 
-func askHealth(ctx context.Context, h *httpAPI, addr string) (healthAnswer, error) {
-	var answer healthAnswer
+func (h *healthCommand) run(cmd *cobra.Command) error {
+	addrs, err := h.http.addrs(cmd)
+	switch {
+	case err != nil:
+		return err
+	case len(addrs) > 1:
+		return usagef(cmd, "asks one broker of itself; %d are named", len(addrs))
+	}
+	answer, err := h.ask(cmd.Context(), addrs[0])
+	if err != nil {
+		return err
+	}
+	if err := h.format.render(h.s.out, answer, answer.print); err != nil {
+		return err
+	}
+	if !answer.Live || answer.Ready != nil && !*answer.Ready {
+		return errNegative
+	}
+	return nil
+}
+
+func (h *healthCommand) ask(ctx context.Context, addr string) (healthAnswer, error) {
+	answer := healthAnswer{Live: true}
 	var status *statusError
-	switch _, err := h.get(ctx, addr, nil, "v1", "status", "ready"); {
+	switch _, err := h.http.get(ctx, addr, nil, "v1", "status", "live"); {
 	case err == nil:
-		answer.Ready = true
+	case errors.As(err, &status):
+		answer.Live, answer.Reason = false, status.Error()
+	default:
+		return answer, err
+	}
+	if h.live {
+		return answer, nil
+	}
+	ready := false
+	answer.Ready = &ready
+	switch _, err := h.http.get(ctx, addr, nil, "v1", "status", "ready"); {
+	case err == nil:
+		ready = true
 	case errors.As(err, &status):
 		answer.Reason = status.Error()
 	default:
 		return answer, err
 	}
-	a, err := h.get(ctx, addr, nil, "v1", "cluster", "health")
+	a, err := h.http.get(ctx, addr, nil, "v1", "cluster", "health")
 	if errors.As(err, &status) {
 		err = nil // an unwell cluster may answer with a status of its own
 	}
@@ -70,26 +103,21 @@ func askHealth(ctx context.Context, h *httpAPI, addr string) (healthAnswer, erro
 	return answer, err
 }
 
-// well is the broker's readiness, and the cluster's own word where it gives one.
-func (a healthAnswer) well() bool {
-	healthy, said := a.Cluster["healthy"].(bool)
-	return a.Ready && (healthy || !said)
-}
-
 func (a healthAnswer) print(w io.Writer) {
-	state := "yes"
-	if !a.Ready {
-		state = "no: " + a.Reason
+	row(w, "LIVE", yesOrWhyNot(a.Live, a.Reason))
+	if a.Ready != nil {
+		row(w, "READY", yesOrWhyNot(*a.Ready, a.Reason))
 	}
-	row(w, "READY", state)
-	var keys []string
-	for k := range a.Cluster {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(a.Cluster)) {
 		row(w, k, plain(a.Cluster[k]))
 	}
+}
+
+func yesOrWhyNot(is bool, why string) string {
+	if is {
+		return "yes"
+	}
+	return "no: " + why
 }
 
 // plain prints a JSON value without quotes where it needs none.

@@ -9,22 +9,25 @@ import (
 	"testing"
 )
 
-func TestHealthIsTheBrokersReadinessAndTheClustersWord(t *testing.T) {
+func TestHealthIsTheBrokersReadinessAndShowsTheClustersWord(t *testing.T) {
 	for _, c := range []struct {
 		readyStatus, clusterStatus int
 		ready, cluster             string
 		code                       int
 		out                        string
 	}{
-		{200, 200, `{}`, `{"healthy":true}`, exitDone, "READY    yes\nhealthy  true\n"},
-		{200, 200, `{}`, `{"brokers":1}`, exitDone, "READY    yes\nbrokers  1\n"},
-		{200, 503, `{}`, `{"healthy":false,"reasons":["a/0 has no leader"]}`, exitError, "READY    yes\nhealthy  false\nreasons  [\"a/0 has no leader\"]\n"},
-		{503, 200, `{"error":"a/0 has no leader"}`, `{"healthy":true}`, exitError, "READY    no: a/0 has no leader\nhealthy  true\n"},
-		{503, 404, `gone`, `gone`, exitError, "READY  no: Service Unavailable\n"},
+		{200, 200, `{}`, `{"healthy":true}`, exitDone, "LIVE     yes\nREADY    yes\nhealthy  true\n"},
+		{200, 200, `{}`, `{"brokers":1}`, exitDone, "LIVE     yes\nREADY    yes\nbrokers  1\n"},
+		{200, 503, `{}`, `{"healthy":false,"reasons":["a/0 has no leader"]}`, exitDone, "LIVE     yes\nREADY    yes\nhealthy  false\nreasons  [\"a/0 has no leader\"]\n"},
+		{503, 200, `{"error":"a/0 has no leader"}`, `{"healthy":true}`, exitError, "LIVE     yes\nREADY    no: a/0 has no leader\nhealthy  true\n"},
+		{503, 404, `gone`, `gone`, exitError, "LIVE   yes\nREADY  no: Service Unavailable\n"},
 	} {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			status, body := c.clusterStatus, c.cluster
-			if r.URL.Path == "/v1/status/ready" {
+			switch r.URL.Path {
+			case "/v1/status/live":
+				status, body = http.StatusOK, `{}`
+			case "/v1/status/ready":
 				status, body = c.readyStatus, c.ready
 			}
 			w.WriteHeader(status)
@@ -36,6 +39,10 @@ func TestHealthIsTheBrokersReadinessAndTheClustersWord(t *testing.T) {
 		}
 		if got := s.out.(*bytes.Buffer).String(); got != c.out {
 			t.Errorf("%+v: got %q", c, got)
+		}
+		s = quiet(s.environ...)
+		if code := execute(context.Background(), []string{"health", "--live"}, s); code != exitDone || s.out.(*bytes.Buffer).String() != "LIVE  yes\n" {
+			t.Errorf("%+v: it does not live: exit code %d, %s", c, code, s.out)
 		}
 		web.Close()
 	}

@@ -209,6 +209,9 @@ func orDash(id []byte) string {
 
 func (s *standin) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status/live", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusOK, map[string]string{"status": "live"})
+	})
 	mux.HandleFunc("GET /v1/status/ready", func(w http.ResponseWriter, _ *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -47,8 +48,9 @@ func newTopicDescribe(s *streams) *cobra.Command {
 		Short: "Show the partitions and settings of topics",
 		Args:  arguments(1, -1, "topic names"),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.with(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				return t.describe(ctx, adm, names)
+			return t.connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
+				defer noteStale(ctx, t.s.err, cl)
+				return t.describe(ctx, t.cluster.adminOf(cl), names)
 			})
 		},
 	})

@@ -227,7 +227,7 @@ func (c *conn) readLength() (int, error) {
 // within turns the end of a stream into the end of a stream inside a frame.
 func within(err error) error {
 	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+		return fmt.Errorf("the client left in the middle of a request: %w", io.ErrUnexpectedEOF)
 	}
 	return err
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -141,11 +144,16 @@ func readFile(path string) (map[string]given, error) {
 		return nil, fmt.Errorf("setting config: %w", err)
 	}
 	var doc yaml.Node
-	if err := yaml.Unmarshal(b, &doc); err != nil {
+	decoder := yaml.NewDecoder(bytes.NewReader(b))
+	switch err := decoder.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
 		return nil, fmt.Errorf("setting config = %q: %w", path, err)
 	}
-	if len(doc.Content) == 0 {
-		return nil, nil
+	var second yaml.Node
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("setting config = %q: want one document of settings, and another begins at line %d", path, second.Line)
 	}
 	top := doc.Content[0]
 	if top.Kind != yaml.MappingNode {

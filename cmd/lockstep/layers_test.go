@@ -231,6 +231,7 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{file: "quorum: 3\n", want: `setting quorum (FILE line 1) is unknown`},
 		{file: "listen: {a: [b]}\n", want: `setting listen (FILE line 1): want plain values in the map at line 1`},
 		{file: "- a\n", want: `want settings as name: value`},
+		{file: "rack: a\n---\ntls-cert: /x\n", want: `want one document of settings, and another begins at line 2`},
 		{flags: []string{"listen=:65536"}, want: `want a port from 0 to 65535, got "65536"`},
 		{flags: []string{"listen=127.0.0.1:1,127.0.0.1:2"}, want: `two listeners are named "default"; give each a name, as in internal://HOST:PORT`},
 		{flags: []string{"listen= , "}, want: `want at least one [NAME://]HOST:PORT`},

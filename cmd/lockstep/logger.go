@@ -56,6 +56,8 @@ const durationRound = time.Microsecond
 
 // cause is what lines have in common that are told for the same reason: what they
 // say, and the innermost of the errors that they give for it, without its numbers.
+// Of a reason ("why") that is the whole text: what a client did is said around the
+// error that came of it, and TLS and HTTP come to the same error.
 func cause(r slog.Record) string {
 	key := r.Level.String() + " " + r.Message
 	r.Attrs(func(a slog.Attr) bool {
@@ -63,7 +65,7 @@ func cause(r slog.Record) string {
 			return true
 		}
 		text := a.Value.String()
-		if err, ok := a.Value.Any().(error); ok {
+		if err, ok := a.Value.Any().(error); ok && a.Key == "error" {
 			text = innermost(err).Error()
 		}
 		key += " " + withoutNumbers(text)

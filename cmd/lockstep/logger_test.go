@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -89,6 +90,25 @@ func TestOneCauseIsToldAFewTimesAndThenSeldom(t *testing.T) {
 			t.Errorf("%d lines, which leave out %v, of 3600", told, leftOut)
 		}
 	})
+}
+
+// A scanner that speaks TLS does not hide the proxy whose health check speaks HTTP,
+// though both end in a frame that is too long.
+func TestReasonsThatEndInTheSameErrorAreCausesOfTheirOwn(t *testing.T) {
+	log, said := jsonLogger()
+	for _, who := range []string{"TLS", "HTTP", "SSH"} {
+		for i := range 20 {
+			log.Warn("connection closed", "why", fmt.Errorf("the client speaks %s (%w)", who, fmt.Errorf("frame length %d is over the limit", i)))
+		}
+	}
+	told := map[string]int{}
+	for _, l := range lines(t, said) {
+		who, _, _ := strings.Cut(fmt.Sprint(l["why"]), " (")
+		told[who]++
+	}
+	if want := map[string]int{"the client speaks TLS": 5, "the client speaks HTTP": 5, "the client speaks SSH": 5}; !maps.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
 }
 
 func TestWhatHappensIsToldAsLongAsItIsNoFlood(t *testing.T) {

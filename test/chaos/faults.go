@@ -27,7 +27,7 @@ const (
 // all brokers run, and all links and disks are whole.
 type kind struct {
 	name, does  string
-	weight      int
+	weight      int           // in the deck; 0: only when it is asked for, so that seeds keep their schedules
 	least, most time.Duration // for how long it holds
 	needs       needs
 	do          func(context.Context, *chaos, *fault) error
@@ -58,6 +58,7 @@ var kinds = []*kind{
 	{"power-cut-all", "all brokers lose their power at once", 1, second / 10, second, needsDisk, powerCutAll},
 	{"bit-flip", "bits of a broker's logs flip while it is down; later an operator removes what is damaged", 1, 3 * second, 6 * second, needsThree, bitFlip},
 	{"empty-disk", "a broker comes back without any of its logs", 1, second / 10, second, needsThree, emptyDisk},
+	{"cut-then-kill", "a broker and the others do not hear each other, clients hear all; who leads in its place is killed, and then the third", 0, 2 * second, 4 * second, needsNetwork | needsThree, cutThenKill},
 	{"last-standing", "one follower is cut off, then the other, then the leader loses its power; all heals", 1, 2 * second, 4 * second, needsNetwork | needsDisk | needsThree, lastStanding},
 }
 
@@ -206,6 +207,24 @@ func cutNode(ctx context.Context, c *chaos, f *fault) error {
 	return c.cut(ctx, f.hold, bothWays(c.outward(f.node, false))...)
 }
 
+// cutThenKill is how clients come to believe a leader that was deposed: it is cut
+// off, and does not know it, others lead in its place and then die, and it is the
+// only one that says of itself that it leads.
+func cutThenKill(ctx context.Context, c *chaos, f *fault) error {
+	for _, way := range bothWays(c.outward(f.node, false)) {
+		if err := c.net.Cut(way[0], way[1]); err != nil {
+			return err
+		}
+	}
+	err := c.hold(ctx, f.hold)
+	for _, id := range f.others {
+		n := c.rig.Node(id)
+		n.Kill()
+		err = errors.Join(err, c.hold(ctx, f.hold), n.Start())
+	}
+	return errors.Join(err, c.net.Heal())
+}
+
 func isolate(ctx context.Context, c *chaos, f *fault) error {
 	return c.cut(ctx, f.hold, bothWays(c.outward(f.node, true))...)
 }
@@ -240,7 +259,7 @@ func diskFull(ctx context.Context, c *chaos, f *fault) error {
 
 func deadDisk(ctx context.Context, c *chaos, f *fault) error {
 	n := c.victim(f)
-	if err := errors.Join(n.Disk.CutPower(), c.hold(ctx, f.hold)); err != nil {
+	if err := errors.Join(n.Disk.Fail(), c.hold(ctx, f.hold)); err != nil {
 		return err
 	}
 	n.Kill()
@@ -249,18 +268,28 @@ func deadDisk(ctx context.Context, c *chaos, f *fault) error {
 
 func powerCut(ctx context.Context, c *chaos, f *fault) error {
 	n := c.victim(f)
-	err := n.Disk.CutPower()
-	n.Kill()
-	return errors.Join(err, c.hold(ctx, f.hold), n.Disk.PowerOn(), n.Start())
+	return errors.Join(powerOff(n), c.hold(ctx, f.hold), n.Disk.PowerOn(), n.Start())
+}
+
+// powerOff takes the power from brokers at once: none tells anything of what it has
+// not synced.
+func powerOff(nodes ...*rig.Node) error {
+	var errs []error
+	for _, do := range []func(*rig.Node) error{
+		(*rig.Node).Freeze,
+		func(n *rig.Node) error { return n.Disk.CutPower() },
+		func(n *rig.Node) error { n.Kill(); return nil },
+	} {
+		for _, n := range nodes {
+			errs = append(errs, do(n))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func powerCutAll(ctx context.Context, c *chaos, f *fault) error {
-	var errs []error
+	errs := []error{powerOff(c.rig.Nodes...)}
 	for _, n := range c.rig.Nodes {
-		errs = append(errs, n.Disk.CutPower())
-	}
-	for _, n := range c.rig.Nodes {
-		n.Kill()
 		errs = append(errs, n.Disk.PowerOn())
 	}
 	return errors.Join(append(errs, c.hold(ctx, f.hold), c.startAll())...)
@@ -282,9 +311,7 @@ func lastStanding(ctx context.Context, c *chaos, f *fault) error {
 		}
 	}
 	n := c.victim(f)
-	err := n.Disk.CutPower()
-	n.Kill()
-	if err := errors.Join(err, n.Disk.PowerOn(), n.Start(), c.hold(ctx, f.hold)); err != nil {
+	if err := errors.Join(powerOff(n), n.Disk.PowerOn(), n.Start(), c.hold(ctx, f.hold)); err != nil {
 		return err
 	}
 	return c.net.Heal()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -26,15 +27,19 @@ func (f *fault) String() string {
 }
 
 // schedule draws faults. Kinds come from a deck that holds each as often as it
-// weighs and is shuffled when it is used up, so that few rounds meet many kinds.
+// weighs (where none does, each once) and is shuffled when it is used up, so that few rounds meet many kinds.
 func schedule(seed uint64, rounds, brokers int, partitions int32, from []*kind) []fault {
 	rng := rand.New(rand.NewPCG(seed, 0x10c))
 	var deck []*kind
 	var faults []fault
+	light := !slices.ContainsFunc(from, func(k *kind) bool { return k.weight > 0 })
 	for range rounds {
 		if len(deck) == 0 {
 			for _, k := range from {
 				for range k.weight {
+					deck = append(deck, k)
+				}
+				if light {
 					deck = append(deck, k)
 				}
 			}

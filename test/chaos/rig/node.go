@@ -109,6 +109,44 @@ func (n *Node) Kill() {
 // Pause stops the process where it is; it cannot notice.
 func (n *Node) Pause() error { return n.cmd.Process.Signal(syscall.SIGSTOP) }
 
+// frozenWithin is how long the threads of a process may take to stop.
+const frozenWithin = 10 * time.Second
+
+// Freeze is Pause, and returns when none of the process's threads runs any more, or
+// will but in the kernel: what it has not told by then it will not tell.
+func (n *Node) Freeze() error {
+	if !n.Running() {
+		return nil
+	}
+	if err := n.Pause(); err != nil {
+		return err
+	}
+	for end := time.Now().Add(frozenWithin); !frozen(n.PID()); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return fmt.Errorf("broker %d does not stand still", n.ID)
+		}
+	}
+	return nil
+}
+
+// frozen reports whether each thread is stopped, or sleeps where no signal reaches
+// it until the kernel is done.
+func frozen(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		// PID (NAME) STATE …, and the name may hold anything
+		_, rest, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+		if !strings.HasPrefix(rest, "T") && !strings.HasPrefix(rest, "D") && !strings.HasPrefix(rest, "Z") {
+			return false
+		}
+	}
+	return true
+}
+
 // Resume lets a paused process go on.
 func (n *Node) Resume() error { return n.cmd.Process.Signal(syscall.SIGCONT) }
 

@@ -226,7 +226,11 @@ func prepareRecord(headers []record.Header, policy conflict.Policy) (*conflict.R
 	if err != nil {
 		return nil, nil, err
 	}
-	recs.Release()
+	defer recs.Release()
+	if policy == conflict.Carry && recs.HaveLocks() {
+		request.Release()
+		return nil, conflict.RefuseCarried(&recs), nil
+	}
 	return request, refusal, nil
 }
 

@@ -42,6 +42,7 @@ func TestACopyIsCarriedUntilItIsPromoted(t *testing.T) {
 		}
 		says(1, "MALFORMED record=0: conflict.policy=carry: locks are not judged here", "append", to, "x", "--write", "a", "--basis", "none")
 		says(1, "MALFORMED record=0: conflict.policy=carry: locks are not judged here", "append", to, "x", "--id", "a")
+		says(1, "MALFORMED record=0: conflict.policy=carry: locks are not judged here", "lock", "check", to, "--write", "acct:7", "--basis", "1")
 		says(0, "^4\n$", "append", to, "plain")
 		says(0, "partition 0, offsets 0 to 3: 4 records with lock headers were carried", "audit", to)
 	}

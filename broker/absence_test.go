@@ -99,6 +99,22 @@ func TestADeposedLeaderDoesNotSayWhatIsNotInTheLog(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
+		at     protocol.BrokerID
+		before int64
+		code   int16
+		start  int64
+	}{
+		{1, 5, elsewhere, -1}, {1, 20, elsewhere, -1}, {2, 40, kerr.OffsetOutOfRange.Code, -1},
+	} {
+		got := ask[*kmsg.DeleteRecordsResponse](dial(t, ps.all[c.at].Addr("")), 2, deleteRecordsRequest("a", c.before)).Topics[0].Partitions[0]
+		if got.ErrorCode != c.code || got.LowWatermark != c.start {
+			t.Errorf("broker %d deletes before %d: start %d, code %d; want %d, %d", c.at, c.before, got.LowWatermark, got.ErrorCode, c.start, c.code)
+		}
+	}
+	if start := ps.partition(1, "a", 0).Start(); start != 0 {
+		t.Errorf("the leader that was deposed has deleted records before %d", start)
+	}
+	for _, c := range []struct {
 		at        protocol.BrokerID
 		timestamp int64
 		code      int16

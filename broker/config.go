@@ -163,7 +163,10 @@ func (c Config) validate() error {
 	if err := c.Groups.validate(); err != nil {
 		return err
 	}
-	return checkTopicDefaults(c.TopicDefaults)
+	if err := CheckTopicDefaults(c.TopicDefaults); err != nil {
+		return fmt.Errorf("topic defaults: %w", err)
+	}
+	return nil
 }
 
 func (c Config) validatePeers() error {

@@ -43,12 +43,12 @@ func brokerNames(topicDefaults map[string]string) map[string]string {
 	return values
 }
 
-// checkTopicDefaults refuses what could not hold for every topic: better no
+// CheckTopicDefaults refuses what could not hold for every topic: better no
 // start than topics whose settings are not what was asked for.
-func checkTopicDefaults(topicDefaults map[string]string) error {
+func CheckTopicDefaults(topicDefaults map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(topicDefaults)) {
 		if err := checkTopicDefault(name, topicDefaults[name]); err != nil {
-			return fmt.Errorf("topic defaults: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/broker"
 	registry "github.com/lockstep-log/lockstep/coordinator/settings"
 )
 
@@ -45,12 +47,37 @@ func environment(environ []string) variables {
 	}
 	for name, value := range v.value {
 		rest, ok := strings.CutPrefix(name, bitnamiPrefix)
-		if _, set := v.value[kafkaPrefix+rest]; ok && !set {
+		if !ok {
+			continue
+		}
+		switch other, set := v.value[kafkaPrefix+rest]; {
+		case !set:
 			delete(v.value, name)
 			v.value[kafkaPrefix+rest], v.spelled[kafkaPrefix+rest] = value, name
+		case other == value:
+			delete(v.value, name)
 		}
 	}
 	return v
+}
+
+// refuseTwoWords refuses a variable that is set in both spellings to different values:
+// which of them is meant nobody can know, and one of them may ask for security.
+func (l *layers) refuseTwoWords(*serveConfig) error {
+	for _, name := range slices.Sorted(maps.Keys(l.env.value)) {
+		if rest, ok := strings.CutPrefix(name, bitnamiPrefix); ok {
+			return fmt.Errorf("environment variables %s and %s differ; set one of them", kafkaPrefix+rest, name)
+		}
+	}
+	return nil
+}
+
+// checkTopicDefaults refuses what no topic could have.
+func (l *layers) checkTopicDefaults(c *serveConfig) error {
+	if err := broker.CheckTopicDefaults(c.TopicDefaults); err != nil {
+		return fmt.Errorf("%s: %w", describe("topic-defaults", l.strongest(settingNamed("topic-defaults"))), err)
+	}
+	return nil
 }
 
 // named is how a variable was spelled.

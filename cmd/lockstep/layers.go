@@ -63,7 +63,7 @@ func (l *layers) merge() (serveConfig, error) {
 	}
 	l.dropControllers(&c)
 	for _, apply := range []func(*serveConfig) error{
-		l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.applyKafkaGroups, l.applyKafkaLimits, l.refuseNotDone,
+		l.refuseTwoWords, l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.checkTopicDefaults, l.applyKafkaGroups, l.applyKafkaLimits, l.refuseNotDone,
 		l.checkListenerSecurity, l.checkSecurity,
 	} {
 		if err := apply(&c); err != nil {

@@ -200,9 +200,9 @@ func TestAKafkaContainersVariablesAreUnderstood(t *testing.T) {
 }
 
 func TestKafkasRetentionWinsOverTheFileAndLosesToTopicDefaultsSaidCloser(t *testing.T) {
-	const file = "topic-defaults: {retention.ms: 5, segment.bytes: 6}\n"
+	const file = "topic-defaults: {retention.ms: 5, segment.bytes: 6000}\n"
 	environ := []string{"KAFKA_LOG_RETENTION_MS=1"}
-	if got := mustLoad(t, nil, environ, file).TopicDefaults; got["retention.ms"] != "1" || got["segment.bytes"] != "6" {
+	if got := mustLoad(t, nil, environ, file).TopicDefaults; got["retention.ms"] != "1" || got["segment.bytes"] != "6000" {
 		t.Errorf("over a file: %v", got)
 	}
 	if got := mustLoad(t, []string{"topic-defaults=retention.ms=2"}, environ, file).TopicDefaults; got["retention.ms"] != "2" {
@@ -245,6 +245,10 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{flags: []string{"etcd-peers=1=b:2"}, want: `want http://HOST:PORT for node 1, got "b:2"`},
 		{flags: []string{"topics=a:0"}, want: `partitions of a: want a number from 1`},
 		{flags: []string{"topics=a,a:2"}, want: `topic a is named twice`},
+		{flags: []string{"topic-defaults=nosuch=1"}, want: `setting topic-defaults = "nosuch=1" (flag --topic-defaults): Unknown topic config name: nosuch`},
+		{file: "topic-defaults: {retention.ms: week}\n", want: `line 1): Invalid value week for configuration retention.ms: Not a number of type LONG`},
+		{environ: []string{"KAFKA_LISTENERS=PLAINTEXT://127.0.0.1:1", "KAFKA_CFG_LISTENERS=SSL://127.0.0.1:1"},
+			want: `environment variables KAFKA_LISTENERS and KAFKA_CFG_LISTENERS differ; set one of them`},
 		{flags: []string{"topic-defaults=compact"}, want: `want KEY=VALUE, got "compact"`},
 		{flags: []string{"auto-create-topics=maybe"}, want: `want true or false`},
 		{flags: []string{"log-level=loud"}, want: `want one of debug, info, warn, error`},

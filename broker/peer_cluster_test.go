@@ -55,6 +55,7 @@ func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-c
 		defer close(out)
 		for u := range in {
 			s.watching.Lock()
+			//lint:ignore SA2001 it waits while the test holds the lock
 			s.watching.Unlock()
 			select {
 			case out <- u:

@@ -68,15 +68,14 @@ func TestLocksAndRefusalsAreAskedOfAllBrokers(t *testing.T) {
 
 	c.Broker(3).Kill()
 	for _, args := range [][]string{{"conflicts", "tail", "--follow=false"}, {"lock", "hot"}, locks} {
-		var stdout, stderr string
 		for range 100 { // until the cluster has noticed, the cause is another, and leaders are missing
-			stdout, stderr, _ = b.CLI("", args...)
+			_, stderr, _ := b.CLI("", args...)
 			if strings.Contains(stderr, "broker 3 could not be asked: it is down") && !strings.Contains(stderr, "nobody") {
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if stdout, stderr = run(1, args...); !strings.Contains(stderr, "lockstep: broker 3 could not be asked: it is down\n") || !strings.Contains(stdout, "acct:0") {
+		if stdout, stderr := run(1, args...); !strings.Contains(stderr, "lockstep: broker 3 could not be asked: it is down\n") || !strings.Contains(stdout, "acct:0") {
 			t.Errorf("%v: %s%s", args, stdout, stderr)
 		}
 	}

@@ -19,7 +19,6 @@ type mail struct {
 
 	turning bool // somebody is at work on it
 	writing bool // an effect is under way
-	syncing bool // a sync runs beside
 	closed  bool // nothing is proposed any more
 	group   bool // the step at hand proposes
 }

@@ -81,7 +81,7 @@ func (s *Server) starving() (n int) {
 
 // noteStarving says in the log that n partitions cannot open their files.
 func (s *Server) noteStarving(n int) {
-	if n == 0 {
+	if n == 0 || s.disk.full() { // which is said already
 		return
 	}
 	s.descriptors.starving.Do(func() { s.log.Warn(s.starvingText(n)) })

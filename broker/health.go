@@ -87,10 +87,11 @@ func (s *Server) health() *health {
 		h.StaleSince = &since
 		h.Store = "no answer, or no quorum, since " + since.Format(time.RFC3339)
 	}
-	if room, known := s.cluster.RoomTaken(); known && room.Full && !gone {
-		gone, h.Store = true, "full"
+	room, _ := s.cluster.RoomTaken()
+	if room.Full && !gone {
+		h.Store = "full"
 	}
-	h.Healthy = !gone && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
+	h.Healthy = !gone && !room.Full && !s.disk.low.Load() && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
 	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing)+len(h.Problems) > 0
 	return h
 }
@@ -98,8 +99,11 @@ func (s *Server) health() *health {
 // problems are what is wrong with this broker itself.
 func (s *Server) problems() []string {
 	all := []string{}
-	if n := s.starving(); n > 0 {
+	if n := s.starving(); n > 0 && !s.disk.full() {
 		all = append(all, s.starvingText(n))
+	}
+	if disk := s.disk.problem(); disk != "" {
+		all = append(all, disk)
 	}
 	if room, _ := s.cluster.RoomTaken(); room.Problem != "" {
 		all = append(all, room.Problem)

@@ -180,7 +180,7 @@ func (h *hosted) open(t *topic, ip *coordinator.Partition) *partition {
 	p, err := replica.Open(replica.Options{
 		FS: s.fs, Dir: dir, ID: id, Self: s.cfg.NodeID, Host: h.host, Base: s.base, Budget: s.budget,
 		Settings: h.partitionSettings(t.settings), Limits: record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax},
-		LagMaxMs: s.cfg.LagTimeMax.Milliseconds(), NowMs: nowMs, Logger: log, Synced: s.metrics.synced,
+		LagMaxMs: s.cfg.LagTimeMax.Milliseconds(), NowMs: nowMs, Logger: log, Synced: s.metrics.synced, Full: s.disk.full,
 	})
 	if err != nil {
 		log.Error("partition stays closed", "partition", ip.Index, "error", err)

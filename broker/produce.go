@@ -98,6 +98,9 @@ func (s *Server) propose(p *producing, part *producePart, t *topic, name string,
 		err = host.checkEpoch(int32(part.epoch))
 	}
 	if err == nil {
+		err = s.disk.admit(len(in.Records))
+	}
+	if err == nil {
 		if err = s.check(p, part, in.Records); err != nil && host.State().Role == replica.RoleFollower {
 			err = replica.ErrNotLeader // who leads judges the batch
 		}

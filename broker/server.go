@@ -35,6 +35,7 @@ type Server struct {
 	recompressed recompressed
 
 	descriptors *descriptors
+	disk        *diskRoom // set by Run
 	connections atomic.Int64
 
 	http *httpServer
@@ -147,6 +148,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return s.housekeep(serving) })
 	g.Go(func() error { return s.compact(serving) })
 	g.Go(func() error { return s.tick(serving) })
+	g.Go(func() error { return s.disk.run(serving) })
 	g.Go(func() error {
 		return s.start(serving, began, func() {
 			for _, l := range s.listeners {

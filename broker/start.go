@@ -28,6 +28,9 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		return cs, fmt.Errorf("lock data dir %s: %w", s.cfg.DataDir, err)
 	}
 	cs.add(lock)
+	if s.disk, err = openDiskRoom(s.fs, s.cfg.DataDir, s.log); err != nil {
+		return cs, err
+	}
 	if s.identity, err = claimIdentity(s.fs, s.cfg.DataDir, s.cfg.NodeID, s.cfg.ClusterID); err != nil {
 		return cs, fmt.Errorf("data dir: %w", err)
 	}

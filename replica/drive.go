@@ -1,11 +1,8 @@
 package replica
 
 import (
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/lockstep-log/lockstep/segment"
 )
 
 // began is the zero of the cores' clock, which does not jump as the time of day may.
@@ -58,8 +55,10 @@ func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
 // it. The bytes must stay as they are until release is called, which may be nil.
 func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func()) {
 	told := p.note(letter{do: func() {
-		if a.Err == nil && len(batches) > 0 && p.starvesFollowing() {
-			a.Err, batches = segment.ErrNoDescriptor, nil // it is asked again
+		if a.Err == nil && len(batches) > 0 {
+			if a.Err = p.starvesFollowing(); a.Err != nil {
+				batches = nil // it is asked again
+			}
 		}
 		p.step(LeaderAnswer{a, batches})
 		if release != nil {
@@ -71,12 +70,13 @@ func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func())
 	}
 }
 
-// starvesFollowing reports whether there is no file descriptor for what came
-// from a leader.
-func (p *Partition) starvesFollowing() bool {
-	starves := p.m.TakesTasks() && errors.Is(p.log.Ready(), segment.ErrNoDescriptor)
-	p.starving.Store(starves)
-	return starves
+// starvesFollowing is why what came from a leader cannot be appended just now, or nil.
+func (p *Partition) starvesFollowing() (err error) {
+	if p.m.TakesTasks() {
+		err = p.unready()
+	}
+	p.starving.Store(err != nil)
+	return err
 }
 
 // ISRAnswered tells the outcome of Host.AlterISR; done is false also when it is not known.

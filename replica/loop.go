@@ -67,13 +67,27 @@ func (p *Partition) turn(t taken) {
 	}
 }
 
-// starves reports whether there is no file descriptor for the log of a leader.
-// Nothing may be judged then: the folds would see what is not written.
+// starves reports whether there is no file descriptor for the log of a leader, or
+// no room. Nothing may be judged then: the folds would see what is not written.
 func (p *Partition) starves() bool {
-	p.starved = p.m.mayAppend(AcksNone) == nil && errors.Is(p.log.Ready(), segment.ErrNoDescriptor)
+	p.starved = p.m.mayAppend(AcksNone) == nil && p.unready() != nil
 	p.starving.Store(p.starved)
 	return p.starved
 }
+
+// unready is why nothing can be appended just now, or nil.
+func (p *Partition) unready() error {
+	if p.opts.Full != nil && p.opts.Full() {
+		return errNoRoom
+	}
+	if err := p.log.Ready(); errors.Is(err, segment.ErrNoDescriptor) {
+		return err
+	}
+	return nil
+}
+
+// errNoRoom: the disk is full.
+var errNoRoom = errors.New("the disk has no room for the log")
 
 // putBack leaves a group waiting until time has passed, ahead of what has come since.
 func (p *Partition) putBack(group []*Proposal) {

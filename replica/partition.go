@@ -53,6 +53,9 @@ type Options struct {
 	NowMs    func() int64 // the time of day
 	Logger   *slog.Logger
 	Synced   func(seconds float64) // told of each sync that the log makes; may be nil
+	// Full reports that nothing may be appended now, since the disk has no room:
+	// proposals wait, and what came from a leader is asked for again. nil: never.
+	Full func() bool
 }
 
 // Partition is one broker's copy of one partition: a Core, the log and the folds
@@ -82,7 +85,7 @@ type Partition struct {
 
 	// Owned by the loop.
 	m       *Machine
-	starved bool        // proposals wait for a file descriptor, until time has passed
+	starved bool        // proposals wait for a file descriptor or for room, until time has passed
 	spare   []*Proposal // the mailbox's other slice
 	group   Propose     // events that come with every append
 	done    Done
@@ -93,7 +96,7 @@ type Partition struct {
 	round         atomic.Int64
 	restless      atomic.Bool   // the core waits for time to pass
 	broken        atomic.Bool   // the machine has failed
-	starving      atomic.Bool   // the log waits for a file descriptor
+	starving      atomic.Bool   // the log waits for a file descriptor, or for room
 	refused       atomic.Uint64 // lock requests refused by the machine
 	malformed     atomic.Uint64 // and those that never came to it, see NoteRefusal
 	watchers      watchers
@@ -130,7 +133,7 @@ func (p *Partition) ID() protocol.TopicPartition { return p.opts.ID }
 func (p *Partition) Failed() bool { return p.broken.Load() }
 
 // Starving reports whether the log cannot be written to because no file
-// descriptor is free: what is proposed waits, and followers fetch again.
+// descriptor is free, or no room: what is proposed waits, and followers fetch again.
 func (p *Partition) Starving() bool { return p.starving.Load() }
 
 // CommittedEnd is the answer to ListOffsets for the latest offset (KIP-207).

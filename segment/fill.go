@@ -21,7 +21,8 @@ const (
 // zeros is what is written ahead; nobody writes to it.
 var zeros [64 << 10]byte
 
-// fillAhead writes zeros for the batches, and those to come, if that pays.
+// fillAhead writes zeros for the batches, and those to come, if that pays. On a
+// full disk it does not: what room there is is the batches'.
 func (l *Log) fillAhead(batches []record.Batch) error {
 	w := &l.w
 	end := w.written
@@ -34,11 +35,13 @@ func (l *Log) fillAhead(batches []record.Batch) error {
 	target := min(end+min(max(w.written, fillMin), fillMax), w.cfg.SegmentBytes)
 	for pos := max(w.filled, w.written); pos < target; {
 		n, err := w.file.WriteAt(zeros[:min(int64(len(zeros)), target-pos)], pos)
-		if err != nil {
+		pos += int64(n)
+		w.filled = max(w.filled, pos)
+		if ShortOfSpace(err) {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		pos += int64(n)
-		w.filled = pos
 	}
 	return nil
 }

@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"go.uber.org/goleak"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -279,4 +281,45 @@ func TestRangeThatWasCutOffIsNotTakenForDamage(t *testing.T) {
 	}
 	r.Close()
 	must(t, l.Close())
+}
+
+// The goal: a directory that cannot be locked says why, and does not blame a
+// process that is long dead; a full disk is no reason. Method: the three, injected.
+func TestADirectoryThatCannotBeLockedSaysWhy(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EACCES: "cannot be written to: open /data/LOCK: permission denied",
+		syscall.EROFS:  "cannot be written to: open /data/LOCK: read-only file system",
+	} {
+		mem := vfs.NewMem()
+		must(t, mem.MkdirAll("/data", 0o755))
+		must(t, writeFile(mem, "/data", ownerName, []byte("process 4711 on elsewhere\n")))
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpLock {
+				return &os.PathError{Op: "open", Path: op.Path, Err: errno}
+			}
+			return nil
+		}))
+		_, err := LockDir(fs, "/data")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "4711") {
+			t.Errorf("%v: %v", errno, err)
+		}
+	}
+}
+
+func TestADirectoryOnAFullDiskIsLocked(t *testing.T) {
+	mem := vfs.NewMem()
+	must(t, mem.MkdirAll("/data", 0o755))
+	must(t, writeFile(mem, "/data", ownerName, []byte("process 4711 on elsewhere\n")))
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite {
+			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+		}
+		return nil
+	}))
+	lock, err := LockDir(fs, "/data")
+	must(t, err)
+	if who := owner(mem, "/data"); who != "" {
+		t.Errorf("it is said to be in use%s", who)
+	}
+	must(t, lock.Close())
 }

@@ -148,3 +148,37 @@ func TestAFullDiskCostsOnlyTheFilesThatCanBeLost(t *testing.T) {
 	must(t, l.Append(0, records(t, l.End(), 1, 10)))
 	must(t, l.Close())
 }
+
+// The goal: zeros written ahead are no reason for a log to fail. Method: a disk on
+// which nothing fits but the batches themselves.
+func TestADiskWithoutRoomForZerosTakesBatches(t *testing.T) {
+	full := false
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full && op.Kind == errorfs.OpFileWriteAt {
+			full = false // the next write is the batch
+			return &errnoError{op, syscall.ENOSPC}
+		}
+		return nil
+	}))
+	l := open(t, fs, Config{})
+	for range fillAfter { // small and synced one by one: zeros pay from here on
+		must(t, l.Append(0, records(t, l.End(), 1, 10)))
+		must(t, l.Sync())
+	}
+	full = true
+	must(t, l.Append(0, records(t, l.End(), 1, 10)))
+	must(t, l.Sync())
+	if full {
+		t.Fatal("no zeros were written")
+	}
+	want, err := contents(l)
+	must(t, err)
+	must(t, l.Close())
+	l = open(t, fs, Config{})
+	got, err := contents(l)
+	must(t, err)
+	if string(got) != string(want) || l.End() != fillAfter+1 {
+		t.Fatalf("the log ends at %d", l.End())
+	}
+	must(t, l.Close())
+}

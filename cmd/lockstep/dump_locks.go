@@ -59,8 +59,10 @@ func (d *dumpCommand) locks(path string) (err error) {
 		return fmt.Errorf("%s is no data directory: %w", data, err)
 	}
 	lock, err := segment.LockDir(vfs.Default, data)
-	if err != nil {
+	if errors.Is(err, segment.ErrInUse) {
 		return fmt.Errorf("%w; stop the broker first", err)
+	} else if err != nil {
+		return err
 	}
 	base, err := conflict.OpenBase(vfs.Default, filepath.Join(data, locksDir))
 	if err != nil {

@@ -1,0 +1,167 @@
+package broker
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// sizedFS is a disk that says what the test wants of its size.
+type sizedFS struct {
+	vfs.FS
+	total int64
+	free  atomic.Int64
+}
+
+func (s *sizedFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{TotalBytes: uint64(s.total), AvailBytes: uint64(s.free.Load())}, nil
+}
+
+func (s *sizedFS) has(path string) bool {
+	_, err := s.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func comesTo(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom, without a restart.
+func TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom(t *testing.T) {
+	disk := &sizedFS{FS: vfs.Default, total: 1 << 30}
+	disk.free.Store(1 << 30)
+	s, cl := startServerOn(t, disk)
+	running, start := filepath.Join(s.cfg.DataDir, "reserve.run"), filepath.Join(s.cfg.DataDir, "reserve.start")
+	comesTo(t, "room is reserved", func() bool { return disk.has(running) && disk.has(start) })
+	w := dial(t, s.Addr(""))
+	adm := kadm.NewClient(cl)
+	if _, err := adm.CreateTopics(t.Context(), 1, 1, nil, "t", "gone"); err != nil {
+		t.Fatal(err)
+	}
+	produce := func() kmsg.ProduceResponseTopicPartition {
+		b, err := record.NewBuilder(record.CodecNone).Add(record.Record{Value: []byte("v"), Timestamp: time.Now().UnixMilli()}).Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := kmsg.NewPtrProduceRequest()
+		req.Acks, req.TimeoutMillis = -1, 1000
+		rt := kmsg.NewProduceRequestTopic()
+		rp := kmsg.NewProduceRequestTopicPartition()
+		rt.Topic, rp.Records = "t", b
+		rt.Partitions = append(rt.Partitions, rp)
+		req.Topics = append(req.Topics, rt)
+		return ask[*kmsg.ProduceResponse](w, 9, req).Topics[0].Partitions[0]
+	}
+	const storageError = 56
+	if p := produce(); p.ErrorCode != 0 {
+		t.Fatalf("before: code %d", p.ErrorCode)
+	}
+
+	disk.free.Store(40 << 20)
+	time.Sleep(2 * diskLookAge)
+	if p := produce(); p.ErrorCode != storageError || p.ErrorMessage == nil || !strings.Contains(*p.ErrorMessage, "the disk has 40.0 MiB free, and 64.0 MiB are to stay so") {
+		t.Fatalf("below the floor: %+v", p)
+	}
+	if h := s.health(); h.Healthy || len(h.Problems) != 1 || !strings.Contains(h.Problems[0], "writes are refused") {
+		t.Errorf("health is %+v", h)
+	}
+	read := func() {
+		t.Helper()
+		offsets, err := adm.ListEndOffsets(t.Context(), "t")
+		if err != nil || offsets["t"][0].Offset != 1 {
+			t.Errorf("reads: %v, %v", offsets, err)
+		}
+	}
+	read()
+	if _, err := adm.DeleteTopic(t.Context(), "gone"); err != nil {
+		t.Errorf("a deletion: %v", err)
+	}
+	if err := adm.CommitAllOffsets(t.Context(), "g", kadm.OffsetsFromRecords()); err != nil {
+		t.Errorf("a commit: %v", err)
+	}
+	if !disk.has(running) {
+		t.Error("the reserve was given up too early")
+	}
+
+	disk.free.Store(1 << 20)
+	comesTo(t, "the running part of the reserve is given up", func() bool { return !disk.has(running) })
+	if !disk.has(start) {
+		t.Error("the part for the start was given up as well")
+	}
+	comesTo(t, "nobody writes any more", s.disk.full)
+	read()
+
+	disk.free.Store(1 << 29)
+	comesTo(t, "there is room again", func() bool { return produce().ErrorCode == 0 })
+	comesTo(t, "room is reserved again", func() bool { return disk.has(running) })
+	if h := s.health(); !h.Healthy || len(h.Problems) != 0 {
+		t.Errorf("health is %+v", h)
+	}
+}
+
+// TestAStartOnAFullDiskGivesUpTheReserve, and takes no writes of clients by that.
+func TestAStartOnAFullDiskGivesUpTheReserve(t *testing.T) {
+	dir := t.TempDir()
+	disk := &sizedFS{FS: vfs.Default, total: 1 << 30}
+	disk.free.Store(1 << 30)
+	d, err := openDiskRoom(disk, dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d.keepReserve()
+		d.look()
+	}
+	if !d.start.held || !d.running.held {
+		t.Fatalf("nothing is reserved: %+v", d)
+	}
+	disk.free.Store(2 << 20)
+	if d, err = openDiskRoom(disk, dir, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	if disk.has(d.start.path) || disk.has(d.running.path) {
+		t.Error("the reserve is kept")
+	}
+	disk.free.Store(66 << 20) // what was given up is no room for clients
+	time.Sleep(2 * diskLookAge)
+	if d.admit(1) == nil {
+		t.Error("the reserve's room was given to clients")
+	}
+	disk.free.Store(90 << 20)
+	d.look()
+	if d.keepReserve(); d.start.held {
+		t.Error("the reserve was made anew though too little is left then")
+	}
+}
+
+// TestAWriteThatIsLargerThanTheRoomIsRefused, since it would be final for its partition.
+func TestAWriteThatIsLargerThanTheRoomIsRefused(t *testing.T) {
+	disk := &sizedFS{FS: vfs.Default, total: 1 << 30}
+	disk.free.Store(150 << 20)
+	d, err := openDiskRoom(disk, t.TempDir(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.admit(1 << 20); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	if d.admit(140<<20) == nil {
+		t.Error("a large one is taken")
+	}
+}

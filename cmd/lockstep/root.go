@@ -11,6 +11,7 @@ import (
 // execute runs one command line and returns the exit code of the process.
 func execute(ctx context.Context, args []string, s *streams) int {
 	root := newRoot(s)
+	refuseUnknownNames(root)
 	root.SetArgs(args)
 	return report(s.err, root.ExecuteContext(ctx))
 }
@@ -34,23 +35,47 @@ func newRoot(s *streams) *cobra.Command {
 	return root
 }
 
+// refuseUnknownNames makes the commands that cobra brings along, help and
+// completion, refuse a name that they do not know, as ours do.
+func refuseUnknownNames(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args, cmd.RunE = noneButItsOwn, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help":
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				of, rest, err := root.Find(args)
+				if err == nil && len(rest) == 0 {
+					return nil
+				}
+				return usagef(cmd, "unknown command %q%s", strings.Join(args, " "), didYouMean(of.SuggestionsFor(strings.Join(rest, " "))))
+			}
+		}
+	}
+}
+
 // group is a command that only holds others: alone it prints its help, and a
 // name it does not hold is a usage error with the nearest names beside it.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use,
 		Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return usagef(cmd, "unknown command %q%s", args[0], didYouMean(cmd.SuggestionsFor(args[0])))
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  noneButItsOwn,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(commands...)
 	return cmd
+}
+
+// noneButItsOwn refuses an argument, which is the name of no command that is held.
+func noneButItsOwn(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef(cmd, "unknown command %q%s", args[0], didYouMean(cmd.SuggestionsFor(args[0])))
 }
 
 func didYouMean(names []string) string {

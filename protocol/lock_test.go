@@ -330,3 +330,11 @@ func BenchmarkLockHeader(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/8, "ns/lock")
 }
+
+// A name that is asked for by itself may hold a space, which no header's item does.
+func TestANameWithASpaceIsToldAsThat(t *testing.T) {
+	_, err := ParseLockName("acct 7")
+	if want := `lock "acct 7" holds a space; write it as %20, or ask for one lock at a time`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 )
@@ -68,6 +69,8 @@ func (q *LockRequest) oddName(raw []byte, seen uint8) ([]byte, error) {
 	switch {
 	case seen&classHigh != 0 && !utf8.Valid(raw):
 		return nil, malformed("lock %s is not UTF-8", quote(raw))
+	case seen&classControl != 0 && bytes.IndexByte(raw, ' ') >= 0: // asked by name: in a list it stands between two locks
+		return nil, malformed("lock %s holds a space; write it as %%20, or ask for one lock at a time", quote(raw))
 	case seen&classControl != 0, seen&classHigh != 0 && hasC1(raw):
 		return nil, malformed("lock %s holds a control character; write it as %%XX", quote(raw))
 	}

@@ -168,7 +168,7 @@ func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, id protoco
 // gatherPart reads one partition, up to the high watermark.
 func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
 	host := part.topic.partition(rp.Partition)
-	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil {
+	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil && (host == nil || host.whole == nil) {
 		return err
 	}
 	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
@@ -176,6 +176,9 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	}
 	if req.Version < fetchZstd && part.topic.writesZstd() {
 		return kerr.UnsupportedCompressionType
+	}
+	if host.whole != nil {
+		return part.readWhole(host, rp, left, first)
 	}
 	part.host, part.moves = host, host.Moves()
 	if err := host.damage(); err != nil {
@@ -207,7 +210,7 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	if part.nearest = s.nearest(req, st); part.nearest != protocol.NoBroker {
 		return nil
 	}
-	return part.read(from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+	return part.read(host.Log(), from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
 }
 
 // compare looks whether the log holds what the client has read last, which was
@@ -240,9 +243,9 @@ func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last p
 // read takes pieces below an offset until the bytes are used up. The first piece
 // of an answer may be larger than asked for, so that a large batch cannot stop a
 // reader.
-func (part *fetchedPart) read(from, below protocol.Offset, bytesMax int, first bool) error {
+func (part *fetchedPart) read(log *segment.Log, from, below protocol.Offset, bytesMax int, first bool) error {
 	for from < below && (part.bytes < bytesMax || first) {
-		r, err := part.host.Log().Read(from, below, min(fetchPiece, bytesMax-part.bytes), first)
+		r, err := log.Read(from, below, min(fetchPiece, bytesMax-part.bytes), first)
 		if errors.Is(err, segment.ErrOffsetOutOfRange) || errors.Is(err, segment.ErrClosed) {
 			return err
 		}

@@ -37,8 +37,9 @@ type hosted struct {
 	kicked     chan struct{} // holds one signal at most: look again
 
 	// Owned by run.
-	kept *keptLogs
-	life int64 // the incarnation that the partitions were told of
+	kept     *keptLogs
+	repaired *keptLogs // that lockstep repair has cut: see repair.go
+	life     int64     // the incarnation that the partitions were told of
 
 	closedClean bool // close has closed all, and nothing had failed
 
@@ -75,7 +76,8 @@ type topic struct {
 type partition struct {
 	*replica.Partition
 	index  int32
-	broken error // set instead of Partition when the log would not open, or is lost
+	broken error        // set instead of Partition when the log would not open, or is lost
+	whole  *segment.Log // of a broken log, what can be read; nil: nothing, or others have it
 	log    *slog.Logger
 
 	stood int32 // the partition epoch that it was told last; -1: none. Owned by the reconciler.
@@ -85,7 +87,7 @@ type partition struct {
 // starts anew. Damage is never served, and never skipped. That there is no
 // descriptor to read by is none.
 func (p *partition) damaged(err error) {
-	if !segment.Shortage(err) {
+	if p != nil && !segment.Shortage(err) { // nil: it is known to be damaged, and read as far as it is whole
 		p.Fail(err)
 	}
 }
@@ -301,8 +303,20 @@ func (h *hosted) close() error {
 		})
 	})
 	err := g.Wait()
+	h.closeWhole()
 	h.closedClean = !failed.Load()
 	return err
+}
+
+// closeWhole closes what is read of broken logs.
+func (h *hosted) closeWhole() {
+	for _, t := range h.now.Load().byName {
+		for _, p := range t.partitions {
+			if p != nil && p.whole != nil {
+				_ = p.whole.Close() // what is wrong with it is known
+			}
+		}
+	}
 }
 
 // unsettled returns a partition that this broker leads, or is to lead, and of

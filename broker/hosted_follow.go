@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -173,9 +174,9 @@ func (h *hosted) open(t *topic, ip *coordinator.Partition) *partition {
 	id := protocol.TopicPartition{Topic: t.id, Index: ip.Index}
 	log := s.log.With("topic", t.name)
 	dir := h.dir(t, ip.Index)
-	if slices.Contains(ip.ISR, s.cfg.NodeID) && h.kept.had(id) && h.missing(dir) {
-		log.Error("partition stays closed", "partition", ip.Index, "dir", dir, "error", errLogLost)
-		return &partition{index: ip.Index, broken: errLogLost, log: log}
+	if lost := h.whyLost(id, ip, dir); lost != nil {
+		log.Error("partition stays closed", "partition", ip.Index, "dir", dir, "error", lost)
+		return &partition{index: ip.Index, broken: lost, log: log}
 	}
 	p, err := replica.Open(replica.Options{
 		FS: s.fs, Dir: dir, ID: id, Self: s.cfg.NodeID, Host: h.host, Base: s.base, Budget: s.budget,
@@ -183,10 +184,43 @@ func (h *hosted) open(t *topic, ip *coordinator.Partition) *partition {
 		LagMaxMs: s.cfg.LagTimeMax.Milliseconds(), NowMs: nowMs, Logger: log, Synced: s.metrics.synced, Full: s.disk.full,
 	})
 	if err != nil {
-		log.Error("partition stays closed", "partition", ip.Index, "error", err)
-		return &partition{index: ip.Index, broken: err, log: log}
+		return h.openBroken(ip, dir, log, err)
 	}
 	return &partition{Partition: p, index: ip.Index, log: log, stood: -1}
+}
+
+// whyLost is why the log must not be opened, or nil: the metadata counts on what
+// it held, and does not have it.
+func (h *hosted) whyLost(id protocol.TopicPartition, ip *coordinator.Partition, dir string) error {
+	switch {
+	case !slices.Contains(ip.ISR, h.srv.cfg.NodeID):
+		return nil
+	case h.repaired.had(id) && !h.alone(ip):
+		return errLogRepaired
+	case h.kept.had(id) && h.missing(dir):
+		return errLogLost
+	}
+	return nil
+}
+
+// alone reports whether nobody else holds the partition.
+func (h *hosted) alone(ip *coordinator.Partition) bool {
+	return len(ip.Replicas) == 1 && ip.Replicas[0] == h.srv.cfg.NodeID
+}
+
+// openBroken is a partition whose log will not open. Where nobody else has it,
+// what is whole of it can be read.
+func (h *hosted) openBroken(ip *coordinator.Partition, dir string, log *slog.Logger, err error) *partition {
+	p := &partition{index: ip.Index, broken: err, log: log}
+	if isCorrupt(err) && h.alone(ip) {
+		p.whole, p.broken = openWhole(h.srv.fs, dir, h.srv.files, err)
+	}
+	if p.whole != nil {
+		log.Error("partition takes no writes, and is read as far as it is whole", "partition", ip.Index, "end", p.whole.End(), "error", p.broken)
+		return p
+	}
+	log.Error("partition stays closed", "partition", ip.Index, "error", err)
+	return p
 }
 
 func (h *hosted) missing(dir string) bool {
@@ -203,6 +237,9 @@ func (f *following) list() {
 		}
 	}
 	err := f.h.kept.add(ids)
+	if err == nil {
+		err = f.h.repaired.remove(ids) // what they have is all that there is, or is made up for by others
+	}
 	if err == nil {
 		return
 	}
@@ -223,7 +260,9 @@ func (f *following) stand(next *shelf) {
 		return
 	}
 	for _, o := range f.opened {
-		if p := o.t.partitions[o.ip.Index]; p.Partition == nil {
+		if p := o.t.partitions[o.ip.Index]; p.whole != nil {
+			continue // it is read here or nowhere
+		} else if p.Partition == nil {
 			h.srv.cluster.Resign(protocol.TopicPartition{Topic: o.t.id, Index: o.ip.Index}, h.life)
 		} else if !f.reborn {
 			p.Begin(h.life)
@@ -281,7 +320,7 @@ func (p *partition) awaitStanding(ip *coordinator.Partition) {
 func (h *hosted) lost() (lost []protocol.TopicPartition) {
 	for _, t := range h.now.Load().byName {
 		for _, p := range t.partitions {
-			if p != nil && p.broken != nil {
+			if p != nil && p.broken != nil && p.whole == nil {
 				lost = append(lost, protocol.TopicPartition{Topic: t.id, Index: p.index})
 			}
 		}
@@ -293,8 +332,11 @@ func (h *hosted) lost() (lost []protocol.TopicPartition) {
 func (h *hosted) discard(t *topic, p *partition) {
 	dir := h.dir(t, p.index)
 	var err error
-	if p.Partition != nil {
+	switch {
+	case p.Partition != nil:
 		err = p.Delete()
+	case p.whole != nil:
+		_ = p.whole.Close() // what is wrong with it is known
 	}
 	h.kept.drop(protocol.TopicPartition{Topic: t.id, Index: p.index})
 	if err = errors.Join(err, h.srv.fs.RemoveAll(dir)); err != nil {

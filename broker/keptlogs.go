@@ -23,15 +23,15 @@ const keptLogsFile = "logs.list"
 // anything in, as after a crash between a topic's creation and its first log.
 //
 // A log is listed when its directory is durable and before it is written to.
-// The reconciler owns it.
+// The reconciler owns it, and as another list of this form the repairedLogs.
 type keptLogs struct {
 	fs   vfs.FS
 	path string
 	set  map[string]struct{} // by TopicPartition's text
 }
 
-func openKeptLogs(fsys vfs.FS, dir string) (*keptLogs, error) {
-	k := &keptLogs{fs: fsys, path: filepath.Join(dir, keptLogsFile), set: make(map[string]struct{})}
+func openKeptLogs(fsys vfs.FS, dir, file string) (*keptLogs, error) {
+	k := &keptLogs{fs: fsys, path: filepath.Join(dir, file), set: make(map[string]struct{})}
 	f, err := fsys.Open(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, nil
@@ -62,6 +62,21 @@ func (k *keptLogs) add(ids []protocol.TopicPartition) error {
 	for _, id := range ids {
 		if !k.had(id) {
 			k.set[id.String()] = struct{}{}
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return k.write()
+}
+
+// remove takes logs off the list, durably.
+func (k *keptLogs) remove(ids []protocol.TopicPartition) error {
+	changed := false
+	for _, id := range ids {
+		if k.had(id) {
+			delete(k.set, id.String())
 			changed = true
 		}
 	}

@@ -23,6 +23,10 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 			rp, o := &rt.Partitions[j], &out.Partitions[j]
 			o.Default()
 			o.Partition = rp.Partition
+			if p := t.partition(rp.Partition); p != nil && p.whole != nil {
+				p.wholeEpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch), o)
+				continue
+			}
 			p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
 			if err != nil {
 				o.ErrorCode = codeOf(err)

@@ -117,6 +117,9 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 			return nowhere, fmt.Errorf("%w: timestamp %d", kerr.UnsupportedVersion, rp.Timestamp)
 		}
 	}
+	if p := t.partition(rp.Partition); p != nil && p.whole != nil {
+		return p.wholeOffset(rp.Timestamp)
+	}
 	p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
 	if err != nil {
 		return nowhere, err

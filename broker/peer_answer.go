@@ -139,7 +139,7 @@ func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, 
 		out.hw, out.start = part.host.HighWatermark(), part.host.Start()
 		out.round = max(said.Round, part.host.Round())
 		end := part.host.End()
-		err := out.read(part.fetch.Offset, end, bytesMax, a.bytes == 0)
+		err := out.read(part.host.Log(), part.fetch.Offset, end, bytesMax, a.bytes == 0)
 		switch {
 		case errors.Is(err, segment.ErrOffsetOutOfRange):
 			part.ask() // the log's start has passed it; the loop says so

@@ -43,13 +43,16 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	cs.add(closeFunc(s.noteCleanStop))
 	s.base, err = conflict.OpenBase(s.fs, filepath.Join(s.cfg.DataDir, "locks"))
 	if err != nil {
-		return cs, fmt.Errorf("open lock base: %w", err)
+		return cs, fmt.Errorf("open lock base: %w; if it is damaged, lockstep repair puts it aside, and it is made anew of the logs", err)
 	}
 	cs.add(s.base)
 	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
 	cs.add(s.files)
 	s.hosted = newHosted(s)
-	if s.hosted.kept, err = openKeptLogs(s.fs, s.cfg.DataDir); err != nil {
+	if s.hosted.kept, err = openKeptLogs(s.fs, s.cfg.DataDir, keptLogsFile); err != nil {
+		return cs, err
+	}
+	if s.hosted.repaired, err = openKeptLogs(s.fs, s.cfg.DataDir, repairedLogsFile); err != nil {
 		return cs, err
 	}
 	s.followers = newFollowers(s)

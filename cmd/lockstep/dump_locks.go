@@ -1,19 +1,17 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -85,7 +83,7 @@ func (d *dumpCommand) locks(path string) (err error) {
 
 // table handles one partition.
 func (d *dumpCommand) table(base *conflict.Base, dir string) (equal bool, err error) {
-	name, id, err := partitionOf(dir)
+	name, id, err := broker.PartitionOfDir(dir)
 	if err != nil {
 		return false, err
 	}
@@ -132,26 +130,4 @@ func dashed(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// partitionOf reads a partition directory's name, TOPIC-INDEX.TOPICID.
-func partitionOf(dir string) (name string, id protocol.TopicPartition, err error) {
-	base := filepath.Base(dir)
-	dot := strings.LastIndexByte(base, '.')
-	if dot < 0 {
-		return "", id, fmt.Errorf("%s is no partition's directory: its name is not TOPIC-INDEX.TOPICID", dir)
-	}
-	name = base[:dot]
-	raw, err := base64.RawURLEncoding.DecodeString(base[dot+1:])
-	dash := strings.LastIndexByte(name, '-')
-	if err != nil || len(raw) != len(id.Topic) || dash < 0 {
-		return "", id, fmt.Errorf("%s is no partition's directory: its name is not TOPIC-INDEX.TOPICID", dir)
-	}
-	index, err := strconv.ParseInt(name[dash+1:], 10, 32)
-	if err != nil {
-		return "", id, fmt.Errorf("%s is no partition's directory: %w", dir, err)
-	}
-	copy(id.Topic[:], raw)
-	id.Index = int32(index)
-	return name, id, nil
 }

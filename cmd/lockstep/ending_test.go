@@ -36,7 +36,7 @@ var asked = map[string]string{
 	"health": "", "audit": "t",
 }
 
-var asksNobody = []string{"serve", "dev", "dump", "version"}
+var asksNobody = []string{"serve", "dev", "dump", "repair", "version"}
 
 // leaves are the commands that do something, by the words that call them.
 func leaves() map[string]*cobra.Command {

@@ -20,7 +20,7 @@ func newRoot(s *streams) *cobra.Command {
 	root := group("lockstep", "A Kafka-protocol log broker that refuses conflicting writes",
 		newServe(s), newDev(s),
 		newTopic(s), newProduce(s), newConsume(s), newAppend(s),
-		newGroup(s), newCluster(s), newLock(s), newConflicts(s), newDemo(s), newBench(s), newHealth(s), newAudit(s), newDump(s), newVersion(s))
+		newGroup(s), newCluster(s), newLock(s), newConflicts(s), newDemo(s), newBench(s), newHealth(s), newAudit(s), newDump(s), newRepair(s), newVersion(s))
 	root.Long = "Lockstep is a Kafka-protocol log broker that refuses conflicting writes.\n\n" +
 		"Existing Kafka clients use it unchanged. A record with lock headers is a conditional\n" +
 		"append: it enters the log only if nothing it depends on was written after the writer\n" +

@@ -114,6 +114,9 @@ func (s *EtcdStore) Txn(ctx context.Context, compares []Compare, ops []Op) (bool
 	if err := checkTxn(compares, ops); err != nil {
 		return false, 0, err
 	}
+	if err := ctx.Err(); err != nil {
+		return false, 0, etcdError(ctx, "transaction", err) // a member in this process may take it all the same
+	}
 	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
 	defer cancel()
 	r, err := s.client.KV.Txn(call).If(etcdCompares(compares)...).Then(etcdOps(ops)...).Commit()

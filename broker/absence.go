@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"time"
+
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -31,8 +33,19 @@ func (p *partition) proveLeadership(in protocol.LeaderEpoch) proof {
 	return outcome
 }
 
-// wait returns nil, or ErrNotLeader. It takes absencePatienceMs at most.
-func (p proof) wait() error { return <-p }
+// wait returns nil, or ErrNotLeader. It has a timer of its own, because nobody
+// tells partitions that time passes once a broker stops, and a reader that waited
+// for ever would keep it from stopping.
+func (p proof) wait() error {
+	late := time.NewTimer(2 * absencePatienceMs * time.Millisecond)
+	defer late.Stop()
+	select {
+	case err := <-p:
+		return err
+	case <-late.C:
+		return replica.ErrNotLeader
+	}
+}
 
 // absent notes that the answer for a partition says that something is not in its
 // log. A follower cannot tell: the leader may have it.

@@ -26,9 +26,7 @@ func deposed(ps *peers) (old, now int32) {
 	ps.awaitEqual("a", 0, 1, 2, 3)
 	old = int32(ps.partition(1, "a", 0).Epoch())
 
-	store := ps.all[1].store.(*losableStore)
-	store.watching.Lock()
-	ps.t.Cleanup(store.watching.Unlock)
+	ps.t.Cleanup(ps.all[1].store.(*losableStore).freeze())
 	if code := ask[*kmsg.ElectLeadersResponse](dial(ps.t, ps.all[3].Addr("")), 2, leaderRequest(0, "a", 0)).ErrorCode; code != 0 {
 		ps.t.Fatalf("elect broker 2: code %d", code)
 	}
@@ -179,5 +177,36 @@ func TestAFollowerDoesNotSayWhatIsNotInTheLog(t *testing.T) {
 	part := fetchOf(ps, 2, "a", 12, 5, unknown).Topics[0].Partitions[0]
 	if part.ErrorCode != kerr.NotLeaderForPartition.Code || part.DivergingEpoch.EndOffset != -1 {
 		t.Errorf("what was read in an epoch that a follower does not know: code %d, diverging at %d", part.ErrorCode, part.DivergingEpoch.EndOffset)
+	}
+}
+
+// TestABrokerStopsThoughAProofIsWaitedFor: nobody tells it that time is up.
+func TestABrokerStopsThoughAProofIsWaitedFor(t *testing.T) {
+	ps := startPeers(t, 3, func(c *Config) { c.LagTimeMax = 300 * time.Millisecond })
+	deposed(ps)
+	requests := map[string]kmsg.Request{
+		"ListOffsets": listOffsetsRequest("a", timeLatest), "DeleteRecords": deleteRecordsRequest("a", 5), "OffsetForLeaderEpoch": leaderEpochRequest("a", 99),
+	}
+	fetch := kmsg.NewPtrFetchRequest()
+	rp := kmsg.NewFetchRequestTopicPartition()
+	rp.FetchOffset, rp.PartitionMaxBytes = 30, 1<<20
+	fetch.Topics, fetch.MaxBytes = []kmsg.FetchRequestTopic{{Topic: "a", Partitions: []kmsg.FetchRequestTopicPartition{rp}}}, 1<<20
+	requests["Fetch"] = fetch
+	for name, req := range requests {
+		w := dial(t, ps.all[1].Addr(""))
+		req.SetVersion(map[string]int16{"ListOffsets": 7, "DeleteRecords": 2, "OffsetForLeaderEpoch": 4, "Fetch": 12}[name])
+		for id := range int32(30) { // each waits in vain, for a second, after the one before
+			if _, err := w.nc.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID(name)).AppendRequest(nil, req, id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // they are read
+	stopped := make(chan struct{})
+	go func() { ps.halt(1); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(20 * time.Second):
+		t.Fatal("broker 1 does not stop")
 	}
 }

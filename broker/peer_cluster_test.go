@@ -44,8 +44,15 @@ func (sharedStore) Close() error { return nil }
 // losableStore is one broker's way to a shared store, which it may lose.
 type losableStore struct {
 	sharedStore
-	lost     atomic.Bool // nothing can be written
-	watching sync.Mutex  // held, it keeps from the broker what has changed
+	lost   atomic.Bool                   // nothing can be written
+	frozen atomic.Pointer[chan struct{}] // until it is closed, what has changed is kept from the broker; nil: it is not
+}
+
+// freeze keeps from the broker what changes from now on, until thaw is called.
+func (s *losableStore) freeze() (thaw func()) {
+	until := make(chan struct{})
+	s.frozen.Store(&until)
+	return func() { s.frozen.Store(nil); close(until) }
 }
 
 // Watch implements coordinator.Store.
@@ -54,9 +61,12 @@ func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-c
 	go func() { // ends with in
 		defer close(out)
 		for u := range in {
-			s.watching.Lock()
-			//lint:ignore SA2001 it waits while the test holds the lock
-			s.watching.Unlock()
+			if until := s.frozen.Load(); until != nil {
+				select {
+				case <-*until:
+				case <-ctx.Done():
+				}
+			}
 			select {
 			case out <- u:
 			case <-ctx.Done():

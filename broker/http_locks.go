@@ -98,12 +98,12 @@ type checked struct {
 
 // checkedLock is one of its locks, judged alone.
 type checkedLock struct {
-	Lock  string          `json:"lock"`
-	Kind  string          `json:"kind"`
-	Basis protocol.Offset `json:"basis"`
-	Last  protocol.Offset `json:"last"`
-	By    string          `json:"by"`
-	Pass  bool            `json:"pass"`
+	Lock  string           `json:"lock"`
+	Kind  string           `json:"kind"`
+	Basis *protocol.Offset `json:"basis,omitempty"` // -1: none; a blind write has no basis at all
+	Last  protocol.Offset  `json:"last"`
+	By    string           `json:"by"`
+	Pass  bool             `json:"pass"`
 }
 
 // checkParameters are the headers that a check may name, by parameter.
@@ -199,7 +199,10 @@ func (t *topic) wouldPass(p *partition, headers []record.Header) (*checked, erro
 }
 
 func lockVerdict(item protocol.LockItem, state replica.LockState, v conflict.Verdict) checkedLock {
-	c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Basis: item.Basis, Last: state.Last, By: state.By, Pass: v.Refusal == nil}
+	c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Last: state.Last, By: state.By, Pass: v.Refusal == nil}
+	if item.Kind.Judged() {
+		c.Basis = &item.Basis
+	}
 	if r := v.Refusal; r != nil && r.Kind == protocol.RefusalConflict {
 		c.Last, c.By = r.Last, r.By // at the moment of the verdict
 	}

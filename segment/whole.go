@@ -310,6 +310,7 @@ func OpenWhole(fs vfs.FS, dir string, cfg Config, err error) (*Log, *Whole, erro
 // Repair makes what is whole of a log the log, where not all of it is: every file
 // and every end of a file behind the first gap is put into the directory aside,
 // and the log ends there. Nothing is thrown away. The log must be in use nowhere.
+// Whoever is interrupted may do it again: files go first, and the manifest last.
 func Repair(fs vfs.FS, dir, aside string) (*Whole, error) {
 	w, err := Inspect(fs, dir, true)
 	if err != nil || w.Right() {

@@ -18,13 +18,13 @@ import (
 
 // checkedLock is one lock of an append that would come now, judged alone.
 type checkedLock struct {
-	Lock      string          `json:"lock" yaml:"lock"`
-	Partition int32           `json:"partition" yaml:"partition"`
-	Kind      string          `json:"kind" yaml:"kind"`
-	Basis     protocol.Offset `json:"basis" yaml:"basis"`
-	Last      protocol.Offset `json:"last" yaml:"last"`
-	By        string          `json:"by" yaml:"by"`
-	Pass      bool            `json:"pass" yaml:"pass"`
+	Lock      string           `json:"lock" yaml:"lock"`
+	Partition int32            `json:"partition" yaml:"partition"`
+	Kind      string           `json:"kind" yaml:"kind"`
+	Basis     *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"` // -1: none; a blind write has no basis at all
+	Last      protocol.Offset  `json:"last" yaml:"last"`
+	By        string           `json:"by" yaml:"by"`
+	Pass      bool             `json:"pass" yaml:"pass"`
 }
 
 // checked is a leader's judgement.
@@ -107,7 +107,8 @@ func (l *checkCommand) judge(ctx context.Context, leader askedBroker, question u
 	for {
 		a, err := l.http.getFrom(ctx, leader, question, "v1", "locks", topic, strconv.Itoa(int(partition)))
 		if err == nil {
-			return c, a.into(&c)
+			err = a.into(&c)
+			return c, err
 		}
 		if !isStatus(err, http.StatusMisdirectedRequest) || pause(ctx, 50*time.Millisecond) != nil {
 			return c, err
@@ -134,16 +135,17 @@ func (l *checkCommand) print(meant []int32, judged []checked) error {
 	return l.format.render(l.s.out, locks, func(w io.Writer) {
 		row(w, "LOCK", "PARTITION", "KIND", "BASIS", "LAST", "BY", "PASS")
 		for _, k := range locks {
-			row(w, k.Lock, k.Partition, k.Kind, basisText(k), k.Last, dashed(k.By), yesNo(k.Pass))
+			row(w, k.Lock, k.Partition, k.Kind, basisText(k.Basis), k.Last, dashed(k.By), yesNo(k.Pass))
 		}
 	})
 }
 
-func basisText(k checkedLock) string {
-	if k.Kind == protocol.HeaderLockAppend {
+// basisText is a basis, or a dash for a blind write, which has none.
+func basisText(basis *protocol.Offset) string {
+	if basis == nil {
 		return "-"
 	}
-	return k.Basis.String()
+	return basis.String()
 }
 
 // outcome is the end of an append that fares worst: malformed anywhere, or else

@@ -138,11 +138,7 @@ func (h *historyCommand) print(out io.Writer, u lockUse) error {
 	if h.format != formatText {
 		return h.format.encode(out, u)
 	}
-	basis := "-"
-	if u.Basis != nil {
-		basis = u.Basis.String()
-	}
-	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, basis, dashed(u.By), protocol.Printable(u.Key))
+	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, basisText(u.Basis), dashed(u.By), protocol.Printable(u.Key))
 	return err
 }
 

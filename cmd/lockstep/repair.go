@@ -53,7 +53,7 @@ func newRepair(s *streams) *cobra.Command {
 	cmd.Flags().StringVar(&r.dir, "data-dir", "", "the same as `DIR`")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "look, and change nothing")
 	r.format.flag(cmd)
-	return annotate(cmd, ownEnd) // what it has begun it ends
+	return cmd
 }
 
 // repairedLog is the outcome for one log.

@@ -311,7 +311,7 @@ func (s *standin) check(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, item := range q.Items {
 		m, written := s.mu.last[at+"/"+string(item.Raw)]
-		c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Basis: item.Basis, Last: protocol.None, Pass: err == nil}
+		c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Basis: &item.Basis, Last: protocol.None, Pass: err == nil}
 		if written {
 			c.Last, c.By = protocol.Offset(m.last), strings.TrimPrefix(m.by, "-")
 		}

@@ -15,15 +15,17 @@ import (
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// repairedLogsFile lists the logs that Repair has cut and that have not been
-// opened since. Which brokers hold a partition, the metadata knows and a data
-// directory does not. So the start after a repair decides: a log that others hold
-// too is lost, for it lacks what was acknowledged, and is copied from them; one
-// that nobody else holds is what there is.
+// repairedLogsFile lists the logs that may lack what was acknowledged, since Repair
+// had to cut them, or others in the directory, and that have not been opened since:
+// a directory in which files are missing may be a copy, and then the logs without
+// a gap are just older. Which brokers hold a partition, the metadata knows and a
+// data directory does not. So the start after a repair decides: a log that others
+// hold too does not count until it has caught up with them; one that nobody else
+// holds is what there is.
 const repairedLogsFile = "repaired.list"
 
-// errLogRepaired is a log that was cut, of a partition that others hold too.
-var errLogRepaired = fmt.Errorf("lockstep repair has cut its log, and other brokers hold the partition: %w", errLogLost)
+// errLogRepaired is such a log, of a partition that others hold too.
+var errLogRepaired = fmt.Errorf("lockstep repair was at work on its directory, and other brokers hold the partition: %w", errLogLost)
 
 // leftOutDir is where Repair puts what it takes out, below a directory each time.
 const leftOutDir = "left-out"
@@ -32,7 +34,10 @@ const leftOutDir = "left-out"
 type RepairOptions struct {
 	DataDir string
 	DryRun  bool // look, and change nothing
-	Now     time.Time
+	// Original: the directory is what the broker itself left, and no copy, so that
+	// the logs that are whole have all that they had.
+	Original bool
+	Now      time.Time
 }
 
 // Repaired is what Repair found, and did.
@@ -74,6 +79,11 @@ func Repair(fs vfs.FS, o RepairOptions) (r Repaired, err error) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if _, id, err := PartitionOfDir(name); err == nil {
+			p.all = append(p.all, id)
+		}
+	}
+	for _, name := range names {
 		p.log(filepath.Join(logs, name))
 	}
 	p.lost(kept, names)
@@ -88,6 +98,7 @@ type repair struct {
 	fs  vfs.FS
 	o   RepairOptions
 	cut *keptLogs
+	all []protocol.TopicPartition
 	out Repaired
 }
 
@@ -104,10 +115,14 @@ func (p *repair) log(dir string) {
 	p.out.Logs = append(p.out.Logs, l)
 }
 
-// repair notes that the log is cut before it is: a broker that starts meanwhile
-// must know.
+// repair notes which logs may lack something before the first is cut: a broker
+// that starts meanwhile must know.
 func (p *repair) repair(dir string, id protocol.TopicPartition) (*segment.Whole, error) {
-	if err := errors.Join(p.cut.add([]protocol.TopicPartition{id}), removeCleanStop(p.fs, p.o.DataDir)); err != nil {
+	suspect := p.all
+	if p.o.Original {
+		suspect = []protocol.TopicPartition{id}
+	}
+	if err := errors.Join(p.cut.add(suspect), removeCleanStop(p.fs, p.o.DataDir)); err != nil {
 		return nil, err
 	}
 	return segment.Repair(p.fs, dir, filepath.Join(p.out.Aside, filepath.Base(dir)))

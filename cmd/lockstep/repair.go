@@ -22,6 +22,7 @@ type repairCommand struct {
 	format format
 	dir    string
 	dryRun bool
+	own    bool
 }
 
 func newRepair(s *streams) *cobra.Command {
@@ -34,8 +35,10 @@ func newRepair(s *streams) *cobra.Command {
 			"gives the offsets behind its new end a second time. What is left out is named, and put into\n" +
 			"DIR/left-out; nothing is thrown away. Logs that are whole are left alone.\n\n" +
 			"It is for a log of which there is no other copy: a single broker, or a copy that was made of a running\n" +
-			"one. In a cluster it costs nothing that was acknowledged: a broker that starts after a repair does not\n" +
-			"use what was cut of a partition that others hold too, but copies it from them.\n\n" +
+			"one. In a cluster it costs nothing that was acknowledged: when the broker starts after a log was cut, no\n" +
+			"log of the directory counts whose partition others hold too, until it has caught up with them. A log\n" +
+			"without a gap in a copy is just older, and nobody sees that. --original says that the directory is no\n" +
+			"copy, and leaves the logs that are whole their place.\n\n" +
 			"Exit code 0 if all is whole or repaired, 1 if not, or if --dry-run finds something to repair.",
 		Example: "  lockstep repair --dry-run /var/lib/lockstep\n" +
 			"  lockstep repair /var/lib/lockstep",
@@ -52,6 +55,7 @@ func newRepair(s *streams) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&r.dir, "data-dir", "", "the same as `DIR`")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "look, and change nothing")
+	cmd.Flags().BoolVar(&r.own, "original", false, "the directory is the broker's own and no copy: logs that are whole have all that they had")
 	r.format.flag(cmd)
 	return cmd
 }
@@ -84,7 +88,7 @@ type repairResult struct {
 }
 
 func (r *repairCommand) run() error {
-	found, err := broker.Repair(vfs.Default, broker.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Now: time.Now()})
+	found, err := broker.Repair(vfs.Default, broker.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
 	if err != nil {
 		return err
 	}

@@ -117,6 +117,8 @@ func TestARepairedLogIsNotUsedWhileOthersHaveThePartition(t *testing.T) {
 	}
 	run("", "topic", "create", "ledger", "-p", "1", "-r", "3", "--config", "segment.bytes=1048576", "--config", "min.insync.replicas=2")
 	run(bulk(records), "produce", "ledger", "-p", "0")
+	run("", "topic", "create", "quiet", "-p", "1", "-r", "3") // whole, and older if the directory is a copy
+	run("x", "produce", "quiet", "-p", "0")
 	for _, each := range c.Brokers {
 		each.Kill()
 	}
@@ -131,7 +133,7 @@ func TestARepairedLogIsNotUsedWhileOthersHaveThePartition(t *testing.T) {
 	time.Sleep(time.Second)
 	b.begin()
 	for range 600 {
-		if strings.Contains(hurt.log.String(), "lockstep repair has cut its log") {
+		if strings.Contains(hurt.log.String(), "lockstep repair was at work on its directory") {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -152,7 +154,13 @@ func TestARepairedLogIsNotUsedWhileOthersHaveThePartition(t *testing.T) {
 	if got := strings.Count(run("", "consume", "ledger", "-e", "-f", "%o\n"), "\n"); got != records {
 		t.Errorf("%d of %d records are there", got, records)
 	}
-	if !strings.Contains(hurt.log.String(), "lockstep repair has cut its log") {
-		t.Error("the broker used what was cut")
+	for _, topic := range []string{"ledger", "quiet"} {
+		said := false
+		for line := range strings.Lines(hurt.log.String()) {
+			said = said || strings.Contains(line, "lockstep repair was at work on its directory") && strings.Contains(line, `"topic":"`+topic+`"`)
+		}
+		if !said {
+			t.Errorf("the broker counted on its log of %s", topic)
+		}
 	}
 }

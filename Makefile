@@ -15,6 +15,7 @@ FIRST     ?= 1
 ROUNDS    ?= 20
 SEED      ?= 0
 TRANSFERS ?= 300000
+BENCHFLAGS ?=
 PEERSFLAGS ?=
 
 .PHONY: build run test lint vet staticcheck race outside skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
@@ -73,8 +74,8 @@ transfers: build ## TRANSFERS transfers by processes that are killed, on brokers
 failover: build ## the gap in a stock client's writes, over 20 rounds of each way to lose a leader
 	$(GO) run ./test/chaos -binary bin/lockstep -failover both
 
-bench: build ## throughput, latency and CPU, against a floor measured in the same run
-	@if [ -d test/bench ]; then $(GO) run ./test/bench; else echo "skip: there is no test/bench yet"; fi
+bench: build ## throughput, latency and CPU, against a floor measured in the same run; OLD=PATH compares with an older program
+	@if [ -d test/bench ]; then $(GO) run ./test/bench $(BENCHFLAGS) $(if $(OLD),-against "$(OLD) serve --data-dir {dir} --listen {listen} --http {http}"); else echo "skip: there is no test/bench yet"; fi
 
 bench-cluster: build ## what three brokers cost beside one: CPU, latency, many partitions, catching up
 	$(GO) run ./test/bench/cluster

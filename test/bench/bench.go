@@ -58,12 +58,17 @@ func (b *bench) run(ctx context.Context) (*report, error) {
 func (b *bench) round(ctx context.Context, w workload, r *report) error {
 	floor := &side{bench: b, line: floorLine + strconv.FormatBool(w.fsync)}
 	server := &side{bench: b, line: b.server, topics: true}
+	against := &side{bench: b, line: b.against, topics: true}
 	defer floor.stop()
 	defer server.stop()
-	for _, s := range thereAndBack(w.steps) {
+	defer against.stop()
+	for _, s := range thereAndBack(b.plan(w)) {
 		on := server
-		if s.label == labelFloor {
+		switch {
+		case s.label == labelFloor:
 			on = floor
+		case s.against:
+			on = against
 		}
 		if on.line == "" {
 			continue
@@ -78,13 +83,29 @@ func (b *bench) round(ctx context.Context, w workload, r *report) error {
 		r.add(w, s.label, m, err)
 		if err != nil {
 			fmt.Fprintf(b.log, "  %s failed: %v\n", s.label, err)
-			server.stop()
+			on.stop()
 		}
 	}
 	return nil
 }
 
-// side is the floor or the server under a workload: a process that is started
+// plan is a workload's steps. With a second server each step is measured on both
+// in turn, so that the two figures of a pair are neighbours in time.
+func (b *bench) plan(w workload) []step {
+	if b.against == "" {
+		return w.steps
+	}
+	var plan []step
+	for _, s := range w.steps {
+		plan = append(plan, s)
+		if s.label != labelFloor {
+			plan = append(plan, step{label: labelAgainst(s.label), against: true, run: s.run})
+		}
+	}
+	return plan
+}
+
+// side is the floor or a server under a workload: a process that is started
 // when it is needed.
 type side struct {
 	bench  *bench

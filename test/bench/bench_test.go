@@ -27,13 +27,14 @@ const kfakeLine = "{self} kfake -listen {listen}"
 
 // tiny runs a bench of a few milliseconds a measurement and returns its table,
 // its talk and its figures.
-func tiny(t *testing.T, server, only string) (table, talk string, all []figures, err error) {
+func tiny(t *testing.T, server, only string, more ...string) (table, talk string, all []figures, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	figuresPath := filepath.Join(t.TempDir(), "figures.json")
 	var stdout, stderr bytes.Buffer
-	err = dispatch(t.Context(), []string{"-server", server, "-only", only, "-quick", "-time", "5ms", "-mib", "1",
-		"-warm", "1", "-dir", dir, "-json", figuresPath}, &stdout, &stderr)
+	args := append([]string{"-server", server, "-only", only, "-quick", "-time", "5ms", "-mib", "1",
+		"-warm", "1", "-dir", dir, "-json", figuresPath}, more...)
+	err = dispatch(t.Context(), args, &stdout, &stderr)
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
@@ -79,6 +80,28 @@ func TestBenchMeasuresAServerAgainstTheFloor(t *testing.T) {
 		if !strings.Contains(table, text) {
 			t.Errorf("the table lacks %q:\n%s", text, table)
 		}
+	}
+}
+
+// Goal: an older build can be compared with in one run. Method: the same server
+// on both sides, and a look at the order, the labels and the table.
+func TestTwoServersAreMeasuredInTurn(t *testing.T) {
+	table, talk, cells, err := tiny(t, kfakeLine, "single1/100B/nosync", "-against", kfakeLine)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, talk)
+	}
+	var got []string
+	for _, c := range cells {
+		got = append(got, c.Label)
+		if (c.Label == "plain" || c.Label == "1 lock") != (c.RateToAgainst != nil && c.CostToAgainst != nil) {
+			t.Errorf("%s: against the other server %v, %v", c.Label, c.RateToAgainst, c.CostToAgainst)
+		}
+	}
+	if want := []string{"floor", "plain", "plain (against)", "1 lock", "1 lock (against)"}; !slices.Equal(got, want) {
+		t.Errorf("measured %q, want %q", got, want)
+	}
+	if !strings.Contains(table, "rate x against") || !strings.Contains(table, "single1/100B/nosync 1 lock ") {
+		t.Errorf("%s", table)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ const defaultServer = "bin/lockstep serve --data-dir {dir} --listen {listen} --h
 // options are the flags of a run.
 type options struct {
 	server    string         // command, with places for {dir}, {listen}, {http} and {self}; empty: the floor alone
+	against   string         // a second server, measured in turn with the first; empty: none
 	quick     bool           // fewer workloads, shorter
 	time      time.Duration  // of one measurement
 	bytes     int64          // of one measurement, at most
@@ -33,6 +35,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.server, "server", defaultServer, "the server to measure; {dir} {listen} {http} {self} are filled in; empty for the floor alone")
+	f.StringVar(&o.against, "against", "", "a second server, such as an older build, measured in turn with the first")
 	f.BoolVar(&o.quick, "quick", false, "fewer workloads, a quarter of the time each")
 	f.DurationVar(&o.time, "time", 0, "of one measurement (default 2s, 500ms with -quick)")
 	f.Int64Var(&mib, "mib", 0, "MiB of one measurement at most (default 512, 256 with -quick)")
@@ -52,7 +55,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, err
 	}
 	o.bytes, o.warmBytes = mib<<20, warmMiB<<20
-	return o.withDefaults(), o.checkServer()
+	return o.withDefaults(), errors.Join(checkServer(o.server), checkServer(o.against))
 }
 
 func (o options) withDefaults() options {
@@ -74,8 +77,8 @@ func (o options) withDefaults() options {
 }
 
 // checkServer finds out early what would fail at every measurement.
-func (o options) checkServer() error {
-	words := strings.Fields(o.server)
+func checkServer(line string) error {
+	words := strings.Fields(line)
 	if len(words) == 0 || words[0] == "{self}" {
 		return nil
 	}

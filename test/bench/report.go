@@ -143,6 +143,8 @@ type figures struct {
 	RateRuns      []float64 `json:"records_per_second_runs"`
 	RateToFloor   *spread   `json:"rate_to_floor,omitempty"`
 	CostToFloor   *spread   `json:"cpu_to_floor,omitempty"`
+	RateToAgainst *spread   `json:"rate_to_against,omitempty"`
+	CostToAgainst *spread   `json:"cpu_to_against,omitempty"`
 }
 
 func (r *report) figures(c *cell) figures {
@@ -166,6 +168,9 @@ func (r *report) figures(c *cell) figures {
 		base := r.cell(c.workload.id, labelFloor)
 		f.RateToFloor = maybe(c.versus(base, rate))
 		f.CostToFloor = maybe(c.versus(base, cost))
+		other := r.cell(c.workload.id, labelAgainst(c.label))
+		f.RateToAgainst = maybe(c.versus(other, rate))
+		f.CostToAgainst = maybe(c.versus(other, cost))
 	}
 	return f
 }
@@ -186,7 +191,7 @@ func (r *report) write(path string) error {
 		all = append(all, r.figures(c))
 	}
 	b, err := json.MarshalIndent(map[string]any{
-		"began": r.began, "seconds": r.took.Seconds(), "server": r.options.server,
+		"began": r.began, "seconds": r.took.Seconds(), "server": r.options.server, "against": r.options.against,
 		"cpus": runtime.NumCPU(), "go": runtime.Version(), "cells": all, "aims": r.aims(),
 	}, "", "  ")
 	if err != nil {

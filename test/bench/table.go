@@ -16,7 +16,7 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d CPUs, %s, %s; %d measurements a line, %s or %d MiB each; %s in all\n",
 		runtime.NumCPU(), runtime.GOARCH, runtime.Version(), 2*r.options.rounds, r.options.time, r.options.bytes>>20, r.took.Round(time.Second))
 	fmt.Fprintf(w, "server: %s\n\n", r.options.server)
-	fmt.Fprintf(w, "%-12s %11s %8s %9s %9s %9s %9s %8s %9s   %-18s %-18s %7s\n", "", "records/s", "MB/s",
+	fmt.Fprintf(w, "%-19s %11s %8s %9s %9s %9s %9s %8s %9s   %-18s %-18s %7s\n", "", "records/s", "MB/s",
 		"p50", "p99", "p99.9", "CPU s/Mr", "CPU s/GB", "CPU us/rq", "rate x floor", "CPU x floor", "foreign")
 	id := ""
 	for _, c := range r.cells {
@@ -26,6 +26,7 @@ func (r *report) print(w io.Writer) {
 		}
 		r.line(w, c)
 	}
+	r.printAgainst(w)
 	r.printAims(w)
 	fmt.Fprint(w, `
 Ratios are the median over pairs of neighbouring measurements, with their extent. CPU is that of the server's process;
@@ -37,7 +38,7 @@ CPU that others used; above 15 % (*) trust only CPU figures. An aim is open when
 
 func (r *report) line(w io.Writer, c *cell) {
 	if len(c.runs) == 0 {
-		fmt.Fprintf(w, "  %-10s failed: %v\n", c.label, firstLine(c.err))
+		fmt.Fprintf(w, "  %-17s failed: %v\n", c.label, firstLine(c.err))
 		return
 	}
 	f := r.figures(c)
@@ -45,11 +46,25 @@ func (r *report) line(w io.Writer, c *cell) {
 	if f.Foreign > foreignMax {
 		mark = "*"
 	}
-	fmt.Fprintf(w, "  %-10s %11s %8.1f %9s %9s %9s %9.3f %8.3f %9.1f   %-18s %-18s %5.0f%%%s\n", c.label,
+	fmt.Fprintf(w, "  %-17s %11s %8.1f %9s %9s %9s %9.3f %8.3f %9.1f   %-18s %-18s %5.0f%%%s\n", c.label,
 		thousands(f.RecordsPerSec), f.MBPerSec, latency(f.P50), latency(f.P99), latency(f.P999),
 		f.CPUPerMillion, f.CPUPerGB, f.CPUPerRequest, f.RateToFloor, f.CostToFloor, 100*f.Foreign, mark)
 	if c.err != nil {
-		fmt.Fprintf(w, "  %-10s once failed: %s\n", "", firstLine(c.err))
+		fmt.Fprintf(w, "  %-17s once failed: %s\n", "", firstLine(c.err))
+	}
+}
+
+// printAgainst compares the two servers step by step. Above 1 the first is faster,
+// and dearer.
+func (r *report) printAgainst(w io.Writer) {
+	if r.options.against == "" {
+		return
+	}
+	fmt.Fprintf(w, "\nagainst: %s\n%-36s %-20s %-20s\n", r.options.against, "", "rate x against", "CPU x against")
+	for _, c := range r.cells {
+		if f := r.figures(c); f.RateToAgainst != nil {
+			fmt.Fprintf(w, "  %-34s %-20s %-20s\n", f.Workload+" "+f.Label, f.RateToAgainst, f.CostToAgainst)
+		}
 	}
 }
 

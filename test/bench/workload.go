@@ -25,6 +25,9 @@ func labelLocks(n int) string {
 	return fmt.Sprintf("%d locks", n)
 }
 
+// labelAgainst is the label of the same step on the server that is compared with.
+func labelAgainst(label string) string { return label + " (against)" }
+
 // workload is what is measured on one floor and one server, both fresh.
 type workload struct {
 	id    string // mode/size/sync
@@ -36,8 +39,9 @@ type workload struct {
 
 // step is one measurement of a workload.
 type step struct {
-	label string
-	run   func(ctx context.Context, at place, limit load.Limit) (load.Result, error)
+	label   string
+	against bool // on the server that is compared with
+	run     func(ctx context.Context, at place, limit load.Limit) (load.Result, error)
 }
 
 // place is where a step's load goes.
@@ -127,7 +131,7 @@ func consume(size string, value int) workload {
 		limit.Bytes *= 4 // reading leaves no data behind
 		return load.Consume{Addr: at.addr, Topic: at.topic, Conns: 2, Limit: limit}.Run(ctx)
 	}
-	w.steps = []step{{labelFloor, run}, {labelPlain, run}}
+	w.steps = []step{{label: labelFloor, run: run}, {label: labelPlain, run: run}}
 	return w
 }
 
@@ -157,7 +161,7 @@ func stockConsume(size string, value int) workload {
 	run := func(ctx context.Context, at place, _ load.Limit) (load.Result, error) {
 		return load.StockConsume{Addr: at.addr, Topic: at.topic, Records: at.records}.Run(ctx)
 	}
-	w.steps = []step{{labelFloor, run}, {labelPlain, run}}
+	w.steps = []step{{label: labelFloor, run: run}, {label: labelPlain, run: run}}
 	return w
 }
 

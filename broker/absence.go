@@ -61,21 +61,21 @@ func (part *fetchedPart) absent(st *replica.State) error {
 // given. All proofs are asked for at once, so that they take no longer than one.
 func (f *fetched) prove() {
 	var proofs []proof
-	for i := range f.parts {
-		if part := &f.parts[i]; part.unproven {
+	for i := range f.seen {
+		if part := &f.seen[i]; part.unproven {
 			proofs = append(proofs, part.host.proveLeadership(part.epoch))
 		}
 	}
 	if proofs == nil {
 		return
 	}
-	for i := range f.parts {
-		part := &f.parts[i]
+	for i := range f.seen {
+		part := &f.seen[i]
 		if !part.unproven {
 			continue
 		}
 		if err := proofs[0].wait(); err != nil {
-			part.code, part.diverging = codeOf(err), nil
+			f.Parts[i].Code, f.Parts[i].Diverging = codeOf(err), nil
 		}
 		part.unproven, proofs = false, proofs[1:]
 	}

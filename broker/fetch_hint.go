@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -14,33 +15,27 @@ const fetchHints = 16
 
 // hint adds to each error about leadership who leads, and where.
 func (f *fetched) hint(v view) {
-	if f.version < fetchHints {
+	if f.Version < fetchHints {
 		return
 	}
-	for i := range f.parts {
-		part := &f.parts[i]
-		if part.code != kerr.NotLeaderForPartition.Code && part.code != kerr.FencedLeaderEpoch.Code || part.topic == nil {
+	for i := range f.Parts {
+		part, topic := &f.Parts[i], f.seen[i].topic
+		if part.Code != kerr.NotLeaderForPartition.Code && part.Code != kerr.FencedLeaderEpoch.Code || topic == nil {
 			continue
 		}
-		hint, at, ok := v.leaderOf(protocol.TopicPartition{Topic: part.topic.id, Index: part.index})
+		hint, at, ok := v.leaderOf(protocol.TopicPartition{Topic: topic.id, Index: part.Index})
 		if !ok {
 			continue
 		}
-		part.leader = &hint
-		if !slices.ContainsFunc(f.leaders, func(n node) bool { return n.id == at.id }) {
-			f.leaders = append(f.leaders, at)
+		part.Leader = &hint
+		if !slices.ContainsFunc(f.Leaders, func(n fetching.Node) bool { return n.ID == at.id }) {
+			f.Leaders = append(f.Leaders, fetching.Node{ID: at.id, Host: at.host, Port: at.port, Rack: at.rack})
 		}
 	}
 }
 
-// leaderHint is who leads a partition, and in which epoch.
-type leaderHint struct {
-	leader protocol.BrokerID
-	epoch  protocol.LeaderEpoch
-}
-
 // leaderOf tells who leads, and where that can be reached.
-func (v view) leaderOf(id protocol.TopicPartition) (hint leaderHint, at node, ok bool) {
+func (v view) leaderOf(id protocol.TopicPartition) (hint fetching.LeaderHint, at node, ok bool) {
 	t, ok := v.TopicByID(id.Topic)
 	if !ok || int(id.Index) >= len(t.Partitions) {
 		return hint, at, false
@@ -55,5 +50,5 @@ func (v view) leaderOf(id protocol.TopicPartition) (hint leaderHint, at node, ok
 	if b.Rack != "" {
 		at.rack = &b.Rack
 	}
-	return leaderHint{p.Leader, p.LeaderEpoch}, at, ok
+	return fetching.LeaderHint{Leader: p.Leader, Epoch: p.LeaderEpoch}, at, ok
 }

@@ -48,7 +48,7 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 	park := &x.c.parking
 	park.begin(min(wait, fetchGoneCheck))
 	defer park.timer.Stop()
-	watched := f.parts
+	watched := f.seen
 	watch(watched, park.watcher)
 	defer unwatch(watched, park.watcher)
 	moved := park.watcher.C
@@ -57,12 +57,12 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 	for look, woken := f.moved(), false; ; woken = true {
 		if look {
 			began := time.Now()
-			f.release()
+			f.Release()
 			if f = s.gather(req); f.enough() {
 				return f
 			}
 			if woken {
-				most := fetchPauseMax * time.Duration(len(f.parts))
+				most := fetchPauseMax * time.Duration(len(f.Parts))
 				rested = time.Now().Add(min(fetchPause*time.Since(began), most))
 			}
 		}
@@ -91,7 +91,7 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 }
 
 // watch has w woken by each partition.
-func watch(parts []fetchedPart, w *replica.Watcher) {
+func watch(parts []seenPart, w *replica.Watcher) {
 	for i := range parts {
 		if p := parts[i].host; p != nil {
 			p.Watch(w)
@@ -99,7 +99,7 @@ func watch(parts []fetchedPart, w *replica.Watcher) {
 	}
 }
 
-func unwatch(parts []fetchedPart, w *replica.Watcher) {
+func unwatch(parts []seenPart, w *replica.Watcher) {
 	for i := range parts {
 		if p := parts[i].host; p != nil {
 			p.Unwatch(w)
@@ -109,5 +109,5 @@ func unwatch(parts []fetchedPart, w *replica.Watcher) {
 
 // moved reports whether a partition has moved since it was read.
 func (f *fetched) moved() bool {
-	return slices.ContainsFunc(f.parts, func(p fetchedPart) bool { return p.host != nil && p.host.Moves() != p.moves })
+	return slices.ContainsFunc(f.seen, func(p seenPart) bool { return p.host != nil && p.host.Moves() != p.moves })
 }

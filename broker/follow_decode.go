@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kbin"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -78,12 +79,12 @@ func (p *followPart) decode(r *kbin.Reader) {
 	skipTags(r, func(tag uint32, value []byte) {
 		v := kbin.Reader{Src: value}
 		switch tag {
-		case tagDiverging:
+		case fetching.TagDiverging:
 			p.answer.Diverging = true
 			p.answer.DivergingEpoch = protocol.LeaderEpoch(v.Int32())
 			p.answer.DivergingEnd = protocol.Offset(v.Int64())
-		case tagRound:
-			p.answer.Round = parseRound(value)
+		case fetching.TagRound:
+			p.answer.Round = fetching.ParseRound(value)
 		}
 		if !v.Ok() {
 			r.Span(-1) // makes r bad

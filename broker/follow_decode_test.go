@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -22,7 +23,7 @@ func somePart(index int32) kmsg.FetchResponseTopicPartition {
 	p.Partition, p.HighWatermark, p.LogStartOffset = index, 70+int64(index), 3
 	p.RecordBatches = []byte(strings.Repeat("r", int(index)))
 	p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = 4, 50
-	p.UnknownTags.Set(tagRound, appendRound(nil, 12))
+	p.UnknownTags.Set(fetching.TagRound, fetching.AppendRound(nil, 12))
 	p.UnknownTags.Set(70_000, []byte("of a later version"))
 	return p
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -80,7 +81,7 @@ func (r *followRequest) add(fo *followed) {
 	rp.CurrentLeaderEpoch, rp.FetchOffset, rp.LastFetchedEpoch = int32(fo.fetch.Epoch), int64(fo.fetch.Offset), int32(fo.fetch.LastEpoch)
 	rp.LogStartOffset, rp.HighWatermark = int64(fo.p.Start()), int64(fo.p.HighWatermark())
 	if fo.fetch.Round > 0 {
-		rp.UnknownTags.Set(tagRound, appendRound(nil, fo.fetch.Round))
+		rp.UnknownTags.Set(fetching.TagRound, fetching.AppendRound(nil, fo.fetch.Round))
 	}
 	t.Partitions = append(t.Partitions, rp)
 }

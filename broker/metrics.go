@@ -311,21 +311,9 @@ func (p *producing) firstError() int16 {
 
 // count counts the bytes that were fetched, by topic.
 func (f *fetched) count() {
-	for i := range f.parts {
-		if p := &f.parts[i]; p.bytes > 0 {
-			p.topic.metrics.fetchBytes.Add(float64(p.bytes))
+	for i := range f.Parts {
+		if p := &f.Parts[i]; p.Bytes > 0 {
+			f.seen[i].topic.metrics.fetchBytes.Add(float64(p.Bytes))
 		}
 	}
-}
-
-func (f *fetched) firstError() int16 {
-	if f.code != 0 {
-		return f.code
-	}
-	for i := range f.parts {
-		if f.parts[i].code != 0 {
-			return f.parts[i].code
-		}
-	}
-	return 0
 }

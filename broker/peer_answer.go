@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -22,14 +23,20 @@ import (
 // answer go out, each partition must still be led in the epoch that was asked
 // for. If one is not, the answer is never completed.
 type peerAnswer struct {
-	fetched
+	fetching.Answer
 	session *peerSession
-	epochs  []protocol.LeaderEpoch // of parts
+	led     []ledPart // of Parts
+}
+
+// ledPart is a partition and the epoch that it must be led in.
+type ledPart struct {
+	host  *partition
+	epoch protocol.LeaderEpoch
 }
 
 // newAnswer is the empty answer, which is the heartbeat.
 func (ps *peerSession) newAnswer() *peerAnswer {
-	return &peerAnswer{session: ps, fetched: fetched{version: peerFetchVersion}}
+	return &peerAnswer{session: ps, Answer: fetching.Answer{Version: peerFetchVersion}}
 }
 
 // finish answers the parked request.
@@ -48,7 +55,7 @@ func (ps *peerSession) answer() {
 	a := ps.newAnswer()
 	left := ps.fill(a, &ps.inSync, ps.parked.bytesMax)
 	ps.fillThrottled(a, min(left, peerLaggingBytes))
-	if len(a.parts) > 0 || ps.due {
+	if len(a.Parts) > 0 || ps.due {
 		ps.finish(a)
 	}
 }
@@ -71,11 +78,11 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 		ps.throttle.Reset(peerWatermarkDelay)
 		return
 	}
-	before := a.bytes
+	before := a.Bytes
 	ps.fill(a, &ps.lagging, left)
 	// A first batch that is larger than the tokens makes a debt.
 	for _, limit := range limits {
-		for spent := a.bytes - before; spent > 0; spent -= limit.Burst() {
+		for spent := a.Bytes - before; spent > 0; spent -= limit.Burst() {
 			limit.ReserveN(now, min(spent, limit.Burst()))
 		}
 	}
@@ -107,7 +114,7 @@ func (s *Server) throttleOfFollower(id protocol.BrokerID) int64 {
 // fill adds the partitions of a queue in turn, and returns how many bytes more
 // the answer may hold.
 func (ps *peerSession) fill(a *peerAnswer, q *partQueue, left int) int {
-	for left > 0 && len(a.parts) < peerListedMax {
+	for left > 0 && len(a.Parts) < peerListedMax {
 		part := q.pop()
 		if part == nil {
 			break
@@ -125,63 +132,62 @@ func (ps *peerSession) fill(a *peerAnswer, q *partQueue, left int) int {
 // add adds a partition to the answer. It reports false when its next batch is
 // larger than what is left: it must be the first of an answer.
 func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, whole bool) {
-	out := newFetchedPart(part.topic, part.host, part.id.Index)
+	out := fetching.NewPart(part.id.Index)
 	switch said := &part.answer; {
 	case said.Err != nil:
-		out.code, out.hw, out.start = peerCode(said.Err), said.HighWatermark, said.LogStart
+		out.Code, out.HighWatermark, out.LogStart = peerCode(said.Err), said.HighWatermark, said.LogStart
 		if part.topic == nil {
-			out.code = kerr.UnknownTopicID.Code
+			out.Code = kerr.UnknownTopicID.Code
 		}
 	case said.Diverging:
-		out.hw, out.start = said.HighWatermark, said.LogStart
-		out.diverging = &divergence{said.DivergingEpoch, said.DivergingEnd}
+		out.HighWatermark, out.LogStart = said.HighWatermark, said.LogStart
+		out.Diverging = &fetching.Divergence{Epoch: said.DivergingEpoch, End: said.DivergingEnd}
 	default:
-		out.hw, out.start = part.host.HighWatermark(), part.host.Start()
-		out.round = max(said.Round, part.host.Round())
-		end := part.host.End()
-		err := out.read(part.host.Log(), part.fetch.Offset, end, bytesMax, a.bytes == 0)
+		out.HighWatermark, out.LogStart = part.host.HighWatermark(), part.host.Start()
+		out.Round = max(said.Round, part.host.Round())
+		log := openLog{part.host}
+		end := log.Below(fetching.LogEnd)
+		err := out.Read(log, part.fetch.Offset, end, bytesMax, a.Bytes == 0)
 		switch {
 		case errors.Is(err, segment.ErrOffsetOutOfRange):
 			part.ask() // the log's start has passed it; the loop says so
 			return 0, true
 		case err != nil:
-			out.release()
-			out.code, out.bytes = peerCode(err), 0
-		case out.bytes == 0 && part.fetch.Offset < end && a.bytes > 0:
+			out.Release()
+			out.Code, out.Bytes = peerCode(err), 0
+		case out.Bytes == 0 && part.fetch.Offset < end && a.Bytes > 0:
 			return 0, false
 		}
 	}
-	part.state, part.toldHW, part.toldStart = peerIdle, out.hw, max(part.toldStart, out.start)
+	part.state, part.toldHW, part.toldStart = peerIdle, out.HighWatermark, max(part.toldStart, out.LogStart)
 	if !part.open() {
 		part.leave() // nothing is kept of what is not here
 		delete(ps.parts, part.id)
 	}
-	a.add(part.id.Topic, "", out)
-	a.epochs = append(a.epochs, part.fetch.Epoch)
-	return out.bytes, true
+	a.Add(part.id.Topic, "", out)
+	a.led = append(a.led, ledPart{part.host, part.fetch.Epoch})
+	return out.Bytes, true
 }
 
 // fenced reports whether part i may hold bytes of another leader's.
 func (a *peerAnswer) fenced(i int) bool {
-	part := &a.parts[i]
-	if part.code != 0 {
+	if a.Parts[i].Code != 0 {
 		return false
 	}
-	st := part.host.State()
-	return st.Role != replica.RoleLeader || st.Epoch != a.epochs[i]
+	st := a.led[i].host.State()
+	return st.Role != replica.RoleLeader || st.Epoch != a.led[i].epoch
 }
 
 // fence turns what may not be sent into an error, and reports whether there was any.
 func (a *peerAnswer) fence() (found bool) {
-	for i := range a.parts {
+	for i := range a.Parts {
 		if !a.fenced(i) {
 			continue
 		}
 		found = true
-		part := &a.parts[i]
-		a.bytes -= part.bytes
-		part.release()
-		part.code, part.bytes, part.diverging = peerCode(replica.ErrNotLeader), 0, nil
+		a.Drop(i)
+		part := &a.Parts[i]
+		part.Code, part.Diverging = peerCode(replica.ErrNotLeader), nil
 	}
 	return found
 }
@@ -190,8 +196,8 @@ func (a *peerAnswer) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 	a.fence()
 	before := len(dst)
 	for {
-		out, err := a.fetched.appendTo(dst[:before], h)
-		if err != nil || a.cuts != nil || !a.fence() {
+		out, err := a.Encode(dst[:before], h)
+		if err != nil || a.TailBytes() > 0 || !a.fence() {
 			return out, err
 		}
 		dst = out
@@ -200,8 +206,8 @@ func (a *peerAnswer) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 
 // writeTail completes the answer only if all of it was right until its last byte.
 func (a *peerAnswer) writeTail(c *conn) error {
-	return a.fetched.writeTailUnless(c, func() error {
-		for i := range a.parts {
+	return a.WriteTail(c, func() error {
+		for i := range a.Parts {
 			if a.fenced(i) {
 				return errPeerFenced
 			}
@@ -210,8 +216,11 @@ func (a *peerAnswer) writeTail(c *conn) error {
 	})
 }
 
+func (a *peerAnswer) tailSize() int     { return a.TailBytes() }
+func (a *peerAnswer) firstError() int16 { return a.FirstError() }
+
 func (a *peerAnswer) release() {
 	a.session.unsent.Add(-1)
-	a.session.srv.followers.metrics.bytesOut.Add(float64(a.bytes))
-	a.fetched.release()
+	a.session.srv.followers.metrics.bytesOut.Add(float64(a.Bytes))
+	a.Release()
 }

@@ -58,14 +58,14 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 		if part := resp.Topics[0].Partitions[0]; part.ErrorCode != peerCode(replica.ErrNotLeader) || len(part.RecordBatches) != 0 {
 			t.Errorf("it sends code %d and %d bytes; before, all was %d", part.ErrorCode, len(part.RecordBatches), len(whole))
 		}
-		if large.cuts != nil {
+		if large.TailBytes() > 0 {
 			c := &conn{nc: discardConn{}, srv: ps.all[1].Server, ctx: t.Context()}
 			if err := large.writeTail(c); !errors.Is(err, errPeerFenced) {
 				t.Errorf("it ends the answer: %v", err)
 			}
 		}
-		small.fetched.release()
-		large.fetched.release()
+		small.Release()
+		large.Release()
 	}
 }
 

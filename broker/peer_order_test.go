@@ -35,11 +35,11 @@ func (ps *peerSession) nextAnswer() (indexes []int32, bytes int) {
 	a := ps.newAnswer()
 	left := ps.fill(a, &ps.inSync, peerAnswerBytes)
 	ps.fillThrottled(a, min(left, peerLaggingBytes))
-	defer a.fetched.release()
-	for i := range a.parts {
-		indexes = append(indexes, a.parts[i].index)
+	defer a.Release()
+	for i := range a.Parts {
+		indexes = append(indexes, a.Parts[i].Index)
 	}
-	return indexes, a.bytes
+	return indexes, a.Bytes
 }
 
 // Partitions that catch up come behind those that are in sync, and have a share

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -61,8 +62,8 @@ func (q *peerRequest) listing(topic protocol.TopicID, rp *kmsg.FetchRequestTopic
 		hw: protocol.Offset(rp.HighWatermark), start: protocol.Offset(rp.LogStartOffset),
 	}
 	rp.UnknownTags.Each(func(tag uint32, value []byte) {
-		if tag == tagRound {
-			l.fetch.Round = parseRound(value)
+		if tag == fetching.TagRound {
+			l.fetch.Round = fetching.ParseRound(value)
 		}
 	})
 	return l
@@ -73,7 +74,7 @@ func (q *peerRequest) listing(topic protocol.TopicID, rp *kmsg.FetchRequestTopic
 func (s *Server) replicaFetch(x *exchange, req *kmsg.FetchRequest) error {
 	if refusal := s.refusePeer(x.c.peer, req); refusal != nil {
 		s.logPeer(x, req, refusal)
-		x.finish(&fetched{version: req.Version, code: codeOf(refusal)})
+		x.finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: codeOf(refusal)}})
 		return errHangUp
 	}
 	s.heard.note(protocol.BrokerID(req.ReplicaState.ID))

@@ -1,9 +1,6 @@
 package broker
 
-import (
-	"encoding/binary"
-	"time"
-)
+import "time"
 
 // What brokers say to each other, see docs/protocol.md.
 const (
@@ -26,20 +23,4 @@ const (
 	peerLaggingBytes = 2 << 20
 	// peerListedMax bounds the partitions of one request or answer.
 	peerListedMax = 4096
-
-	// tagRound is the tagged field of a partition in a Fetch between brokers, in
-	// request and answer: an int64, the round of leadership (replica.Core.Confirm).
-	tagRound = 10101
 )
-
-func appendRound(dst []byte, round int64) []byte {
-	return binary.BigEndian.AppendUint64(dst, uint64(round))
-}
-
-// parseRound reads a round; 0 is none.
-func parseRound(value []byte) int64 {
-	if len(value) != 8 {
-		return 0
-	}
-	return max(0, int64(binary.BigEndian.Uint64(value)))
-}

@@ -6,42 +6,22 @@ import (
 	"io"
 	"net"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// sendRange sends a piece of a log. The bytes go from the file to the socket
-// without a copy; those that this process neither wrote nor checked before are
-// checked first. No client that is slow to read holds memory of its answer.
-func sendRange(c *conn, r segment.Range) error {
-	fd, pos, n, verified := r.File()
-	tcp, ok := c.nc.(*net.TCPConn)
-	if !ok || fd == vfs.InvalidFd {
-		return copyRange(c, r)
-	}
-	if !verified {
-		if err := r.Verify(); err != nil {
-			return err
-		}
-	}
-	return c.sendFile(tcp, int(fd), pos, n)
+// SendsFiles reports whether SendFile may be called: the connection is a socket
+// of the kernel's.
+func (c *conn) SendsFiles() bool {
+	_, ok := c.nc.(*net.TCPConn)
+	return ok
 }
 
-// copyRange is for what has no descriptor to send from or to.
-func copyRange(c *conn, r segment.Range) error {
-	b, err := r.AppendTo(nil)
-	if err != nil {
-		return err
-	}
-	_, err = c.Write(b)
-	return err
-}
-
-// sendFile is sendfile(2) with the connection's own readiness.
-func (c *conn) sendFile(tcp *net.TCPConn, fd int, pos, n int64) error {
-	raw, err := tcp.SyscallConn()
+// SendFile is sendfile(2) with the connection's own readiness: n bytes of a file
+// from pos on.
+func (c *conn) SendFile(fd int, pos, n int64) error {
+	raw, err := c.nc.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		return err
 	}

@@ -37,14 +37,14 @@ func openWhole(fs vfs.FS, dir string, files *segment.Files, cause error) (*segme
 // readWhole is gatherPart for such a log.
 func (part *fetchedPart) readWhole(p *partition, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
 	log, from := p.whole, protocol.Offset(rp.FetchOffset)
-	part.hw, part.start = log.End(), log.Start()
+	part.HighWatermark, part.LogStart = log.End(), log.Start()
 	switch {
-	case from < part.start:
+	case from < part.LogStart:
 		return kerr.OffsetOutOfRange
-	case from > part.hw:
+	case from > part.HighWatermark:
 		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, p.broken)
 	}
-	return part.read(log, from, part.hw, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+	return part.Read(wholeLog{log}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
 }
 
 // wholeOffset is offsetFor such a log.

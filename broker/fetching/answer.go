@@ -1,0 +1,111 @@
+package fetching
+
+import (
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Answer is the answer to a Fetch.
+type Answer struct {
+	Version int16
+	Code    int16
+	Parts   []Part // of the first topic, of the second, ...
+	Bytes   int    // of their records
+	Leaders []Node // where those that the parts name as leaders can be reached
+
+	topics []topicParts
+	body   []byte // the answer without its records
+	cuts   []cut  // where they belong, when they are streamed
+}
+
+// topicParts is a topic of it, by id or, in old versions, by name.
+type topicParts struct {
+	id    protocol.TopicID
+	name  string
+	parts int
+}
+
+// Part is what an answer says of one partition.
+type Part struct {
+	Index         int32
+	Code          int16
+	HighWatermark protocol.Offset
+	LogStart      protocol.Offset
+	Diverging     *Divergence       // nil: the reader's log is a part of this one, as far as is known
+	Leader        *LeaderHint       // who leads instead of this broker
+	Preferred     protocol.BrokerID // who should be read from instead, or NoBroker
+	Round         int64             // of leadership, for a follower; 0: none
+	Records       []Records
+	Bytes         int          // of Records
+	Source        RecordSource // of Records; nil: none were asked for
+}
+
+// NewPart is a partition of which nothing is known yet.
+func NewPart(index int32) Part {
+	return Part{Index: index, HighWatermark: protocol.None, LogStart: protocol.None, Preferred: protocol.NoBroker}
+}
+
+// Divergence tells a reader where its log parts from this one (KIP-595).
+type Divergence struct {
+	Epoch protocol.LeaderEpoch
+	End   protocol.Offset
+}
+
+// LeaderHint is who leads a partition, and in which epoch.
+type LeaderHint struct {
+	Leader protocol.BrokerID
+	Epoch  protocol.LeaderEpoch
+}
+
+// Node is a broker and where it can be reached.
+type Node struct {
+	ID   int32
+	Host string
+	Port int32
+	Rack *string // nil: none
+}
+
+// Add appends a partition.
+func (a *Answer) Add(id protocol.TopicID, name string, part Part) {
+	if n := len(a.topics); n == 0 || a.topics[n-1].id != id || a.topics[n-1].name != name {
+		a.topics = append(a.topics, topicParts{id: id, name: name})
+	}
+	a.topics[len(a.topics)-1].parts++
+	a.Parts = append(a.Parts, part)
+	a.Bytes += part.Bytes
+}
+
+// Drop takes the records of part i out.
+func (a *Answer) Drop(i int) {
+	part := &a.Parts[i]
+	a.Bytes -= part.Bytes
+	part.Release()
+	part.Bytes = 0
+}
+
+// FirstError is the error that the request is counted under.
+func (a *Answer) FirstError() int16 {
+	if a.Code != 0 {
+		return a.Code
+	}
+	for i := range a.Parts {
+		if a.Parts[i].Code != 0 {
+			return a.Parts[i].Code
+		}
+	}
+	return 0
+}
+
+// Release lets go of what the records lie in.
+func (a *Answer) Release() {
+	for i := range a.Parts {
+		a.Parts[i].Release()
+	}
+}
+
+// Release lets go of what the records lie in.
+func (p *Part) Release() {
+	for _, r := range p.Records {
+		r.Close()
+	}
+	p.Records = nil
+}

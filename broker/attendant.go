@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -22,12 +21,8 @@ func (a *attendant) Fetch(p *replica.Partition, leader protocol.BrokerID, f repl
 func (a *attendant) StopFetch(p *replica.Partition) { a.srv.followers.stop(p) }
 
 // AlterISR implements replica.Host.
-func (a *attendant) AlterISR(p *replica.Partition, ch replica.ISRChange) {
-	wish := coordinator.ISRChange{
-		LeaderEpoch: ch.LeaderEpoch, PartitionEpoch: ch.PartitionEpoch,
-		ISR: asMembers(ch.ISR), Added: asMembers(ch.Added),
-	}
-	a.srv.cluster.AlterISR(p.ID(), wish, func(ok bool) {
+func (a *attendant) AlterISR(p *replica.Partition, ch protocol.ISRChange) {
+	a.srv.cluster.AlterISR(p.ID(), ch, func(ok bool) {
 		p.ISRAnswered(ch, ok)
 		switch {
 		case ok && len(ch.Added) > 0:
@@ -38,17 +33,9 @@ func (a *attendant) AlterISR(p *replica.Partition, ch replica.ISRChange) {
 	})
 }
 
-func asMembers(members []replica.Member) []coordinator.Member {
-	out := make([]coordinator.Member, len(members))
-	for i, m := range members {
-		out[i] = coordinator.Member(m)
-	}
-	return out
-}
-
 // Resign implements replica.Host.
 func (a *attendant) Resign(p *replica.Partition) {
-	a.srv.cluster.Resign(p.ID(), a.srv.cluster.Incarnation())
+	a.srv.cluster.Resign(p.ID(), a.srv.cluster.BrokerEpoch())
 }
 
 // RoleChanged implements replica.Host.

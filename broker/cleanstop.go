@@ -10,20 +10,22 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // cleanStopFile is there when the broker was stopped in order: it holds the
-// incarnation of the life that ended so. All that this life had taken in is
-// then on disk, and the next one may go on in its place. Whoever starts takes
+// broker epoch that ended so. All that it had taken in is then on disk, and the
+// next epoch may go on in its place. Whoever starts takes
 // the file away before it writes anything.
 const cleanStopFile = "clean-shutdown"
 
 const cleanStopBytesMax = 64
 
-// readCleanStop is the incarnation that was stopped in order, or 0. A file that
+// readCleanStop is the broker epoch that was stopped in order, or 0. A file that
 // cannot be understood is as good as none: the broker is then taken for one
 // that crashed.
-func readCleanStop(fsys vfs.FS, dir string) (int64, error) {
+func readCleanStop(fsys vfs.FS, dir string) (protocol.BrokerEpoch, error) {
 	f, err := fsys.Open(filepath.Join(dir, cleanStopFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -36,11 +38,11 @@ func readCleanStop(fsys vfs.FS, dir string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	incarnation, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-	if err != nil || incarnation < 0 {
+	epoch, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	if err != nil || epoch < 0 {
 		return 0, nil
 	}
-	return incarnation, nil
+	return protocol.BrokerEpoch(epoch), nil
 }
 
 // removeCleanStop takes the file away for good.
@@ -55,6 +57,6 @@ func removeCleanStop(fsys vfs.FS, dir string) error {
 	return syncDir(fsys, dir)
 }
 
-func writeCleanStop(fsys vfs.FS, dir string, incarnation int64) error {
-	return replaceFile(fsys, filepath.Join(dir, cleanStopFile), fmt.Appendln(nil, incarnation))
+func writeCleanStop(fsys vfs.FS, dir string, epoch protocol.BrokerEpoch) error {
+	return replaceFile(fsys, filepath.Join(dir, cleanStopFile), fmt.Appendln(nil, epoch))
 }

@@ -34,9 +34,9 @@ type followers struct {
 		sync.Mutex
 		of       map[protocol.TopicPartition]*followed
 		fetchers map[protocol.BrokerID]*fetcher
-		idle     []*fetcher                  // not started yet
-		suspects []replica.Member            // whose connection to this broker ended
-		met      map[protocol.BrokerID]int64 // the newest life of each that was talked to, and is not known to be over
+		idle     []*fetcher                                 // not started yet
+		suspects []protocol.Member                          // whose connection to this broker ended
+		met      map[protocol.BrokerID]protocol.BrokerEpoch // the newest epoch of each that was talked to, and is not known to be over
 		running  bool
 	}
 }
@@ -65,7 +65,7 @@ func newFollowers(s *Server) *followers {
 	f := &followers{srv: s, hired: make(chan struct{}, 1), logged: rate.NewLimiter(rate.Every(time.Second), peerLogBurst)}
 	f.mu.of = map[protocol.TopicPartition]*followed{}
 	f.mu.fetchers = map[protocol.BrokerID]*fetcher{}
-	f.mu.met = map[protocol.BrokerID]int64{}
+	f.mu.met = map[protocol.BrokerID]protocol.BrokerEpoch{}
 	f.metrics = newPeerMetrics(s)
 	return f
 }
@@ -186,7 +186,7 @@ func (f *followers) stop(p *replica.Partition) {
 
 // suspect has a broker probed whose connection to this one has ended: if it is
 // dead, the cluster should know before its lease runs out.
-func (f *followers) suspect(m replica.Member) {
+func (f *followers) suspect(m protocol.Member) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.mu.running || len(f.mu.suspects) >= suspectsMax {

@@ -11,12 +11,11 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
 const (
 	peerDialTimeout = time.Second
-	buryTimeout     = 2 * time.Second
+	fenceTimeout    = 2 * time.Second
 )
 
 // errNotRegistered: the broker is not among the live ones.
@@ -24,7 +23,7 @@ var errNotRegistered = errors.New("the broker is not registered")
 
 // dial connects to a broker's inter-broker listener.
 //
-// One that refuses, was talked to in this very life and has not said that it
+// One that refuses, was talked to in this very broker epoch and has not said that it
 // leaves is dead: the listener is there before the broker registers, and until
 // its process ends. One that was never reached may be behind a door that is closed to this broker
 // alone; taking its registration back would go on for as long as the door is closed.
@@ -39,27 +38,27 @@ func (f *followers) dial(ctx context.Context, id protocol.BrokerID) (net.Conn, e
 	}
 	d := net.Dialer{Timeout: peerDialTimeout}
 	nc, err := d.DialContext(ctx, "tcp", addr)
-	switch life := (replica.Member{ID: id, Incarnation: b.Incarnation}); {
+	switch m := (protocol.Member{ID: id, BrokerEpoch: b.Epoch}); {
 	case err == nil:
-		f.meet(life)
-	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && f.mayBury(life):
-		f.bury(ctx, life, addr)
+		f.meet(m)
+	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && f.mayFence(m):
+		f.fence(ctx, m, addr)
 	}
 	return nc, err
 }
 
-// meet notes that a life of a broker was talked to.
-func (f *followers) meet(m replica.Member) {
+// meet notes that a broker was talked to in this epoch.
+func (f *followers) meet(m protocol.Member) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.mu.met[m.ID] = max(f.mu.met[m.ID], m.Incarnation)
+	f.mu.met[m.ID] = max(f.mu.met[m.ID], m.BrokerEpoch)
 }
 
-// mayBury reports, once, whether a life of a broker was talked to.
-func (f *followers) mayBury(m replica.Member) bool {
+// mayFence reports, once, whether a broker was talked to in this epoch.
+func (f *followers) mayFence(m protocol.Member) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.mu.met[m.ID] != m.Incarnation {
+	if f.mu.met[m.ID] != m.BrokerEpoch {
 		return false
 	}
 	delete(f.mu.met, m.ID)
@@ -76,20 +75,20 @@ func (s *Server) peerAddr(b *coordinator.Broker) (string, error) {
 	return "", fmt.Errorf("broker %d has no listener %q, by which brokers reach each other", b.ID, s.cfg.InterBroker)
 }
 
-// bury tells the cluster that a life of a broker is over.
-func (f *followers) bury(ctx context.Context, m replica.Member, addr string) {
-	f.srv.log.Warn("broker refuses connections; its registration is taken back", "broker", m.ID, "incarnation", m.Incarnation, "at", addr)
-	ctx, cancel := context.WithTimeout(ctx, buryTimeout)
+// fence tells the cluster that a broker is dead.
+func (f *followers) fence(ctx context.Context, m protocol.Member, addr string) {
+	f.srv.log.Warn("broker refuses connections; its registration is taken back", "broker", m.ID, "broker_epoch", m.BrokerEpoch, "at", addr)
+	ctx, cancel := context.WithTimeout(ctx, fenceTimeout)
 	defer cancel()
-	if err := f.srv.cluster.Bury(ctx, m.ID, m.Incarnation); err != nil {
-		f.srv.log.Warn("the dead broker's registration stays until its lease ends", "broker", m.ID, "incarnation", m.Incarnation, "error", err)
+	if err := f.srv.cluster.Fence(ctx, m.ID, m.BrokerEpoch); err != nil {
+		f.srv.log.Warn("the dead broker's registration stays until its lease ends", "broker", m.ID, "broker_epoch", m.BrokerEpoch, "error", err)
 		f.meet(m) // to try again
 	}
 }
 
 // probe looks whether a broker whose connection ended is dead.
-func (f *followers) probe(ctx context.Context, m replica.Member) {
-	if b, ok := f.srv.cluster.Image().Broker(m.ID); !ok || b.Incarnation != m.Incarnation {
+func (f *followers) probe(ctx context.Context, m protocol.Member) {
+	if b, ok := f.srv.cluster.Image().Broker(m.ID); !ok || b.Epoch != m.BrokerEpoch {
 		return
 	}
 	f.meet(m)

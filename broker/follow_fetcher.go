@@ -36,8 +36,8 @@ type fetcher struct {
 	signal chan struct{} // there may be something to do
 
 	// Of the reader while it talks, else of run's goroutine.
-	heard    int64 // the newest life of the leader that has answered
-	suspects bool  // the cluster was told that the leader is silent
+	heard    protocol.BrokerEpoch // the newest epoch of the leader in which it has answered
+	suspects bool                 // the cluster was told that the leader is silent
 
 	// Guarded by all.mu.
 	mine      int         // partitions that follow this leader
@@ -96,7 +96,7 @@ func (w *fetcher) wanted(ctx context.Context) bool {
 		w.all.mu.Lock()
 		mine := w.mine
 		w.all.mu.Unlock()
-		if ctx.Err() != nil || mine > 0 || live && cluster.Incarnation() != 0 {
+		if ctx.Err() != nil || mine > 0 || live && cluster.BrokerEpoch() != 0 {
 			return ctx.Err() == nil
 		}
 		select {

@@ -14,12 +14,12 @@ type followRequest struct {
 	format *kmsg.RequestFormatter
 	req    kmsg.FetchRequest
 	buf    []byte
-	from   int64 // the incarnation that the latest fetch was made in
+	from   protocol.BrokerEpoch // the broker epoch that the latest fetch was made in
 }
 
 func newFollowRequest(w *fetcher) *followRequest {
 	s := w.all.srv
-	r := &followRequest{w: w, req: kmsg.NewFetchRequest(), from: s.cluster.Incarnation()}
+	r := &followRequest{w: w, req: kmsg.NewFetchRequest(), from: s.cluster.BrokerEpoch()}
 	r.format = kmsg.NewRequestFormatter(kmsg.FormatterClientID(s.peerClientID()))
 	r.req.Version = peerFetchVersion
 	r.req.ClusterID = kmsg.StringPtr(s.cluster.Image().ClusterID)
@@ -41,13 +41,13 @@ func (r *followRequest) make(talk int) []byte {
 	w.forgotten = w.forgotten[:0]
 	r.list(k, talk)
 	w.all.mu.Unlock()
-	r.req.SessionEpoch, r.req.MaxBytes, r.req.ReplicaState.Epoch = k, int32(bytesMax), r.from
+	r.req.SessionEpoch, r.req.MaxBytes, r.req.ReplicaState.Epoch = k, int32(bytesMax), int64(r.from)
 	r.buf = r.format.AppendRequest(r.buf[:0], &r.req, k)
 	return r.buf
 }
 
 // list moves pending fetches into the request. All of one request are of one
-// life of this broker; those of another wait for the next.
+// epoch of this broker; those of another wait for the next.
 func (r *followRequest) list(k int32, talk int) {
 	w := r.w
 	r.req.Topics = r.req.Topics[:0]
@@ -57,11 +57,11 @@ func (r *followRequest) list(k int32, talk int) {
 		case fo.state != followWants:
 			fo.pending = false // it has left
 			continue
-		case listed == peerListedMax, listed > 0 && fo.fetch.From.Incarnation != r.from:
+		case listed == peerListedMax, listed > 0 && fo.fetch.From.BrokerEpoch != r.from:
 			kept = append(kept, fo)
 			continue
 		}
-		r.from = fo.fetch.From.Incarnation
+		r.from = fo.fetch.From.BrokerEpoch
 		fo.state, fo.request, fo.talk, fo.pending = followListed, k, talk, false
 		r.add(fo)
 		listed++
@@ -69,7 +69,7 @@ func (r *followRequest) list(k int32, talk int) {
 	clear(w.pending[len(kept):])
 	w.pending = kept
 	if listed == 0 {
-		r.from = max(r.from, w.all.srv.cluster.Incarnation())
+		r.from = max(r.from, w.all.srv.cluster.BrokerEpoch())
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // errStoodStill: the time for an answer ran out while this process did not run, so
@@ -34,16 +36,16 @@ func silent(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, syscall.EHOSTUNREACH)
 }
 
-// life is the leader's newest one; 0: it is not registered.
-func (w *fetcher) life() int64 {
+// registeredEpoch is the leader's present broker epoch; 0: it is not registered.
+func (w *fetcher) registeredEpoch() protocol.BrokerEpoch {
 	b, _ := w.all.srv.cluster.Image().Broker(w.leader)
-	return b.Incarnation
+	return b.Epoch
 }
 
 // hear notes that the leader has answered. A conversation may last over many of
-// its lives: one whose registration was ended for nothing goes on to answer.
+// its broker epochs: one that was fenced for nothing goes on to answer.
 func (w *fetcher) hear() {
-	w.heard = w.life()
+	w.heard = w.registeredEpoch()
 	if w.suspects {
 		w.suspects = false
 		w.all.srv.cluster.Trust(w.leader)
@@ -51,11 +53,11 @@ func (w *fetcher) hear() {
 }
 
 // suspect tells the cluster that the leader is silent, if it has answered in this
-// life. One that never did may be behind a door that is closed to this broker alone,
-// and would be suspected in each life for as long as the door is closed.
+// epoch. One that never did may be behind a door that is closed to this broker alone,
+// and would be suspected in each epoch for as long as the door is closed.
 func (w *fetcher) suspect(err error) {
-	if life := w.life(); silent(err) && life != 0 && w.heard == life {
+	if epoch := w.registeredEpoch(); silent(err) && epoch != 0 && w.heard == epoch {
 		w.suspects = true
-		w.all.srv.cluster.Suspect(w.leader, life)
+		w.all.srv.cluster.Suspect(w.leader, epoch)
 	}
 }

@@ -26,7 +26,7 @@ func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
 		return answerOf(kmsg.NewFetchResponse(), k)
 	})
 	nine := im.register(t, ps)
-	before := nine.Incarnation()
+	before := nine.BrokerEpoch()
 	for _, p := range ps.all {
 		ps.await("broker 9 to be heard of", func() bool {
 			f := p.followers
@@ -39,7 +39,7 @@ func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
 	silent.Store(true)
 	ps.await("broker 9 to be buried, and to begin a new life", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
-		return live && b.Incarnation > before
+		return live && b.Epoch > before
 	})
 	silent.Store(false)
 	for _, p := range ps.all {

@@ -167,11 +167,13 @@ func TestTheOffsetsTopicGrowsWithItsCluster(t *testing.T) {
 func TestGrowthSpreadsReplicasAndLeaders(t *testing.T) {
 	topic := &coordinator.Topic{}
 	for i := range int32(6) {
-		topic.Partitions = append(topic.Partitions, coordinator.Partition{Index: i, Replicas: []protocol.BrokerID{1}})
+		one := protocol.PartitionState{Replicas: []protocol.BrokerID{1}}
+		topic.Partitions = append(topic.Partitions, coordinator.Partition{Index: i, PartitionState: one})
 	}
 	topic.Partitions[5].Adding = []protocol.BrokerID{2}
 	topic.Partitions = append(topic.Partitions, coordinator.Partition{
-		Index: 6, Replicas: []protocol.BrokerID{1, 9}, Adding: []protocol.BrokerID{9}, ISR: []protocol.BrokerID{1},
+		PartitionState: protocol.PartitionState{Replicas: []protocol.BrokerID{1, 9}, ISR: protocol.Members{{ID: 1}}},
+		Index:          6, Adding: []protocol.BrokerID{9},
 	})
 	brokers := []coordinator.Broker{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4, Leaving: true}}
 	led := map[protocol.BrokerID]int{}

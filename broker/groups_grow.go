@@ -109,7 +109,7 @@ func stuck(p *coordinator.Partition, live []coordinator.Broker) bool {
 		return slices.ContainsFunc(live, func(b coordinator.Broker) bool { return b.ID == id })
 	}
 	stays := func(id protocol.BrokerID) bool { return isLive(id) && !slices.Contains(p.Adding, id) }
-	return len(p.Adding) > 0 && len(p.Removing) == 0 && !slices.ContainsFunc(p.Adding, isLive) && slices.ContainsFunc(p.ISR, stays)
+	return len(p.Adding) > 0 && len(p.Removing) == 0 && !slices.ContainsFunc(p.Adding, isLive) && slices.ContainsFunc(p.ISR.IDs(), stays)
 }
 
 // least is the broker with the fewest replicas among those that have none of

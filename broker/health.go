@@ -180,13 +180,13 @@ func (p patient) whyOffline() string {
 	if p.Leader == p.self && p.ailment != nil {
 		return p.ailment.Error()
 	}
-	return fmt.Sprintf("nobody leads it, and only replicas in sync may: %s", strings.Join(p.reasons(p.ISR), "; "))
+	return fmt.Sprintf("nobody leads it, and only replicas in sync may: %s", strings.Join(p.reasons(p.ISR.IDs()), "; "))
 }
 
 func (p patient) whyBehind() string {
 	var behind []protocol.BrokerID
 	for _, id := range p.Replicas {
-		if !slices.Contains(p.ISR, id) {
+		if !p.InSync(id) {
 			behind = append(behind, id)
 		}
 	}
@@ -215,17 +215,17 @@ func (p patient) reason(id protocol.BrokerID) string {
 		return "has lost its log, or cannot open it"
 	case p.resigned(id):
 		return "has given it up: its disk has failed"
-	case slices.Contains(p.ISR, id):
+	case p.InSync(id):
 		return "is up and about to lead"
 	default:
 		return "is catching up"
 	}
 }
 
-// resigned reports whether the replica's present life has given the partition up.
+// resigned reports whether the replica has given the partition up in its present broker epoch.
 func (p patient) resigned(id protocol.BrokerID) bool {
-	at := slices.Index(p.ISR, id)
-	return at >= 0 && p.Joined[at] < 0
+	at := p.ISR.Index(id)
+	return at >= 0 && p.ISR[at].BrokerEpoch < 0
 }
 
 // sick lists what this broker should serve and does not.

@@ -31,24 +31,24 @@ type hosted struct {
 	now  atomic.Pointer[shelf]
 	host replica.Host
 
-	// registered is the incarnation in which this process registered first; 0
+	// registered is the broker epoch in which this process registered first; 0
 	// before. Only then may partitions begin.
 	registered atomic.Int64
 	kicked     chan struct{} // holds one signal at most: look again
 
 	// Owned by run.
 	kept     *keptLogs
-	repaired *keptLogs // that lockstep repair has cut: see repair.go
-	life     int64     // the incarnation that the partitions were told of
+	repaired *keptLogs            // that lockstep repair has cut: see repair.go
+	life     protocol.BrokerEpoch // the broker epoch that the partitions were told of
 
 	closedClean bool // close has closed all, and nothing had failed
 
 	// settled is run's, for those who wait for it.
 	settled struct {
 		sync.Mutex
-		revision int64         // of the image that was followed last
-		began    int64         // the incarnation that the partitions have begun in; 0: none
-		moved    chan struct{} // closed and replaced when revision rises
+		revision int64                // of the image that was followed last
+		began    protocol.BrokerEpoch // the broker epoch that the partitions have begun in; 0: none
+		moved    chan struct{}        // closed and replaced when revision rises
 	}
 }
 
@@ -157,15 +157,15 @@ func (h *hosted) run(ctx context.Context) error {
 	}
 }
 
-// begin lets the partitions begin: the broker is registered, in this incarnation
-// or a later one. It returns when they have.
-func (h *hosted) begin(ctx context.Context, incarnation int64) error {
-	h.registered.Store(incarnation)
+// begin lets the partitions begin: the broker is registered, in this epoch or a
+// later one. It returns when they have.
+func (h *hosted) begin(ctx context.Context, epoch protocol.BrokerEpoch) error {
+	h.registered.Store(int64(epoch))
 	select {
 	case h.kicked <- struct{}{}:
 	default:
 	}
-	return h.await(ctx, func() bool { return h.settled.began >= incarnation })
+	return h.await(ctx, func() bool { return h.settled.began >= epoch })
 }
 
 // settle waits until the partitions are as the image of this moment says.

@@ -78,15 +78,15 @@ func (h *hosted) follow(_ context.Context, im *coordinator.Image) {
 	}
 }
 
-// lifeIn is the incarnation in which the image shows this process; 0 before it
+// lifeIn is the broker epoch in which the image shows this process; 0 before it
 // has registered. What a predecessor left in the image is not this process.
-func (h *hosted) lifeIn(im *coordinator.Image) int64 {
-	first := h.registered.Load()
+func (h *hosted) lifeIn(im *coordinator.Image) protocol.BrokerEpoch {
+	first := protocol.BrokerEpoch(h.registered.Load())
 	self, live := im.Broker(h.srv.cfg.NodeID)
-	if first == 0 || !live || self.Incarnation < first {
+	if first == 0 || !live || self.Epoch < first {
 		return h.life
 	}
-	return self.Incarnation
+	return self.Epoch
 }
 
 // topic returns the topic as the image has it. What did not change is shared
@@ -117,7 +117,7 @@ func (f *following) topic(old *topic, it *coordinator.Topic) *topic {
 // does, each that is left tells it.
 func (f *following) noteISR(old *topic, ip *coordinator.Partition) {
 	self := f.h.srv.cfg.NodeID
-	tells := ip.Leader == self || ip.Leader == protocol.NoBroker && slices.Contains(ip.ISR, self)
+	tells := ip.Leader == self || ip.Leader == protocol.NoBroker && ip.InSync(self)
 	if old != nil && int(ip.Index) < len(old.of.Partitions) && tells {
 		f.h.srv.isrLog.note(old.name, &old.of.Partitions[ip.Index], ip)
 	}
@@ -164,7 +164,7 @@ func (f *following) partition(t *topic, ip *coordinator.Partition) {
 // mayRecover reports whether a log that was lost may be made anew: nobody counts
 // on this replica any more.
 func (p *partition) mayRecover(ip *coordinator.Partition, self protocol.BrokerID) bool {
-	return errors.Is(p.broken, errLogLost) && !slices.Contains(ip.ISR, self)
+	return errors.Is(p.broken, errLogLost) && !ip.InSync(self)
 }
 
 // open opens one partition's log. One that will not open stays closed and says
@@ -193,7 +193,7 @@ func (h *hosted) open(t *topic, ip *coordinator.Partition) *partition {
 // it held, and does not have it.
 func (h *hosted) whyLost(id protocol.TopicPartition, ip *coordinator.Partition, dir string) error {
 	switch {
-	case !slices.Contains(ip.ISR, h.srv.cfg.NodeID):
+	case !ip.InSync(h.srv.cfg.NodeID):
 		return nil
 	case h.repaired.had(id) && !h.alone(ip):
 		return errLogRepaired
@@ -292,7 +292,7 @@ func (f *following) standing(p *partition, ip *coordinator.Partition) {
 	}
 	if p.stood != ip.PartitionEpoch {
 		p.stood = ip.PartitionEpoch
-		p.Stand(standing(ip))
+		p.ApplyMetadata(ip.PartitionState)
 	}
 }
 
@@ -352,16 +352,4 @@ func (h *hosted) drop(t *topic) {
 			h.discard(t, p)
 		}
 	}
-}
-
-// standing is what the image shows of a partition, in the replica's terms.
-func standing(p *coordinator.Partition) replica.Standing {
-	st := replica.Standing{
-		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Replicas: p.Replicas,
-		ISR: make([]replica.Member, len(p.ISR)),
-	}
-	for i, id := range p.ISR {
-		st.ISR[i] = replica.Member{ID: id, Incarnation: p.Joined[i]}
-	}
-	return st
 }

@@ -36,7 +36,8 @@ func newISRLog(log *slog.Logger) *isrLog {
 
 // note tells of a change from one state of a partition to the next, if any.
 func (l *isrLog) note(topic string, was, is *coordinator.Partition) {
-	out, in := without(was.ISR, is.ISR), without(is.ISR, was.ISR)
+	before, now := was.ISR.IDs(), is.ISR.IDs()
+	out, in := without(before, now), without(now, before)
 	if len(out)+len(in) == 0 {
 		return
 	}
@@ -48,7 +49,7 @@ func (l *isrLog) note(topic string, was, is *coordinator.Partition) {
 		l.leave(len(out) > 0)
 		return
 	}
-	l.log.Info(what, "topic", topic, "partition", is.Index, "out", out, "in", in, "isr", is.ISR, "leader", is.Leader, "epoch", is.LeaderEpoch)
+	l.log.Info(what, "topic", topic, "partition", is.Index, "out", out, "in", in, "isr", now, "leader", is.Leader, "epoch", is.LeaderEpoch)
 }
 
 func (l *isrLog) leave(shrunk bool) {

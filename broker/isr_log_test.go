@@ -73,9 +73,10 @@ func TestManyChangesOfTheISRAreSummedUp(t *testing.T) {
 	var lines logLines
 	l := newISRLog(slog.New(slog.NewTextHandler(&lines, nil)))
 	l.limit = rate.NewLimiter(rate.Every(time.Hour), isrLogged)
-	all := []protocol.BrokerID{1, 2, 3}
+	all := protocol.Members{{ID: 1}, {ID: 2}, {ID: 3}}
 	for i := range changes {
-		was, is := coordinator.Partition{Index: int32(i), ISR: all}, coordinator.Partition{Index: int32(i), ISR: all[:2], Leader: 1}
+		was, is := coordinator.Partition{Index: int32(i)}, coordinator.Partition{Index: int32(i)}
+		was.ISR, is.ISR, is.Leader = all, all[:2], 1
 		if i%4 == 0 {
 			was, is = is, was
 		}

@@ -24,7 +24,7 @@ import (
 )
 
 // A broker that is stopped leads nothing any more when it goes, and its next
-// life goes on from where it was: in the incarnation that it noted.
+// life goes on from where it was: in the broker epoch that it noted.
 func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
 	ps := startPeers(t, 3)
 	ps.create("kept", 6, 1, 2, 3)
@@ -32,7 +32,7 @@ func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
 	for i := range int32(6) {
 		write(t, cl, "kept", i, 1000)
 	}
-	before := ps.all[1].cluster.Incarnation()
+	before := ps.all[1].cluster.BrokerEpoch()
 	ps.halt(1)
 	for i := range int32(6) {
 		if p := ps.at(ps.all[2], "kept", i); p.Leader == 1 || p.Leader == protocol.NoBroker {
@@ -41,7 +41,7 @@ func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
 		write(t, cl, "kept", i, 2000)
 	}
 	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != before {
-		t.Fatalf("it noted incarnation %d (%v), and was %d", noted, err, before)
+		t.Fatalf("it noted broker epoch %d (%v), and was %d", noted, err, before)
 	}
 	ps.restart(1)
 	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != 0 {
@@ -51,8 +51,8 @@ func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
 		ps.awaitInSync("kept", i, 1)
 		ps.awaitEqual("kept", i, 2, 1, 3)
 	}
-	if b, _ := ps.all[2].cluster.Image().Broker(1); b.Before != before {
-		t.Fatalf("it goes on from incarnation %d, and was %d", b.Before, before)
+	if b, _ := ps.all[2].cluster.Image().Broker(1); b.PreviousEpoch != before {
+		t.Fatalf("it goes on from broker epoch %d, and was %d", b.PreviousEpoch, before)
 	}
 }
 

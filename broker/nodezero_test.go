@@ -93,7 +93,7 @@ func TestNodeZeroLeadsFollowsAndIsReadFromAsAnyOther(t *testing.T) {
 		}
 		return ps.all[0].cluster.Image().Controller == 0
 	})
-	if it, ok := ps.all[0].cluster.Image().Topic("a"); !ok || !slices.Contains(it.Partitions[0].ISR, protocol.BrokerID(0)) {
+	if it, ok := ps.all[0].cluster.Image().Topic("a"); !ok || !it.Partitions[0].InSync(0) {
 		t.Error("0 is not in sync")
 	}
 }

@@ -19,7 +19,7 @@ func composed(ps *peers) *peerAnswer {
 	t := s.hosted.topic("a")
 	session := &peerSession{srv: s, parts: map[protocol.TopicPartition]*peerPart{}}
 	part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.id}, topic: t, host: t.partition(0), state: peerReady}
-	part.fetch = replica.Fetch{From: replica.Member{ID: 2}, Epoch: part.host.Epoch()}
+	part.fetch = replica.Fetch{From: protocol.Member{ID: 2}, Epoch: part.host.Epoch()}
 	a := session.newAnswer()
 	session.add(a, part, peerPartitionBytes)
 	return a
@@ -43,7 +43,7 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := ps.all[1].hosted.topic("a").partition(0)
-		p.Stand(replica.Standing{Leader: 2, LeaderEpoch: 9, PartitionEpoch: 99, Replicas: []protocol.BrokerID{1, 2}, ISR: []replica.Member{{ID: 2}}})
+		p.ApplyMetadata(protocol.PartitionState{Leader: 2, LeaderEpoch: 9, PartitionEpoch: 99, Replicas: []protocol.BrokerID{1, 2}, ISR: protocol.Members{{ID: 2}}})
 		ps.await("broker 1 to follow", func() bool { return p.State().Role == replica.RoleFollower })
 		fenced := small.fenced(0)
 		b, err := small.appendTo(nil, header)

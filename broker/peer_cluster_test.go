@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -192,7 +191,7 @@ func (ps *peers) awaitInSync(topic string, index int32, id protocol.BrokerID) {
 	ps.t.Helper()
 	ps.await(fmt.Sprintf("broker %d to be in sync", id), func() bool {
 		it, ok := ps.all[id].cluster.Image().Topic(topic)
-		return ok && slices.Contains(it.Partitions[index].ISR, id)
+		return ok && it.Partitions[index].InSync(id)
 	})
 }
 

@@ -18,7 +18,7 @@ const peerLogBurst = 5
 func (s *Server) logPeer(x *exchange, req *kmsg.FetchRequest, why error) {
 	if s.followers.logged.Allow() {
 		s.log.Warn("a broker that wants to follow this one is refused", "follower", req.ReplicaState.ID,
-			"incarnation", req.ReplicaState.Epoch, "from", x.c.nc.RemoteAddr(), "why", why)
+			"broker_epoch", req.ReplicaState.Epoch, "from", x.c.nc.RemoteAddr(), "why", why)
 	}
 }
 

@@ -20,10 +20,10 @@ import (
 )
 
 // asReplica is a replica's first request, which lists nothing.
-func asReplica(p *peer, id protocol.BrokerID, incarnation int64) *kmsg.FetchRequest {
+func asReplica(p *peer, id protocol.BrokerID, epoch protocol.BrokerEpoch) *kmsg.FetchRequest {
 	req := kmsg.NewPtrFetchRequest()
 	req.ClusterID = kmsg.StringPtr(p.cluster.Image().ClusterID)
-	req.ReplicaState.ID, req.ReplicaState.Epoch = int32(id), incarnation
+	req.ReplicaState.ID, req.ReplicaState.Epoch = int32(id), int64(epoch)
 	req.SessionEpoch, req.MaxBytes, req.MaxWaitMillis = 0, 1<<20, 10
 	return req
 }
@@ -31,7 +31,7 @@ func asReplica(p *peer, id protocol.BrokerID, incarnation int64) *kmsg.FetchRequ
 func TestBadNeighboursAreToldWhatIsWrong(t *testing.T) {
 	ps := startPeers(t, 2)
 	leader := ps.all[1]
-	now := ps.all[2].cluster.Incarnation()
+	now := ps.all[2].cluster.BrokerEpoch()
 	for _, c := range []struct {
 		name string
 		req  func(*kmsg.FetchRequest)
@@ -40,7 +40,7 @@ func TestBadNeighboursAreToldWhatIsWrong(t *testing.T) {
 		{"of another cluster", func(r *kmsg.FetchRequest) { r.ClusterID = kmsg.StringPtr("elsewhere") }, kerr.InconsistentClusterID},
 		{"of no cluster", func(r *kmsg.FetchRequest) { r.ClusterID = nil }, kerr.InconsistentClusterID},
 		{"with this broker's id", func(r *kmsg.FetchRequest) { r.ReplicaState.ID = 1 }, kerr.DuplicateBrokerRegistration},
-		{"in an earlier life", func(r *kmsg.FetchRequest) { r.ReplicaState.Epoch = now - 1 }, kerr.StaleBrokerEpoch},
+		{"in an earlier life", func(r *kmsg.FetchRequest) { r.ReplicaState.Epoch = int64(now - 1) }, kerr.StaleBrokerEpoch},
 		{"in the midst of a session", func(r *kmsg.FetchRequest) { r.SessionEpoch = 5 }, kerr.InvalidFetchSessionEpoch},
 		{"in another's session", func(r *kmsg.FetchRequest) { r.SessionID = 7 }, kerr.InvalidFetchSessionEpoch},
 	} {
@@ -258,7 +258,7 @@ func TestDeadLeaderIsBuriedAtOnce(t *testing.T) {
 	im.die()
 	ps.await("broker 9 to be buried", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
-		return !live || b.Incarnation > before.Incarnation
+		return !live || b.Epoch > before.Epoch
 	})
 }
 
@@ -267,7 +267,7 @@ func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
 	ps := startPeers(t, 1, func(c *Config) { c.SessionTimeout = time.Hour })
 	im := newImpostor(t, func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k) })
 	nine := im.register(t, ps)
-	before := nine.Incarnation()
+	before := nine.BrokerEpoch()
 	w := dial(t, ps.all[1].Addr(""))
 	if code := ask[*kmsg.FetchResponse](w, peerFetchVersion, asReplica(ps.all[1], 9, before)).ErrorCode; code != 0 {
 		t.Fatalf("code %d", code)
@@ -276,7 +276,7 @@ func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
 	w.nc.Close()
 	ps.await("broker 9 to be buried", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
-		return !live || b.Incarnation > before
+		return !live || b.Epoch > before
 	})
 }
 
@@ -289,7 +289,7 @@ func TestBrokerThatWasNeverReachedIsNotBuried(t *testing.T) {
 	im.die()
 	nine := im.enlist(t, ps)
 	ps.await("the leader to be tried", func() bool { return strings.Contains(said.String(), "connection refused") })
-	if b, live := ps.all[1].cluster.Image().Broker(9); !live || b.Incarnation != nine.Incarnation() {
-		t.Errorf("live %v, incarnation %d", live, b.Incarnation)
+	if b, live := ps.all[1].cluster.Image().Broker(9); !live || b.Epoch != nine.BrokerEpoch() {
+		t.Errorf("live %v, broker epoch %d", live, b.Epoch)
 	}
 }

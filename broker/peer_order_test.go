@@ -19,7 +19,7 @@ func queued(ps *peers, n int, lag func(int) bool) *peerSession {
 	session := &peerSession{srv: s, parts: map[protocol.TopicPartition]*peerPart{}, throttle: stoppedTimer(), heartbeat: stoppedTimer()}
 	for i := range n {
 		part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.id, Index: int32(i)}, topic: t, host: t.partition(int32(i)), state: peerReady}
-		part.fetch = replica.Fetch{From: replica.Member{ID: 2}, Epoch: part.host.Epoch()}
+		part.fetch = replica.Fetch{From: protocol.Member{ID: 2}, Epoch: part.host.Epoch()}
 		session.parts[part.id] = part
 		if lag(i) {
 			session.lagging.push(part)

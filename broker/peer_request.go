@@ -14,7 +14,7 @@ import (
 // peerRequest is one request of a follower, taken out of its frame.
 type peerRequest struct {
 	x         *exchange
-	from      replica.Member
+	from      protocol.Member
 	waitMs    int32
 	bytesMax  int
 	listed    []peerListing
@@ -33,7 +33,7 @@ type peerListing struct {
 func newPeerRequest(x *exchange, req *kmsg.FetchRequest) *peerRequest {
 	q := &peerRequest{
 		x:      x,
-		from:   replica.Member{ID: protocol.BrokerID(req.ReplicaState.ID), Incarnation: req.ReplicaState.Epoch},
+		from:   protocol.Member{ID: protocol.BrokerID(req.ReplicaState.ID), BrokerEpoch: protocol.BrokerEpoch(req.ReplicaState.Epoch)},
 		waitMs: req.MaxWaitMillis, bytesMax: max(0, min(peerAnswerBytes, int(req.MaxBytes))),
 		listed: make([]peerListing, 0, partitionsOf(req)),
 	}
@@ -108,15 +108,15 @@ func (x *exchange) leaveTurn() {
 // what is wrong with it and hung up on; it moves nothing here.
 func (s *Server) refusePeer(ps *peerSession, req *kmsg.FetchRequest) error {
 	im := s.cluster.Image()
-	id, incarnation := protocol.BrokerID(req.ReplicaState.ID), req.ReplicaState.Epoch
+	id, epoch := protocol.BrokerID(req.ReplicaState.ID), protocol.BrokerEpoch(req.ReplicaState.Epoch)
 	switch {
 	case req.ClusterID == nil || *req.ClusterID != im.ClusterID:
 		return fmt.Errorf("%w: it is of cluster %q, and this is %q", kerr.InconsistentClusterID, printable(textOr(req.ClusterID)), im.ClusterID)
 	case id == s.cfg.NodeID:
 		return fmt.Errorf("%w: it calls itself broker %d, as this one does", kerr.DuplicateBrokerRegistration, id)
 	}
-	if b, ok := im.Broker(id); ok && b.Incarnation > incarnation {
-		return fmt.Errorf("%w: it is in incarnation %d, and broker %d was registered anew as %d", kerr.StaleBrokerEpoch, incarnation, id, b.Incarnation)
+	if b, ok := im.Broker(id); ok && b.Epoch > epoch {
+		return fmt.Errorf("%w: it is in broker epoch %d, and broker %d was registered anew as %d", kerr.StaleBrokerEpoch, epoch, id, b.Epoch)
 	}
 	want := int32(0)
 	if ps != nil {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
 const (
@@ -58,7 +57,7 @@ type peerSession struct {
 
 	parts     map[protocol.TopicPartition]*peerPart
 	parked    *peerRequest // is to be answered; nil: none
-	from      replica.Member
+	from      protocol.Member
 	inSync    partQueue // have records for a follower that is in sync, or something urgent
 	lagging   partQueue // have records for one that is not
 	behind    []*peerPart

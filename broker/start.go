@@ -176,13 +176,13 @@ func (s *Server) register(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read how the broker was stopped: %w", err)
 	}
-	if err := s.cluster.Register(ctx, coordinator.Registration{Before: before, Lost: s.hosted.lost()}); err != nil {
+	if err := s.cluster.Register(ctx, coordinator.Registration{PreviousEpoch: before, Lost: s.hosted.lost()}); err != nil {
 		return fmt.Errorf("register broker %d: %w", s.cfg.NodeID, err)
 	}
 	if err := removeCleanStop(s.fs, s.cfg.DataDir); err != nil {
 		return fmt.Errorf("forget how the broker was stopped: %w", err)
 	}
-	return s.hosted.begin(ctx, s.cluster.Incarnation())
+	return s.hosted.begin(ctx, s.cluster.BrokerEpoch())
 }
 
 // topicPatience is how long a broker waits between two tries to make a topic for

@@ -69,8 +69,8 @@ func (s *Server) leads(im *coordinator.Image) (n int) {
 
 // replaceable reports whether another member of the ISR could lead.
 func (s *Server) replaceable(im *coordinator.Image, p *coordinator.Partition) bool {
-	for _, id := range p.ISR {
-		if b, live := im.Broker(id); live && id != s.cfg.NodeID && !b.Leaving {
+	for _, m := range p.ISR {
+		if b, live := im.Broker(m.ID); live && m.ID != s.cfg.NodeID && !b.Leaving {
 			return true
 		}
 	}

@@ -82,7 +82,7 @@ func (v view) place(t *coordinator.Topic, p *coordinator.Partition) placement {
 		leader:   int32(p.Leader),
 		epoch:    int32(p.LeaderEpoch),
 		replicas: brokerIDs(p.Replicas),
-		isr:      brokerIDs(p.ISR),
+		isr:      brokerIDs(p.ISR.IDs()),
 		offline:  v.offline(p.Replicas),
 	}
 	leader, live := v.Broker(p.Leader)

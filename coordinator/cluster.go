@@ -32,7 +32,7 @@ type Cluster struct {
 	stop   context.CancelFunc // ends Run and whoever waits for it
 	ending context.Context    // ended by stop
 
-	life    string // names this process in its registration
+	process string // names this process in its registration
 	session session
 	health  health
 	room    room
@@ -59,14 +59,14 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	c.session.requests = make(chan request)
 	c.isr.wake = make(chan struct{}, 1)
 	c.suspicions.wake = make(chan struct{}, 1)
-	c.suspicions.mu.of = make(map[protocol.BrokerID]int64)
+	c.suspicions.mu.of = make(map[protocol.BrokerID]protocol.BrokerEpoch)
 	c.mu.changed = make(chan struct{})
 
-	life, err := newID(o.Rand)
+	process, err := newID(o.Rand)
 	if err != nil {
 		return nil, err
 	}
-	c.life = life.String()
+	c.process = process.String()
 	im, err := c.open(ctx)
 	if err != nil {
 		c.stop()

@@ -213,7 +213,7 @@ func TestChangesShowInTheOwnImageWhenTheyReturn(t *testing.T) {
 	c := join(t, Options{Store: s, Self: broker(1)})
 	ctx := background(t)
 
-	if b, ok := c.Image().Broker(1); !ok || b.Incarnation == 0 || b.Endpoints[0].Port != 9092 {
+	if b, ok := c.Image().Broker(1); !ok || b.Epoch == 0 || b.Endpoints[0].Port != 9092 {
 		t.Fatalf("broker %+v", b)
 	}
 	made := create(t, c, "orders", 3)
@@ -221,7 +221,7 @@ func TestChangesShowInTheOwnImageWhenTheyReturn(t *testing.T) {
 	if !ok || shown != made || len(shown.Partitions) != 3 {
 		t.Fatalf("topic %+v", shown)
 	}
-	if p := shown.Partitions[2]; p.Index != 2 || p.Leader != 1 || p.LeaderEpoch != 0 || !slices.Equal(p.ISR, []protocol.BrokerID{1}) {
+	if p := shown.Partitions[2]; p.Index != 2 || p.Leader != 1 || p.LeaderEpoch != 0 || !slices.Equal(p.ISR.IDs(), []protocol.BrokerID{1}) {
 		t.Fatalf("partition %+v", p)
 	}
 	noError(t, c.CreatePartitions(ctx, "orders", 5, nil, false))
@@ -374,7 +374,7 @@ func TestATopicMadeAgainHasAnotherIDAndNoOldState(t *testing.T) {
 	ctx := background(t)
 	first := create(t, c, "t", 2)
 	partition := protocol.TopicPartition{Topic: first.ID, Index: 1}
-	c.Resign(partition, c.Incarnation())
+	c.Resign(partition, c.BrokerEpoch())
 	c.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(partition); return p.LeaderEpoch == 1 })
 	noError(t, c.CreatePartitions(ctx, "t", 3, nil, false))
 	noError(t, c.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "1"}, nil, false, false))
@@ -391,7 +391,7 @@ func TestATopicMadeAgainHasAnotherIDAndNoOldState(t *testing.T) {
 	if len(all) != 0 {
 		t.Fatalf("left behind: %v", all)
 	}
-	if ok := alterISR(c, partition, ISRChange{LeaderEpoch: 1, PartitionEpoch: 1, ISR: []Member{{1, c.Incarnation()}}}); ok {
+	if ok := alterISR(c, partition, protocol.ISRChange{LeaderEpoch: 1, PartitionEpoch: 1, ISR: protocol.Members{asMember(1, c)}}); ok {
 		t.Fatal("the ISR of a topic that is gone was changed")
 	}
 }
@@ -447,7 +447,7 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 	var clusterID string
 	var ids []protocol.TopicID
 	var pid protocol.ProducerID
-	var incarnation int64
+	var epoch protocol.BrokerEpoch
 	for round := range 3 {
 		e, err := StartEmbedded(ctx, EmbeddedOptions{Dir: dir, Logger: quiet})
 		noError(t, err)
@@ -464,10 +464,10 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 				t.Fatalf("round %d: topic %s is %+v", round, id, topic)
 			}
 		}
-		if b, _ := im.Broker(1); b.Incarnation <= incarnation {
-			t.Fatalf("incarnation %d after %d", b.Incarnation, incarnation)
+		if b, _ := im.Broker(1); b.Epoch <= epoch {
+			t.Fatalf("broker epoch %d after %d", b.Epoch, epoch)
 		} else {
-			incarnation = b.Incarnation
+			epoch = b.Epoch
 		}
 		first, err := c.AllocateProducerIDs(ctx, 10)
 		noError(t, err)

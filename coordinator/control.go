@@ -107,34 +107,34 @@ func sameBrokers(a, b *Image) bool {
 // elect decides candidates of an image and carries the outcome out. It reports
 // whether all of it was done.
 func (c *Cluster) elect(ctx context.Context, im *Image, candidates []candidate, preferred bool) bool {
-	voters := newElectorate(im)
+	live := newLiveness(im)
 	var moves []*move
 	var of *Topic // whose rules these are; to work them out costs more than to see that all is well
 	var rules ElectionRules
 	for _, cand := range candidates {
 		t, p := cand.topic, &cand.topic.Partitions[cand.index]
-		lives := voters.of(protocol.TopicPartition{Topic: t.ID, Index: p.Index})
-		if p.atRest(lives, ElectionRules{Preferred: preferred}) && len(p.Adding) == 0 && len(p.Removing) == 0 {
+		brokers := live.of(protocol.TopicPartition{Topic: t.ID, Index: p.Index})
+		if p.atRest(brokers, ElectionRules{Preferred: preferred}) && len(p.Adding) == 0 && len(p.Removing) == 0 {
 			continue
 		}
 		if of != t {
 			of, rules = t, c.o.Rules(t.Configs)
 			rules.Preferred = preferred
 		}
-		if next, changed := decidePartition(*p, lives, rules); changed {
-			moves = append(moves, &move{topic: t, next: next, needs: c.livesOf(next.ISR, lives)})
+		if next, changed := decidePartition(*p, brokers, rules); changed {
+			moves = append(moves, &move{topic: t, next: next, needs: c.stillRegistered(next.ISR, brokers)})
 		}
 	}
 	c.carryOut(ctx, moves)
 	return c.tell(moves)
 }
 
-// livesOf compares that who stays in sync still lives as it did: one that has
-// come back since without its log must not become the last one that stays.
-func (c *Cluster) livesOf(isr []protocol.BrokerID, lives Lives) (needs []Compare) {
-	for _, id := range isr {
-		if life, ok := lives[id]; ok {
-			needs = append(needs, Compare{Key: c.keys.broker(id), ModRevision: life.Incarnation})
+// stillRegistered compares that who stays in sync is still registered as it was:
+// one that has come back since without its log must not become the last one that stays.
+func (c *Cluster) stillRegistered(isr protocol.Members, brokers LiveBrokers) (needs []Compare) {
+	for _, m := range isr {
+		if b, ok := brokers[m.ID]; ok {
+			needs = append(needs, Compare{Key: c.keys.broker(m.ID), ModRevision: int64(b.Epoch)})
 		}
 	}
 	return needs
@@ -142,11 +142,11 @@ func (c *Cluster) livesOf(isr []protocol.BrokerID, lives Lives) (needs []Compare
 
 // decidePartition is what a controller wants of a partition: an election, and,
 // where a reassignment can end, its end.
-func decidePartition(now Partition, lives Lives, rules ElectionRules) (next Partition, changed bool) {
-	next, elected := Elect(now, lives, rules)
+func decidePartition(now Partition, brokers LiveBrokers, rules ElectionRules) (next Partition, changed bool) {
+	next, elected := Elect(now, brokers, rules)
 	next, moved := Reassign(next, rules)
 	if moved {
-		next, _ = Elect(next, lives, rules)
+		next, _ = Elect(next, brokers, rules)
 	}
 	return next, elected || moved
 }

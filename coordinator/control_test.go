@@ -21,14 +21,14 @@ func everyPartition(im *Image, good func(*Partition) bool) bool {
 	return true
 }
 
-// led reports whether broker id leads a partition in this life.
-func led(id protocol.BrokerID, incarnation int64) func(*Partition) bool {
+// led reports whether broker id leads a partition in this broker epoch.
+func led(id protocol.BrokerID, epoch protocol.BrokerEpoch) func(*Partition) bool {
 	return func(p *Partition) bool {
-		return p.Leader == id && p.ISR[0] == id && p.Joined[0] == incarnation
+		return p.Leader == id && p.ISR[0].ID == id && p.ISR[0].BrokerEpoch == epoch
 	}
 }
 
-// A lone broker that was killed leads everything again in its new life, in few transactions.
+// A lone broker that was killed leads everything again in its new epoch, in few transactions.
 func TestALoneBrokerLeadsEverythingAgainAfterAKill(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "etcd")
 	start := func() (*Embedded, *runs, time.Duration) {
@@ -36,7 +36,7 @@ func TestALoneBrokerLeadsEverythingAgainAfterAKill(t *testing.T) {
 		c := openCluster(t, Options{Store: e.Store(), Self: broker(1)})
 		began := time.Now()
 		noError(t, c.Register(background(t), Registration{}))
-		c.eventually(t, func(im *Image) bool { return everyPartition(im, led(1, c.Incarnation())) })
+		c.eventually(t, func(im *Image) bool { return everyPartition(im, led(1, c.BrokerEpoch())) })
 		return e, c, time.Since(began)
 	}
 	e, c, _ := start()
@@ -77,11 +77,11 @@ func alike(t *testing.T, n int, o Options, partitions int32) ([]*runs, *MemStore
 	return brokers, s, topic
 }
 
-func TestTheControllerElectsWhenABrokerIsBuried(t *testing.T) {
+func TestTheControllerElectsWhenABrokerIsFenced(t *testing.T) {
 	brokers, _, _ := alike(t, 3, Options{}, 300)
 	a, b, dead := brokers[0], brokers[1], brokers[2]
 	dead.kill(t)
-	noError(t, a.Bury(background(t), 3, dead.Image().brokers[2].Incarnation))
+	noError(t, a.Fence(background(t), 3, dead.Image().brokers[2].Epoch))
 	for _, c := range []*runs{a, b} {
 		c.eventually(t, func(im *Image) bool {
 			return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && len(p.ISR) == 2 })
@@ -90,37 +90,40 @@ func TestTheControllerElectsWhenABrokerIsBuried(t *testing.T) {
 }
 
 // A peer that was cut off takes a broker for dead. It lives, says that it goes
-// on from its life, and loses nothing by it but its leaderships.
-func TestALiveBrokerThatWasBuriedBeginsANewLife(t *testing.T) {
+// on from its last epoch, and loses nothing by it but its leaderships.
+func TestALiveBrokerThatWasFencedRegistersAnew(t *testing.T) {
 	brokers, _, _ := alike(t, 2, Options{}, 4)
 	a, b := brokers[0], brokers[1]
-	was := b.Incarnation()
-	noError(t, a.Bury(background(t), 2, was-1)) // another life of it: that one is over
-	if b.Incarnation() != was {
-		t.Fatal("a life was ended that nobody took for dead")
+	was := b.BrokerEpoch()
+	noError(t, a.Fence(background(t), 2, was-1)) // of another epoch: that one is over
+	if b.BrokerEpoch() != was {
+		t.Fatal("a broker was fenced that nobody took for dead")
 	}
-	noError(t, a.Bury(background(t), 2, was))
+	noError(t, a.Fence(background(t), 2, was))
 	a.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(2)
-		return ok && now.Incarnation > was && now.Before == was
+		return ok && now.Epoch > was && now.PreviousEpoch == was
 	})
-	noError(t, a.Bury(background(t), 2, was)) // too late
+	noError(t, a.Fence(background(t), 2, was)) // too late
 	a.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(2)
 		return ok && everyPartition(im, func(p *Partition) bool {
-			return p.Leader != protocol.NoBroker && (len(p.ISR) == 1 && p.ISR[0] == 1 || p.member(2) == now.Incarnation)
+			return p.Leader != protocol.NoBroker && (len(p.ISR) == 1 && p.ISR[0].ID == 1 || joinedIn(p, 2) == now.Epoch)
 		})
 	})
 }
 
-// member is the incarnation in which a broker came into sync; 0: it is not in the ISR.
-func (p *Partition) member(id protocol.BrokerID) int64 {
-	for i := range p.ISR {
-		if p.ISR[i] == id {
-			return p.Joined[i]
-		}
+// joinedIn is the broker epoch in which a broker came into sync; 0: it is not in the ISR.
+func joinedIn(p *Partition, id protocol.BrokerID) protocol.BrokerEpoch {
+	if at := p.ISR.Index(id); at >= 0 {
+		return p.ISR[at].BrokerEpoch
 	}
 	return 0
+}
+
+// asMember is a broker in its present epoch.
+func asMember(id protocol.BrokerID, r *runs) protocol.Member {
+	return protocol.Member{ID: id, BrokerEpoch: r.BrokerEpoch()}
 }
 
 // The controller itself leaves: it hands over what it leads before it goes.
@@ -152,12 +155,14 @@ func TestAfterACleanShutdownTheISRStands(t *testing.T) {
 		before, _ := b.Image().Broker(protocol.BrokerID(i + 1))
 		c := openCluster(t, Options{Store: s, Self: broker(protocol.BrokerID(i + 1))})
 		t.Cleanup(func() { c.leave(t) })
-		noError(t, c.Register(background(t), Registration{Before: before.Incarnation}))
+		noError(t, c.Register(background(t), Registration{PreviousEpoch: before.Epoch}))
 		brokers[i] = c
 	}
-	one, two := brokers[0].Incarnation(), brokers[1].Incarnation()
+	one, two := brokers[0].BrokerEpoch(), brokers[1].BrokerEpoch()
 	brokers[0].eventually(t, func(im *Image) bool {
-		return everyPartition(im, func(p *Partition) bool { return p.Leader == p.Replicas[0] && p.member(1) == one && p.member(2) == two })
+		return everyPartition(im, func(p *Partition) bool {
+			return p.Leader == p.Replicas[0] && joinedIn(p, 1) == one && joinedIn(p, 2) == two
+		})
 	})
 }
 
@@ -177,14 +182,14 @@ func TestABrokerWithoutItsLogsDoesNotLead(t *testing.T) {
 		_, p, _ := im.Partition(first)
 		return p.Leader == protocol.NoBroker && im.topics[0].Partitions[1].Leader == 1
 	})
-	// A life that goes on from this one has not found it either.
+	// An epoch that goes on from this one has not found it either.
 	clock.advance(time.Minute)
 	s.Expire()
 	c.eventually(t, func(im *Image) bool {
 		b, ok := im.Broker(1)
-		return ok && b.Before != 0 && len(b.Lost) == 1 && led(1, b.Incarnation)(&im.topics[0].Partitions[1])
+		return ok && b.PreviousEpoch != 0 && len(b.Lost) == 1 && led(1, b.Epoch)(&im.topics[0].Partitions[1])
 	})
-	if p := c.partition(t, first); p.Leader != protocol.NoBroker || p.ISR[0] != 1 {
+	if p := c.partition(t, first); p.Leader != protocol.NoBroker || p.ISR[0].ID != 1 {
 		t.Fatalf("partition %+v", p)
 	}
 	c.kill(t)
@@ -193,15 +198,15 @@ func TestABrokerWithoutItsLogsDoesNotLead(t *testing.T) {
 	another := broker(1)
 	another.DirectoryID = "new"
 	d := join(t, Options{Store: s, Self: another})
-	if b, _ := d.Image().Broker(1); b.Since != b.Incarnation {
+	if b, _ := d.Image().Broker(1); b.DirectorySince != b.Epoch {
 		t.Fatalf("broker %+v", b)
 	}
 	d.eventually(t, func(im *Image) bool {
-		return everyPartition(im, func(p *Partition) bool { return p.Leader == protocol.NoBroker && p.ISR[0] == 1 })
+		return everyPartition(im, func(p *Partition) bool { return p.Leader == protocol.NoBroker && p.ISR[0].ID == 1 })
 	})
 }
 
-// Metadata from before there were lives in it.
+// Metadata from before there were broker epochs in it.
 func TestAStoreOfTheOlderLayoutLoads(t *testing.T) {
 	s, _ := newMem(t)
 	id := "AAAAAAAAAAAAAAAAAAAAAA"
@@ -215,7 +220,7 @@ func TestAStoreOfTheOlderLayoutLoads(t *testing.T) {
 		noError(t, err)
 	}
 	c := join(t, Options{Store: s, Self: broker(1)})
-	c.eventually(t, func(im *Image) bool { return everyPartition(im, led(1, c.Incarnation())) })
+	c.eventually(t, func(im *Image) bool { return everyPartition(im, led(1, c.BrokerEpoch())) })
 	if p := c.Image().topics[0].Partitions[1]; p.LeaderEpoch != 5 || p.PartitionEpoch != 8 {
 		t.Fatalf("partition %+v", p)
 	}
@@ -226,22 +231,22 @@ func TestPreferredReplicasLeadAgain(t *testing.T) {
 	brokers, _, topic := alike(t, 2, Options{PreferredInterval: 10 * time.Millisecond}, 2)
 	c := brokers[0]
 	id := protocol.TopicPartition{Topic: topic.ID}
-	one, two := Member{1, brokers[0].Incarnation()}, Member{2, brokers[1].Incarnation()}
+	one, two := asMember(1, brokers[0]), asMember(2, brokers[1])
 	leader := brokers[topic.Partitions[0].Leader-1]
-	leader.Resign(id, leader.Incarnation())
+	leader.Resign(id, leader.BrokerEpoch())
 	var moved Partition
 	c.eventually(t, func(im *Image) bool {
 		_, p, _ := im.Partition(id)
 		moved = *p
 		return p.Leader != topic.Partitions[0].Leader && p.Leader != protocol.NoBroker
 	})
-	back := []Member{one}
+	back := protocol.Members{one}
 	if leader.o.Self.ID == 2 {
-		back = []Member{two}
+		back = protocol.Members{two}
 	}
 	now := brokers[moved.Leader-1]
 	now.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(id); return p.PartitionEpoch == moved.PartitionEpoch })
-	if !alterISR(now, id, ISRChange{LeaderEpoch: moved.LeaderEpoch, PartitionEpoch: moved.PartitionEpoch, ISR: []Member{one, two}, Added: back}) {
+	if !alterISR(now, id, protocol.ISRChange{LeaderEpoch: moved.LeaderEpoch, PartitionEpoch: moved.PartitionEpoch, ISR: protocol.Members{one, two}, Added: back}) {
 		t.Fatal("it was not taken in again")
 	}
 	c.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(id); return p.Leader == p.Replicas[0] })

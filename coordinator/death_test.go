@@ -86,11 +86,11 @@ func startTwoAndChild(t *testing.T, session time.Duration) (*three, *exec.Cmd) {
 
 // moved reports whether broker 3 leads nothing, is in no ISR, and the two others lead all.
 func moved(im *Image) bool {
-	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && p.member(3) == 0 })
+	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && joinedIn(p, 3) == 0 })
 }
 
 // The broker dies that is controller and has etcd's leader. Its peers know by
-// its refused connections, and bury it: etcd elects a leader, another broker
+// its refused connections, and fence it: etcd elects a leader, another broker
 // takes the controller's part, and all partitions have leaders.
 func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	t.Parallel()
@@ -104,13 +104,13 @@ func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, b := range c.brokers[:2] {
 		wg.Go(func() {
-			if err := b.Bury(background(t), 3, dead.Incarnation); err != nil {
+			if err := b.Fence(background(t), 3, dead.Epoch); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("buried after %v", time.Since(began))
+	t.Logf("fenced after %v", time.Since(began))
 	for _, b := range c.brokers[:2] {
 		b.eventually(t, moved)
 	}
@@ -129,8 +129,8 @@ func TestASilentBrokersPartitionsMove(t *testing.T) {
 
 	noError(t, child.Process.Signal(syscall.SIGSTOP))
 	began := time.Now()
-	c.brokers[0].Suspect(3, stopped.Incarnation)
-	c.brokers[1].Suspect(3, stopped.Incarnation)
+	c.brokers[0].Suspect(3, stopped.Epoch)
+	c.brokers[1].Suspect(3, stopped.Epoch)
 	for _, b := range c.brokers[:2] {
 		b.eventually(t, moved)
 	}
@@ -138,12 +138,12 @@ func TestASilentBrokersPartitionsMove(t *testing.T) {
 	noError(t, child.Process.Signal(syscall.SIGCONT))
 	c.brokers[0].eventually(t, func(im *Image) bool {
 		b, ok := im.Broker(3)
-		return ok && b.Before == stopped.Incarnation && len(im.Suspecting(3)) == 0
+		return ok && b.PreviousEpoch == stopped.Epoch && len(im.Suspecting(3)) == 0
 	})
 }
 
 // With one other broker alone, or without anybody to suspect it, a broker that is
-// stopped is known by its lease. When it goes on it learns that its life is over, and begins another that goes on from it.
+// stopped is known by its lease. When it goes on it learns that its registration is over, and registers anew, going on from it.
 func TestAStoppedBrokersLeaseLapses(t *testing.T) {
 	t.Parallel()
 	c, child := startTwoAndChild(t, time.Second)
@@ -159,6 +159,6 @@ func TestAStoppedBrokersLeaseLapses(t *testing.T) {
 	noError(t, child.Process.Signal(syscall.SIGCONT))
 	c.brokers[0].eventually(t, func(im *Image) bool {
 		b, ok := im.Broker(3)
-		return ok && b.Incarnation > stopped.Incarnation && b.Before == stopped.Incarnation
+		return ok && b.Epoch > stopped.Epoch && b.PreviousEpoch == stopped.Epoch
 	})
 }

@@ -29,9 +29,9 @@ type ElectionRules struct {
 // Only a member of the ISR is ever chosen, and an election only takes members
 // away: adding is the leader's alone.
 //
-//	member is                                   it
-//	live, in the life in which it joined        stays and may lead
-//	live, after a clean shutdown                stays, in its new life, and may lead
+//	member is                                   it          (epoch: the broker's)
+//	live, in the epoch in which it joined       stays and may lead
+//	live, after a clean shutdown                stays, in its new epoch, and may lead
 //	live, after anything else                   goes, and comes back when it has caught up; stays if
 //	                                            no other may lead, with SyncedAcks or if none is gone,
 //	                                            and with SyncedAcks if fewer than MinInsync others stay
@@ -41,22 +41,21 @@ type ElectionRules struct {
 //
 // The last ones never go: when nobody may lead, the ISR stands as it is and
 // waits for one of them, for only they have all that was acknowledged.
-func Elect(now Partition, lives Lives, rules ElectionRules) (next Partition, changed bool) {
-	if now.atRest(lives, rules) {
+func Elect(now Partition, brokers LiveBrokers, rules ElectionRules) (next Partition, changed bool) {
+	if now.atRest(brokers, rules) {
 		return now, false
 	}
-	staying := stay(now.members(lives), rules)
+	staying := stay(now.members(brokers), rules)
 	next = now
-	next.ISR, next.Joined = nil, nil
-	for _, id := range now.ISR {
-		if at := slices.IndexFunc(staying, func(m member) bool { return m.id == id }); at >= 0 {
-			next.ISR = append(next.ISR, id)
-			next.Joined = append(next.Joined, staying[at].joins)
-			changed = changed || staying[at].reborn()
+	next.ISR = nil
+	for _, was := range now.ISR {
+		if at := slices.IndexFunc(staying, func(m member) bool { return m.id == was.ID }); at >= 0 {
+			next.ISR = append(next.ISR, protocol.Member{ID: was.ID, BrokerEpoch: staying[at].joins})
+			changed = changed || staying[at].rejoins()
 		}
 	}
 	leader := chooseLeader(&now, staying, rules)
-	if leader.id != now.Leader || leader.reborn() {
+	if leader.id != now.Leader || leader.rejoins() {
 		next.Leader = leader.id
 		next.LeaderEpoch++
 		changed = true
@@ -64,20 +63,20 @@ func Elect(now Partition, lives Lives, rules ElectionRules) (next Partition, cha
 	return next, changed || len(next.ISR) != len(now.ISR)
 }
 
-// Resign is the state after a member's log has failed in this life: it leads
-// no more and leaves the ISR, unless it is the last one there; then nobody
-// leads until another life of it, or an operator, has something to offer.
-func Resign(now Partition, id protocol.BrokerID, incarnation int64) (next Partition, changed bool) {
+// Resign is the state after a member's log has failed in this broker epoch: it
+// leads no more and leaves the ISR, unless it is the last one there; then nobody
+// leads until it, in another epoch, or an operator has something to offer.
+func Resign(now Partition, id protocol.BrokerID, epoch protocol.BrokerEpoch) (next Partition, changed bool) {
 	next = now
-	next.ISR, next.Joined = slices.Clone(now.ISR), slices.Clone(now.Joined)
-	if at := slices.Index(next.ISR, id); at >= 0 {
-		switch joined := next.Joined[at]; {
-		case joined != 0 && joined != incarnation: // another life's
+	next.ISR = slices.Clone(now.ISR)
+	if at := next.ISR.Index(id); at >= 0 {
+		switch joined := next.ISR[at].BrokerEpoch; {
+		case joined != 0 && joined != epoch: // of another epoch
 		case len(next.ISR) > 1:
-			next.ISR, next.Joined = slices.Delete(next.ISR, at, at+1), slices.Delete(next.Joined, at, at+1)
+			next.ISR = slices.Delete(next.ISR, at, at+1)
 			changed = true
 		default:
-			next.Joined[at] = -incarnation
+			next.ISR[at].BrokerEpoch = -epoch
 			changed = true
 		}
 	}
@@ -88,40 +87,40 @@ func Resign(now Partition, id protocol.BrokerID, incarnation int64) (next Partit
 	return next, changed
 }
 
-// member is one of the ISR, held against who lives.
+// member is one of the ISR, held against who brokers.
 type member struct {
 	id    protocol.BrokerID
 	state memberState
-	// joined is the incarnation noted, joins the one to be noted if it stays.
-	joined, joins int64
+	// joined is the broker epoch noted, joins the one to be noted if it stays.
+	joined, joins protocol.BrokerEpoch
 }
 
-// reborn reports whether it stays in another life than the one that joined.
-func (m member) reborn() bool { return m.joins != m.joined }
+// rejoins reports whether it stays in another broker epoch than the one that joined.
+func (m member) rejoins() bool { return m.joins != m.joined }
 
 type memberState uint8
 
 // Better states first.
 const (
-	memberSame      memberState = iota // in the life in which it joined
-	memberClean                        // in a life that goes on from that one
+	memberSame      memberState = iota // in the broker epoch in which it joined
+	memberClean                        // in an epoch that goes on from that one
 	memberLeaving                      // live, and about to go
-	memberRestarted                    // in a life that may have lost what was not synced
+	memberRestarted                    // in an epoch that may have lost what was not synced
 	memberAbsent                       // gone, resigned, or with its log lost
 )
 
 // atRest is the quick answer for nearly every partition: a member leads in its
-// life, the others are in theirs, and nobody is about to go.
-func (p *Partition) atRest(lives Lives, rules ElectionRules) bool {
+// epoch, the others are in theirs, and nobody is about to go.
+func (p *Partition) atRest(brokers LiveBrokers, rules ElectionRules) bool {
 	led := false
-	for i, id := range p.ISR {
-		life, live := lives[id]
-		if !live || life.Incarnation != p.Joined[i] || life.Leaving || !life.has(p.Joined[i]) {
+	for _, m := range p.ISR {
+		b, live := brokers[m.ID]
+		if !live || b.Epoch != m.BrokerEpoch || b.Leaving || !b.has(m.BrokerEpoch) {
 			return false
 		}
-		led = led || id == p.Leader
+		led = led || m.ID == p.Leader
 	}
-	return led && !(rules.Preferred && p.Leader != p.preferred() && slices.Contains(p.ISR, p.preferred()))
+	return led && !(rules.Preferred && p.Leader != p.preferred() && p.InSync(p.preferred()))
 }
 
 // preferred is the replica that leads when it can.
@@ -133,10 +132,10 @@ func (p *Partition) preferred() protocol.BrokerID {
 }
 
 // members are the ISR in the order of the replicas, the preferred leader first.
-func (p *Partition) members(lives Lives) []member {
+func (p *Partition) members(brokers LiveBrokers) []member {
 	all := make([]member, 0, len(p.ISR))
-	for i, id := range p.ISR {
-		all = append(all, newMember(id, p.Joined[i], lives))
+	for _, m := range p.ISR {
+		all = append(all, newMember(m.ID, m.BrokerEpoch, brokers))
 	}
 	slices.SortStableFunc(all, func(a, b member) int {
 		return cmp.Compare(slices.Index(p.Replicas, a.id), slices.Index(p.Replicas, b.id))
@@ -144,17 +143,17 @@ func (p *Partition) members(lives Lives) []member {
 	return all
 }
 
-func newMember(id protocol.BrokerID, joined int64, lives Lives) member {
-	life, live := lives[id]
-	m := member{id: id, joined: joined, joins: life.Incarnation}
+func newMember(id protocol.BrokerID, joined protocol.BrokerEpoch, brokers LiveBrokers) member {
+	b, live := brokers[id]
+	m := member{id: id, joined: joined, joins: b.Epoch}
 	switch {
-	case !live || joined == -life.Incarnation || !life.has(joined):
+	case !live || joined == -b.Epoch || !b.has(joined):
 		m.state, m.joins = memberAbsent, joined
-	case joined <= 0 || joined != life.Incarnation && joined != life.Before:
+	case joined <= 0 || joined != b.Epoch && joined != b.PreviousEpoch:
 		m.state = memberRestarted
-	case life.Leaving:
+	case b.Leaving:
 		m.state = memberLeaving
-	case joined == life.Incarnation:
+	case joined == b.Epoch:
 		m.state = memberSame
 	default:
 		m.state = memberClean

@@ -13,9 +13,9 @@ import (
 )
 
 // The stories of elections. "partition" sets the stage, "elect live=(1/5 2/6<4
-// 3/7!)" goes on from the last state: broker 1 lives in incarnation 5, 2 in
-// incarnation 6 which goes on cleanly from 4, 3 is leaving; 4/9? has found its
-// log lost in this incarnation, and 5/9@8 has had its disk since incarnation 8.
+// 3/7!)" goes on from the last state: broker 1 is registered in
+// broker epoch 5, 2 in epoch 6 which goes on cleanly from 4, 3 is leaving; 4/9? has
+// found its log lost in this epoch, and 5/9@8 has had its disk since epoch 8.
 func TestElectionStories(t *testing.T) { tellStories(t, "testdata/elect") }
 
 // The stories of reassignments: "start" and "cancel" are asked for, "join" is
@@ -42,10 +42,10 @@ func tellStories(t *testing.T, file string) {
 			return become(&now, now, true)
 		case "join":
 			var id int
-			var incarnation int64
+			var epoch int64
 			d.ScanArgs(t, "broker", &id)
-			d.ScanArgs(t, "incarnation", &incarnation)
-			now.ISR, now.Joined = append(slices.Clone(now.ISR), protocol.BrokerID(id)), append(slices.Clone(now.Joined), incarnation)
+			d.ScanArgs(t, "epoch", &epoch)
+			now.ISR = append(slices.Clone(now.ISR), protocol.Member{ID: protocol.BrokerID(id), BrokerEpoch: protocol.BrokerEpoch(epoch)})
 			return become(&now, now, true)
 		case "decide":
 			rules := ElectionRules{SyncedAcks: true}
@@ -54,10 +54,10 @@ func tellStories(t *testing.T, file string) {
 			return become(&now, next, changed)
 		case "resign":
 			var id int
-			var incarnation int64
+			var epoch int64
 			d.ScanArgs(t, "broker", &id)
-			d.ScanArgs(t, "incarnation", &incarnation)
-			next, changed := Resign(now, protocol.BrokerID(id), incarnation)
+			d.ScanArgs(t, "epoch", &epoch)
+			next, changed := Resign(now, protocol.BrokerID(id), protocol.BrokerEpoch(epoch))
 			return become(&now, next, changed)
 		}
 		t.Fatalf("unknown command %q", d.Cmd)
@@ -75,7 +75,7 @@ func become(now *Partition, next Partition, changed bool) string {
 }
 
 func show(c Partition) string {
-	text := fmt.Sprintf("leader %d epoch %d isr %v joined %v", c.Leader, c.LeaderEpoch, c.ISR, c.Joined)
+	text := fmt.Sprintf("leader %d epoch %d isr %v joined %v", c.Leader, c.LeaderEpoch, c.ISR.IDs(), c.value().Joined)
 	if c.reassigned {
 		text += fmt.Sprintf(" replicas %v adding %v removing %v", c.Replicas, c.Adding, c.Removing)
 	}
@@ -83,6 +83,8 @@ func show(c Partition) string {
 }
 
 func parsePartition(t *testing.T, d *datadriven.TestData) (c Partition) {
+	var isr []protocol.BrokerID
+	var joined []protocol.BrokerEpoch
 	leader := -1
 	d.MaybeScanArgs(t, "leader", &leader)
 	c.Leader = protocol.BrokerID(leader)
@@ -96,89 +98,89 @@ func parsePartition(t *testing.T, d *datadriven.TestData) (c Partition) {
 			case "replicas":
 				c.Replicas = append(c.Replicas, protocol.BrokerID(n))
 			case "isr":
-				c.ISR = append(c.ISR, protocol.BrokerID(n))
+				isr = append(isr, protocol.BrokerID(n))
 			case "joined":
-				c.Joined = append(c.Joined, n)
+				joined = append(joined, protocol.BrokerEpoch(n))
 			}
 		}
 	}
-	c.Joined = beside(c.ISR, c.Joined)
+	c.ISR = membersOf(isr, joined)
 	return c
 }
 
-func parseLives(t *testing.T, d *datadriven.TestData) Lives {
-	lives := Lives{}
+func parseLives(t *testing.T, d *datadriven.TestData) LiveBrokers {
+	brokers := LiveBrokers{}
 	for _, arg := range d.CmdArgs {
 		if arg.Key != "live" {
 			continue
 		}
 		for _, v := range arg.Vals {
 			var id protocol.BrokerID
-			var life Life
+			var b LiveBroker
 			if v == "" {
 				continue
 			}
 			v, lost := strings.CutSuffix(v, "?")
 			v, since, _ := strings.Cut(v, "@")
 			if since != "" {
-				fmt.Sscan(since, &life.Since)
+				fmt.Sscan(since, &b.DirectorySince)
 			}
-			v, life.Leaving = strings.CutSuffix(v, "!")
+			v, b.Leaving = strings.CutSuffix(v, "!")
 			v, before, _ := strings.Cut(v, "<")
 			if before != "" {
-				fmt.Sscan(before, &life.Before)
+				fmt.Sscan(before, &b.PreviousEpoch)
 			}
-			if _, err := fmt.Sscanf(v, "%d/%d", &id, &life.Incarnation); err != nil {
+			if _, err := fmt.Sscanf(v, "%d/%d", &id, &b.Epoch); err != nil {
 				t.Fatalf("%q: %v", v, err)
 			}
 			if lost {
-				life.Lost = life.Incarnation
+				b.Lost = b.Epoch
 			}
-			lives[id] = life
+			brokers[id] = b
 		}
 	}
-	return lives
+	return brokers
 }
 
-// Whatever lives and dies: a leader is a live member of the ISR it was chosen
+// Whoever lives and dies: a leader is a live member of the ISR it was chosen
 // from, nobody is ever added, the last ones never go, a leader epoch has one
-// leader in one life, and an election that was carried out is at rest.
+// leader in one broker epoch, and an election that was carried out is at rest.
 func TestElectionsNeverChooseOutsideTheISR(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ids := []protocol.BrokerID{1, 2, 3, 4}[:rapid.IntRange(1, 4).Draw(t, "replicas")]
-		now := Partition{Leader: 1, Replicas: ids, ISR: slices.Clone(ids)}
-		lives := Lives{}
+		now := Partition{PartitionState: protocol.PartitionState{Leader: 1, Replicas: ids}}
+		brokers := LiveBrokers{}
 		for _, id := range ids {
-			lives[id] = Life{Incarnation: int64(id)}
-			now.Joined = append(now.Joined, int64(id))
+			brokers[id] = LiveBroker{Epoch: protocol.BrokerEpoch(id)}
+			now.ISR = append(now.ISR, protocol.Member{ID: id, BrokerEpoch: protocol.BrokerEpoch(id)})
 		}
-		incarnation := int64(100)
+		epoch := protocol.BrokerEpoch(100)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
-			incarnation++
+			epoch++
 			id := rapid.SampledFrom(ids).Draw(t, "broker")
-			before := lives[id]
+			before := brokers[id]
 			switch rapid.SampledFrom([]string{"die", "crash", "restart", "leave", "resign", "none"}).Draw(t, "step") {
 			case "die":
-				delete(lives, id)
+				delete(brokers, id)
 			case "crash":
-				lives[id] = Life{Incarnation: incarnation}
+				brokers[id] = LiveBroker{Epoch: epoch}
 			case "restart":
-				lives[id] = Life{Incarnation: incarnation, Before: before.Incarnation}
+				brokers[id] = LiveBroker{Epoch: epoch, PreviousEpoch: before.Epoch}
 			case "leave":
-				if before.Incarnation != 0 {
+				if before.Epoch != 0 {
 					before.Leaving = true
-					lives[id] = before
+					brokers[id] = before
 				}
 			case "resign":
-				now, _ = Resign(now, id, before.Incarnation)
+				now, _ = Resign(now, id, before.Epoch)
 			}
 			rules := ElectionRules{SyncedAcks: rapid.Bool().Draw(t, "synced"), Preferred: rapid.Bool().Draw(t, "preferred"),
 				MinInsync: rapid.IntRange(0, 3).Draw(t, "min")}
-			next, changed := Elect(now, lives, rules)
-			checkElection(t, now, next, lives)
-			again, moves := Elect(next, lives, rules)
+			next, changed := Elect(now, brokers, rules)
+			checkElection(t, now, next, brokers)
+			again, moves := Elect(next, brokers, rules)
 			if moves && rules.Preferred {
-				again, moves = Elect(again, lives, rules) // who stayed in a new life may be preferred after that
+				again, moves = Elect(again, brokers, rules) // who stayed in a new epoch may be preferred after that
 			}
 			if changed && moves {
 				t.Fatalf("not at rest: %s then %s", show(next), show(again))
@@ -190,24 +192,22 @@ func TestElectionsNeverChooseOutsideTheISR(t *testing.T) {
 	})
 }
 
-func checkElection(t *rapid.T, now, next Partition, lives Lives) {
-	for _, id := range next.ISR {
-		if !slices.Contains(now.ISR, id) {
-			t.Fatalf("%d was added: %s then %s", id, show(now), show(next))
+func checkElection(t *rapid.T, now, next Partition, brokers LiveBrokers) {
+	for _, m := range next.ISR {
+		if !now.InSync(m.ID) {
+			t.Fatalf("%d was added: %s then %s", m.ID, show(now), show(next))
 		}
 	}
 	switch {
 	case len(next.ISR) == 0:
 		t.Fatalf("nobody is left of %s", show(now))
-	case len(next.ISR) != len(next.Joined):
-		t.Fatalf("ISR and Joined differ in length: %s", show(next))
 	case next.Leader != now.Leader && next.LeaderEpoch == now.LeaderEpoch:
 		t.Fatalf("two leaders in one epoch: %s then %s", show(now), show(next))
 	case next.Leader == protocol.NoBroker:
 		return
 	}
-	at := slices.Index(next.ISR, next.Leader)
-	if at < 0 || lives[next.Leader].Incarnation != next.Joined[at] {
-		t.Fatalf("leader is not a live member in this life: %s", show(next))
+	leader := protocol.Member{ID: next.Leader, BrokerEpoch: brokers[next.Leader].Epoch}
+	if !slices.Contains(next.ISR, leader) {
+		t.Fatalf("leader is not a live member in its present epoch: %s", show(next))
 	}
 }

@@ -20,10 +20,11 @@ type brokerValue struct {
 	Rack      string          `json:"rack,omitempty"`
 	HTTP      string          `json:"http,omitempty"`
 	Directory string          `json:"directory,omitempty"`
-	Life      string          `json:"life,omitempty"`
-	Before    int64           `json:"before,omitempty"`
-	Lost      []lostValue     `json:"lost,omitempty"`
-	LostSince int64           `json:"lostSince,omitempty"`
+	Process   string          `json:"life,omitempty"`
+
+	PreviousEpoch protocol.BrokerEpoch `json:"before,omitempty"`
+	Lost          []lostValue          `json:"lost,omitempty"`
+	LostSince     protocol.BrokerEpoch `json:"lostSince,omitempty"`
 }
 
 type lostValue struct {
@@ -36,7 +37,7 @@ type directoryValue struct {
 }
 
 type suspectValue struct {
-	Incarnation int64 `json:"incarnation"`
+	Epoch protocol.BrokerEpoch `json:"incarnation"`
 }
 
 type endpointValue struct {
@@ -50,22 +51,22 @@ type controllerValue struct {
 }
 
 type topicValue struct {
-	Name     string                `json:"name"`
-	ID       string                `json:"id"`
-	Replicas [][]protocol.BrokerID `json:"replicas"`
-	Joined   [][]int64             `json:"joined,omitempty"`
-	Configs  map[string]string     `json:"configs,omitempty"`
+	Name     string                   `json:"name"`
+	ID       string                   `json:"id"`
+	Replicas [][]protocol.BrokerID    `json:"replicas"`
+	Joined   [][]protocol.BrokerEpoch `json:"joined,omitempty"`
+	Configs  map[string]string        `json:"configs,omitempty"`
 }
 
 type partitionValue struct {
-	Leader         protocol.BrokerID    `json:"leader"`
-	LeaderEpoch    protocol.LeaderEpoch `json:"leaderEpoch"`
-	ISR            []protocol.BrokerID  `json:"isr"`
-	Joined         []int64              `json:"joined,omitempty"`
-	PartitionEpoch int32                `json:"partitionEpoch"`
-	Replicas       []protocol.BrokerID  `json:"replicas,omitempty"` // once reassigned
-	Adding         []protocol.BrokerID  `json:"adding,omitempty"`
-	Removing       []protocol.BrokerID  `json:"removing,omitempty"`
+	Leader         protocol.BrokerID      `json:"leader"`
+	LeaderEpoch    protocol.LeaderEpoch   `json:"leaderEpoch"`
+	ISR            []protocol.BrokerID    `json:"isr"`
+	Joined         []protocol.BrokerEpoch `json:"joined,omitempty"`
+	PartitionEpoch int32                  `json:"partitionEpoch"`
+	Replicas       []protocol.BrokerID    `json:"replicas,omitempty"` // once reassigned
+	Adding         []protocol.BrokerID    `json:"adding,omitempty"`
+	Removing       []protocol.BrokerID    `json:"removing,omitempty"`
 }
 
 type forgottenValue struct {
@@ -94,7 +95,7 @@ func decode[V any](kv KeyValue) (V, error) {
 }
 
 func (b *Broker) value() brokerValue {
-	v := brokerValue{Rack: b.Rack, HTTP: b.HTTP, Directory: b.DirectoryID, Life: b.life, Before: b.Before, LostSince: b.lostSince}
+	v := brokerValue{Rack: b.Rack, HTTP: b.HTTP, Directory: b.DirectoryID, Process: b.process, PreviousEpoch: b.PreviousEpoch, LostSince: b.lostSince}
 	for _, e := range b.Endpoints {
 		v.Endpoints = append(v.Endpoints, endpointValue(e))
 	}
@@ -113,8 +114,8 @@ func (b *Broker) value() brokerValue {
 
 func (v *brokerValue) broker(id protocol.BrokerID, kv KeyValue) (Broker, error) {
 	b := Broker{
-		ID: id, Rack: v.Rack, HTTP: v.HTTP, Incarnation: kv.ModRevision, DirectoryID: v.Directory, Before: v.Before,
-		life: v.Life, lease: kv.Lease, lostSince: v.LostSince,
+		ID: id, Rack: v.Rack, HTTP: v.HTTP, Epoch: protocol.BrokerEpoch(kv.ModRevision), DirectoryID: v.Directory, PreviousEpoch: v.PreviousEpoch,
+		process: v.Process, lease: kv.Lease, lostSince: v.LostSince,
 	}
 	for _, e := range v.Endpoints {
 		b.Endpoints = append(b.Endpoints, Endpoint(e))
@@ -168,29 +169,36 @@ func (a assignment) partitions() []Partition {
 
 // partition is one as it was made.
 func (a assignment) partition(i int) Partition {
-	p := Partition{Index: int32(i), Leader: protocol.NoBroker, Replicas: a.replicas[i], ISR: a.replicas[i]}
+	var joined []protocol.BrokerEpoch
 	if i < len(a.joined) {
-		p.Joined = a.joined[i]
+		joined = a.joined[i]
 	}
-	p.Joined = beside(p.ISR, p.Joined)
+	p := Partition{Index: int32(i)}
+	p.Replicas, p.ISR = a.replicas[i], membersOf(a.replicas[i], joined)
 	p.Leader = p.preferred()
 	return p
 }
 
-// beside makes joined as long as the ISR. What is missing is not known.
-func beside(isr []protocol.BrokerID, joined []int64) []int64 {
-	if len(joined) == len(isr) {
-		return joined
+// membersOf puts brokers and the epochs in which they joined together. An epoch
+// that is missing is not known.
+func membersOf(ids []protocol.BrokerID, joined []protocol.BrokerEpoch) protocol.Members {
+	members := make(protocol.Members, len(ids))
+	for i, id := range ids {
+		members[i].ID = id
+		if len(joined) == len(ids) {
+			members[i].BrokerEpoch = joined[i]
+		}
 	}
-	all := make([]int64, len(isr))
-	copy(all, joined)
-	return all
+	return members
 }
 
 func (p *Partition) value() partitionValue {
 	v := partitionValue{
-		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR, Joined: p.Joined, PartitionEpoch: p.PartitionEpoch,
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR.IDs(), PartitionEpoch: p.PartitionEpoch,
 		Adding: p.Adding, Removing: p.Removing,
+	}
+	for _, m := range p.ISR {
+		v.Joined = append(v.Joined, m.BrokerEpoch)
 	}
 	if p.reassigned {
 		v.Replicas = p.Replicas
@@ -200,8 +208,8 @@ func (p *Partition) value() partitionValue {
 
 // with is the partition in another state.
 func (p Partition) with(v partitionValue, stateRevision int64) Partition {
-	p.Leader, p.LeaderEpoch, p.ISR, p.PartitionEpoch = v.Leader, v.LeaderEpoch, v.ISR, v.PartitionEpoch
-	p.Joined, p.Adding, p.Removing = beside(v.ISR, v.Joined), v.Adding, v.Removing
+	p.Leader, p.LeaderEpoch, p.PartitionEpoch = v.Leader, v.LeaderEpoch, v.PartitionEpoch
+	p.ISR, p.Adding, p.Removing = membersOf(v.ISR, v.Joined), v.Adding, v.Removing
 	if len(v.Replicas) > 0 {
 		p.Replicas, p.reassigned = v.Replicas, true
 	}

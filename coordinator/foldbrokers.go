@@ -9,10 +9,10 @@ import (
 )
 
 // directory is the data directory that a broker was last registered with, and
-// the incarnation since which it has had it.
+// the broker epoch since which it has had it.
 type directory struct {
 	id    string
-	since int64
+	since protocol.BrokerEpoch
 }
 
 func (f *fold) addBroker(id protocol.BrokerID, e Event) error {
@@ -44,7 +44,7 @@ func (f *fold) addDirectory(id protocol.BrokerID, e Event) error {
 			return err
 		}
 	}
-	f.next.directories = put(f.next.directories, id, directory{v.Directory, e.KV.ModRevision}, !e.Deleted)
+	f.next.directories = put(f.next.directories, id, directory{v.Directory, protocol.BrokerEpoch(e.KV.ModRevision)}, !e.Deleted)
 	f.dress(id)
 	return nil
 }
@@ -62,7 +62,7 @@ func (f *fold) addSuspect(id, by protocol.BrokerID, e Event) error {
 			return err
 		}
 	}
-	of := put(f.next.suspects[id], by, v.Incarnation, !e.Deleted)
+	of := put(f.next.suspects[id], by, v.Epoch, !e.Deleted)
 	f.next.suspects = put(f.next.suspects, id, of, len(of) > 0)
 	return nil
 }
@@ -75,9 +75,9 @@ func (f *fold) dress(id protocol.BrokerID) {
 	}
 	f.next.brokers = slices.Clone(f.next.brokers)
 	b := &f.next.brokers[at]
-	b.Leaving, b.Since = f.next.leaving[id], 0
+	b.Leaving, b.DirectorySince = f.next.leaving[id], 0
 	if d := f.next.directories[id]; d.id == b.DirectoryID {
-		b.Since = d.since
+		b.DirectorySince = d.since
 	}
 }
 

@@ -26,9 +26,9 @@ type Image struct {
 	brokers       []Broker // by ID
 	directories   map[protocol.BrokerID]directory
 	leaving       map[protocol.BrokerID]bool
-	suspects      map[protocol.BrokerID]map[protocol.BrokerID]int64 // of whom, by whom: the incarnation
-	topics        []*Topic                                          // by Name
-	topicsByID    []*Topic                                          // by ID; the same topics
+	suspects      map[protocol.BrokerID]map[protocol.BrokerID]protocol.BrokerEpoch // of whom, by whom: in which epoch
+	topics        []*Topic                                                         // by Name
+	topicsByID    []*Topic                                                         // by ID; the same topics
 	clusterConfig configMap
 	brokerConfigs map[protocol.BrokerID]configMap
 	groupConfigs  map[string]configMap // of the consumer groups that have settings of their own
@@ -47,24 +47,24 @@ type Broker struct {
 	Endpoints []Endpoint
 	Rack      string // "" = none
 	HTTP      string // host:port of its HTTP side, as the other brokers would reach it; "" = none, or not known
-	// Incarnation is the revision of the registration: it rises with each start of the broker.
-	Incarnation int64
+	// Epoch is the revision of the registration: it rises with each start of the broker.
+	Epoch protocol.BrokerEpoch
 	// DirectoryID names the data directory that the broker runs on; "" = not known.
 	DirectoryID string
-	// Before is the incarnation that this one goes on from: it had everything on
-	// disk when it ended. 0: there was none, or it ended otherwise.
-	Before int64
-	// Since is the incarnation that first had the present DirectoryID; 0 = not known.
-	Since int64
+	// PreviousEpoch is the broker epoch that this one goes on from: it had
+	// everything on disk when it ended (KIP-966). 0: there was none, or it ended otherwise.
+	PreviousEpoch protocol.BrokerEpoch
+	// DirectorySince is the broker epoch that first had the present DirectoryID; 0 = not known.
+	DirectorySince protocol.BrokerEpoch
 	// Lost are the partitions whose logs this broker found gone or could not open.
 	// It is sorted by nothing and not to be changed.
 	Lost []protocol.TopicPartition
 	// Leaving: the broker is about to shut down and wants to lead nothing.
 	Leaving bool
 
-	life      string  // the process, which Incarnation alone does not tell before it is shown
-	lease     LeaseID // of the registration
-	lostSince int64   // the incarnation that found what is Lost; 0: this one
+	process   string               // which Epoch alone does not tell before it is shown
+	lease     LeaseID              // of the registration
+	lostSince protocol.BrokerEpoch // the epoch that found what is Lost; 0: this one
 }
 
 // Endpoint is an advertised address. Name is the listener's.
@@ -86,28 +86,23 @@ type Topic struct {
 	modRevision int64
 }
 
-// assignment is the replicas of partitions as they were made, and the
-// incarnations that these were in.
+// assignment is the replicas of partitions as they were made, and the broker
+// epochs that these were in.
 type assignment struct {
 	replicas [][]protocol.BrokerID
-	joined   [][]int64
+	joined   [][]protocol.BrokerEpoch
 }
 
-// Partition is who holds and who leads one partition.
+// Partition is who holds and who leads one partition: the state that its replicas
+// are told, and what else the metadata has of it. The broker epoch of a member of
+// the ISR that has resigned since it came into sync is negative there; where it is
+// not known, it is 0.
 type Partition struct {
-	Index       int32
-	Leader      protocol.BrokerID // NoBroker: none may lead
-	LeaderEpoch protocol.LeaderEpoch
-	Replicas    []protocol.BrokerID // the first is preferred as leader
-	ISR         []protocol.BrokerID // a subset of Replicas
-	// Joined stands beside ISR: the incarnation in which the member came into
-	// sync, its negative once that life has resigned; 0 = not known.
-	Joined []int64
+	protocol.PartitionState
+	Index int32
 	// Adding and Removing are subsets of Replicas and tell a reassignment under
 	// way: once all Adding are in sync, all Removing go.
 	Adding, Removing []protocol.BrokerID
-	// PartitionEpoch counts the changes of this state, from 0.
-	PartitionEpoch int32
 
 	reassigned    bool  // Replicas are the state's own, not the topic's
 	stateRevision int64 // of the state key; 0 = there is none yet

@@ -9,22 +9,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Member is a broker in one of its lives.
-type Member struct {
-	ID          protocol.BrokerID
-	Incarnation int64
-}
-
-// ISRChange asks for another ISR. It is made only if the partition is still at
-// LeaderEpoch and PartitionEpoch and each of Added is still registered in that
-// life; PartitionEpoch then rises by one.
-type ISRChange struct {
-	LeaderEpoch    protocol.LeaderEpoch
-	PartitionEpoch int32
-	ISR            []Member
-	Added          []Member // those of ISR that are not in it now
-}
-
 // isrLinger is how long a change waits for others to share its transaction;
 // isrRetry is how long a resignation waits that was not taken.
 const (
@@ -33,7 +17,7 @@ const (
 )
 
 // isrQueue holds what partitions of this broker want changed. A partition has
-// one change under way at a time and resigns once in a life, so that the
+// one change under way at a time and resigns once in a broker epoch, so that the
 // partitions that are open bound it.
 type isrQueue struct {
 	wake chan struct{} // holds one signal at most
@@ -48,27 +32,27 @@ type isrQueue struct {
 
 type isrRequest struct {
 	id protocol.TopicPartition
-	ISRChange
+	protocol.ISRChange
 	done func(ok bool)
 }
 
 type resignation struct {
-	id          protocol.TopicPartition
-	incarnation int64
+	id    protocol.TopicPartition
+	epoch protocol.BrokerEpoch
 }
 
 // AlterISR changes the ISR of a partition that this broker leads. It does not
 // block. done is called once, later and from another goroutine: with true when
 // it is done and this broker's image shows it, with false when it was refused
 // or when that is not known. Once Run has ended nothing is answered any more.
-func (c *Cluster) AlterISR(id protocol.TopicPartition, ch ISRChange, done func(ok bool)) {
+func (c *Cluster) AlterISR(id protocol.TopicPartition, ch protocol.ISRChange, done func(ok bool)) {
 	c.isr.add(func(q *isrQueue) { q.mu.changes = append(q.mu.changes, isrRequest{id, ch, done}) })
 }
 
-// Resign gives up a partition whose log has failed in this life of the broker:
-// see the function [Resign]. It does not block, and is tried until the metadata shows it.
-func (c *Cluster) Resign(id protocol.TopicPartition, incarnation int64) {
-	c.isr.add(func(q *isrQueue) { q.mu.resigns = append(q.mu.resigns, resignation{id, incarnation}) })
+// Resign gives up a partition whose log has failed in this broker epoch: see the
+// function [Resign]. It does not block, and is tried until the metadata shows it.
+func (c *Cluster) Resign(id protocol.TopicPartition, epoch protocol.BrokerEpoch) {
+	c.isr.add(func(q *isrQueue) { q.mu.resigns = append(q.mu.resigns, resignation{id, epoch}) })
 }
 
 func (q *isrQueue) add(add func(*isrQueue)) {
@@ -166,20 +150,17 @@ func (c *Cluster) isrMove(im *Image, r *isrRequest) *move {
 		return nil
 	}
 	m := &move{topic: t, next: *p}
-	m.next.ISR, m.next.Joined = nil, nil
+	m.next.ISR = r.ISR
 	for _, member := range r.ISR {
-		at := slices.Index(p.ISR, member.ID)
-		if !slices.Contains(r.Added, member) && (at < 0 || p.Joined[at] != member.Incarnation) {
+		if !slices.Contains(r.Added, member) && !slices.Contains(p.ISR, member) {
 			return nil
 		}
-		m.next.ISR = append(m.next.ISR, member.ID)
-		m.next.Joined = append(m.next.Joined, member.Incarnation)
 	}
 	for _, member := range r.Added {
 		if b, ok := im.Broker(member.ID); ok && b.Leaving {
 			return nil // the next election would take it away again
 		}
-		m.needs = append(m.needs, Compare{Key: c.keys.broker(member.ID), ModRevision: member.Incarnation})
+		m.needs = append(m.needs, Compare{Key: c.keys.broker(member.ID), ModRevision: int64(member.BrokerEpoch)})
 	}
 	if p.admits(&m.next) != nil {
 		return nil
@@ -193,7 +174,7 @@ func (c *Cluster) resignMove(im *Image, r resignation) *move {
 	if !ok {
 		return nil
 	}
-	next, changed := Resign(*p, c.o.Self.ID, r.incarnation)
+	next, changed := Resign(*p, c.o.Self.ID, r.epoch)
 	if !changed {
 		return nil
 	}

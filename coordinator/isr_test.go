@@ -7,7 +7,7 @@ import (
 )
 
 // alterISR waits for the outcome of a change.
-func alterISR(c *runs, id protocol.TopicPartition, ch ISRChange) bool {
+func alterISR(c *runs, id protocol.TopicPartition, ch protocol.ISRChange) bool {
 	answer := make(chan bool, 1)
 	c.AlterISR(id, ch, func(ok bool) { answer <- ok })
 	return <-answer
@@ -34,10 +34,10 @@ func (r *runs) partition(t *testing.T, id protocol.TopicPartition) Partition {
 	return *p
 }
 
-func TestATopicAsMadeKnowsTheLivesOfItsMembers(t *testing.T) {
+func TestATopicAsMadeKnowsTheBrokerEpochsOfItsMembers(t *testing.T) {
 	a, b, id := twoBrokers(t)
 	p := a.partition(t, id)
-	if p.Leader != 1 || p.LeaderEpoch != 0 || len(p.Joined) != 2 || p.Joined[0] != a.Incarnation() || p.Joined[1] != b.Incarnation() || p.stateRevision != 0 {
+	if p.Leader != 1 || p.LeaderEpoch != 0 || len(p.ISR) != 2 || p.ISR[0].BrokerEpoch != a.BrokerEpoch() || p.ISR[1].BrokerEpoch != b.BrokerEpoch() || p.stateRevision != 0 {
 		t.Fatalf("partition %+v", p)
 	}
 }
@@ -45,25 +45,25 @@ func TestATopicAsMadeKnowsTheLivesOfItsMembers(t *testing.T) {
 // A leader shrinks the ISR and takes the follower in again, each by the epochs it saw.
 func TestTheISRChangesOnlyByTheEpochsItWasDecidedFrom(t *testing.T) {
 	a, b, id := twoBrokers(t)
-	one, two := Member{1, a.Incarnation()}, Member{2, b.Incarnation()}
-	shrink := ISRChange{ISR: []Member{one}}
+	one, two := asMember(1, a), asMember(2, b)
+	shrink := protocol.ISRChange{ISR: protocol.Members{one}}
 	if !alterISR(a, id, shrink) {
 		t.Fatal("the shrink was refused")
 	}
-	if p := a.partition(t, id); len(p.ISR) != 1 || p.Joined[0] != one.Incarnation || p.PartitionEpoch != 1 || p.LeaderEpoch != 0 {
+	if p := a.partition(t, id); len(p.ISR) != 1 || p.ISR[0].BrokerEpoch != one.BrokerEpoch || p.PartitionEpoch != 1 || p.LeaderEpoch != 0 {
 		t.Fatalf("partition %+v", p)
 	}
-	grow := ISRChange{PartitionEpoch: 1, ISR: []Member{one, two}, Added: []Member{two}}
-	for what, bad := range map[string]ISRChange{
+	grow := protocol.ISRChange{PartitionEpoch: 1, ISR: protocol.Members{one, two}, Added: protocol.Members{two}}
+	for what, bad := range map[string]protocol.ISRChange{
 		"an older partition epoch":    shrink,
-		"another leader epoch":        {LeaderEpoch: 1, PartitionEpoch: 1, ISR: []Member{one}},
+		"another leader epoch":        {LeaderEpoch: 1, PartitionEpoch: 1, ISR: protocol.Members{one}},
 		"nobody":                      {PartitionEpoch: 1},
-		"without the leader":          {PartitionEpoch: 1, ISR: []Member{two}, Added: []Member{two}},
-		"one who is no replica":       {PartitionEpoch: 1, ISR: []Member{one, {3, 999}}, Added: []Member{{3, 999}}},
-		"one in another life":         {PartitionEpoch: 1, ISR: []Member{one, {2, 999}}, Added: []Member{{2, 999}}},
-		"one who is not said to come": {PartitionEpoch: 1, ISR: []Member{one, two}},
-		"one twice":                   {PartitionEpoch: 1, ISR: []Member{one, one}},
-		"itself in another life":      {PartitionEpoch: 1, ISR: []Member{{1, 999}}},
+		"without the leader":          {PartitionEpoch: 1, ISR: protocol.Members{two}, Added: protocol.Members{two}},
+		"one who is no replica":       {PartitionEpoch: 1, ISR: protocol.Members{one, {ID: 3, BrokerEpoch: 999}}, Added: protocol.Members{{ID: 3, BrokerEpoch: 999}}},
+		"one in another epoch":        {PartitionEpoch: 1, ISR: protocol.Members{one, {ID: 2, BrokerEpoch: 999}}, Added: protocol.Members{{ID: 2, BrokerEpoch: 999}}},
+		"one who is not said to come": {PartitionEpoch: 1, ISR: protocol.Members{one, two}},
+		"one twice":                   {PartitionEpoch: 1, ISR: protocol.Members{one, one}},
+		"itself in another epoch":     {PartitionEpoch: 1, ISR: protocol.Members{{ID: 1, BrokerEpoch: 999}}},
 	} {
 		if alterISR(a, id, bad) {
 			t.Errorf("an ISR of %s was taken", what)
@@ -75,7 +75,7 @@ func TestTheISRChangesOnlyByTheEpochsItWasDecidedFrom(t *testing.T) {
 	if !alterISR(a, id, grow) {
 		t.Fatal("the follower was not taken in")
 	}
-	if p := a.partition(t, id); len(p.ISR) != 2 || p.Joined[1] != two.Incarnation || p.PartitionEpoch != 2 {
+	if p := a.partition(t, id); len(p.ISR) != 2 || p.ISR[1].BrokerEpoch != two.BrokerEpoch || p.PartitionEpoch != 2 {
 		t.Fatalf("partition %+v", p)
 	}
 }

@@ -40,11 +40,12 @@ const FormatVersion = 1
 // state of a new topic of that name. It has replicas of its own from the first
 // reassignment on.
 //
-// An incarnation is the revision at which a broker's key was written. "joined"
-// is the incarnation in which each replica, or each of the ISR, came into sync;
-// its negative once that life has resigned. Layouts written before there was
+// A broker epoch is the revision at which a broker's key was written; the values
+// call it "incarnation", "before" the one that it goes on from, and "life" the
+// process. "joined" is the broker epoch in which each replica, or each of the ISR,
+// came into sync; its negative once the broker has resigned in that epoch. Layouts written before there was
 // "joined" lack it; that counts as 0, not known. The revision of a directory's
-// key is the incarnation since which the broker has had it.
+// key is the broker epoch since which the broker has had it.
 type layout struct{ prefix string }
 
 func (l layout) format() string      { return l.prefix + "format" }

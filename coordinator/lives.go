@@ -6,44 +6,44 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Life is a live broker, as an election sees it.
-type Life struct {
-	Incarnation int64
-	// Before is the incarnation that this life goes on from: it was shut down
-	// cleanly and has on disk all that it had. 0: it was not, or there was none;
-	// what it had not synced may be lost.
-	Before int64
+// LiveBroker is a live broker, as an election sees it.
+type LiveBroker struct {
+	Epoch protocol.BrokerEpoch
+	// PreviousEpoch is the broker epoch that this one goes on from: it ended in a
+	// clean shutdown and has on disk all that it had (KIP-966). 0: it did not, or
+	// there was none; what it had not synced may be lost.
+	PreviousEpoch protocol.BrokerEpoch
 	// Leaving: the broker is about to shut down and wants to lead nothing.
 	Leaving bool
-	// Since is the incarnation from which on the broker has had its disk: what it
-	// joined before is gone. 0: not known.
-	Since int64
-	// Lost is the incarnation that found the partition's log gone, or not to be
+	// DirectorySince is the broker epoch from which on the broker has had its disk:
+	// what it joined before is gone. 0: not known.
+	DirectorySince protocol.BrokerEpoch
+	// Lost is the broker epoch that found the partition's log gone, or not to be
 	// opened: what it joined before, or when nobody knows, is gone. 0: none did.
-	Lost int64
+	Lost protocol.BrokerEpoch
 }
 
 // has reports whether the broker still has the log with which it came into
-// sync in an incarnation; 0: in which, is not known.
-func (l Life) has(joined int64) bool {
+// sync in an epoch; 0: in which, is not known.
+func (l LiveBroker) has(joined protocol.BrokerEpoch) bool {
 	joined = max(joined, -joined)
-	return (joined == 0 || joined >= l.Since) && joined >= l.Lost
+	return (joined == 0 || joined >= l.DirectorySince) && joined >= l.Lost
 }
 
-// Lives are the live brokers, as the election of one partition sees them.
-type Lives map[protocol.BrokerID]Life
+// LiveBrokers are the live brokers, as the election of one partition sees them.
+type LiveBrokers map[protocol.BrokerID]LiveBroker
 
-// electorate is who lives in one image: for most partitions the same for all.
-type electorate struct {
-	all  Lives
-	lost map[protocol.TopicPartition]Lives // those with a Life of their own there
+// liveness is the live brokers of one image: for most partitions the same.
+type liveness struct {
+	all  LiveBrokers
+	lost map[protocol.TopicPartition]LiveBrokers // where a broker has lost its log
 }
 
-func newElectorate(im *Image) electorate {
-	e := electorate{all: make(Lives, len(im.brokers)), lost: map[protocol.TopicPartition]Lives{}}
+func newLiveness(im *Image) liveness {
+	e := liveness{all: make(LiveBrokers, len(im.brokers)), lost: map[protocol.TopicPartition]LiveBrokers{}}
 	for i := range im.brokers {
 		b := &im.brokers[i]
-		e.all[b.ID] = Life{Incarnation: b.Incarnation, Before: b.Before, Leaving: b.Leaving, Since: b.Since}
+		e.all[b.ID] = LiveBroker{Epoch: b.Epoch, PreviousEpoch: b.PreviousEpoch, Leaving: b.Leaving, DirectorySince: b.DirectorySince}
 	}
 	for i := range im.brokers {
 		b := &im.brokers[i]
@@ -51,26 +51,26 @@ func newElectorate(im *Image) electorate {
 			if e.lost[id] == nil {
 				e.lost[id] = maps.Clone(e.all)
 			}
-			life := e.lost[id][b.ID]
-			life.Lost = b.foundLost()
-			e.lost[id][b.ID] = life
+			there := e.lost[id][b.ID]
+			there.Lost = b.foundLost()
+			e.lost[id][b.ID] = there
 		}
 	}
 	return e
 }
 
-// of are the lives as the partition's election sees them.
-func (e *electorate) of(id protocol.TopicPartition) Lives {
-	if lives, ok := e.lost[id]; ok {
-		return lives
+// of are the brokers as the partition's election sees them.
+func (e *liveness) of(id protocol.TopicPartition) LiveBrokers {
+	if brokers, ok := e.lost[id]; ok {
+		return brokers
 	}
 	return e.all
 }
 
-// foundLost is the incarnation that found what is Lost.
-func (b *Broker) foundLost() int64 {
+// foundLost is the epoch that found what is Lost.
+func (b *Broker) foundLost() protocol.BrokerEpoch {
 	if b.lostSince != 0 {
 		return b.lostSince
 	}
-	return b.Incarnation
+	return b.Epoch
 }

@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// Store holds the metadata. It stays the caller's: Close does not close it.
 	Store Store
-	// Self is this broker as others shall see it. Register gives the Incarnation.
+	// Self is this broker as others shall see it. Register gives the Epoch.
 	// A broker with a DirectoryID takes over at once the registration that a
 	// killed predecessor on the same directory left; one without waits until it lapses.
 	Self Broker

@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -18,13 +17,11 @@ func (p *Partition) admits(next *Partition) error {
 		return fmt.Errorf("%w: a new leader needs a new leader epoch", ErrInvalidRequest)
 	case len(next.ISR) == 0:
 		return fmt.Errorf("%w: the ISR is empty", ErrInvalidRequest)
-	case len(next.ISR) != len(next.Joined):
-		return fmt.Errorf("%w: %d in the ISR, and %d have joined", ErrInvalidRequest, len(next.ISR), len(next.Joined))
-	case next.Leader != protocol.NoBroker && !slices.Contains(next.ISR, next.Leader):
+	case next.Leader != protocol.NoBroker && !next.InSync(next.Leader):
 		return fmt.Errorf("%w: leader %d is not in the ISR %v", ErrInvalidRequest, next.Leader, next.ISR)
 	}
-	for i, id := range next.ISR {
-		if !slices.Contains(next.Replicas, id) || slices.Contains(next.ISR[:i], id) {
+	for i, m := range next.ISR {
+		if !next.Hosts(m.ID) || next.ISR[:i].Has(m.ID) {
 			return fmt.Errorf("%w: ISR %v is not a set of the replicas %v", ErrInvalidRequest, next.ISR, next.Replicas)
 		}
 	}

@@ -92,15 +92,15 @@ func (im *Image) staying(n int) []Broker {
 	return stay
 }
 
-// joined are the present lives of replicas, which are in sync from the start.
-func (im *Image) joined(replicas [][]protocol.BrokerID) [][]int64 {
-	now := make(map[protocol.BrokerID]int64, len(im.brokers))
+// joined are the present broker epochs of replicas, which are in sync from the start.
+func (im *Image) joined(replicas [][]protocol.BrokerID) [][]protocol.BrokerEpoch {
+	now := make(map[protocol.BrokerID]protocol.BrokerEpoch, len(im.brokers))
 	for i := range im.brokers {
-		now[im.brokers[i].ID] = im.brokers[i].Incarnation
+		now[im.brokers[i].ID] = im.brokers[i].Epoch
 	}
-	all := make([][]int64, len(replicas))
+	all := make([][]protocol.BrokerEpoch, len(replicas))
 	for i, r := range replicas {
-		all[i] = make([]int64, len(r))
+		all[i] = make([]protocol.BrokerEpoch, len(r))
 		for j, id := range r {
 			all[i][j] = now[id]
 		}
@@ -109,13 +109,13 @@ func (im *Image) joined(replicas [][]protocol.BrokerID) [][]int64 {
 }
 
 // alongside makes joined as long as the replicas, where an older layout has none.
-func alongside(replicas [][]protocol.BrokerID, joined [][]int64) [][]int64 {
-	all := make([][]int64, len(replicas))
+func alongside(replicas [][]protocol.BrokerID, joined [][]protocol.BrokerEpoch) [][]protocol.BrokerEpoch {
+	all := make([][]protocol.BrokerEpoch, len(replicas))
 	for i, r := range replicas {
-		if i < len(joined) {
+		all[i] = make([]protocol.BrokerEpoch, len(r))
+		if i < len(joined) && len(joined[i]) == len(r) {
 			all[i] = joined[i]
 		}
-		all[i] = beside(r, all[i])
 	}
 	return all
 }

@@ -15,7 +15,7 @@ func Reassign(now Partition, rules ElectionRules) (next Partition, changed bool)
 		return now, false
 	}
 	for _, id := range now.Adding {
-		if !slices.Contains(now.ISR, id) {
+		if !now.InSync(id) {
 			return now, false
 		}
 	}
@@ -29,16 +29,16 @@ func Reassign(now Partition, rules ElectionRules) (next Partition, changed bool)
 
 // without is the partition without some of its replicas.
 func (p Partition) without(gone []protocol.BrokerID) Partition {
-	replicas, isr, joined := p.Replicas, p.ISR, p.Joined
-	p.Replicas, p.ISR, p.Joined, p.reassigned = nil, nil, nil, true
+	replicas, isr := p.Replicas, p.ISR
+	p.Replicas, p.ISR, p.reassigned = nil, nil, true
 	for _, id := range replicas {
 		if !slices.Contains(gone, id) {
 			p.Replicas = append(p.Replicas, id)
 		}
 	}
-	for i, id := range isr {
-		if !slices.Contains(gone, id) {
-			p.ISR, p.Joined = append(p.ISR, id), append(p.Joined, joined[i])
+	for _, m := range isr {
+		if !slices.Contains(gone, m.ID) {
+			p.ISR = append(p.ISR, m)
 		}
 	}
 	return p

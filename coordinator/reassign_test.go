@@ -49,13 +49,13 @@ func TestAReassignmentIsBegunWatchedAndCancelled(t *testing.T) {
 	noError(t, b.AlterReassignments(ctx, targets{id: {3}})[id])
 	a.eventually(t, func(im *Image) bool { return im.Revision >= b.Image().Revision })
 	p = a.partition(t, id)
-	one, two, three := Member{1, a.Incarnation()}, Member{2, b.Incarnation()}, Member{3, c.Incarnation()}
-	if !alterISR(a, id, ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: []Member{one, two, three}, Added: []Member{three}}) {
+	one, two, three := asMember(1, a), asMember(2, b), asMember(3, c)
+	if !alterISR(a, id, protocol.ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: protocol.Members{one, two, three}, Added: protocol.Members{three}}) {
 		t.Fatal("the new replica was not taken in")
 	}
 	a.eventually(t, func(im *Image) bool {
 		_, p, _ := im.Partition(id)
-		return p.Leader == 3 && slices.Equal(p.Replicas, []protocol.BrokerID{3}) && slices.Equal(p.ISR, p.Replicas) && len(p.Removing) == 0
+		return p.Leader == 3 && slices.Equal(p.Replicas, []protocol.BrokerID{3}) && slices.Equal(p.ISR.IDs(), p.Replicas) && len(p.Removing) == 0
 	})
 
 	// It outlives settings that change and partitions that come.
@@ -77,12 +77,12 @@ func TestElectionsThatAreAskedForSayWhatCameOfThem(t *testing.T) {
 		t.Fatalf("elections that were not needed: %v", all)
 	}
 	// 2 leads while 1 is out of sync, and 1 is preferred.
-	a.Resign(id, a.Incarnation())
+	a.Resign(id, a.BrokerEpoch())
 	b.eventually(t, func(im *Image) bool { _, p, ok := im.Partition(id); return ok && p.Leader == 2 })
 	wantError(t, a.ElectLeaders(ctx, []protocol.TopicPartition{id}, true)[id], ErrPreferredNotAvailable)
 	p := b.partition(t, id)
-	one, two := Member{1, a.Incarnation()}, Member{2, b.Incarnation()}
-	if !alterISR(b, id, ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: []Member{one, two}, Added: []Member{one}}) {
+	one, two := asMember(1, a), asMember(2, b)
+	if !alterISR(b, id, protocol.ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: protocol.Members{one, two}, Added: protocol.Members{one}}) {
 		t.Fatal("1 was not taken in")
 	}
 	all := b.ElectLeaders(ctx, nil, true)
@@ -100,7 +100,7 @@ func TestElectionsThatAreAskedForSayWhatCameOfThem(t *testing.T) {
 func TestWhoeverChangesAPartitionAtOnceTakesTurns(t *testing.T) {
 	a, b, id := twoBrokers(t)
 	s := a.o.Store.(*MemStore)
-	one, two := Member{1, a.Incarnation()}, Member{2, b.Incarnation()}
+	one, two := asMember(1, a), asMember(2, b)
 	ctx := background(t)
 	began := s.Since("/lockstep/partitions/", 1).Revision
 	var done int32
@@ -111,14 +111,14 @@ func TestWhoeverChangesAPartitionAtOnceTakesTurns(t *testing.T) {
 			for i := range 50 {
 				for _, c := range []*runs{a, b} {
 					p := c.partition(t, id)
-					ch := ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: []Member{one, two}}
+					ch := protocol.ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: protocol.Members{one, two}}
 					for _, m := range ch.ISR {
-						if !slices.Contains(p.ISR, m.ID) {
+						if !p.InSync(m.ID) {
 							ch.Added = append(ch.Added, m)
 						}
 					}
 					if i%2 == 0 {
-						ch.ISR, ch.Added = []Member{{c.o.Self.ID, c.Incarnation()}}, nil
+						ch.ISR, ch.Added = protocol.Members{asMember(c.o.Self.ID, c)}, nil
 					}
 					if alterISR(c, id, ch) {
 						mu.Lock()
@@ -159,7 +159,7 @@ func TestWhoeverChangesAPartitionAtOnceTakesTurns(t *testing.T) {
 func TestWhoOnlyBelievesToBeControllerChangesNothing(t *testing.T) {
 	a, b, id := twoBrokers(t)
 	stale := a.Image()
-	if !alterISR(a, id, ISRChange{ISR: []Member{{1, a.Incarnation()}}}) {
+	if !alterISR(a, id, protocol.ISRChange{ISR: protocol.Members{asMember(1, a)}}) {
 		t.Fatal("the ISR was not changed")
 	}
 	b.eventually(t, func(im *Image) bool { return im.Revision >= a.Image().Revision })

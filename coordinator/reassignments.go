@@ -34,13 +34,13 @@ func (c *Cluster) ElectLeaders(ctx context.Context, ids []protocol.TopicPartitio
 		})
 	}
 	im := c.Image()
-	voters := newElectorate(im)
+	live := newLiveness(im)
 	for _, t := range im.topics {
 		rules := c.o.Rules(t.Configs)
 		rules.Preferred = preferred
 		for _, p := range t.Partitions {
 			id := protocol.TopicPartition{Topic: t.ID, Index: p.Index}
-			if next, changed := Elect(p, voters.of(id), rules); changed && next.Leader != p.Leader {
+			if next, changed := Elect(p, live.of(id), rules); changed && next.Leader != p.Leader {
 				ids = append(ids, id)
 			}
 		}
@@ -119,16 +119,16 @@ func fail(outcome map[protocol.TopicPartition]error, ids []protocol.TopicPartiti
 
 // same reports whether there is nothing to write.
 func same(a, b *Partition) bool {
-	return a.Leader == b.Leader && a.LeaderEpoch == b.LeaderEpoch && slices.Equal(a.ISR, b.ISR) && slices.Equal(a.Joined, b.Joined) &&
+	return a.Leader == b.Leader && a.LeaderEpoch == b.LeaderEpoch && slices.Equal(a.ISR, b.ISR) &&
 		slices.Equal(a.Replicas, b.Replicas) && slices.Equal(a.Adding, b.Adding) && slices.Equal(a.Removing, b.Removing)
 }
 
 // elected is the partition after an election that somebody asked for.
 func (c *Cluster) elected(im *Image, t *Topic, now Partition, preferred bool) (Partition, error) {
-	voters := newElectorate(im)
+	live := newLiveness(im)
 	rules := c.o.Rules(t.Configs)
 	rules.Preferred = preferred
-	next, changed := Elect(now, voters.of(protocol.TopicPartition{Topic: t.ID, Index: now.Index}), rules)
+	next, changed := Elect(now, live.of(protocol.TopicPartition{Topic: t.ID, Index: now.Index}), rules)
 	switch {
 	case preferred && next.Leader != now.preferred():
 		return now, fmt.Errorf("%w: %s-%d: broker %d is not in sync, or not there; ISR %v",
@@ -144,8 +144,8 @@ func (c *Cluster) elected(im *Image, t *Topic, now Partition, preferred bool) (P
 
 // reassigned is the partition with a reassignment begun or cancelled.
 func (c *Cluster) reassigned(im *Image, t *Topic, now Partition, target []protocol.BrokerID) (Partition, error) {
-	voters := newElectorate(im)
-	lives := voters.of(protocol.TopicPartition{Topic: t.ID, Index: now.Index})
+	live := newLiveness(im)
+	brokers := live.of(protocol.TopicPartition{Topic: t.ID, Index: now.Index})
 	rules := c.o.Rules(t.Configs)
 	if target == nil && len(now.Adding) == 0 && len(now.Removing) == 0 {
 		return now, fmt.Errorf("%w: %s-%d", ErrNoReassignment, t.Name, now.Index)
@@ -155,14 +155,14 @@ func (c *Cluster) reassigned(im *Image, t *Topic, now Partition, target []protoc
 			return now, fmt.Errorf("%s-%d: %w", t.Name, now.Index, err)
 		}
 	}
-	next, _ := Elect(CancelReassignment(now), lives, rules)
+	next, _ := Elect(CancelReassignment(now), brokers, rules)
 	if now.Leader != protocol.NoBroker && next.Leader == protocol.NoBroker {
 		return now, fmt.Errorf("%w: %s-%d: of the ISR %v only replicas that are being added are there",
 			ErrInvalidReplicaAssignment, t.Name, now.Index, now.ISR)
 	}
 	if target != nil {
 		next = StartReassignment(next, target)
-		next, _ = decidePartition(next, lives, rules) // nothing to wait for, if it only takes replicas away
+		next, _ = decidePartition(next, brokers, rules) // nothing to wait for, if it only takes replicas away
 	}
 	return next, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // register makes a lease and claims what hangs on it. Only the session loop calls it.
@@ -21,8 +23,8 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	old := LeaseID(c.session.lease.Swap(int64(lease)))
-	c.session.lived(rev)
-	c.log.Debug("broker registered", "broker", c.o.Self.ID, "incarnation", rev)
+	c.session.began(protocol.BrokerEpoch(rev))
+	c.log.Debug("broker registered", "broker", c.o.Self.ID, "broker_epoch", rev)
 	// What hung on an earlier lease, the controller's key above all, goes at once.
 	for _, id := range []LeaseID{old, predecessor} {
 		if id != 0 {
@@ -40,16 +42,16 @@ func (c *Cluster) revoke(ctx context.Context, lease LeaseID) error {
 	return c.o.Store.RevokeLease(ctx, lease)
 }
 
-// lived notes an incarnation of this process.
-func (s *session) lived(incarnation int64) {
-	s.incarnation = incarnation
+// began notes a broker epoch of this process.
+func (s *session) began(epoch protocol.BrokerEpoch) {
+	s.epoch = epoch
 	if s.first == 0 {
-		s.first = incarnation
+		s.first = epoch
 	}
 }
 
 // claim puts this broker's key under the lease. It returns the revision, which
-// is the incarnation, and the lease that the key was under before.
+// is the broker epoch, and the lease that the key was under before.
 func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predecessor LeaseID, err error) {
 	patience := time.NewTimer(2 * c.o.SessionTimeout)
 	defer patience.Stop()
@@ -100,7 +102,7 @@ func (c *Cluster) take(ctx context.Context, was KeyValue, lease LeaseID) (bool, 
 	if c.session.leaving.Load() {
 		ops = append(ops, PutLeased(c.keys.leaving(id), []byte("{}"), lease))
 	} else {
-		ops = append(ops, Delete(c.keys.leaving(id))) // an earlier life's
+		ops = append(ops, Delete(c.keys.leaving(id))) // of an earlier epoch
 	}
 	if v, err := decode[directoryValue](dir); self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
 		ops = append(ops, Put(dir.Key, encode(directoryValue{self.DirectoryID})))
@@ -110,26 +112,26 @@ func (c *Cluster) take(ctx context.Context, was KeyValue, lease LeaseID) (bool, 
 
 // self is this broker as it is to be registered, in the place of another registration or of none.
 func (c *Cluster) self(was KeyValue) Broker {
-	if v, err := decode[brokerValue](was); err == nil && v.Life == c.life {
+	if v, err := decode[brokerValue](was); err == nil && v.Process == c.process {
 		// An earlier attempt, of which it was not known whether it had worked.
-		c.session.lived(was.ModRevision)
+		c.session.began(protocol.BrokerEpoch(was.ModRevision))
 	}
 	b := c.o.Self
-	b.life = c.life
-	b.Before, b.Lost, b.lostSince = c.session.asked.Before, c.session.asked.Lost, c.session.first
-	if c.session.incarnation != 0 {
-		b.Before = c.session.incarnation
+	b.process = c.process
+	b.PreviousEpoch, b.Lost, b.lostSince = c.session.asked.PreviousEpoch, c.session.asked.Lost, c.session.first
+	if c.session.epoch != 0 {
+		b.PreviousEpoch = c.session.epoch
 	}
 	return b
 }
 
 // ours reports whether a registration was left by this process or an earlier
-// life of this broker. A data directory has one process at a time, so whoever
+// one of this broker. A data directory has one process at a time, so whoever
 // registered from it before is dead.
 func (c *Cluster) ours(kv KeyValue) bool {
 	v, err := decode[brokerValue](kv)
 	if err != nil {
 		return false
 	}
-	return v.Life == c.life || v.Directory != "" && v.Directory == c.o.Self.DirectoryID
+	return v.Process == c.process || v.Directory != "" && v.Directory == c.o.Self.DirectoryID
 }

@@ -20,25 +20,25 @@ import (
 //	                      none
 //
 // Run's session loop makes and mends it and is the only one to set lease and
-// incarnations; Close takes it back, after the loop has ended.
+// epochs; Close takes it back, after the loop has ended.
 type session struct {
 	lease   atomic.Int64 // 0: not registered
 	leaving atomic.Bool  // by Leave, for good
 
 	// Of the loop alone.
-	asked       Registration // by the newest Register
-	incarnation int64        // the newest of this process; 0: none
-	first       int64        // the oldest of this process
+	asked Registration         // by the newest Register
+	epoch protocol.BrokerEpoch // the newest of this process; 0: none
+	first protocol.BrokerEpoch // the oldest of this process
 
 	requests chan request  // from Register to the loop
 	wake     chan struct{} // tells the loop to look now; it holds one signal at most
 }
 
-// Registration is what a broker says of itself when it begins a life.
+// Registration is what a broker says of itself when it registers.
 type Registration struct {
-	// Before is the incarnation of the life that ended with everything on disk,
-	// and that this one goes on from; 0: there was none, or it did not end so.
-	Before int64
+	// PreviousEpoch is the broker epoch that ended with everything on disk, and
+	// that this one goes on from (KIP-966); 0: there was none, or it did not end so.
+	PreviousEpoch protocol.BrokerEpoch
 	// Lost are the partitions that the image gives this broker in the ISR, and
 	// whose logs are gone or cannot be opened.
 	Lost []protocol.TopicPartition
@@ -74,8 +74,8 @@ func (s *session) look(im *Image, self protocol.BrokerID) {
 // when the image shows it. While another live broker holds the id, it waits for
 // that one to lapse, for twice the session timeout, and then refuses with ErrBrokerIDTaken.
 //
-// A session whose lease lapsed while the process lived registers again by
-// itself, in a new incarnation that goes on from the last: nothing was lost.
+// A session whose lease lapsed while the process lived registers again by itself,
+// in a new broker epoch that goes on from the last: nothing was lost.
 func (c *Cluster) Register(ctx context.Context, r Registration) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
@@ -108,20 +108,20 @@ func (c *Cluster) askSession(ctx context.Context, r Registration) error {
 	}
 }
 
-// Incarnation is that of this process's present registration, as the image
+// BrokerEpoch is that of this process's present registration, as the image
 // shows it; 0 before there is one, and while a lease that lapsed is not replaced.
-func (c *Cluster) Incarnation() int64 { return c.incarnationIn(c.Image()) }
+func (c *Cluster) BrokerEpoch() protocol.BrokerEpoch { return c.epochIn(c.Image()) }
 
-func (c *Cluster) incarnationIn(im *Image) int64 {
-	if b, ok := im.Broker(c.o.Self.ID); ok && b.life == c.life {
-		return b.Incarnation
+func (c *Cluster) epochIn(im *Image) protocol.BrokerEpoch {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.process == c.process {
+		return b.Epoch
 	}
 	return 0
 }
 
 // leaseIn is the lease of this process's registration, as an image shows it; 0: there is none.
 func (c *Cluster) leaseIn(im *Image) LeaseID {
-	if b, ok := im.Broker(c.o.Self.ID); ok && b.life == c.life {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.process == c.process {
 		return b.lease
 	}
 	return 0
@@ -152,22 +152,22 @@ func (c *Cluster) Leave(ctx context.Context) error {
 	})
 }
 
-// Bury ends the registration of a broker's life that is proven dead: its
-// listener, on a machine that answers, refuses connections. All that hung on
-// its lease goes in one revision. A live broker that was buried by mistake
-// registers again; an incarnation that is no longer registered is no error.
-func (c *Cluster) Bury(ctx context.Context, id protocol.BrokerID, incarnation int64) error {
+// Fence ends the registration of a broker that is proven dead: its listener, on
+// a machine that answers, refuses connections. All that hung on its lease goes in
+// one revision. A live broker that was fenced by mistake registers again; a broker
+// epoch that is no longer registered is no error.
+func (c *Cluster) Fence(ctx context.Context, id protocol.BrokerID, epoch protocol.BrokerEpoch) error {
 	b, ok := c.Image().Broker(id)
-	if !ok || b.Incarnation != incarnation || b.lease == 0 {
+	if !ok || b.Epoch != epoch || b.lease == 0 {
 		return nil
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	// A lease is one registration's alone, so nothing of a later one goes with it.
 	if err := c.insist(ctx, func(ctx context.Context) error { return c.o.Store.RevokeLease(ctx, b.lease) }); err != nil {
-		return fmt.Errorf("bury broker %d: %w", id, err)
+		return fmt.Errorf("fence broker %d: %w", id, err)
 	}
-	c.log.Info("broker is dead; its registration was ended", "broker", id, "incarnation", incarnation)
+	c.log.Info("broker is dead; its registration was ended", "broker", id, "broker_epoch", epoch)
 	return nil
 }
 
@@ -222,7 +222,7 @@ func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
 
 // mend reports what the image shows to be missing, if the image is new enough to tell.
 func (c *Cluster) mend() error {
-	if im := c.Image(); im.Revision >= c.session.incarnation && c.incarnationIn(im) == 0 {
+	if im := c.Image(); im.Revision >= int64(c.session.epoch) && c.epochIn(im) == 0 {
 		// Somebody deleted the key; a lease that lapsed would have been told.
 		return fmt.Errorf("registration is gone: %w", ErrLeaseNotFound)
 	}

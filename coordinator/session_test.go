@@ -47,7 +47,7 @@ func TestABrokerWhoseLeaseLapsedRegistersAgain(t *testing.T) {
 	s.Expire()
 	c.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(1)
-		return ok && now.Incarnation > before.Incarnation && im.Controller == 1
+		return ok && now.Epoch > before.Epoch && im.Controller == 1
 	})
 }
 
@@ -59,7 +59,7 @@ func TestABrokerWhoseKeyWasDeletedRegistersAgain(t *testing.T) {
 	noError(t, err)
 	c.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(1)
-		return ok && now.Incarnation > before.Incarnation && im.Controller == 1
+		return ok && now.Epoch > before.Epoch && im.Controller == 1
 	})
 }
 
@@ -73,8 +73,8 @@ func TestARestartedBrokerTakesItsRegistrationOver(t *testing.T) {
 
 	b := join(t, Options{Store: s, Self: broker(1)})
 	now, _ := b.Image().Broker(1)
-	if now.Incarnation <= before.Incarnation {
-		t.Fatalf("incarnation %d after %d", now.Incarnation, before.Incarnation)
+	if now.Epoch <= before.Epoch {
+		t.Fatalf("broker epoch %d after %d", now.Epoch, before.Epoch)
 	}
 	b.eventually(t, func(im *Image) bool { return im.Controller == 1 })
 }
@@ -89,7 +89,7 @@ func TestTwoBrokersWithOneIDAreTold(t *testing.T) {
 	b := openCluster(t, Options{Store: s, Self: stranger, SessionTimeout: short})
 	defer b.leave(t)
 	wantError(t, b.Register(background(t), Registration{}), ErrBrokerIDTaken)
-	if now, _ := a.Image().Broker(1); now.Incarnation != was.Incarnation {
+	if now, _ := a.Image().Broker(1); now.Epoch != was.Epoch {
 		t.Fatal("the first broker was disturbed")
 	}
 

@@ -28,14 +28,14 @@ func (r *runs) suspectedBy(t *testing.T, id protocol.BrokerID, by ...protocol.Br
 
 // The controller is stopped. All others hear nothing of it, and one of them
 // takes its part; its lease still stands.
-func TestABrokerThatAllOthersSuspectIsBuried(t *testing.T) {
+func TestABrokerThatAllOthersSuspectIsFenced(t *testing.T) {
 	brokers, _, _ := alike(t, 3, Options{SessionTimeout: time.Hour}, 30)
 	dead := brokers[brokers[0].Image().Controller-1]
-	id, life := dead.o.Self.ID, dead.Incarnation()
+	id, epoch := dead.o.Self.ID, dead.BrokerEpoch()
 	dead.kill(t)
 	for _, b := range brokers {
 		if b != dead {
-			b.Suspect(id, life)
+			b.Suspect(id, epoch)
 		}
 	}
 	for _, b := range brokers {
@@ -49,10 +49,10 @@ func TestABrokerThatAllOthersSuspectIsBuried(t *testing.T) {
 }
 
 // The link between two brokers is cut: each suspects the other, alone, until it is whole again.
-func TestOneBrokersSuspicionBuriesNobody(t *testing.T) {
+func TestOneBrokersSuspicionFencesNobody(t *testing.T) {
 	brokers, _, _ := several(t, 3)
 	a, b, c := brokers[0], brokers[1], brokers[2]
-	one, two := a.Incarnation(), b.Incarnation()
+	one, two := a.BrokerEpoch(), b.BrokerEpoch()
 	a.Suspect(2, two)
 	b.Suspect(1, one)
 	c.suspectedBy(t, 2, 1)
@@ -61,39 +61,39 @@ func TestOneBrokersSuspicionBuriesNobody(t *testing.T) {
 	b.Trust(1)
 	c.suspectedBy(t, 2)
 	c.suspectedBy(t, 1)
-	if a.Incarnation() != one || b.Incarnation() != two {
-		t.Fatal("a life was ended by one that suspected it")
+	if a.BrokerEpoch() != one || b.BrokerEpoch() != two {
+		t.Fatal("a broker was fenced by one that suspected it")
 	}
 }
 
-// Half of the others is not enough: in a cluster that falls in two, both halves would bury each other.
+// Half of the others is not enough: in a cluster that falls in two, both halves would fence each other.
 func TestHowManyMustSuspect(t *testing.T) {
 	for _, c := range []struct{ others, most int }{{1, 1}, {2, 1}, {3, 1}, {4, 2}, {5, 2}, {6, 3}} {
 		for n := range c.others + 1 {
-			if got := enough(n, c.others); got != (n > c.most) {
+			if got := suspicionQuorum(n, c.others); got != (n > c.most) {
 				t.Errorf("%d of %d others are enough: %v", n, c.others, got)
 			}
 		}
 	}
 }
 
-// It was slow, not dead: it goes on in a new life, which nobody suspects.
-func TestALiveBrokerThatWasSuspectedBeginsALifeThatIsTrusted(t *testing.T) {
+// It was slow, not dead: it goes on in a new epoch, in which nobody suspects.
+func TestALiveBrokerThatWasSuspectedRegistersAnewAndIsTrusted(t *testing.T) {
 	brokers, _, _ := several(t, 3)
 	a, b, c := brokers[0], brokers[1], brokers[2]
-	was := c.Incarnation()
+	was := c.BrokerEpoch()
 	a.Suspect(3, was)
 	b.Suspect(3, was)
 	a.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(3)
-		return ok && now.Incarnation > was && now.Before == was && len(im.suspects) == 0
+		return ok && now.Epoch > was && now.PreviousEpoch == was && len(im.suspects) == 0
 	})
 	now, _ := a.Image().Broker(3)
 	a.Suspect(3, was) // heard of late
 	b.Suspect(3, was)
 	create(t, a, "t", 1)
-	if b, _ := a.Image().Broker(3); len(a.Image().suspects) != 0 || b.Incarnation != now.Incarnation {
-		t.Fatalf("a life that is over is suspected: %v", a.Image().suspects)
+	if b, _ := a.Image().Broker(3); len(a.Image().suspects) != 0 || b.Epoch != now.Epoch {
+		t.Fatalf("an epoch that is over is suspected: %v", a.Image().suspects)
 	}
 }
 
@@ -101,29 +101,28 @@ func TestALiveBrokerThatWasSuspectedBeginsALifeThatIsTrusted(t *testing.T) {
 func TestASuspicionIsItsBrokersOwn(t *testing.T) {
 	brokers, s, clock := several(t, 3)
 	a, b, c := brokers[0], brokers[1], brokers[2]
-	life := c.Incarnation()
-	a.Suspect(3, life)
+	a.Suspect(3, c.BrokerEpoch())
 	b.suspectedBy(t, 3, 1)
 
 	// Its lease lapses, and with it the others'.
-	was := a.Incarnation()
+	was := a.BrokerEpoch()
 	clock.advance(time.Minute)
 	s.Expire()
 	a.eventually(t, func(im *Image) bool {
-		return len(im.Brokers()) == 3 && a.incarnationIn(im) > was && len(im.suspects) == 0
+		return len(im.Brokers()) == 3 && a.epochIn(im) > was && len(im.suspects) == 0
 	})
 	now, _ := a.Image().Broker(3)
-	a.Suspect(3, now.Incarnation)
+	a.Suspect(3, now.Epoch)
 	b.suspectedBy(t, 3, 1)
 
 	// Nor does it count when it is restarted, and knows nothing of it.
 	a.kill(t)
 	again := join(t, Options{Store: s, Self: broker(1)})
 	again.suspectedBy(t, 3)
-	b.Suspect(3, now.Incarnation)
+	b.Suspect(3, now.Epoch)
 	again.suspectedBy(t, 3, 2)
-	if b, _ := again.Image().Broker(3); b.Incarnation != now.Incarnation {
-		t.Fatal("a suspicion of a life that is over has counted")
+	if b, _ := again.Image().Broker(3); b.Epoch != now.Epoch {
+		t.Fatal("a suspicion of an epoch that is over has counted")
 	}
 }
 
@@ -131,12 +130,12 @@ func TestASuspicionIsItsBrokersOwn(t *testing.T) {
 func TestASuspicionIsSaidAgainUnderANewLease(t *testing.T) {
 	brokers, _, _ := several(t, 3)
 	a, b, c := brokers[0], brokers[1], brokers[2]
-	a.Suspect(3, c.Incarnation())
+	a.Suspect(3, c.BrokerEpoch())
 	b.suspectedBy(t, 3, 1)
-	was := a.Incarnation()
-	noError(t, b.Bury(background(t), 1, was))
+	was := a.BrokerEpoch()
+	noError(t, b.Fence(background(t), 1, was))
 	b.eventually(t, func(im *Image) bool {
 		now, ok := im.Broker(1)
-		return ok && now.Incarnation > was && slices.Equal(im.Suspecting(3), []protocol.BrokerID{1})
+		return ok && now.Epoch > was && slices.Equal(im.Suspecting(3), []protocol.BrokerID{1})
 	})
 }

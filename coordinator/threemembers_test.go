@@ -143,8 +143,8 @@ func TestWithoutAQuorumElectionsWait(t *testing.T) {
 		t.Fatalf("the image went with the store: %+v", im)
 	}
 	p := im.topics[0].Partitions[0]
-	self := Member{1, last.Incarnation()}
-	if p.Leader == 1 && alterISR(last, protocol.TopicPartition{Topic: topic.ID}, ISRChange{ISR: []Member{self}}) {
+	self := asMember(1, last)
+	if p.Leader == 1 && alterISR(last, protocol.TopicPartition{Topic: topic.ID}, protocol.ISRChange{ISR: protocol.Members{self}}) {
 		t.Fatal("the ISR changed without a quorum")
 	}
 	c.start(1)

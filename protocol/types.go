@@ -14,6 +14,8 @@ type (
 	LeaderEpoch int32
 	// BrokerID is a broker's node id, from 1 by custom; -1 means "none".
 	BrokerID int32
+	// BrokerEpoch is the epoch of a broker's registration, which rises with each; 0 means "none, or not known" (KIP-903).
+	BrokerEpoch int64
 	// ProducerID names an idempotent producer; -1 means "none" (KIP-98).
 	ProducerID int64
 	// ProducerEpoch fences older incarnations of one producer id; -1 means "none".

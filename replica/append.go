@@ -46,7 +46,7 @@ func (m *Machine) appended(err error) {
 		return
 	}
 	m.core.Appended(m.nowMs)
-	alone := len(m.core.standing.Replicas) < 2
+	alone := len(m.core.partition.Replicas) < 2
 	if !alone {
 		m.emit(EffectMoved)
 	}

@@ -44,7 +44,7 @@ func open(t testing.TB, fs vfs.FS) *bench {
 	}
 	b := &bench{t: t, fs: fs, base: base, Partition: p}
 	p.Begin(1)
-	p.Stand(Standing{Leader: 1, Replicas: []protocol.BrokerID{1}, ISR: []Member{{1, 1}}})
+	p.ApplyMetadata(protocol.PartitionState{Leader: 1, Replicas: []protocol.BrokerID{1}, ISR: protocol.Members{{ID: 1, BrokerEpoch: 1}}})
 	p.do(func() {})
 	t.Cleanup(func() { b.close() })
 	return b
@@ -55,7 +55,7 @@ type alone struct{}
 
 func (alone) Fetch(*Partition, protocol.BrokerID, Fetch) {}
 func (alone) StopFetch(*Partition)                       {}
-func (alone) AlterISR(*Partition, ISRChange)             {}
+func (alone) AlterISR(*Partition, protocol.ISRChange)    {}
 func (alone) Resign(*Partition)                          {}
 func (alone) RoleChanged(*Partition, *State)             {}
 

@@ -26,18 +26,18 @@ type cluster struct {
 	t  testing.TB
 	mu struct {
 		sync.Mutex
-		nodes    map[protocol.BrokerID]*member
-		standing Standing
-		lives    int64
-		closed   bool
+		nodes     map[protocol.BrokerID]*member
+		partition protocol.PartitionState
+		epochs    protocol.BrokerEpoch
+		closed    bool
 	}
 	carriers sync.WaitGroup
 }
 
-// member is one broker of it in one life, and the Host of its partition.
+// member is one broker of it in one broker epoch, and the Host of its partition.
 type member struct {
 	c    *cluster
-	life Member
+	self protocol.Member
 	fs   *vfs.MemFS
 	base *conflict.Base
 	p    *Partition
@@ -47,12 +47,12 @@ type member struct {
 func newCluster(t testing.TB, n int) *cluster {
 	c := &cluster{t: t}
 	c.mu.nodes = map[protocol.BrokerID]*member{}
-	s := Standing{Leader: 1}
+	s := protocol.PartitionState{Leader: 1}
 	for id := range protocol.BrokerID(n) {
 		m := c.boot(id+1, vfs.NewCrashableMem())
-		s.Replicas, s.ISR = append(s.Replicas, m.life.ID), append(s.ISR, m.life)
+		s.Replicas, s.ISR = append(s.Replicas, m.self.ID), append(s.ISR, m.self)
 	}
-	c.stand(s)
+	c.apply(s)
 	stop := make(chan struct{})
 	c.carriers.Go(func() { c.tick(stop) })
 	t.Cleanup(func() { close(stop); c.close() })
@@ -79,8 +79,8 @@ func (c *cluster) tick(stop <-chan struct{}) {
 // boot starts a broker on a disk. c.mu is not held.
 func (c *cluster) boot(id protocol.BrokerID, fs *vfs.MemFS) *member {
 	c.mu.Lock()
-	c.mu.lives++
-	m := &member{c: c, life: Member{id, c.mu.lives}, fs: fs, gone: make(chan struct{})}
+	c.mu.epochs++
+	m := &member{c: c, self: protocol.Member{ID: id, BrokerEpoch: c.mu.epochs}, fs: fs, gone: make(chan struct{})}
 	c.mu.Unlock()
 	var err error
 	if m.base, err = conflict.OpenBase(fs, "base"); err != nil {
@@ -96,30 +96,30 @@ func (c *cluster) boot(id protocol.BrokerID, fs *vfs.MemFS) *member {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	m.p.Begin(m.life.Incarnation)
+	m.p.Begin(m.self.BrokerEpoch)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.nodes[id] = m
-	if c.mu.standing.Replicas != nil {
-		m.p.Stand(c.mu.standing)
+	if c.mu.partition.Replicas != nil {
+		m.p.ApplyMetadata(c.mu.partition)
 	}
 	return m
 }
 
 // stand makes a state the newest; everybody hears of it.
-func (c *cluster) stand(s Standing) {
+func (c *cluster) apply(s protocol.PartitionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mu.standing = s
+	c.mu.partition = s
 	for _, m := range c.mu.nodes {
-		m.p.Stand(s)
+		m.p.ApplyMetadata(s)
 	}
 }
 
-func (c *cluster) now() Standing {
+func (c *cluster) now() protocol.PartitionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.mu.standing
+	return c.mu.partition
 }
 
 func (c *cluster) node(id protocol.BrokerID) *member {
@@ -131,13 +131,13 @@ func (c *cluster) node(id protocol.BrokerID) *member {
 // elect gives leadership to another member of the ISR.
 func (c *cluster) elect(id protocol.BrokerID) {
 	c.mu.Lock()
-	s := c.mu.standing
+	s := c.mu.partition
 	c.mu.Unlock()
-	if indexOf(s.ISR, id) < 0 {
+	if s.ISR.Index(id) < 0 {
 		return
 	}
 	s.Leader, s.LeaderEpoch, s.PartitionEpoch = id, s.LeaderEpoch+1, s.PartitionEpoch+1
-	c.stand(s)
+	c.apply(s)
 }
 
 // crash takes a broker's power away. It is out of the ISR unless it is the last
@@ -147,19 +147,19 @@ func (c *cluster) crash(id protocol.BrokerID, rng *rand.Rand) {
 	disk := m.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
 	m.stop()
 	s := c.now()
-	if at := indexOf(s.ISR, id); at >= 0 && len(s.ISR) > 1 {
+	if at := s.ISR.Index(id); at >= 0 && len(s.ISR) > 1 {
 		s.ISR = slices.Delete(slices.Clone(s.ISR), at, at+1)
 		if s.Leader == id {
 			s.Leader = s.ISR[0].ID
 		}
 		s.LeaderEpoch, s.PartitionEpoch = s.LeaderEpoch+1, s.PartitionEpoch+1
-		c.stand(s)
+		c.apply(s)
 	}
 	m = c.boot(id, disk)
 	if s = c.now(); len(s.ISR) == 1 && s.ISR[0].ID == id {
-		s.ISR, s.Leader = []Member{m.life}, id
+		s.ISR, s.Leader = protocol.Members{m.self}, id
 		s.LeaderEpoch, s.PartitionEpoch = s.LeaderEpoch+1, s.PartitionEpoch+1
-		c.stand(s)
+		c.apply(s)
 	}
 }
 
@@ -244,19 +244,19 @@ func (m *member) Resign(*Partition)              {}
 func (m *member) RoleChanged(*Partition, *State) {}
 
 // AlterISR is the metadata's compare-and-swap.
-func (m *member) AlterISR(p *Partition, ch ISRChange) {
+func (m *member) AlterISR(p *Partition, ch protocol.ISRChange) {
 	m.carry(func() {
 		c := m.c
 		c.mu.Lock()
-		s := c.mu.standing
+		s := c.mu.partition
 		ok := s.LeaderEpoch == ch.LeaderEpoch && s.PartitionEpoch == ch.PartitionEpoch
 		for _, added := range ch.Added {
-			ok = ok && c.mu.nodes[added.ID].life == added
+			ok = ok && c.mu.nodes[added.ID].self == added
 		}
 		c.mu.Unlock()
 		if ok {
 			s.ISR, s.PartitionEpoch = ch.ISR, s.PartitionEpoch+1
-			c.stand(s)
+			c.apply(s)
 		}
 		p.ISRAnswered(ch, ok)
 	})
@@ -445,7 +445,7 @@ func TestAnEmptyReplicaBeginsInsideABatch(t *testing.T) {
 	c.node(3).stop()
 	s := c.now()
 	s.ISR, s.PartitionEpoch = s.ISR[:2], s.PartitionEpoch+1
-	c.stand(s)
+	c.apply(s)
 	if start, err := c.node(1).p.DeleteBefore(4); err != nil || start != 4 {
 		t.Fatalf("start %d, %v", start, err)
 	}

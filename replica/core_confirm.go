@@ -29,7 +29,7 @@ func (c *Core) confirm() {
 	least := c.leading.round
 	for i := range c.leading.followers {
 		f := &c.leading.followers[i]
-		if c.standing.inSync(f.ID) || c.leading.isr.mayHave(f.ID) {
+		if c.partition.InSync(f.ID) || c.leading.isr.mayHave(f.ID) {
 			least = min(least, f.round)
 		}
 	}

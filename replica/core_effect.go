@@ -36,7 +36,7 @@ type CoreEffect struct {
 	Offset protocol.Offset
 	Round  int64
 	Fetch  Fetch
-	ISR    ISRChange
+	ISR    protocol.ISRChange
 }
 
 // NextEffect takes the oldest effect that is to be done. The driver calls it

@@ -9,7 +9,7 @@ import (
 // Fetch is what a follower asks its leader for. It says as well: all below
 // Offset is on my disk, and the last of it was written in LastEpoch.
 type Fetch struct {
-	From      Member
+	From      protocol.Member
 	Epoch     protocol.LeaderEpoch // the leader epoch that the follower follows
 	Offset    protocol.Offset
 	LastEpoch protocol.LeaderEpoch // -1: its log is empty
@@ -72,13 +72,13 @@ func (c *Core) refuses(f Fetch) error {
 	switch {
 	case c.role != RoleLeader:
 		return c.notLeader()
-	case f.Epoch < c.standing.LeaderEpoch:
+	case f.Epoch < c.partition.LeaderEpoch:
 		return ErrFencedEpoch
-	case f.Epoch > c.standing.LeaderEpoch:
+	case f.Epoch > c.partition.LeaderEpoch:
 		return ErrUnknownEpoch
 	}
 	fo := c.leading.follower(f.From.ID)
-	if fo == nil || f.From.Incarnation < fo.Incarnation {
+	if fo == nil || f.From.BrokerEpoch < fo.BrokerEpoch {
 		return ErrNotReplica
 	}
 	return nil
@@ -99,9 +99,9 @@ func (c *Core) EpochEnd(asked protocol.LeaderEpoch) (protocol.LeaderEpoch, proto
 	switch {
 	case c.role != RoleLeader:
 		return -1, protocol.None, c.notLeader()
-	case asked < 0 || asked > c.standing.LeaderEpoch:
+	case asked < 0 || asked > c.partition.LeaderEpoch:
 		return -1, protocol.None, nil
-	case asked == c.standing.LeaderEpoch:
+	case asked == c.partition.LeaderEpoch:
 		return asked, c.o.Log.End(), nil
 	}
 	e, end := c.epochEnd(asked)
@@ -121,14 +121,14 @@ type leading struct {
 
 // follower is a replica as its leader sees it in this epoch.
 type follower struct {
-	Member                     // the life that fetched last; incarnation 0 before it has
-	synced     protocol.Offset // it has all below; None before its first fetch
-	caughtUpMs int64           // it has all that the leader had then
-	fetchedMs  int64           // its last fetch
-	markMs     int64           // some time later than caughtUpMs, and
-	markEnd    protocol.Offset // where the leader's log ended then
-	round      int64           // of the newest answer that it has seen
-	refused    bool            // the metadata did not take it into the ISR; until it fetches again
+	protocol.Member                 // as it fetched last; broker epoch 0 before it has
+	synced          protocol.Offset // it has all below; None before its first fetch
+	caughtUpMs      int64           // it has all that the leader had then
+	fetchedMs       int64           // its last fetch
+	markMs          int64           // some time later than caughtUpMs, and
+	markEnd         protocol.Offset // where the leader's log ended then
+	round           int64           // of the newest answer that it has seen
+	refused         bool            // the metadata did not take it into the ISR; until it fetches again
 }
 
 // appended notes that followers who had everything had it until now: one that
@@ -159,17 +159,17 @@ func (c *Core) lead(nowMs int64) {
 	c.commit()
 }
 
-// gather makes the followers those of the standing's replicas. A reassignment
+// gather makes the followers the other replicas of the metadata. A reassignment
 // changes them within an epoch; what those who stay have acknowledged holds.
 func (c *Core) gather(nowMs int64) {
 	l := &c.leading
 	before := l.followers
 	l.followers = nil
-	for _, id := range c.standing.Replicas {
+	for _, id := range c.partition.Replicas {
 		if id == c.o.Self.ID {
 			continue
 		}
-		f := follower{Member: Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.o.Log.End()}
+		f := follower{Member: protocol.Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.o.Log.End()}
 		if at := slices.IndexFunc(before, func(f follower) bool { return f.ID == id }); at >= 0 {
 			f = before[at]
 		}
@@ -180,8 +180,8 @@ func (c *Core) gather(nowMs int64) {
 // acknowledge notes what a follower has on its disk.
 func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo := c.leading.follower(f.From.ID)
-	if f.From.Incarnation > fo.Incarnation {
-		fo.Incarnation, fo.synced, fo.round = f.From.Incarnation, protocol.None, 0
+	if f.From.BrokerEpoch > fo.BrokerEpoch {
+		fo.BrokerEpoch, fo.synced, fo.round = f.From.BrokerEpoch, protocol.None, 0
 	}
 	fo.round, fo.refused = max(fo.round, f.Round), false
 	fo.synced = max(fo.synced, f.Offset)
@@ -198,7 +198,7 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo.fetchedMs = nowMs
 	c.commit()
 	c.confirm()
-	if !c.standing.inSync(fo.ID) {
+	if !c.partition.InSync(fo.ID) {
 		c.reviewISR(nowMs)
 	}
 }
@@ -207,13 +207,13 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 // that the metadata may show in sync. Below min.insync.replicas it stands
 // still (KIP-966): what one replica alone has is not safe.
 func (c *Core) commit() {
-	if len(c.standing.ISR) < c.minInsync() {
+	if len(c.partition.ISR) < c.minInsync() {
 		return
 	}
 	least := c.synced
 	for i := range c.leading.followers {
 		f := &c.leading.followers[i]
-		if c.standing.inSync(f.ID) || c.leading.isr.mayHave(f.ID) {
+		if c.partition.InSync(f.ID) || c.leading.isr.mayHave(f.ID) {
 			least = min(least, f.synced)
 		}
 	}

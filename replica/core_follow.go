@@ -24,12 +24,12 @@ type following struct {
 func (c *Core) fetch(nowMs int64) {
 	w := &c.following
 	end := c.o.Log.End()
-	leaderless := c.standing.Leader == protocol.NoBroker || c.standing.Leader == c.o.Self.ID
-	if leaderless || w.waiting || w.cutting || c.synced < end || nowMs < w.retryMs || !c.standing.hosts(c.o.Self.ID) {
+	leaderless := c.partition.Leader == protocol.NoBroker || c.partition.Leader == c.o.Self.ID
+	if leaderless || w.waiting || w.cutting || c.synced < end || nowMs < w.retryMs || !c.partition.Hosts(c.o.Self.ID) {
 		return
 	}
 	w.waiting, w.sentMs = true, nowMs
-	w.asked = Fetch{From: c.o.Self, Epoch: c.standing.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round}
+	w.asked = Fetch{From: c.o.Self, Epoch: c.partition.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round}
 	c.emit(CoreEffect{Kind: CoreFetch, Fetch: w.asked})
 }
 
@@ -85,7 +85,7 @@ func (c *Core) diverge(a FetchAnswer, nowMs int64) {
 	switch {
 	case to < c.highWatermark:
 		c.Failed(fmt.Errorf("%w: high watermark %d, and leader epoch %d of broker %d shares the log up to %d",
-			ErrCommittedLost, c.highWatermark, c.standing.LeaderEpoch, c.standing.Leader, to), nowMs)
+			ErrCommittedLost, c.highWatermark, c.partition.LeaderEpoch, c.partition.Leader, to), nowMs)
 	case to >= c.o.Log.End():
 		// It parts where both agree: no leader of ours says so.
 		c.following.retryMs = nowMs + c.o.RetryMs

@@ -14,12 +14,12 @@ import (
 // is not waited for; the next one, which may ask for the present ISR once more,
 // moves the epoch and so settles it.
 type isrProposals struct {
-	waiting bool     // for an answer
-	maybe   []Member // were proposed at the present partition epoch
-	retryMs int64    // nothing is proposed before
+	waiting bool             // for an answer
+	maybe   protocol.Members // were proposed at the present partition epoch
+	retryMs int64            // nothing is proposed before
 }
 
-func (p *isrProposals) mayHave(id protocol.BrokerID) bool { return indexOf(p.maybe, id) >= 0 }
+func (p *isrProposals) mayHave(id protocol.BrokerID) bool { return p.maybe.Has(id) }
 
 // settleISR takes a new ISR of the same epoch into force.
 func (c *Core) settleISR(nowMs int64) {
@@ -31,12 +31,12 @@ func (c *Core) settleISR(nowMs int64) {
 
 // ISRAnswered tells the outcome of an CoreAlterISR. done is false for a
 // refusal and for an unknown outcome alike; every change is answered once.
-func (c *Core) ISRAnswered(change ISRChange, done bool, nowMs int64) {
-	if c.role != RoleLeader || change.LeaderEpoch != c.standing.LeaderEpoch || change.PartitionEpoch != c.standing.PartitionEpoch {
+func (c *Core) ISRAnswered(change protocol.ISRChange, done bool, nowMs int64) {
+	if c.role != RoleLeader || change.LeaderEpoch != c.partition.LeaderEpoch || change.PartitionEpoch != c.partition.PartitionEpoch {
 		return
 	}
 	if done {
-		c.standing.ISR, c.standing.PartitionEpoch = change.ISR, change.PartitionEpoch+1
+		c.partition.ISR, c.partition.PartitionEpoch = change.ISR, change.PartitionEpoch+1
 		c.settleISR(nowMs)
 		return
 	}
@@ -56,8 +56,8 @@ func (c *Core) reviewISR(nowMs int64) {
 	if p.waiting || nowMs < p.retryMs {
 		return
 	}
-	change := ISRChange{LeaderEpoch: c.standing.LeaderEpoch, PartitionEpoch: c.standing.PartitionEpoch}
-	for _, id := range c.standing.Replicas {
+	change := protocol.ISRChange{LeaderEpoch: c.partition.LeaderEpoch, PartitionEpoch: c.partition.PartitionEpoch}
+	for _, id := range c.partition.Replicas {
 		m, in, was := c.oughtToBe(id, nowMs)
 		if !in {
 			continue
@@ -67,7 +67,7 @@ func (c *Core) reviewISR(nowMs int64) {
 			change.Added = append(change.Added, m)
 		}
 	}
-	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.standing.ISR) {
+	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.partition.ISR) {
 		return
 	}
 	p.waiting = true
@@ -88,10 +88,10 @@ func (c *Core) reviewISR(nowMs int64) {
 // comes in when it has all that is committed and all that was there when the
 // epoch began: a new leader's high watermark may be behind what its
 // predecessor had committed, the log end at which it began is not.
-func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was bool) {
-	at := indexOf(c.standing.ISR, id)
+func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m protocol.Member, in, was bool) {
+	at := c.partition.ISR.Index(id)
 	if at >= 0 {
-		m = c.standing.ISR[at]
+		m = c.partition.ISR[at]
 	}
 	if id == c.o.Self.ID {
 		return m, true, true
@@ -103,7 +103,7 @@ func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m Member, in, was b
 	}
 	silent := nowMs-f.fetchedMs > c.o.LagMaxMs
 	caughtUp := f.synced >= c.highWatermark && f.synced >= c.leading.start
-	return f.Member, f.Incarnation > 0 && caughtUp && !silent && !f.refused, false
+	return f.Member, f.BrokerEpoch > 0 && caughtUp && !silent && !f.refused, false
 }
 
 // isrMayChange reports whether time alone may change the ISR, or a proposal
@@ -114,7 +114,7 @@ func (c *Core) isrMayChange(nowMs int64) bool {
 	}
 	for i := range c.leading.followers {
 		f := &c.leading.followers[i]
-		if c.standing.inSync(f.ID) && f.synced < c.o.Log.End() {
+		if c.partition.InSync(f.ID) && f.synced < c.o.Log.End() {
 			return true
 		}
 	}

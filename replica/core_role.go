@@ -14,7 +14,7 @@ var (
 	ErrFencedEpoch = errors.New("the leader epoch is over")
 	// ErrUnknownEpoch: the request is of a leader epoch that this broker has not heard of yet.
 	ErrUnknownEpoch = errors.New("the leader epoch is not known here yet")
-	// ErrNotReplica: who fetches holds no replica of the partition, or is an earlier life of who does.
+	// ErrNotReplica: who fetches holds no replica of the partition, or does so in an earlier broker epoch than is known.
 	ErrNotReplica = errors.New("the broker that fetches holds no replica of the partition")
 	// ErrOffsetNotAvailable: the leader is new and does not know yet what is committed (KIP-207).
 	ErrOffsetNotAvailable = errors.New("the new leader does not know yet what is committed")
@@ -31,9 +31,9 @@ type Role uint8
 const (
 	// RoleFollower: another broker leads, or none.
 	RoleFollower Role = iota
-	// RoleLeader: this broker leads, in this life.
+	// RoleLeader: this broker leads, in its present broker epoch.
 	RoleLeader
-	// RoleOffline: the replica has failed and will serve no more in this life.
+	// RoleOffline: the replica has failed and will serve no more in this broker epoch.
 	RoleOffline
 )
 
@@ -50,8 +50,8 @@ type History interface {
 
 // CoreOptions are what a Core is made with.
 type CoreOptions struct {
-	Self Member  // this broker, in this life
-	Log  History // recovered and synced
+	Self protocol.Member // this broker, in its present broker epoch
+	Log  History         // recovered and synced
 	// HighWatermark is what is known to be committed; the log's start where nothing is.
 	HighWatermark protocol.Offset
 	// MinInsync is min.insync.replicas. Default 1.
@@ -81,12 +81,12 @@ func (o CoreOptions) withDefaults() CoreOptions {
 // write, what is committed, what must be cut off. It holds no bytes and does
 // nothing itself: it is told what has happened and asks for what is to be done.
 //
-//	            Stand: another leads, or none
+//	       ApplyMetadata: another leads, or none
 //	        ┌───────────────────────────────────┐
 //	        ▼                                   │
-//	   ┌──────────┐  Stand: this life leads  ┌──────┐
+//	   ┌──────────┐  ApplyMetadata: it leads ┌──────┐
 //	──►│ follower │─────────────────────────►│leader│
-//	   └────┬─────┘                          └──┬───┘
+//	   └────┬─────┘  in this broker epoch    └──┬───┘
 //	        │ Failed      ┌───────┐      Failed │
 //	        └────────────►│offline│◄────────────┘
 //	                      └───────┘
@@ -97,9 +97,9 @@ func (o CoreOptions) withDefaults() CoreOptions {
 // every replica that an election may choose.
 //
 // Everything that passes between brokers carries the leader epoch and is
-// refused in any other. A broker leads only an epoch that was given to its
-// present life: what an earlier life had written but not synced is gone, and
-// must not be written again, otherwise, in the same epoch.
+// refused in any other. A broker leads only a leader epoch that was given to
+// it in its present broker epoch: what it had written before and not synced is
+// gone, and must not be written again, otherwise, in the same leader epoch.
 //
 // It is a plain value with one owner, the partition's loop: no goroutine, lock,
 // clock or I/O. Times are milliseconds of any clock that does not go backwards.
@@ -110,11 +110,11 @@ func (o CoreOptions) withDefaults() CoreOptions {
 //	synced end <= log end
 //	a leader counts every member of the ISR that the metadata may show
 type Core struct {
-	o        CoreOptions
-	role     Role
-	known    bool     // standing is set
-	standing Standing // the newest that is known
-	err      error    // why the replica is offline
+	o         CoreOptions
+	role      Role
+	known     bool                    // partition is set
+	partition protocol.PartitionState // the newest that is known
+	err       error                   // why the replica is offline
 
 	synced        protocol.Offset // all below is on this disk
 	highWatermark protocol.Offset
@@ -131,23 +131,23 @@ func NewCore(o CoreOptions) *Core {
 	o = o.withDefaults()
 	start, end := o.Log.Start(), o.Log.End()
 	return &Core{o: o, synced: end, highWatermark: min(max(o.HighWatermark, start), end),
-		standing: Standing{Leader: protocol.NoBroker, LeaderEpoch: -1}}
+		partition: protocol.PartitionState{Leader: protocol.NoBroker, LeaderEpoch: -1}}
 }
 
-// Stand takes in what the metadata shows. What is older than what is known is
+// ApplyMetadata takes in what the metadata shows. What is older than what is known is
 // ignored: a watch may lag behind an answer.
-func (c *Core) Stand(s Standing, nowMs int64) {
-	if c.known && s.PartitionEpoch <= c.standing.PartitionEpoch {
+func (c *Core) ApplyMetadata(s protocol.PartitionState, nowMs int64) {
+	if c.known && s.PartitionEpoch <= c.partition.PartitionEpoch {
 		return
 	}
-	before := c.standing
-	c.known, c.standing = true, s
+	before := c.partition
+	c.known, c.partition = true, s
 	if c.role == RoleOffline {
 		c.resign(nowMs)
 		return
 	}
 	if s.LeaderEpoch == before.LeaderEpoch && c.role == c.roleIn(&s) {
-		c.restand(nowMs)
+		c.reconcile(nowMs)
 		return
 	}
 	c.role = c.roleIn(&s)
@@ -160,16 +160,16 @@ func (c *Core) Stand(s Standing, nowMs int64) {
 	}
 }
 
-// roleIn is leader only where the metadata names this very life.
-func (c *Core) roleIn(s *Standing) Role {
+// roleIn is leader only where the metadata names this very broker epoch.
+func (c *Core) roleIn(s *protocol.PartitionState) Role {
 	if s.Leader == c.o.Self.ID && slices.Contains(s.ISR, c.o.Self) {
 		return RoleLeader
 	}
 	return RoleFollower
 }
 
-// restand is a change within a leader epoch: of the ISR, or of the replicas.
-func (c *Core) restand(nowMs int64) {
+// reconcile is a change within a leader epoch: of the ISR, or of the replicas.
+func (c *Core) reconcile(nowMs int64) {
 	switch c.role {
 	case RoleLeader:
 		c.gather(nowMs)
@@ -255,7 +255,7 @@ func (c *Core) Failed(err error, nowMs int64) {
 
 // resign asks to be rid of what an offline replica must not be: leader, or in sync.
 func (c *Core) resign(nowMs int64) {
-	if !c.known || c.standing.Leader != c.o.Self.ID && !slices.Contains(c.standing.ISR, c.o.Self) {
+	if !c.known || c.partition.Leader != c.o.Self.ID && !slices.Contains(c.partition.ISR, c.o.Self) {
 		c.resignMs = 0
 		return
 	}

@@ -9,13 +9,13 @@ func (c *Core) Role() Role { return c.role }
 func (c *Core) Err() error { return c.err }
 
 // Leader is the broker that leads, or NoBroker.
-func (c *Core) Leader() protocol.BrokerID { return c.standing.Leader }
+func (c *Core) Leader() protocol.BrokerID { return c.partition.Leader }
 
 // Epoch is the newest leader epoch that is known; -1 before any.
-func (c *Core) Epoch() protocol.LeaderEpoch { return c.standing.LeaderEpoch }
+func (c *Core) Epoch() protocol.LeaderEpoch { return c.partition.LeaderEpoch }
 
-// Standing is the newest state of the metadata that is known. It is not to be changed.
-func (c *Core) Standing() Standing { return c.standing }
+// protocol.PartitionState is the newest state of the metadata that is known. It is not to be changed.
+func (c *Core) PartitionState() protocol.PartitionState { return c.partition }
 
 // HighWatermark is the offset below which all is committed and may be read,
 // from the leader as from a follower (KIP-392).
@@ -55,7 +55,7 @@ func (c *Core) MayAppend(acks Acks) error {
 	switch {
 	case c.role != RoleLeader:
 		return c.notLeader()
-	case acks == AcksAll && len(c.standing.ISR) < c.minInsync():
+	case acks == AcksAll && len(c.partition.ISR) < c.minInsync():
 		return ErrNotEnoughReplicas
 	}
 	return nil
@@ -69,7 +69,7 @@ func (c *Core) notLeader() error {
 }
 
 // minInsync is what can be asked for with so many replicas (KIP-966).
-func (c *Core) minInsync() int { return min(c.o.MinInsync, max(len(c.standing.Replicas), 1)) }
+func (c *Core) minInsync() int { return min(c.o.MinInsync, max(len(c.partition.Replicas), 1)) }
 
 // SetMinInsync changes min.insync.replicas. What it lets be committed is
 // committed with the next sync or fetch.
@@ -77,7 +77,7 @@ func (c *Core) SetMinInsync(n int) { c.o.MinInsync = max(n, 1) }
 
 // FollowerState is how far one follower has come, as its leader sees it.
 type FollowerState struct {
-	Member
+	protocol.Member
 	Synced     protocol.Offset // None: not heard of in this epoch
 	CaughtUpMs int64           // when it last had all that the leader had
 	InSync     bool
@@ -88,7 +88,7 @@ func (c *Core) Followers() []FollowerState {
 	var all []FollowerState
 	for i := range c.leading.followers {
 		f := &c.leading.followers[i]
-		all = append(all, FollowerState{f.Member, f.synced, f.caughtUpMs, c.standing.inSync(f.ID)})
+		all = append(all, FollowerState{f.Member, f.synced, f.caughtUpMs, c.partition.InSync(f.ID)})
 	}
 	return all
 }

@@ -14,7 +14,7 @@ import (
 // Conversations between cores, told step by step, each with all that it makes
 // the cores ask for.
 //
-//	replicas n=3 min=2               three cores with empty logs, in their first life
+//	replicas n=3 min=2               three cores with empty logs, each in broker epoch 1
 //	log at=1 start=0 epochs=(1,1,2)  what a log holds, synced, before anything else
 //	stand at=(1,2) leader=1 epoch=1 pe=3 isr=(1,2) [isr=(2/5)] [replicas=(1,2)]
 //	append at=1 n=2, sync at=1       the leader writes, and syncs
@@ -22,7 +22,7 @@ import (
 //	delay from=2, late               2's fetch is held back, and comes when it no longer should
 //	alter at=1 done|lost             the outcome of the ISR change that 1 asked for
 //	confirm at=1                     1 wants to know that it still leads
-//	tick now=500, fail at=1, crash at=1 incarnation=9 keep=3, min n=2
+//	tick now=500, fail at=1, crash at=1 broker-epoch=9 keep=3, min n=2
 //	state                            where all stand
 func TestCoreStories(t *testing.T) {
 	datadriven.Walk(t, "testdata/core", func(t *testing.T, path string) {
@@ -47,10 +47,10 @@ type story struct {
 type node struct {
 	core   *Core
 	log    *shelf
-	life   Member
-	fetch  *Fetch     // on its way to the leader
-	change *ISRChange // asked of the metadata
-	nosync bool       // the next append is not synced
+	self   protocol.Member
+	fetch  *Fetch              // on its way to the leader
+	change *protocol.ISRChange // asked of the metadata
+	nosync bool                // the next append is not synced
 	inbox  []protocol.LeaderEpoch
 }
 
@@ -67,9 +67,9 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 		}
 		n.boot(s, protocol.Offset(argOr(t, d, "hw", 0)))
 	case "stand":
-		standing := s.standing(t, d)
+		state := s.partitionState(t, d)
 		for _, at := range list(d, "at") {
-			s.nodes[number(t, at)-1].core.Stand(standing, s.now)
+			s.nodes[number(t, at)-1].core.ApplyMetadata(state, s.now)
 			s.work()
 		}
 	case "append":
@@ -88,11 +88,11 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 		s.held, n.fetch = *n.fetch, nil
 	case "late":
 		n := s.nodes[arg(t, d, "at")-1]
-		s.tell("%d answers %s\n", n.life.ID, verdict(n.core.Fetched(s.held, s.now)))
+		s.tell("%d answers %s\n", n.self.ID, verdict(n.core.Fetched(s.held, s.now)))
 	case "alter":
 		n := s.nodes[arg(t, d, "at")-1]
 		if n.change == nil {
-			s.tell("%d has asked for nothing\n", n.life.ID)
+			s.tell("%d has asked for nothing\n", n.self.ID)
 			return
 		}
 		change := *n.change
@@ -113,7 +113,7 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 	case "crash":
 		n := s.nodes[arg(t, d, "at")-1]
 		n.log.truncate(protocol.Offset(arg(t, d, "keep")))
-		n.life.Incarnation = int64(arg(t, d, "incarnation"))
+		n.self.BrokerEpoch = protocol.BrokerEpoch(arg(t, d, "broker-epoch"))
 		n.fetch, n.change = nil, nil
 		n.boot(s, 0)
 	case "state":
@@ -127,14 +127,14 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 func (s *story) replicas(t *testing.T, d *datadriven.TestData) {
 	s.nodes, s.min, s.now = nil, argOr(t, d, "min", 1), 0
 	for i := range arg(t, d, "n") {
-		n := &node{log: &shelf{}, life: Member{protocol.BrokerID(i + 1), 1}}
+		n := &node{log: &shelf{}, self: protocol.Member{ID: protocol.BrokerID(i + 1), BrokerEpoch: 1}}
 		s.nodes = append(s.nodes, n)
 		n.boot(s, 0)
 	}
 }
 
 func (n *node) boot(s *story, hw protocol.Offset) {
-	n.core = NewCore(CoreOptions{Self: n.life, Log: n.log, HighWatermark: hw, MinInsync: s.min,
+	n.core = NewCore(CoreOptions{Self: n.self, Log: n.log, HighWatermark: hw, MinInsync: s.min,
 		LagMaxMs: 1000, FetchTimeoutMs: 500, RetryMs: 100})
 }
 
@@ -150,38 +150,38 @@ func (s *story) work() {
 func (s *story) do(n *node, e CoreEffect) {
 	switch e.Kind {
 	case CoreRole:
-		s.tell("%d is %s in epoch %d\n", n.life.ID, n.core.Role(), n.core.Epoch())
+		s.tell("%d is %s in epoch %d\n", n.self.ID, n.core.Role(), n.core.Epoch())
 		n.fetch = nil
 		if err := n.core.Err(); err != nil {
 			s.tell("  because: %v\n", err)
 		}
 	case CoreCommit:
-		s.tell("%d commits up to %d\n", n.life.ID, e.Offset)
+		s.tell("%d commits up to %d\n", n.self.ID, e.Offset)
 	case CoreConfirm:
-		s.tell("%d is sure that it led in round %d\n", n.life.ID, e.Round)
+		s.tell("%d is sure that it led in round %d\n", n.self.ID, e.Round)
 	case CoreFetch:
-		s.tell("%d fetches at %d, its last epoch %d, in epoch %d\n", n.life.ID, e.Fetch.Offset, e.Fetch.LastEpoch, e.Fetch.Epoch)
+		s.tell("%d fetches at %d, its last epoch %d, in epoch %d\n", n.self.ID, e.Fetch.Offset, e.Fetch.LastEpoch, e.Fetch.Epoch)
 		n.fetch = &e.Fetch
 	case CoreAppend:
 		n.log.append(n.inbox...)
-		s.tell("%d appends %d\n", n.life.ID, len(n.inbox))
+		s.tell("%d appends %d\n", n.self.ID, len(n.inbox))
 		n.core.Appended(s.now)
 		if !n.nosync {
 			n.core.Synced(n.log.End(), s.now)
 		}
 	case CoreTruncate:
 		n.log.truncate(e.Offset)
-		s.tell("%d truncates to %d\n", n.life.ID, e.Offset)
+		s.tell("%d truncates to %d\n", n.self.ID, e.Offset)
 		n.core.Truncated(s.now)
 	case CoreRestart:
 		n.log.restart(e.Offset)
-		s.tell("%d begins anew at %d\n", n.life.ID, e.Offset)
+		s.tell("%d begins anew at %d\n", n.self.ID, e.Offset)
 		n.core.Truncated(s.now)
 	case CoreAlterISR:
-		s.tell("%d asks for ISR %s at partition epoch %d\n", n.life.ID, members(e.ISR.ISR), e.ISR.PartitionEpoch)
+		s.tell("%d asks for ISR %s at partition epoch %d\n", n.self.ID, members(e.ISR.ISR), e.ISR.PartitionEpoch)
 		n.change = &e.ISR
 	case CoreResign:
-		s.tell("%d resigns\n", n.life.ID)
+		s.tell("%d resigns\n", n.self.ID)
 	}
 }
 
@@ -189,7 +189,7 @@ func (s *story) do(n *node, e CoreEffect) {
 func (s *story) fetch(t *testing.T, d *datadriven.TestData) {
 	n := s.nodes[arg(t, d, "from")-1]
 	if n.fetch == nil {
-		s.tell("%d has no fetch on its way\n", n.life.ID)
+		s.tell("%d has no fetch on its way\n", n.self.ID)
 		return
 	}
 	f := *n.fetch
@@ -201,7 +201,7 @@ func (s *story) fetch(t *testing.T, d *datadriven.TestData) {
 		n.inbox = leader.log.from(f.Offset, argOr(t, d, "max", 100))
 		a.HasBatches = len(n.inbox) > 0
 	}
-	s.tell("%d answers %s\n", leader.life.ID, verdict(a))
+	s.tell("%d answers %s\n", leader.self.ID, verdict(a))
 	s.work()
 	if d.HasArg("lost") {
 		return
@@ -223,9 +223,9 @@ func verdict(a FetchAnswer) string {
 func (s *story) state() {
 	for _, n := range s.nodes {
 		c := n.core
-		s.tell("%d: %s epoch %d, log %s, synced %d, high watermark %d", n.life.ID, c.Role(), c.Epoch(), n.log, c.SyncedEnd(), c.HighWatermark())
+		s.tell("%d: %s epoch %d, log %s, synced %d, high watermark %d", n.self.ID, c.Role(), c.Epoch(), n.log, c.SyncedEnd(), c.HighWatermark())
 		if c.Role() == RoleLeader {
-			s.tell(", ISR %s", members(c.Standing().ISR))
+			s.tell(", ISR %s", members(c.PartitionState().ISR))
 			if !c.Settled() {
 				s.tell(", not settled")
 			}
@@ -239,20 +239,20 @@ func (s *story) state() {
 
 func (s *story) tell(format string, args ...any) { fmt.Fprintf(&s.out, format, args...) }
 
-func members(all []Member) string {
+func members(all protocol.Members) string {
 	var ids []string
 	for _, m := range all {
-		if m.Incarnation == 1 {
+		if m.BrokerEpoch == 1 {
 			ids = append(ids, fmt.Sprint(m.ID))
 		} else {
-			ids = append(ids, fmt.Sprintf("%d/%d", m.ID, m.Incarnation))
+			ids = append(ids, fmt.Sprintf("%d/%d", m.ID, m.BrokerEpoch))
 		}
 	}
 	return "[" + strings.Join(ids, " ") + "]"
 }
 
-func (s *story) standing(t *testing.T, d *datadriven.TestData) Standing {
-	st := Standing{
+func (s *story) partitionState(t *testing.T, d *datadriven.TestData) protocol.PartitionState {
+	st := protocol.PartitionState{
 		Leader:         protocol.BrokerID(arg(t, d, "leader")),
 		LeaderEpoch:    protocol.LeaderEpoch(arg(t, d, "epoch")),
 		PartitionEpoch: int32(arg(t, d, "pe")),
@@ -262,15 +262,15 @@ func (s *story) standing(t *testing.T, d *datadriven.TestData) Standing {
 	}
 	for _, n := range s.nodes {
 		if !d.HasArg("replicas") {
-			st.Replicas = append(st.Replicas, n.life.ID)
+			st.Replicas = append(st.Replicas, n.self.ID)
 		}
 	}
 	for _, v := range list(d, "isr") {
-		m := Member{Incarnation: 1}
-		id, life, of := strings.Cut(v, "/")
+		m := protocol.Member{BrokerEpoch: 1}
+		id, epoch, of := strings.Cut(v, "/")
 		m.ID = protocol.BrokerID(number(t, id))
 		if of {
-			m.Incarnation = int64(number(t, life))
+			m.BrokerEpoch = protocol.BrokerEpoch(number(t, epoch))
 		}
 		st.ISR = append(st.ISR, m)
 	}

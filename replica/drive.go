@@ -3,6 +3,8 @@ package replica
 import (
 	"fmt"
 	"time"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // began is the zero of the cores' clock, which does not jump as the time of day may.
@@ -13,11 +15,11 @@ func coreMs() int64 { return time.Since(began).Milliseconds() }
 // fetchTimeoutMs is a backstop: the host answers every fetch.
 const fetchTimeoutMs = 15_000
 
-// Begin tells that this life of the broker is registered, see the event.
-func (p *Partition) Begin(incarnation int64) { p.task(letter{event: Begin{incarnation}}) }
+// Begin tells that the broker is registered in this epoch, see the event.
+func (p *Partition) Begin(epoch protocol.BrokerEpoch) { p.task(letter{event: Begin{epoch}}) }
 
-// Stand takes in what the metadata shows of the partition.
-func (p *Partition) Stand(s Standing) { p.tell(Metadata{s}) }
+// ApplyMetadata takes in what the metadata shows of the partition.
+func (p *Partition) ApplyMetadata(s protocol.PartitionState) { p.tell(Metadata{s}) }
 
 // Tick lets time pass. It costs next to nothing where nothing waits for it.
 func (p *Partition) Tick() {
@@ -80,7 +82,7 @@ func (p *Partition) starvesFollowing() (err error) {
 }
 
 // ISRAnswered tells the outcome of Host.AlterISR; done is false also when it is not known.
-func (p *Partition) ISRAnswered(ch ISRChange, done bool) { p.tell(ISRAnswered{ch, done}) }
+func (p *Partition) ISRAnswered(ch protocol.ISRChange, done bool) { p.tell(ISRAnswered{ch, done}) }
 
 // Fail tells of damage that a reader found: the replica goes offline, for good.
 func (p *Partition) Fail(err error) { p.tell(Damaged{err}) }

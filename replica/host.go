@@ -16,7 +16,7 @@ type Host interface {
 	// StopFetch: p follows nobody any more.
 	StopFetch(p *Partition)
 	// AlterISR asks the metadata for another ISR; the outcome goes to ISRAnswered.
-	AlterISR(p *Partition, ch ISRChange)
+	AlterISR(p *Partition, ch protocol.ISRChange)
 	// Resign asks the metadata to do without this replica, which has failed.
 	Resign(p *Partition)
 	// RoleChanged tells of a new role, or of a role in a new leader epoch.
@@ -31,21 +31,21 @@ type State struct {
 	PartitionEpoch int32
 	EpochStart     protocol.Offset // the log end at which this broker began to lead; None when it does not
 	Replicas       []protocol.BrokerID
-	ISR            []Member
+	ISR            protocol.Members
 	Settled        bool  // it leads, and knows all that earlier leaders committed
 	Doubted        bool  // it leads as far as it knows, see Partition.Doubt
 	Err            error // why it is offline
 }
 
-// InSync reports whether a broker is in the ISR, in whatever life.
-func (s *State) InSync(id protocol.BrokerID) bool { return indexOf(s.ISR, id) >= 0 }
+// InSync reports whether a broker is in the ISR, in whatever broker epoch.
+func (s *State) InSync(id protocol.BrokerID) bool { return s.ISR.Has(id) }
 
-// unborn is the state of a replica whose broker is not registered yet.
-var unborn = &State{Leader: protocol.NoBroker, Epoch: -1, EpochStart: protocol.None}
+// unregistered is the state of a replica whose broker is not registered yet.
+var unregistered = &State{Leader: protocol.NoBroker, Epoch: -1, EpochStart: protocol.None}
 
 // snapshot is the core's state, or before if nothing has changed.
 func (c *Core) snapshot(before *State, doubted bool) *State {
-	s := &c.standing
+	s := &c.partition
 	if before.Doubted == doubted && before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
 		before.Leader == s.Leader && before.Settled == c.Settled() && before.Err == c.err && slices.Equal(before.ISR, s.ISR) {
 		return before

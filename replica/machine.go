@@ -97,10 +97,10 @@ type Machine struct {
 	log      Log
 	settings Settings
 
-	core     *Core // nil before Begin
-	standing *Standing
-	folds    folds
-	failed   error
+	core      *Core // nil before Begin
+	partition *protocol.PartitionState
+	folds     folds
+	failed    error
 
 	highWatermark protocol.Offset
 	nowMs         int64            // of the steady clock, at the present step
@@ -136,7 +136,7 @@ func NewMachine(o MachineOptions) (*Machine, error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = checkpointEvery
 	}
-	m := &Machine{o: o, log: o.Log, settings: o.Settings, shown: unborn}
+	m := &Machine{o: o, log: o.Log, settings: o.Settings, shown: unregistered}
 	m.then.appended, m.then.synced = m.appended, m.synced
 	m.then.fetchedAppended, m.then.fetchedSynced = m.fetchedAppended, m.fetchedSynced
 	m.folds = newFolds(&m.o)
@@ -186,11 +186,11 @@ func (m *Machine) take(e Event) {
 	case Synced:
 		m.syncedBeside(e)
 	case Begin:
-		m.begin(e.Incarnation)
+		m.begin(e.BrokerEpoch)
 	case ConfirmLeadership:
 		m.confirmLeadership(e)
 	case Metadata:
-		m.takeMetadata(e.Standing)
+		m.takeMetadata(e.State)
 	case ISRAnswered:
 		if m.core != nil {
 			m.core.ISRAnswered(e.Change, e.Done, m.nowMs)

@@ -83,7 +83,7 @@ type Detail struct {
 	Name      string
 	Data      []byte
 	Fetch     Fetch
-	ISR       ISRChange
+	ISR       protocol.ISRChange
 	Answer    FetchAnswer
 	Done      func(FetchAnswer)
 	Epoch     protocol.LeaderEpoch

@@ -47,11 +47,11 @@ type (
 		Done       func(protocol.LeaderEpoch, error)
 	}
 	// Metadata is a note: what the metadata shows of the partition.
-	Metadata struct{ Standing Standing }
+	Metadata struct{ State protocol.PartitionState }
 	// ISRAnswered is a note: the outcome of an EffectAlterISR. Done is false also
 	// when it is not known.
 	ISRAnswered struct {
-		Change ISRChange
+		Change protocol.ISRChange
 		Done   bool
 	}
 	// Tick is a note: time has passed.
@@ -63,10 +63,10 @@ type (
 	// BaseWritten is a note: the work of an EffectWriteBase has ended.
 	BaseWritten struct{ Err error }
 
-	// Begin is a task: the broker is registered, in this incarnation. Each
-	// registration is a life of its own, also where the process went on: what the
-	// last one promised stands, because all of it is synced first.
-	Begin struct{ Incarnation int64 }
+	// Begin is a task: the broker is registered, in this broker epoch. Each
+	// registration has an epoch of its own, also where the process went on: what
+	// was promised in the last one stands, because all of it is synced first.
+	Begin struct{ BrokerEpoch protocol.BrokerEpoch }
 	// Configure is a task: the topic's new settings.
 	Configure struct{ Settings Settings }
 	// Housekeep is a task: what time asks for, see Partition.Housekeep.

@@ -6,20 +6,20 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// begin starts a life of the broker, see Begin.
-func (m *Machine) begin(incarnation int64) {
+// begin starts a broker epoch, see Begin.
+func (m *Machine) begin(epoch protocol.BrokerEpoch) {
 	m.settle(func(error) { // a failure is the new core's as well
 		m.abort(ErrNotLeader)
 		if m.core != nil && m.core.role == RoleFollower {
 			m.emit(EffectStopFetch)
 		}
 		m.core = NewCore(CoreOptions{
-			Self: Member{m.o.Self, incarnation}, Log: m.log, HighWatermark: m.highWatermark,
+			Self: protocol.Member{ID: m.o.Self, BrokerEpoch: epoch}, Log: m.log, HighWatermark: m.highWatermark,
 			MinInsync: m.settings.MinInsync, LagMaxMs: m.o.LagMaxMs, FetchTimeoutMs: m.o.FetchTimeoutMs, RetryMs: m.o.RetryMs,
 		})
 		m.confirmed, m.doubted, m.round = 0, false, 0
-		if m.standing != nil {
-			m.core.Stand(*m.standing, m.nowMs)
+		if m.partition != nil {
+			m.core.ApplyMetadata(*m.partition, m.nowMs)
 		}
 		if m.failed != nil {
 			m.core.Failed(m.failed, m.nowMs)
@@ -27,13 +27,13 @@ func (m *Machine) begin(incarnation int64) {
 	})
 }
 
-func (m *Machine) takeMetadata(s Standing) {
-	if m.standing == nil || s.PartitionEpoch > m.standing.PartitionEpoch {
-		m.standing = &s
+func (m *Machine) takeMetadata(s protocol.PartitionState) {
+	if m.partition == nil || s.PartitionEpoch > m.partition.PartitionEpoch {
+		m.partition = &s
 	}
 	m.doubted = false
 	if m.core != nil {
-		m.core.Stand(s, m.nowMs)
+		m.core.ApplyMetadata(s, m.nowMs)
 	}
 }
 

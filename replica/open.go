@@ -16,7 +16,7 @@ func Open(opts Options) (*Partition, error) {
 		return nil, fmt.Errorf("open log %s: %w", opts.Dir, err)
 	}
 	p := &Partition{opts: opts, log: log, flushed: make(chan error, 1)}
-	p.state.Store(unborn)
+	p.state.Store(unregistered)
 	// Durable before anything that a crash left in the page cache is read from it.
 	if err = log.Sync(); err == nil {
 		p.m, err = NewMachine(MachineOptions{

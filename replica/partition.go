@@ -74,7 +74,7 @@ type Options struct {
 // the previous one is on disk: judging ahead while a sync runs would gain a few
 // microseconds of a hundred, for an undo.
 //
-// A partition serves nobody until Begin and Stand have told it that its broker
+// A partition serves nobody until Begin and ApplyMetadata have told it that its broker
 // is registered, and what the metadata shows.
 type Partition struct {
 	opts Options

@@ -187,10 +187,10 @@ func (b *broker) housekeep() {
 	b.compact()
 }
 
-// begin tells the machine of a new incarnation.
+// begin tells the machine of a new broker epoch.
 func (b *broker) begin() {
 	b.parked = nil
 	b.disk.clean = 0
-	b.task(replica.Begin{Incarnation: b.session.incarnation})
+	b.task(replica.Begin{BrokerEpoch: b.session.epoch})
 	b.stand()
 }

@@ -21,7 +21,7 @@ type Bugs struct {
 	FollowerReadsToEnd   bool // so does a follower
 	IgnoreCRC            bool // what is read is not checked
 	RefusalAdvances      bool // a refused batch advances its producer's sequence
-	AllLivesAreOne       bool // incarnations are not told apart
+	AllLivesAreOne       bool // broker epochs are not told apart
 	RefuseUnsure         bool // what rests on an absence is refused without proof of leadership
 	FastPathAdmits       bool // the walk that judges and marks at once admits what the long way refuses
 	RetryWithoutVerdicts bool // the retry of a batch with verdicts is told that all of it was written

@@ -73,14 +73,14 @@ func (l *ledger) same(a, b record.Batch) bool {
 // elected: a broker begins to lead, as far as it knows; others may lead later
 // epochs by now. It has all that was acknowledged in earlier ones (I13), nobody else ever led this epoch (I14), and its table is the log's (C7).
 func (l *ledger) elected(b *broker) {
-	now := reign{b.id, b.session.incarnation}
+	now := reign{b.id, b.session.epoch}
 	was, again := l.leaders[b.core().Epoch()]
 	if again && was != now {
-		l.w.fail("I14", "epoch %d was led by broker %d in life %d, and now by %d in life %d", b.core().Epoch(), was.id, was.incarnation, now.id, now.incarnation)
+		l.w.fail("I14", "epoch %d was led by broker %d in broker epoch %d, and now by %d in %d", b.core().Epoch(), was.id, was.epoch, now.id, now.epoch)
 	}
 	l.leaders[b.core().Epoch()] = now
 	l.w.mark(true, "leader elected")
-	if before, ok := l.leaders[b.core().Epoch()-1]; ok && before.id == b.id && before.incarnation != now.incarnation {
+	if before, ok := l.leaders[b.core().Epoch()-1]; ok && before.id == b.id && before.epoch != now.epoch {
 		l.w.mark(true, "leader re-elected in a new life")
 	}
 	for at, p := range l.promised {

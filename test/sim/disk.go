@@ -17,11 +17,11 @@ type disk struct {
 	batches []record.Batch
 	before  []protocol.Offset // where the log ended before each
 	end     protocol.Offset
-	epochs  []epochAt // that have written; compaction leaves them
-	synced  int       // batches on disk for certain
-	fresh   bool      // it replaces one that was lost, and has not been in sync since
-	since   int64     // the store's revision when it did: lives of before had another disk
-	clean   int64     // the incarnation that was shut down cleanly; 0: none was
+	epochs  []epochAt            // that have written; compaction leaves them
+	synced  int                  // batches on disk for certain
+	fresh   bool                 // it replaces one that was lost, and has not been in sync since
+	since   int64                // the store's revision when it did: lives of before had another disk
+	clean   protocol.BrokerEpoch // the broker epoch that was shut down cleanly; 0: none was
 
 	blind       bool         // planted: what is read is not checked
 	checkpoints []checkpoint // oldest first; durable once they are written

@@ -251,7 +251,7 @@ func describe(b *broker, f *replica.Effect) string {
 	case replica.EffectState:
 		return fmt.Sprintf("%v in epoch %d, log end %d, high watermark %d", f.State.Role, f.State.Epoch, b.disk.End(), b.machine.HighWatermark())
 	case replica.EffectMoved:
-		return fmt.Sprintf("high watermark %d, log end %d, ISR %v, followers %v", b.machine.HighWatermark(), b.disk.End(), b.core().Standing().ISR, b.core().Followers())
+		return fmt.Sprintf("high watermark %d, log end %d, ISR %v, followers %v", b.machine.HighWatermark(), b.disk.End(), b.core().PartitionState().ISR, b.core().Followers())
 	case replica.EffectFetch:
 		return fmt.Sprintf("fetches %+v", f.Fetch)
 	case replica.EffectAlterISR:

@@ -8,10 +8,9 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
-// The keys of the store. A registration's revision is the broker's incarnation.
+// The keys of the store. A registration's revision is the broker epoch.
 const (
 	keyPartition  = "partition"
 	keyController = "controller"
@@ -24,7 +23,7 @@ func leavingKey(id protocol.BrokerID) string { return fmt.Sprintf("%s%d", keyLea
 
 // registration is what a broker says of itself.
 type registration struct {
-	Before int64
+	Before protocol.BrokerEpoch
 	Lost   bool
 }
 
@@ -33,13 +32,13 @@ type image struct {
 	rev        int64
 	partition  coordinator.Partition
 	modRev     int64 // of the partition
-	lives      coordinator.Lives
+	live       coordinator.LiveBrokers
 	leaving    map[protocol.BrokerID]bool
 	controller protocol.BrokerID
 }
 
 func newImage() image {
-	return image{lives: coordinator.Lives{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
+	return image{live: coordinator.LiveBrokers{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
 }
 
 func (im *image) fold(e coordinator.Event) {
@@ -52,14 +51,14 @@ func (im *image) fold(e coordinator.Event) {
 	case key == keyController:
 		im.controller = decode[protocol.BrokerID](e.KV.Value)
 	case scan(key, keyBrokers, &id) && e.Deleted:
-		delete(im.lives, id)
+		delete(im.live, id)
 	case scan(key, keyBrokers, &id):
 		r := decode[registration](e.KV.Value)
-		life := coordinator.Life{Incarnation: e.KV.ModRevision, Before: r.Before}
+		b := coordinator.LiveBroker{Epoch: protocol.BrokerEpoch(e.KV.ModRevision), PreviousEpoch: r.Before}
 		if r.Lost {
-			life.Lost = life.Incarnation
+			b.Lost = b.Epoch
 		}
-		im.lives[id] = life
+		im.live[id] = b
 	case scan(key, keyLeaving, &id):
 		im.leaving[id] = !e.Deleted
 	}
@@ -70,36 +69,27 @@ func scan(key, prefix string, id *protocol.BrokerID) bool {
 	return n == 1
 }
 
-// electorate is who lives, and who is about to go.
-func (im *image) electorate() coordinator.Lives {
-	lives := maps.Clone(im.lives)
+// liveBrokers are those that are registered, and who of them is about to go.
+func (im *image) liveBrokers() coordinator.LiveBrokers {
+	brokers := maps.Clone(im.live)
 	for id, leaving := range im.leaving {
-		if life, ok := lives[id]; ok && leaving {
-			life.Leaving = true
-			lives[id] = life
+		if b, ok := brokers[id]; ok && leaving {
+			b.Leaving = true
+			brokers[id] = b
 		}
 	}
-	return lives
+	return brokers
 }
 
 // unchanged compares the registrations of those who live: who was chosen may be
-// in another life by now, and have lost its log.
-func (im *image) unchanged(ids []protocol.BrokerID) (compares []coordinator.Compare) {
-	for _, id := range ids {
-		if life, live := im.lives[id]; live {
-			compares = append(compares, coordinator.Compare{Key: brokerKey(id), ModRevision: life.Incarnation})
+// in another broker epoch by now, and have lost its log.
+func (im *image) unchanged(isr protocol.Members) (compares []coordinator.Compare) {
+	for _, m := range isr {
+		if b, live := im.live[m.ID]; live {
+			compares = append(compares, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: int64(b.Epoch)})
 		}
 	}
 	return compares
-}
-
-// standing is the partition as a core wants it.
-func standing(c *coordinator.Partition) replica.Standing {
-	s := replica.Standing{Leader: c.Leader, LeaderEpoch: c.LeaderEpoch, PartitionEpoch: c.PartitionEpoch, Replicas: c.Replicas}
-	for i, id := range c.ISR {
-		s.ISR = append(s.ISR, replica.Member{ID: id, Incarnation: c.Joined[i]})
-	}
-	return s
 }
 
 // put stores the partition's next state if it is still at that revision.

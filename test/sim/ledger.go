@@ -30,10 +30,10 @@ type promise struct {
 	epoch protocol.LeaderEpoch
 }
 
-// reign is who led an epoch, in which life.
+// reign is who led an epoch, in which broker epoch.
 type reign struct {
-	id          protocol.BrokerID
-	incarnation int64
+	id    protocol.BrokerID
+	epoch protocol.BrokerEpoch
 }
 
 func newLedger(w *World) *ledger {

@@ -112,9 +112,10 @@ func (w *World) flap(times int) {
 		return
 	}
 	at := w.rng.IntN(len(now.ISR))
-	kv, _, _ := w.store.Get(context.Background(), brokerKey(now.ISR[at]))
-	if now.ISR[at] != now.Leader && kv.ModRevision == now.Joined[at] {
-		now.Leader = now.ISR[at]
+	next := now.ISR[at]
+	kv, _, _ := w.store.Get(context.Background(), brokerKey(next.ID))
+	if next.ID != now.Leader && kv.ModRevision == int64(next.BrokerEpoch) {
+		now.Leader = next.ID
 		now.LeaderEpoch++
 		put(w.store, now, rev)
 		w.mark(true, "leadership moved by hand")
@@ -139,8 +140,8 @@ func (w *World) bitFlip() {
 // goes, unless no other replica has what it has; then it is mended.
 func (w *World) replaceDisk(b *broker) {
 	now, _ := partitionNow(w.store)
-	for _, id := range now.ISR {
-		if other := w.brokers[id-1]; other != b && !other.disk.fresh {
+	for _, m := range now.ISR {
+		if other := w.brokers[m.ID-1]; other != b && !other.disk.fresh {
 			_, rev, _ := w.store.Get(context.Background(), keyPartition)
 			old := *b.disk
 			b.laidBy = &old

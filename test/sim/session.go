@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/lockstep-log/lockstep/coordinator"
@@ -13,7 +14,7 @@ import (
 // session is a broker's standing with the metadata store.
 type session struct {
 	image       image
-	incarnation int64 // 0: not registered
+	epoch       protocol.BrokerEpoch // 0: not registered
 	lease       coordinator.LeaseID
 	registering bool
 	renewing    bool
@@ -47,7 +48,7 @@ func (b *broker) ask(do func(*coordinator.MemStore) any, then func(answer any, o
 	b.after(askTimeout, func() { once(nil, false) })
 }
 
-// register begins a life. One that goes on from a session that lapsed, or from
+// register begins a broker epoch. One that goes on from a session that lapsed, or from
 // a clean shutdown, says so.
 func (b *broker) register() {
 	s := &b.session
@@ -56,8 +57,8 @@ func (b *broker) register() {
 	}
 	s.registering = true
 	r := registration{Before: b.disk.clean, Lost: b.disk.fresh}
-	if s.incarnation != 0 {
-		r.Before = s.incarnation
+	if s.epoch != 0 {
+		r.Before = s.epoch
 		b.w.mark(true, "lease lapsed")
 	}
 	type registered struct {
@@ -79,7 +80,7 @@ func (b *broker) register() {
 			b.after(20*ms, b.register)
 			return
 		}
-		s.lease, s.incarnation, s.renewedAt = answer.(registered).lease, answer.(registered).rev, b.w.now
+		s.lease, s.epoch, s.renewedAt = answer.(registered).lease, protocol.BrokerEpoch(answer.(registered).rev), b.w.now
 		b.begin()
 	})
 }
@@ -87,7 +88,7 @@ func (b *broker) register() {
 // keepSession renews the lease in good time.
 func (b *broker) keepSession() {
 	s := &b.session
-	if s.incarnation == 0 || s.renewing || s.registering || b.w.now-s.renewedAt < leaseTTL/4 {
+	if s.epoch == 0 || s.renewing || s.registering || b.w.now-s.renewedAt < leaseTTL/4 {
 		return
 	}
 	s.renewing = true
@@ -143,26 +144,27 @@ func (b *broker) see(u coordinator.Update) {
 	b.control()
 }
 
-// stand tells the core what the image shows, once the image shows this life.
+// stand tells the core what the image shows, once the image shows this broker epoch.
 func (b *broker) stand() {
 	im := &b.session.image
-	if b.core() == nil || im.rev < b.session.incarnation || im.modRev == 0 {
+	if b.core() == nil || im.rev < int64(b.session.epoch) || im.modRev == 0 {
 		return
 	}
-	s := standing(&im.partition)
+	s := im.partition.PartitionState
+	s.ISR = slices.Clone(s.ISR)
 	for i, m := range s.ISR {
-		if m.ID == b.id && m.Incarnation == b.session.incarnation {
+		if m.ID == b.id && m.BrokerEpoch == b.session.epoch {
 			b.disk.fresh = false
 		}
 		if m.ID == b.id && b.w.bugs.AllLivesAreOne {
-			s.ISR[i].Incarnation = b.session.incarnation
+			s.ISR[i].BrokerEpoch = b.session.epoch
 		}
 	}
-	b.note(replica.Metadata{Standing: s})
+	b.note(replica.Metadata{State: s})
 }
 
 // alterISR is the compare-and-swap that a leader asks for.
-func (b *broker) alterISR(change replica.ISRChange) {
+func (b *broker) alterISR(change protocol.ISRChange) {
 	if b.w.bugs.ShrinkBeforeStore && len(change.Added) == 0 {
 		b.note(replica.ISRAnswered{Change: change, Done: true})
 	}
@@ -175,12 +177,9 @@ func (b *broker) alterISR(change replica.ISRChange) {
 		b.w.mark(len(change.ISR) < len(now.ISR), "isr: shrunk")
 		var also []coordinator.Compare
 		for _, m := range change.Added {
-			also = append(also, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: m.Incarnation})
+			also = append(also, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: int64(m.BrokerEpoch)})
 		}
-		now.ISR, now.Joined = nil, nil
-		for _, m := range change.ISR {
-			now.ISR, now.Joined = append(now.ISR, m.ID), append(now.Joined, m.Incarnation)
-		}
+		now.ISR = change.ISR
 		ok := put(store, now, rev, also...)
 		b.w.mark(ok && len(change.Added) > 0, "isr: grown")
 		return ok
@@ -195,10 +194,10 @@ func (b *broker) alterISR(change replica.ISRChange) {
 }
 
 func (b *broker) resign() {
-	incarnation := b.session.incarnation
+	epoch := b.session.epoch
 	b.ask(func(store *coordinator.MemStore) any {
 		now, rev := partitionNow(store)
-		next, changed := coordinator.Resign(now, b.id, incarnation)
+		next, changed := coordinator.Resign(now, b.id, epoch)
 		return changed && put(store, next, rev)
 	}, func(any, bool) {})
 }
@@ -208,7 +207,7 @@ func (b *broker) resign() {
 func (b *broker) control() {
 	s := &b.session
 	im := &s.image
-	if s.incarnation == 0 || s.electing || im.rev < s.incarnation || s.leaving {
+	if s.epoch == 0 || s.electing || im.rev < int64(s.epoch) || s.leaving {
 		return
 	}
 	switch im.controller {
@@ -227,7 +226,7 @@ func (b *broker) control() {
 		b.elect(func(store *coordinator.MemStore) bool {
 			ok := put(store, next, modRev, alive...)
 			b.w.mark(!ok, "store: election lost the race")
-			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0] && next.Joined[0] != was.Joined[0], "last one restarted and leads")
+			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0].ID && next.ISR[0] != was.ISR[0], "last one restarted and leads")
 			return ok
 		})
 	}
@@ -242,20 +241,20 @@ func (b *broker) elect(change func(*coordinator.MemStore) bool) {
 
 func (b *broker) decide() (coordinator.Partition, bool) {
 	im := &b.session.image
-	lives := im.electorate()
+	brokers := im.liveBrokers()
 	if b.w.bugs.AllLivesAreOne {
-		for i, id := range im.partition.ISR {
-			if life, ok := lives[id]; ok {
-				life.Incarnation = im.partition.Joined[i]
-				lives[id] = life
+		for _, m := range im.partition.ISR {
+			if other, ok := brokers[m.ID]; ok {
+				other.Epoch = m.BrokerEpoch
+				brokers[m.ID] = other
 			}
 		}
 	}
-	next, changed := coordinator.Elect(im.partition, lives, coordinator.ElectionRules{SyncedAcks: true, MinInsync: b.w.o.MinInsync, Preferred: b.w.preferred})
+	next, changed := coordinator.Elect(im.partition, brokers, coordinator.ElectionRules{SyncedAcks: true, MinInsync: b.w.o.MinInsync, Preferred: b.w.preferred})
 	if b.w.bugs.UncleanElection && next.Leader == protocol.NoBroker {
 		for _, id := range im.partition.Replicas {
-			if life, ok := lives[id]; ok {
-				next.Leader, next.ISR, next.Joined = id, []protocol.BrokerID{id}, []int64{life.Incarnation}
+			if other, ok := brokers[id]; ok {
+				next.Leader, next.ISR = id, protocol.Members{{ID: id, BrokerEpoch: other.Epoch}}
 				next.LeaderEpoch = im.partition.LeaderEpoch + 1
 				return next, true
 			}
@@ -267,7 +266,7 @@ func (b *broker) decide() (coordinator.Partition, bool) {
 // shutdown is a clean one: leadership first, then the log, then the process.
 func (b *broker) shutdown() {
 	s := &b.session
-	if !b.up || b.paused || s.incarnation == 0 || s.leaving {
+	if !b.up || b.paused || s.epoch == 0 || s.leaving {
 		return
 	}
 	s.leaving = true
@@ -289,7 +288,7 @@ func (b *broker) halt() {
 	b.w.mark(true, "shutdown: clean")
 	b.disk.synced = len(b.disk.batches)
 	if b.machine.Failed() == nil {
-		b.disk.clean = s.incarnation
+		b.disk.clean = s.epoch
 	}
 	lease := s.lease
 	b.w.net.send(int(b.id), storeNode, func() { b.w.store.RevokeLease(context.Background(), lease) })

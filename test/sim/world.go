@@ -101,12 +101,12 @@ func newWorld(seed uint64, bugs Bugs) *World {
 	w.ledger = newLedger(w)
 	w.net = network{w: w, cut: map[[2]int]bool{}, loss: w.o.Loss, double: w.o.Double, slow: w.o.Slow, delayMax: w.o.DelayMax}
 	w.store = coordinator.NewMemStore(func() time.Time { return time.UnixMicro(w.now) })
-	first := coordinator.Partition{Leader: protocol.NoBroker}
+	first := coordinator.Partition{PartitionState: protocol.PartitionState{Leader: protocol.NoBroker}}
 	for i := range w.o.Brokers {
 		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{blind: bugs.IgnoreCRC}, skew: w.rng.Int64N(10_000 * ms)}
 		w.brokers = append(w.brokers, b)
 		first.Replicas = append(first.Replicas, b.id)
-		first.ISR, first.Joined = append(first.ISR, b.id), append(first.Joined, 0)
+		first.ISR = append(first.ISR, protocol.Member{ID: b.id})
 	}
 	w.store.Txn(context.Background(), nil, []coordinator.Op{coordinator.Put(keyPartition, encode(first))})
 	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID + w.o.BankersEach {
@@ -193,9 +193,9 @@ func (w *World) repair() {
 		if b.core() != nil && b.core().Role() == replica.RoleOffline {
 			b.crash()
 		}
-		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0] == b.id {
+		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0].ID == b.id {
 			b.crash()
-			if now.Joined[0] > b.disk.since {
+			if int64(now.ISR[0].BrokerEpoch) > b.disk.since {
 				b.disk.fresh = false // it had come into sync and did not see it
 			} else {
 				w.putBack(b)

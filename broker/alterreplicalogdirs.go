@@ -49,7 +49,7 @@ func (s *Server) refuseLogDir(id namedPartition, dir string) error {
 	if !ok || id.index < 0 || int(id.index) >= len(t.Partitions) {
 		return kerr.UnknownTopicOrPartition
 	}
-	p := s.hosted.topic(id.topic).partition(id.index)
+	p := s.hosted.Topic(id.topic).Partition(id.index)
 	switch {
 	case p == nil:
 		return kerr.ReplicaNotAvailable // what NOT_LEADER_OR_FOLLOWER is called in this API

@@ -39,7 +39,7 @@ func (s *Server) autoCreate(x *exchange, req *kmsg.MetadataRequest) map[string]e
 			failed[name] = err
 		}
 	}
-	if err := s.hosted.settle(ctx); err != nil {
+	if err := s.hosted.Settle(ctx); err != nil {
 		s.log.Warn("created topics are not open yet", "error", err)
 	}
 	return failed

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -29,7 +30,7 @@ func headed(t *testing.T, records ...[]string) []byte {
 }
 
 // batches are those of a partition's log.
-func batches(t *testing.T, p *partition) (all []record.Batch) {
+func batches(t *testing.T, p *partitions.Partition) (all []record.Batch) {
 	t.Helper()
 	for raw := logBytes(t, p.Partition); len(raw) > 0; {
 		b, n, err := record.View(raw)
@@ -76,7 +77,7 @@ func TestATopicThatHoldsCopiesStoresLockHeadersAsAnyOthers(t *testing.T) {
 	w.createTopic("orders.DLQ", 1)
 	w.createTopic("east.orders", 1)
 	w.change(ofBroker, "", opAppend, "conflict.carry.topics", `east\..*`)
-	if err := s.hosted.settle(t.Context()); err != nil {
+	if err := s.hosted.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, topic := range []string{"copies", "app-counts-repartition", "orders.DLQ", "east.orders"} {
@@ -87,7 +88,7 @@ func TestATopicThatHoldsCopiesStoresLockHeadersAsAnyOthers(t *testing.T) {
 				}
 			}
 		}
-		p := s.hosted.topic(topic).partition(0)
+		p := s.hosted.Topic(topic).Partition(0)
 		if n := p.End(); n != 14 {
 			t.Errorf("%s holds %d records, want 14", topic, n)
 		}
@@ -113,7 +114,7 @@ func TestATopicThatHoldsCopiesStoresLockHeadersAsAnyOthers(t *testing.T) {
 	if got := w.stores("copies", 1, headed(t, []string{"trace=1"})); got.ErrorCode != 0 {
 		t.Errorf("plain: %s", text(got.ErrorMessage))
 	}
-	if all := batches(t, s.hosted.topic("copies").partition(0)); all[len(all)-1].Carried() {
+	if all := batches(t, s.hosted.Topic("copies").Partition(0)); all[len(all)-1].Carried() {
 		t.Error("a batch without lock headers is said to be carried")
 	}
 	if n := s.conflictsOf(t, "copies", "carried"); n != 8 {
@@ -160,10 +161,10 @@ func TestWhoWantsAJudgementIsRefusedWhereThereIsNone(t *testing.T) {
 			t.Errorf("%s without locks: code %d: %s", name, got.ErrorCode, text(got.ErrorMessage))
 		}
 	}
-	if n := s.hosted.topic("copies").partition(0).End(); n != 2 {
+	if n := s.hosted.Topic("copies").Partition(0).End(); n != 2 {
 		t.Errorf("%d records were written, want 2", n)
 	}
-	if latest, _ := s.hosted.topic("copies").partition(0).Refusals(); len(latest) != 2 {
+	if latest, _ := s.hosted.Topic("copies").Partition(0).Refusals(); len(latest) != 2 {
 		t.Errorf("%d refusals are noted, want 2", len(latest))
 	}
 }
@@ -179,7 +180,7 @@ func TestACopyThatIsPromotedRefusesWhatItsOwnLogSpeaksAgainst(t *testing.T) {
 		t.Helper()
 		w.change(ofTopic, "mirror", opSet, "conflict.policy", to)
 		for id := range ps.all {
-			ps.await("the policy", func() bool { return string(ps.all[id].hosted.topic("mirror").settings.ConflictPolicy) == to })
+			ps.await("the policy", func() bool { return string(ps.all[id].hosted.Topic("mirror").Settings.ConflictPolicy) == to })
 		}
 	}
 	policy("carry")
@@ -231,11 +232,11 @@ func TestCopiesWrittenInAnyCompressionMark(t *testing.T) {
 			}
 			writeLocked(t, cl, topic, 0, "lock-write=acct:7", "lock-basis=4711", "lock-owner="+strings.Repeat("x", 100))
 			cl.Close()
-			if got, err := s.hosted.topic(topic).partition(0).Lock(item); err != nil || int(got.Last) != i {
+			if got, err := s.hosted.Topic(topic).Partition(0).Lock(item); err != nil || int(got.Last) != i {
 				t.Errorf("%s, codec %d: last is %v, %v", topic, i, got.Last, err)
 			}
 		}
-		for _, b := range batches(t, s.hosted.topic(topic).partition(0)) {
+		for _, b := range batches(t, s.hosted.Topic(topic).Partition(0)) {
 			if !b.Carried() {
 				t.Errorf("%s: the batch at %d is not said to be carried", topic, b.BaseOffset())
 			}

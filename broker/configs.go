@@ -24,11 +24,6 @@ func (s *Server) settingLayers() []settings.Layer {
 	}
 }
 
-// sameLayers reports whether two sets of layers give the same values.
-func sameLayers(a, b []settings.Layer) bool {
-	return slices.EqualFunc(a, b, func(a, b settings.Layer) bool { return maps.Equal(a.Values, b.Values) })
-}
-
 // brokerNames gives topic settings that were set at start the names they have
 // on a broker: retention.ms is log.retention.ms there. A broker-level name may
 // be given as it is.

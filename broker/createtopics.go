@@ -45,7 +45,7 @@ func (s *Server) settleChange(ctx context.Context, validateOnly bool) error {
 	if validateOnly {
 		return nil
 	}
-	if err := s.hosted.settle(ctx); err != nil {
+	if err := s.hosted.Settle(ctx); err != nil {
 		return fmt.Errorf("the change is made, and not all partitions follow it yet: %w", err)
 	}
 	return nil

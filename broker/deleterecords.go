@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -28,7 +29,7 @@ func (s *Server) deleteRecords(_ *exchange, req *kmsg.DeleteRecordsRequest) kmsg
 		rt := &req.Topics[i]
 		out := kmsg.NewDeleteRecordsResponseTopic()
 		out.Topic, out.Partitions = rt.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(rt.Partitions))
-		t := s.hosted.topic(rt.Topic)
+		t := s.hosted.Topic(rt.Topic)
 		for j := range rt.Partitions {
 			d := &deletion{rp: &rt.Partitions[j], out: &out.Partitions[j], start: -1}
 			d.p, d.err = s.mayDelete(t, d.rp.Partition)
@@ -57,7 +58,7 @@ func (s *Server) deleteRecords(_ *exchange, req *kmsg.DeleteRecordsRequest) kmsg
 type deletion struct {
 	rp    *kmsg.DeleteRecordsRequestTopicPartition
 	out   *kmsg.DeleteRecordsResponseTopicPartition
-	p     *partition
+	p     *partitions.Partition
 	start protocol.Offset
 	told  error // what the partition said
 	err   error // why it is not told
@@ -65,15 +66,15 @@ type deletion struct {
 
 // proveDeletions asks for all proofs at once, and notes those that do not come.
 func proveDeletions(all []*deletion) {
-	proofs := make([]proof, len(all))
+	proofs := make([]partitions.LeadershipProof, len(all))
 	for i, d := range all {
 		if d.err == nil {
-			proofs[i] = d.p.proveLeadership(d.p.Epoch())
+			proofs[i] = d.p.ProveLeadership(d.p.Epoch())
 		}
 	}
 	for i, d := range all {
 		if d.err == nil {
-			d.err = proofs[i].wait()
+			d.err = proofs[i].Wait()
 		}
 	}
 }
@@ -87,16 +88,16 @@ func (d *deletion) tell() {
 }
 
 // mayDelete returns a partition of which records may be deleted.
-func (s *Server) mayDelete(t *topic, index int32) (*partition, error) {
+func (s *Server) mayDelete(t *partitions.Topic, index int32) (*partitions.Partition, error) {
 	p, err := s.led(t, index)
 	if err != nil {
 		return nil, err
 	}
-	if it, ok := s.cluster.Image().TopicByID(t.id); ok && it.Internal {
-		return nil, fmt.Errorf("%w: %s is internal", kerr.InvalidTopicException, t.name)
+	if it, ok := s.cluster.Image().TopicByID(t.ID); ok && it.Internal {
+		return nil, fmt.Errorf("%w: %s is internal", kerr.InvalidTopicException, t.Name)
 	}
-	if t.settings.Compact && !t.settings.Delete {
-		return nil, fmt.Errorf("%w: cleanup.policy of %s is compact alone", kerr.PolicyViolation, t.name)
+	if t.Settings.Compact && !t.Settings.Delete {
+		return nil, fmt.Errorf("%w: cleanup.policy of %s is compact alone", kerr.PolicyViolation, t.Name)
 	}
 	return p, nil
 }

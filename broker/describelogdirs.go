@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -54,17 +55,17 @@ func wantedLogs(req *kmsg.DescribeLogDirsRequest) map[namedPartition]bool {
 func (s *Server) logSizes(wanted map[namedPartition]bool) []kmsg.DescribeLogDirsResponseDirTopic {
 	var topics []kmsg.DescribeLogDirsResponseDirTopic
 	at := make(map[string]int)
-	s.hosted.each(func(t *topic, p *partition) {
-		if wanted != nil && !wanted[namedPartition{t.name, p.index}] {
+	s.hosted.Each(func(t *partitions.Topic, p *partitions.Partition) {
+		if wanted != nil && !wanted[namedPartition{t.Name, p.Index}] {
 			return
 		}
-		i, ok := at[t.name]
+		i, ok := at[t.Name]
 		if !ok {
-			i, at[t.name] = len(topics), len(topics)
-			topics = append(topics, kmsg.DescribeLogDirsResponseDirTopic{Topic: t.name})
+			i, at[t.Name] = len(topics), len(topics)
+			topics = append(topics, kmsg.DescribeLogDirsResponseDirTopic{Topic: t.Name})
 		}
 		topics[i].Partitions = append(topics[i].Partitions, kmsg.DescribeLogDirsResponseDirTopicPartition{
-			Partition: p.index, Size: p.Log().Size(),
+			Partition: p.Index, Size: p.Log().Size(),
 		})
 	})
 	slices.SortFunc(topics, func(a, b kmsg.DescribeLogDirsResponseDirTopic) int { return strings.Compare(a.Topic, b.Topic) })

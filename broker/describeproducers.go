@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -16,7 +17,7 @@ func (s *Server) describeProducers(_ *exchange, req *kmsg.DescribeProducersReque
 		rt := &req.Topics[i]
 		out := kmsg.NewDescribeProducersResponseTopic()
 		out.Topic = rt.Topic
-		t := s.hosted.topic(rt.Topic)
+		t := s.hosted.Topic(rt.Topic)
 		for _, index := range rt.Partitions {
 			// Once each: the lists can be long.
 			if named := (namedPartition{rt.Topic, index}); !answered[named] {
@@ -29,7 +30,7 @@ func (s *Server) describeProducers(_ *exchange, req *kmsg.DescribeProducersReque
 	return resp
 }
 
-func (s *Server) producersOf(t *topic, index int32) kmsg.DescribeProducersResponseTopicPartition {
+func (s *Server) producersOf(t *partitions.Topic, index int32) kmsg.DescribeProducersResponseTopicPartition {
 	out := kmsg.NewDescribeProducersResponseTopicPartition()
 	out.Partition = index
 	producers, err := s.activeProducers(t, index)
@@ -41,7 +42,7 @@ func (s *Server) producersOf(t *topic, index int32) kmsg.DescribeProducersRespon
 	return out
 }
 
-func (s *Server) activeProducers(t *topic, index int32) ([]kmsg.DescribeProducersResponseTopicPartitionActiveProducer, error) {
+func (s *Server) activeProducers(t *partitions.Topic, index int32) ([]kmsg.DescribeProducersResponseTopicPartitionActiveProducer, error) {
 	p, err := s.led(t, index)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -19,7 +18,7 @@ type descriptors struct {
 	clients int // connections on all listeners
 	http    int // connections
 
-	turnedAway, starving, unaccepted rate.Sometimes // bound the lines in the log
+	turnedAway, unaccepted rate.Sometimes // bound the lines in the log
 }
 
 const (
@@ -38,7 +37,7 @@ func shareDescriptors(limit int) *descriptors {
 	own := min(limit/4, ownDescriptorsMax)
 	http := min(limit/16, httpDescriptorsMax)
 	d := &descriptors{limit: limit, http: http, clients: (limit - own - http) / 3 * 2}
-	for _, s := range []*rate.Sometimes{&d.turnedAway, &d.starving, &d.unaccepted} {
+	for _, s := range []*rate.Sometimes{&d.turnedAway, &d.unaccepted} {
 		s.First, s.Interval = 1, shortageLogged
 	}
 	return d
@@ -67,27 +66,4 @@ func (s *Server) admit() bool {
 			"open files allowed", s.descriptors.limit)
 	})
 	return false
-}
-
-// starving is how many partitions cannot open their files.
-func (s *Server) starving() (n int) {
-	s.hosted.each(func(_ *topic, p *partition) {
-		if p.Starving() {
-			n++
-		}
-	})
-	return n
-}
-
-// noteStarving says in the log that n partitions cannot open their files.
-func (s *Server) noteStarving(n int) {
-	if n == 0 || s.disk.full() { // which is said already
-		return
-	}
-	s.descriptors.starving.Do(func() { s.log.Warn(s.starvingText(n)) })
-}
-
-func (s *Server) starvingText(n int) string {
-	return fmt.Sprintf("%d partitions cannot open their logs, and their writers wait: the process may have %d files open, and has. "+
-		"Raise the limit (ulimit -n, LimitNOFILE)", n, s.descriptors.limit)
 }

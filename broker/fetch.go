@@ -5,6 +5,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -55,8 +56,8 @@ type fetched struct {
 
 // seenPart is where one partition was looked for.
 type seenPart struct {
-	topic    *topic
-	host     *partition
+	topic    *partitions.Topic
+	host     *partitions.Partition
 	moves    uint64               // of host, before it was read
 	unproven bool                 // the answer says that something is not in the log, and
 	epoch    protocol.LeaderEpoch // needs a proof that the partition is led here in this epoch
@@ -116,11 +117,11 @@ func partitionsOf(req *kmsg.FetchRequest) (n int) {
 	return n
 }
 
-func (s *Server) fetchTopic(req *kmsg.FetchRequest, rt *kmsg.FetchRequestTopic) *topic {
+func (s *Server) fetchTopic(req *kmsg.FetchRequest, rt *kmsg.FetchRequestTopic) *partitions.Topic {
 	if req.Version >= fetching.TopicIDsFrom {
-		return s.hosted.topicByID(protocol.TopicID(rt.TopicID))
+		return s.hosted.TopicByID(protocol.TopicID(rt.TopicID))
 	}
-	return s.hosted.topic(rt.Topic)
+	return s.hosted.Topic(rt.Topic)
 }
 
 // fetchCode is codeOf with the one difference that topics by id have a code of
@@ -137,24 +138,24 @@ func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, id protoco
 
 // gatherPart reads one partition, up to the high watermark.
 func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
-	host := part.topic.partition(rp.Partition)
-	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil && (host == nil || host.whole == nil) {
+	host := part.topic.Partition(rp.Partition)
+	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil && (host == nil || host.Prefix == nil) {
 		return err
 	}
 	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
 		return kerr.NotLeaderForPartition // a client that calls itself a follower moves nothing here
 	}
-	if req.Version < fetchZstd && part.topic.writesZstd() {
+	if req.Version < fetchZstd && part.topic.WritesZstd() {
 		return kerr.UnsupportedCompressionType
 	}
-	if host.whole != nil {
-		return part.readWhole(host, rp, left, first)
+	if host.Prefix != nil {
+		return part.readPrefix(host, rp, left, first)
 	}
 	part.host, part.moves = host, host.Moves()
-	if err := host.damage(); err != nil {
+	if err := host.Damage(); err != nil {
 		return err
 	}
-	if err := host.checkEpoch(rp.CurrentLeaderEpoch); err != nil {
+	if err := checkEpoch(host, rp.CurrentLeaderEpoch); err != nil {
 		return err
 	}
 	st := host.State()
@@ -208,4 +209,38 @@ func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last p
 	}
 	part.Diverging = &fetching.Divergence{Epoch: epoch, End: end}
 	return nil
+}
+
+// absent notes that the answer for a partition says that something is not in its
+// log. A follower cannot tell: the leader may have it.
+func (part *fetchedPart) absent(st *replica.State) error {
+	if st.Role != replica.RoleLeader || st.Doubted {
+		return replica.ErrNotLeader
+	}
+	part.unproven, part.epoch = true, st.Epoch
+	return nil
+}
+
+// prove waits until it is known of each answer about an absence whether it may be
+// given. All proofs are asked for at once, so that they take no longer than one.
+func (f *fetched) prove() {
+	var proofs []partitions.LeadershipProof
+	for i := range f.seen {
+		if part := &f.seen[i]; part.unproven {
+			proofs = append(proofs, part.host.ProveLeadership(part.epoch))
+		}
+	}
+	if proofs == nil {
+		return
+	}
+	for i := range f.seen {
+		part := &f.seen[i]
+		if !part.unproven {
+			continue
+		}
+		if err := proofs[0].Wait(); err != nil {
+			f.Parts[i].Code, f.Parts[i].Diverging = codeOf(err), nil
+		}
+		part.unproven, proofs = false, proofs[1:]
+	}
 }

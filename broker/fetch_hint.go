@@ -23,7 +23,7 @@ func (f *fetched) hint(v view) {
 		if part.Code != kerr.NotLeaderForPartition.Code && part.Code != kerr.FencedLeaderEpoch.Code || topic == nil {
 			continue
 		}
-		hint, at, ok := v.leaderOf(protocol.TopicPartition{Topic: topic.id, Index: part.Index})
+		hint, at, ok := v.leaderOf(protocol.TopicPartition{Topic: topic.ID, Index: part.Index})
 		if !ok {
 			continue
 		}

@@ -21,7 +21,7 @@ import (
 //	partition's loop ─► fetch ─► pending ─► fetcher ─► leader
 //	                 ◄─ FetchAnswered ◄──── fetcher ◄──┘
 //
-// fetch and stop are called by the partitions' loops and only write down what is
+// Fetch and StopFetch are called by the partitions' loops and only write down what is
 // to be done. run starts the fetchers and waits for them.
 type followers struct {
 	srv      *Server
@@ -118,8 +118,8 @@ func (f *followers) run(ctx context.Context) error {
 	}
 }
 
-// fetch has p's fetch sent to the leader. It never blocks.
-func (f *followers) fetch(p *replica.Partition, leader protocol.BrokerID, q replica.Fetch) {
+// Fetch has p's fetch sent to the leader. It never blocks.
+func (f *followers) Fetch(p *replica.Partition, leader protocol.BrokerID, q replica.Fetch) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w := f.fetcher(leader)
@@ -175,8 +175,8 @@ func (fo *followed) leave() {
 	}
 }
 
-// stop ends the following of p.
-func (f *followers) stop(p *replica.Partition) {
+// StopFetch ends the following of p.
+func (f *followers) StopFetch(p *replica.Partition) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if fo := f.mu.of[p.ID()]; fo != nil && fo.p == p {

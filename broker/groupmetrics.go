@@ -114,7 +114,7 @@ func (s *Server) lagsOf(g *groupSample) (lags []topicLag) {
 		}
 		t := &lags[len(lags)-1]
 		p := partitionLag{o.Partition, o.Offset.Offset, -1}
-		if host := s.hosted.topic(o.Topic).partition(o.Partition); host != nil && host.Partition != nil {
+		if host := s.hosted.Topic(o.Topic).Partition(o.Partition); host.IsOpen() {
 			p.lag = max(0, int64(host.HighWatermark())-p.committed)
 			t.lag += p.lag
 		}

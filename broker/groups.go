@@ -76,7 +76,7 @@ func (g *groups) run(ctx context.Context) error {
 	g.loads.Go(func() { g.grow(ctx) })
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
-	moved := g.srv.hosted.followed()
+	moved := g.srv.hosted.Reconciled()
 	g.follow()
 	for {
 		select {
@@ -89,7 +89,7 @@ func (g *groups) run(ctx context.Context) error {
 		}
 		select {
 		case <-moved: // what a client has changed holds for what it asks next
-			moved = g.srv.hosted.followed()
+			moved = g.srv.hosted.Reconciled()
 			g.follow()
 		default:
 		}
@@ -157,12 +157,12 @@ func (g *groups) follow() {
 		return
 	}
 	im := g.srv.cluster.Image()
-	t := g.srv.hosted.topic(offsetsTopic)
+	t := g.srv.hosted.Topic(offsetsTopic)
 	leading := make(map[int32]leadership)
 	if t != nil {
-		if it, ok := im.TopicByID(t.id); ok {
+		if it, ok := im.TopicByID(t.ID); ok {
 			for _, ip := range it.Partitions {
-				if p := t.partition(ip.Index); ip.Leader == g.srv.cfg.NodeID && p.writable() {
+				if p := t.Partition(ip.Index); ip.Leader == g.srv.cfg.NodeID && p.IsWritable() {
 					leading[ip.Index] = leadership{p, ip.LeaderEpoch}
 				}
 			}
@@ -244,16 +244,6 @@ func (g *groups) willLead(index int32) bool {
 	if !ok || int(index) >= len(t.Partitions) || t.Partitions[index].Leader != g.srv.cfg.NodeID {
 		return false
 	}
-	p := g.srv.hosted.topic(offsetsTopic).partition(index)
-	return p == nil || p.broken == nil && p.writable()
-}
-
-// writable reports whether the partition is open and its disk has not failed.
-func (p *partition) writable() bool { return p != nil && p.Partition != nil && !p.Failed() }
-
-// followed is closed when the partitions follow the next image.
-func (h *hosted) followed() <-chan struct{} {
-	h.settled.Lock()
-	defer h.settled.Unlock()
-	return h.settled.moved
+	p := g.srv.hosted.Topic(offsetsTopic).Partition(index)
+	return p == nil || p.Broken == nil && p.IsWritable()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -44,7 +45,7 @@ type shard struct {
 
 // leadership is what a shard lives for.
 type leadership struct {
-	host  *partition
+	host  *partitions.Partition
 	epoch protocol.LeaderEpoch
 }
 
@@ -117,8 +118,8 @@ func (sh *shard) leads() bool {
 // enough reports whether as many replicas are in sync as a write asks for.
 func (sh *shard) enough() bool {
 	st, least := sh.host.State(), 1
-	if t := sh.g.srv.hosted.topic(offsetsTopic); t != nil {
-		least = min(int(t.settings.MinInsyncReplicas), len(st.Replicas))
+	if t := sh.g.srv.hosted.Topic(offsetsTopic); t != nil {
+		least = min(int(t.Settings.MinInsyncReplicas), len(st.Replicas))
 	}
 	return len(st.ISR) >= least
 }

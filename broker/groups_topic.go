@@ -55,7 +55,7 @@ func (g *groups) makeTopic(ctx context.Context) error {
 	if err == nil {
 		g.srv.log.Info("topic created for consumer groups", "topic", offsetsTopic, "partitions", cfg.OffsetsPartitions, "replicas", replicas)
 	}
-	return g.srv.hosted.settle(ctx)
+	return g.srv.hosted.Settle(ctx)
 }
 
 // serve runs f in the loop with the shard that a group belongs to, or with the

@@ -66,11 +66,11 @@ func errGrowth(topic, why string) error {
 // unlockedHere refuses a topic that holds locks in a partition that this broker
 // has, and says which brokers have the others.
 func (s *Server) unlockedHere(t *coordinator.Topic) (elsewhere map[protocol.BrokerID]struct{}, err error) {
-	here := s.hosted.topicByID(t.ID)
+	here := s.hosted.TopicByID(t.ID)
 	elsewhere = make(map[protocol.BrokerID]struct{})
 	for i := range t.Partitions {
-		p := here.partition(int32(i))
-		if p == nil || p.Partition == nil {
+		p := here.Partition(int32(i))
+		if !p.IsOpen() {
 			elsewhere[t.Partitions[i].Leader] = struct{}{}
 			continue
 		}

@@ -74,7 +74,7 @@ func TestATopicThatHoldsLocksGrowsByForceOnly(t *testing.T) {
 				t.Errorf("%s: by force: code %d %q", name, code, message)
 			}
 		}
-		if n := len(s.hosted.topic(name).partitions); n != 3 {
+		if n := len(s.hosted.Topic(name).Partitions); n != 3 {
 			t.Errorf("%s has %d partitions", name, n)
 		}
 	}

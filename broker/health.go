@@ -91,7 +91,7 @@ func (s *Server) health() *health {
 	if room.Full && !gone {
 		h.Store = "full"
 	}
-	h.Healthy = !gone && !room.Full && !s.disk.low.Load() && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
+	h.Healthy = !gone && !room.Full && !s.disk.IsLow() && len(h.Offline) == 0 && len(h.UnderMinISR) == 0
 	h.Degraded = !h.Healthy || len(h.UnderReplicated)+len(h.Missing)+len(h.Problems) > 0
 	return h
 }
@@ -99,10 +99,10 @@ func (s *Server) health() *health {
 // problems are what is wrong with this broker itself.
 func (s *Server) problems() []string {
 	all := []string{}
-	if n := s.starving(); n > 0 && !s.disk.full() {
-		all = append(all, s.starvingText(n))
+	if files := s.hosted.DescriptorProblem(); files != "" {
+		all = append(all, files)
 	}
-	if disk := s.disk.problem(); disk != "" {
+	if disk := s.disk.Problem(); disk != "" {
 		all = append(all, disk)
 	}
 	if room, _ := s.cluster.RoomTaken(); room.Problem != "" {
@@ -147,23 +147,11 @@ type patient struct {
 
 func (s *Server) lookAt(im *coordinator.Image, t *coordinator.Topic, ip *coordinator.Partition) patient {
 	p := patient{Partition: ip, topic: t, im: im, self: s.cfg.NodeID, minInsync: 1}
-	if hosted := s.hosted.topicByID(t.ID); hosted != nil {
-		p.minInsync = min(int(hosted.settings.MinInsyncReplicas), len(ip.Replicas))
-		p.ailment = hosted.partition(ip.Index).ailment()
+	if hosted := s.hosted.TopicByID(t.ID); hosted != nil {
+		p.minInsync = min(int(hosted.Settings.MinInsyncReplicas), len(ip.Replicas))
+		p.ailment = hosted.Partition(ip.Index).Problem()
 	}
 	return p
-}
-
-// ailment is why a replica that this broker holds does not serve, or nil.
-func (p *partition) ailment() error {
-	switch {
-	case p == nil:
-		return nil
-	case p.broken != nil:
-		return p.broken
-	default:
-		return p.damage()
-	}
 }
 
 // offline reports whether nobody serves the partition.
@@ -231,10 +219,10 @@ func (p patient) resigned(id protocol.BrokerID) bool {
 // sick lists what this broker should serve and does not.
 func (s *Server) sick() []ailing {
 	var sick []ailing
-	for _, t := range s.hosted.now.Load().byName {
-		for _, p := range t.partitions {
-			if err := p.ailment(); err != nil {
-				sick = append(sick, ailing{t.name, p.index, err.Error()})
+	for t := range s.hosted.Topics() {
+		for _, p := range t.Partitions {
+			if err := p.Problem(); err != nil {
+				sick = append(sick, ailing{t.Name, p.Index, err.Error()})
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -16,7 +17,7 @@ type hints struct {
 
 // leader is who leads a partition as far as this broker knows, if the client
 // can reach that one.
-func (h *hints) leader(t *topic, index int32) (leader, epoch int32, ok bool) {
+func (h *hints) leader(t *partitions.Topic, index int32) (leader, epoch int32, ok bool) {
 	id, e := h.newest(t, index)
 	b, live := h.Broker(id)
 	if !live {
@@ -33,15 +34,15 @@ func (h *hints) leader(t *topic, index int32) (leader, epoch int32, ok bool) {
 }
 
 // newest is what the image and the partition know: one may be ahead of the other.
-func (h *hints) newest(t *topic, index int32) (leader protocol.BrokerID, epoch protocol.LeaderEpoch) {
+func (h *hints) newest(t *partitions.Topic, index int32) (leader protocol.BrokerID, epoch protocol.LeaderEpoch) {
 	leader, epoch = protocol.NoBroker, -1
 	if t == nil {
 		return leader, epoch
 	}
-	if it, ok := h.TopicByID(t.id); ok && index >= 0 && int(index) < len(it.Partitions) {
+	if it, ok := h.TopicByID(t.ID); ok && index >= 0 && int(index) < len(it.Partitions) {
 		leader, epoch = it.Partitions[index].Leader, it.Partitions[index].LeaderEpoch
 	}
-	if p := t.partition(index); p != nil && p.Partition != nil {
+	if p := t.Partition(index); p.IsOpen() {
 		if st := p.State(); st.Epoch > epoch && st.Role == replica.RoleFollower {
 			leader, epoch = st.Leader, st.Epoch
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -148,15 +149,15 @@ func (h *httpServer) lock(w http.ResponseWriter, r *http.Request) {
 }
 
 // partition finds a hosted partition, or answers why there is none.
-func (h *httpServer) partition(w http.ResponseWriter, name, number string) (*topic, *partition, bool) {
+func (h *httpServer) partition(w http.ResponseWriter, name, number string) (*partitions.Topic, *partitions.Partition, bool) {
 	index, err := strconv.ParseInt(number, 10, 32)
 	if err != nil {
 		fail(w, http.StatusBadRequest, "partition %q is not a number", number)
 		return nil, nil, false
 	}
-	t := h.srv.hosted.topic(name)
-	p := t.partition(int32(index))
-	if p == nil || p.Partition == nil {
+	t := h.srv.hosted.Topic(name)
+	p := t.Partition(int32(index))
+	if !p.IsOpen() {
 		fail(w, http.StatusNotFound, "no partition %s-%d on this broker", name, index)
 		return nil, nil, false
 	}
@@ -220,15 +221,15 @@ func (h *httpServer) conflicts(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) latestRefusals(q url.Values, index int32) []refusedAppend {
 	out := []refusedAppend{}
-	s.hosted.each(func(t *topic, p *partition) {
-		if name := q.Get("topic"); name != "" && name != t.name || index >= 0 && index != p.index {
+	s.hosted.Each(func(t *partitions.Topic, p *partitions.Partition) {
+		if name := q.Get("topic"); name != "" && name != t.Name || index >= 0 && index != p.Index {
 			return
 		}
 		latest, _ := p.Refusals()
 		for i := range latest {
 			e := &latest[i]
 			if id := q.Get("id"); id == "" || id == e.ID || id == e.Refusal.ID {
-				out = append(out, asJSON(t.name, p.index, e))
+				out = append(out, asJSON(t.Name, p.Index, e))
 			}
 		}
 	})

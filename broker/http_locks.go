@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -64,16 +65,16 @@ func (h *httpServer) locks(w http.ResponseWriter, r *http.Request) {
 
 // lookUp asks each hosted partition.
 func (s *Server) lookUp(out *locksHere, items []protocol.LockItem) error {
-	hosted := s.hosted.topic(out.Topic)
+	hosted := s.hosted.Topic(out.Topic)
 	if hosted == nil {
 		return nil
 	}
-	for _, p := range hosted.partitions {
-		if p == nil || p.Partition == nil {
+	for _, p := range hosted.Partitions {
+		if !p.IsOpen() {
 			continue
 		}
 		if st := p.State(); st.Role == replica.RoleLeader && !st.Doubted {
-			out.Leads = append(out.Leads, p.index)
+			out.Leads = append(out.Leads, p.Index)
 		}
 		for _, item := range items {
 			state, err := p.Lock(item)
@@ -81,7 +82,7 @@ func (s *Server) lookUp(out *locksHere, items []protocol.LockItem) error {
 				return err
 			}
 			if state.Last != protocol.None || state.Refused > 0 {
-				out.Locks = append(out.Locks, lockHere{p.index, string(item.Raw), state.Last, state.By, state.Refused})
+				out.Locks = append(out.Locks, lockHere{p.Index, string(item.Raw), state.Last, state.By, state.Refused})
 			}
 		}
 	}
@@ -124,10 +125,10 @@ func (h *httpServer) check(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "%v", err)
 		return
 	}
-	out, err := t.wouldPass(p, headers)
+	out, err := wouldPass(t, p, headers)
 	switch {
 	case errors.Is(err, replica.ErrNotLeader):
-		fail(w, http.StatusMisdirectedRequest, "%s-%d is not led by this broker", t.name, p.index)
+		fail(w, http.StatusMisdirectedRequest, "%s-%d is not led by this broker", t.Name, p.Index)
 	case err != nil:
 		fail(w, http.StatusServiceUnavailable, "%v", err)
 	default:
@@ -155,8 +156,8 @@ func checkRank(h record.Header) int {
 
 // wouldPass judges a record with these headers: the whole of it, and each lock
 // for itself.
-func (t *topic) wouldPass(p *partition, headers []record.Header) (*checked, error) {
-	whole, refusal, err := prepareRecord(headers, t.policy())
+func wouldPass(t *partitions.Topic, p *partitions.Partition, headers []record.Header) (*checked, error) {
+	whole, refusal, err := prepareRecord(headers, t.Policy())
 	if err != nil {
 		return nil, err
 	}

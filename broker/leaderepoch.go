@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -18,13 +19,13 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 		rt, out := &req.Topics[i], &resp.Topics[i]
 		out.Topic = rt.Topic
 		out.Partitions = make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(rt.Partitions))
-		t := s.hosted.topic(rt.Topic)
+		t := s.hosted.Topic(rt.Topic)
 		for j := range rt.Partitions {
 			rp, o := &rt.Partitions[j], &out.Partitions[j]
 			o.Default()
 			o.Partition = rp.Partition
-			if p := t.partition(rp.Partition); p != nil && p.whole != nil {
-				p.wholeEpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch), o)
+			if p := t.Partition(rp.Partition); p != nil && p.Prefix != nil {
+				prefixEpochEnd(p, protocol.LeaderEpoch(rp.LeaderEpoch), o)
 				continue
 			}
 			p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
@@ -33,7 +34,7 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 				continue
 			}
 			if at := p.Epoch(); protocol.LeaderEpoch(rp.LeaderEpoch) > at {
-				unproven = append(unproven, unprovenEnd{o, p.proveLeadership(at)})
+				unproven = append(unproven, unprovenEnd{o, p.ProveLeadership(at)})
 				continue
 			}
 			epoch, end, err := p.ReadersEpochEnd(protocol.LeaderEpoch(rp.LeaderEpoch))
@@ -45,7 +46,7 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 		}
 	}
 	for _, u := range unproven {
-		u.out.ErrorCode = codeOf(u.proof.wait())
+		u.out.ErrorCode = codeOf(u.proof.Wait())
 	}
 	return resp
 }
@@ -54,5 +55,5 @@ func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpoc
 // leader that was deposed does not know the epochs of those who came after it.
 type unprovenEnd struct {
 	out   *kmsg.OffsetForLeaderEpochResponseTopicPartition
-	proof proof
+	proof partitions.LeadershipProof
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -40,11 +42,11 @@ func TestAStoppedBrokerHandsOverFirstAndComesBackInSync(t *testing.T) {
 		}
 		write(t, cl, "kept", i, 2000)
 	}
-	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != before {
+	if noted, err := partitions.ReadCleanShutdown(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != before {
 		t.Fatalf("it noted broker epoch %d (%v), and was %d", noted, err, before)
 	}
 	ps.restart(1)
-	if noted, err := readCleanStop(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != 0 {
+	if noted, err := partitions.ReadCleanShutdown(vfs.Default, ps.all[1].cfg.DataDir); err != nil || noted != 0 {
 		t.Fatalf("the note of the last stop is still there: %d, %v", noted, err)
 	}
 	for i := range int32(6) {
@@ -62,7 +64,7 @@ func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
 	ps := startPeers(t, 2)
 	ps.create("alone", 1, 1)
 	write(t, ps.client(), "alone", 0, 1000)
-	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("alone"), 0)
+	dir := ps.all[1].hosted.Dir(ps.all[1].hosted.Topic("alone"), 0)
 	for range 2 {
 		ps.halt(1)
 		if err := os.RemoveAll(dir); err != nil {
@@ -76,10 +78,16 @@ func TestALostLogIsNotReplacedByAnEmptyOne(t *testing.T) {
 		if h := ps.all[1].health(); h.Healthy || len(h.Offline) != 1 {
 			t.Fatalf("health %+v", h)
 		}
-		if !ps.all[1].hosted.missing(dir) {
+		if !missing(dir) {
 			t.Fatal("the log was made anew")
 		}
 	}
+}
+
+// missing reports whether there is no such directory.
+func missing(dir string) bool {
+	_, err := os.Stat(dir)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Where others have the log, a lost one is copied again.
@@ -88,7 +96,7 @@ func TestALostLogIsCopiedFromTheOthers(t *testing.T) {
 	ps.create("copied", 1, 1, 2, 3)
 	cl := ps.client()
 	write(t, cl, "copied", 0, 1000, 2000)
-	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("copied"), 0)
+	dir := ps.all[1].hosted.Dir(ps.all[1].hosted.Topic("copied"), 0)
 	ps.halt(1)
 	write(t, cl, "copied", 0, 3000)
 	if err := os.RemoveAll(dir); err != nil {
@@ -104,9 +112,9 @@ func TestALostLogIsCopiedFromTheOthers(t *testing.T) {
 func TestALogThatWasNeverMadeIsNotLost(t *testing.T) {
 	ps := startPeers(t, 2)
 	ps.create("young", 1, 1)
-	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("young"), 0)
+	dir := ps.all[1].hosted.Dir(ps.all[1].hosted.Topic("young"), 0)
 	ps.halt(1)
-	for _, gone := range []string{dir, filepath.Join(ps.all[1].cfg.DataDir, keptLogsFile)} {
+	for _, gone := range []string{dir, filepath.Join(ps.all[1].cfg.DataDir, "logs.list")} {
 		if err := os.RemoveAll(gone); err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +142,7 @@ func TestADataDirectoryIsRefusedByAnotherNodeOrCluster(t *testing.T) {
 	} {
 		err := runOn(t, c.cfg, c.store)
 		for _, want := range c.want {
-			if !errors.Is(err, errForeignDir) || !strings.Contains(err.Error(), want) {
+			if !errors.Is(err, partitions.ErrForeignDirectory) || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %q", err, want)
 			}
 		}
@@ -195,35 +203,6 @@ func TestASecondBrokerOfTheSameIDIsRefused(t *testing.T) {
 	}
 	ps.create("on", 1, 1)
 	write(t, ps.client(), "on", 0, 1000)
-}
-
-// What the file of a data directory may hold.
-func TestTheIdentityOfADataDirectory(t *testing.T) {
-	dir := t.TempDir()
-	name := newDirectoryID()
-	put := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, identityFile), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put(name + "\n") // as the first versions wrote it
-	id, err := claimIdentity(vfs.Default, dir, 7, "")
-	if err != nil || id != (identity{Directory: name, Node: 7}) {
-		t.Fatalf("%+v, %v", id, err)
-	}
-	if err := id.belongTo(vfs.Default, dir, "C"); err != nil {
-		t.Fatal(err)
-	}
-	if again, err := claimIdentity(vfs.Default, dir, 7, "C"); err != nil || again != id {
-		t.Fatalf("%+v, %v", again, err)
-	}
-	for _, text := range []string{"", "directory=short\n", "directory=" + name + "\nnode=x\n", "node=1\ncluster=C\n"} {
-		put(text)
-		if _, err := claimIdentity(vfs.Default, dir, 7, ""); err == nil || !strings.Contains(err.Error(), identityFile) {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
 }
 
 // A client that comes to the wrong broker is told the right one (KIP-951), and

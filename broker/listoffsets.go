@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -32,7 +33,7 @@ var _ = serves(protocol.KeyListOffsets, (*Server).listOffsets)
 // no more than others.
 //
 // An answer that says where the log ends, or that it holds no such record, is
-// given with a proof that this broker leads (see proof): a leader that was deposed
+// given with a proof that this broker leads (see partitions.LeadershipProof): a leader that was deposed
 // and has not heard of it would tell an end behind which others have been
 // acknowledged, and whoever goes on from there would miss them.
 func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Response {
@@ -44,7 +45,7 @@ func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Res
 		rt, out := &req.Topics[i], &resp.Topics[i]
 		out.Topic = rt.Topic
 		out.Partitions = make([]kmsg.ListOffsetsResponseTopicPartition, len(rt.Partitions))
-		t := s.hosted.topic(rt.Topic)
+		t := s.hosted.Topic(rt.Topic)
 		for j := range rt.Partitions {
 			rp, o := &rt.Partitions[j], &out.Partitions[j]
 			at, err := nowhere, error(kerr.InvalidRequest)
@@ -53,14 +54,14 @@ func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Res
 			}
 			o.Partition = rp.Partition
 			if err == nil && at.unproven {
-				unproven = append(unproven, unprovenOffset{o, at, t.partition(rp.Partition).proveLeadership(at.asked)})
+				unproven = append(unproven, unprovenOffset{o, at, t.Partition(rp.Partition).ProveLeadership(at.asked)})
 				continue
 			}
 			at.tell(o, err)
 		}
 	}
 	for _, u := range unproven {
-		u.at.tell(u.out, u.proof.wait())
+		u.at.tell(u.out, u.proof.Wait())
 	}
 	return resp
 }
@@ -69,7 +70,7 @@ func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Res
 type unprovenOffset struct {
 	out   *kmsg.ListOffsetsResponseTopicPartition
 	at    foundOffset
-	proof proof
+	proof partitions.LeadershipProof
 }
 
 // namedPartition is a partition as a request names it.
@@ -111,14 +112,14 @@ func (at foundOffset) tell(out *kmsg.ListOffsetsResponseTopicPartition, err erro
 // nowhere answers that there is no such offset.
 var nowhere = foundOffset{offset: -1, timestamp: -1, epoch: -1}
 
-func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, version int16) (foundOffset, error) {
+func (s *Server) offsetFor(t *partitions.Topic, rp *kmsg.ListOffsetsRequestTopicPartition, version int16) (foundOffset, error) {
 	if rp.Timestamp < 0 {
 		if since, ok := specialTimes[rp.Timestamp]; !ok || version < since {
 			return nowhere, fmt.Errorf("%w: timestamp %d", kerr.UnsupportedVersion, rp.Timestamp)
 		}
 	}
-	if p := t.partition(rp.Partition); p != nil && p.whole != nil {
-		return p.wholeOffset(rp.Timestamp)
+	if p := t.Partition(rp.Partition); p != nil && p.Prefix != nil {
+		return prefixOffset(p, rp.Timestamp)
 	}
 	p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
 	if err != nil {
@@ -130,15 +131,15 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 		end, err := p.CommittedEnd()
 		return foundOffset{offset: end, timestamp: -1, epoch: asked, unproven: true, asked: asked}, err
 	case timeEarliest, timeEarliestLocal:
-		return p.earliest(), nil
+		return earliest(p), nil
 	case timeLatestTiered:
 		return nowhere, nil
 	case timeMax:
-		at, err := p.below(p.HighWatermark(), p.Log().MaxTimestamp)
+		at, err := below(p, p.HighWatermark(), p.Log().MaxTimestamp)
 		at.unproven, at.asked = true, asked
 		return at, err
 	default:
-		at, err := p.below(p.HighWatermark(), func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
+		at, err := below(p, p.HighWatermark(), func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
 			return p.Log().OffsetForTime(rp.Timestamp)
 		})
 		at.unproven, at.asked = at.offset < 0, asked // what is found is committed, and the first
@@ -148,22 +149,22 @@ func (s *Server) offsetFor(t *topic, rp *kmsg.ListOffsetsRequestTopicPartition, 
 
 // readable returns a partition that is led here and can be read from, by a
 // client that goes by the given leader epoch.
-func (s *Server) readable(t *topic, index, epoch int32) (*partition, error) {
+func (s *Server) readable(t *partitions.Topic, index, epoch int32) (*partitions.Partition, error) {
 	p, err := s.led(t, index)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.checkEpoch(epoch)
+	return p, checkEpoch(p, epoch)
 }
 
 // led returns a partition that this broker leads, and has no reason to think that
 // another leads by now.
-func (s *Server) led(t *topic, index int32) (*partition, error) {
-	p := t.partition(index)
+func (s *Server) led(t *partitions.Topic, index int32) (*partitions.Partition, error) {
+	p := t.Partition(index)
 	if err := s.whyNotHere(t, index, p); err != nil {
 		return nil, err
 	}
-	if err := p.damage(); err != nil {
+	if err := p.Damage(); err != nil {
 		return nil, err
 	}
 	if st := p.State(); st.Role != replica.RoleLeader || st.Doubted {
@@ -174,7 +175,7 @@ func (s *Server) led(t *topic, index int32) (*partition, error) {
 
 // earliest is the log's start. Where nothing is left, the next record will be
 // of the current epoch.
-func (p *partition) earliest() foundOffset {
+func earliest(p *partitions.Partition) foundOffset {
 	start := p.Start()
 	epoch := p.Log().EpochAt(start)
 	if start == p.End() || epoch < 0 {
@@ -184,11 +185,11 @@ func (p *partition) earliest() foundOffset {
 }
 
 // below looks for a record and forgets what it finds at or above the bound.
-func (p *partition) below(bound protocol.Offset, look func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error)) (foundOffset, error) {
+func below(p *partitions.Partition, bound protocol.Offset, look func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error)) (foundOffset, error) {
 	offset, timestamp, epoch, ok, err := look()
 	if err != nil {
-		if isCorrupt(err) {
-			p.damaged(err)
+		if partitions.IsCorrupt(err) {
+			p.NoteDamage(err)
 		}
 		return nowhere, err
 	}

@@ -87,7 +87,7 @@ func TestListOffsetsRefusals(t *testing.T) {
 			t.Errorf("partition 0 named twice, entry %d: code %d, want %d", i, got[i].ErrorCode, want)
 		}
 	}
-	epoch := int32(s.hosted.topic("a").partition(0).Epoch())
+	epoch := int32(s.hosted.Topic("a").Partition(0).Epoch())
 	for claimed, want := range map[int32]int16{
 		-1: 0, epoch: 0, epoch + 1: kerr.UnknownLeaderEpoch.Code,
 	} {

@@ -3,8 +3,6 @@ package broker
 import (
 	"sync/atomic"
 
-	"golang.org/x/time/rate"
-
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 )
 
@@ -12,13 +10,10 @@ import (
 // stores them, before anything opens and when the Image has others; everyone reads them.
 type live struct {
 	settings atomic.Pointer[settings.Broker]
-	changed  chan struct{} // holds one signal at most, for compaction
-	// compactPace is what compaction reads and writes, over all partitions.
-	compactPace *rate.Limiter
 }
 
 func newLive() *live {
-	l := &live{changed: make(chan struct{}, 1), compactPace: rate.NewLimiter(0, compactBurst)}
+	l := &live{}
 	l.settings.Store(&settings.Broker{})
 	return l
 }
@@ -35,10 +30,6 @@ func (s *Server) takeSettings() {
 	if *s.live.settings.Swap(&b) == b {
 		return
 	}
-	s.live.compactPace.SetLimit(rate.Limit(b.CleanerBytesPerSecond))
+	s.hosted.ApplySettings(&b)
 	s.followers.setThrottle(b.LeaderThrottledRate)
-	select {
-	case s.live.changed <- struct{}{}:
-	default:
-	}
 }

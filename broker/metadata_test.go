@@ -97,7 +97,7 @@ func TestMetadataCreatesATopicThatCanBeProducedToAtOnce(t *testing.T) {
 		t.Fatalf("auto-creation: %+v", got)
 	}
 	for i := range int32(4) {
-		if p := s.hosted.topic("new-client").partition(i); p == nil || p.Partition == nil {
+		if p := s.hosted.Topic("new-client").Partition(i); !p.IsOpen() {
 			t.Errorf("partition %d is not open when the answer is sent", i)
 		}
 	}

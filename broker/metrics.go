@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -104,8 +105,11 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// topic resolves one topic's metrics.
-func (m *metrics) topic(name string) *topicMetrics {
+// metricsOf are those of a hosted topic.
+func metricsOf(t *partitions.Topic) *topicMetrics { return t.Metrics.(*topicMetrics) }
+
+// Topic implements partitions.Metrics: it resolves one topic's metrics.
+func (m *metrics) Topic(name string) any {
 	return &topicMetrics{
 		produceBytes: m.produceBytes.WithLabelValues(name),
 		produceRecs:  m.produceRecs.WithLabelValues(name),
@@ -124,8 +128,8 @@ func (m *metrics) topic(name string) *topicMetrics {
 	}
 }
 
-// drop forgets a deleted topic.
-func (m *metrics) drop(name string) {
+// ForgetTopic implements partitions.Metrics.
+func (m *metrics) ForgetTopic(name string) {
 	labels := prometheus.Labels{"topic": name}
 	for _, v := range []*prometheus.CounterVec{m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts} {
 		v.DeletePartialMatch(labels)
@@ -133,8 +137,20 @@ func (m *metrics) drop(name string) {
 	m.distance.DeletePartialMatch(labels)
 }
 
-// synced counts one sync of a log.
-func (m *metrics) synced(seconds float64) { m.fsync.Observe(seconds) }
+// LogSynced implements partitions.Metrics.
+func (m *metrics) LogSynced(seconds float64) { m.fsync.Observe(seconds) }
+
+// Elected implements partitions.Metrics.
+func (m *metrics) Elected() { m.elections.Inc() }
+
+// ISRChanged implements partitions.Metrics.
+func (m *metrics) ISRChanged(grown bool) {
+	if grown {
+		m.isrExpands.Inc()
+	} else {
+		m.isrShrinks.Inc()
+	}
+}
 
 // answered counts a request whose answer was sent.
 func (m *metrics) answered(x *exchange) {
@@ -227,7 +243,7 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	var led, lagging, unsafe, leaderless, offline int
 	for _, t := range im.Topics() {
 		gauge(descPartitions, float64(len(t.Partitions)), t.Name)
-		hosted := c.srv.hosted.topicByID(t.ID)
+		hosted := c.srv.hosted.TopicByID(t.ID)
 		for i := range t.Partitions {
 			p := &t.Partitions[i]
 			index := strconv.Itoa(int(p.Index))
@@ -239,7 +255,7 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 			look := c.srv.lookAt(im, t, p)
 			leaderless += countIf(p.Leader == protocol.NoBroker)
 			offline += countIf(look.ailment != nil)
-			host := hosted.partition(p.Index)
+			host := hosted.Partition(p.Index)
 			if host == nil || look.ailment != nil {
 				continue
 			}
@@ -313,7 +329,7 @@ func (p *producing) firstError() int16 {
 func (f *fetched) count() {
 	for i := range f.Parts {
 		if p := &f.Parts[i]; p.Bytes > 0 {
-			f.seen[i].topic.metrics.fetchBytes.Add(float64(p.Bytes))
+			metricsOf(f.seen[i].topic).fetchBytes.Add(float64(p.Bytes))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -101,10 +102,10 @@ func TestNodeZeroLeadsFollowsAndIsReadFromAsAnyOther(t *testing.T) {
 // Earlier versions made node 1 of --node-id 0: whoever upgrades is told.
 func TestADirectoryThatNodeZeroWroteAsNodeOneIsRefusedWithTheWayOut(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := claimIdentity(vfs.Default, dir, 1, ""); err != nil {
+	if _, err := partitions.ClaimIdentity(vfs.Default, dir, 1, ""); err != nil {
 		t.Fatal(err)
 	}
-	_, err := claimIdentity(vfs.Default, dir, 0, "")
+	_, err := partitions.ClaimIdentity(vfs.Default, dir, 0, "")
 	const want = "this is node 0; give this broker a data directory of its own, or start it with --node-id 1, which is what earlier versions made of --node-id 0"
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("got  %v\nwant … %s", err, want)

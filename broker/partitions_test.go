@@ -105,7 +105,7 @@ func TestLogDirsTellTheSizesOfLogs(t *testing.T) {
 		t.Fatalf("%+v", all)
 	}
 	for _, p := range all.Topics[0].Partitions {
-		if want := s.hosted.topic("a").partition(p.Partition).Log().Size(); p.Size != want || (p.Partition == 1) != (want > 0) || p.IsFuture {
+		if want := s.hosted.Topic("a").Partition(p.Partition).Log().Size(); p.Size != want || (p.Partition == 1) != (want > 0) || p.IsFuture {
 			t.Errorf("partition %d has %d bytes, want %d", p.Partition, p.Size, want)
 		}
 	}

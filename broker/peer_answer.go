@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -30,7 +31,7 @@ type peerAnswer struct {
 
 // ledPart is a partition and the epoch that it must be led in.
 type ledPart struct {
-	host  *partition
+	host  *partitions.Partition
 	epoch protocol.LeaderEpoch
 }
 

@@ -16,9 +16,9 @@ import (
 // the session of broker 2 would make it. No session runs: the test is its loop.
 func composed(ps *peers) *peerAnswer {
 	s := ps.all[1].Server
-	t := s.hosted.topic("a")
+	t := s.hosted.Topic("a")
 	session := &peerSession{srv: s, parts: map[protocol.TopicPartition]*peerPart{}}
-	part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.id}, topic: t, host: t.partition(0), state: peerReady}
+	part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.ID}, topic: t, host: t.Partition(0), state: peerReady}
 	part.fetch = replica.Fetch{From: protocol.Member{ID: 2}, Epoch: part.host.Epoch()}
 	a := session.newAnswer()
 	session.add(a, part, peerPartitionBytes)
@@ -42,7 +42,7 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 		if _, err := large.appendTo(nil, header); err != nil {
 			t.Fatal(err)
 		}
-		p := ps.all[1].hosted.topic("a").partition(0)
+		p := ps.all[1].hosted.Topic("a").Partition(0)
 		p.ApplyMetadata(protocol.PartitionState{Leader: 2, LeaderEpoch: 9, PartitionEpoch: 99, Replicas: []protocol.BrokerID{1, 2}, ISR: protocol.Members{{ID: 2}}})
 		ps.await("broker 1 to follow", func() bool { return p.State().Role == replica.RoleFollower })
 		fenced := small.fenced(0)

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -237,10 +238,10 @@ func (ps *peers) createAt(at protocol.BrokerID, name string, partitions int, rep
 // partition is a broker's copy of a partition, once it is there.
 func (ps *peers) partition(id protocol.BrokerID, topic string, index int32) *replica.Partition {
 	ps.t.Helper()
-	var p *partition
+	var p *partitions.Partition
 	ps.await("the partition to be opened", func() bool {
-		p = ps.all[id].hosted.topic(topic).partition(index)
-		return p != nil && p.Partition != nil
+		p = ps.all[id].hosted.Topic(topic).Partition(index)
+		return p.IsOpen()
 	})
 	return p.Partition
 }

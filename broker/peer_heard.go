@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -43,7 +44,7 @@ func (h *heard) lately(id protocol.BrokerID) bool {
 // doubt is for a broker that cannot reach the metadata: where no follower is in
 // touch either, others may have elected a leader since, and clients are to ask
 // them. It costs no write that could have been committed.
-func (s *Server) doubt(p *partition) {
+func (s *Server) doubt(p *partitions.Partition) {
 	st := p.State()
 	if st.Role != replica.RoleLeader || len(st.ISR) < 2 {
 		return

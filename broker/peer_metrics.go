@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -43,22 +44,22 @@ func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	gauge := gaugesTo(out)
-	c.srv.hosted.each(func(t *topic, p *partition) {
+	c.srv.hosted.Each(func(t *partitions.Topic, p *partitions.Partition) {
 		if st := p.State(); st.Role != replica.RoleLeader || len(st.Replicas) < 2 {
 			return
 		}
 		for _, f := range p.Followers() {
-			labels := []string{t.name, strconv.Itoa(int(p.index)), strconv.Itoa(int(f.ID))}
+			labels := []string{t.Name, strconv.Itoa(int(p.Index)), strconv.Itoa(int(f.ID))}
 			end, from := p.End(), max(f.Synced, p.Start())
 			gauge(descLagOffsets, float64(max(0, end-from)), labels...)
-			gauge(descLagBytes, float64(p.bytesFrom(from, end)), labels...)
+			gauge(descLagBytes, float64(bytesFrom(p, from, end)), labels...)
 		}
 	})
 }
 
 // bytesFrom is how many bytes the batches of a span of offsets take; less where
 // the log is being cut.
-func (p *partition) bytesFrom(from, end protocol.Offset) (n int64) {
+func bytesFrom(p *partitions.Partition, from, end protocol.Offset) (n int64) {
 	for from < end {
 		r, err := p.Log().Read(from, end, 1<<40, true)
 		if err != nil {

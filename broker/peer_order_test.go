@@ -15,10 +15,10 @@ import (
 // for it: those of lag for a replica that is not in sync.
 func queued(ps *peers, n int, lag func(int) bool) *peerSession {
 	s := ps.all[1].Server
-	t := s.hosted.topic("a")
+	t := s.hosted.Topic("a")
 	session := &peerSession{srv: s, parts: map[protocol.TopicPartition]*peerPart{}, throttle: stoppedTimer(), heartbeat: stoppedTimer()}
 	for i := range n {
-		part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.id, Index: int32(i)}, topic: t, host: t.partition(int32(i)), state: peerReady}
+		part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.ID, Index: int32(i)}, topic: t, host: t.Partition(int32(i)), state: peerReady}
 		part.fetch = replica.Fetch{From: protocol.Member{ID: 2}, Epoch: part.host.Epoch()}
 		session.parts[part.id] = part
 		if lag(i) {

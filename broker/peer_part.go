@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -25,8 +26,8 @@ const (
 type peerPart struct {
 	session *peerSession
 	id      protocol.TopicPartition
-	topic   *topic     // nil: unknown here
-	host    *partition // nil, or broken: not here
+	topic   *partitions.Topic     // nil: unknown here
+	host    *partitions.Partition // nil, or broken: not here
 
 	state     peerState
 	fetch     replica.Fetch
@@ -44,7 +45,7 @@ type peerPart struct {
 	}
 }
 
-func (part *peerPart) open() bool { return part.host != nil && part.host.Partition != nil }
+func (part *peerPart) open() bool { return part.host.IsOpen() }
 
 // join has the partition wake this part when it moves.
 func (part *peerPart) join() {
@@ -98,7 +99,7 @@ func (part *peerPart) leaves() bool {
 // absent is the answer where the partition is not, or not open.
 func (part *peerPart) absent() replica.FetchAnswer {
 	a := replica.FetchAnswer{Fetch: part.fetch, Err: replica.ErrNotLeader, HighWatermark: protocol.None, LogStart: protocol.None}
-	if part.host != nil && part.host.broken != nil {
+	if part.host != nil && part.host.Broken != nil {
 		a.Err = replica.ErrStorage
 	}
 	return a

@@ -113,7 +113,7 @@ func (p *peer) fetchedBytes(t *testing.T, topic string) float64 {
 func TestFetchErrorsNameTheLeader(t *testing.T) {
 	ps := startPeers(t, 3)
 	ps.create("a", 1, 1, 2)
-	ps.await("broker 3 to know", func() bool { return ps.all[3].hosted.topic("a") != nil })
+	ps.await("broker 3 to know", func() bool { return ps.all[3].hosted.Topic("a") != nil })
 	resp := fetchOf(ps, 3, "a", 17, 0)
 	part := resp.Topics[0].Partitions[0]
 	if part.ErrorCode != kerr.NotLeaderForPartition.Code || part.CurrentLeader.LeaderID != 1 {

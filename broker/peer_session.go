@@ -172,8 +172,8 @@ func (ps *peerSession) renew() {
 
 // list takes in a partition's new fetch, which takes the place of an older one.
 func (ps *peerSession) list(l *peerListing) {
-	t := ps.srv.hosted.topicByID(l.id.Topic)
-	host := t.partition(l.id.Index)
+	t := ps.srv.hosted.TopicByID(l.id.Topic)
+	host := t.Partition(l.id.Index)
 	part := ps.parts[l.id]
 	if part == nil || part.host != host || part.topic != t {
 		if part != nil {

@@ -117,7 +117,7 @@ func TestTopicThatIsMadeAgainIsFollowedAnew(t *testing.T) {
 			t.Fatal(err, errs.Error())
 		}
 		ps.await("the topic to be gone everywhere", func() bool {
-			return ps.all[1].hosted.topic("a") == nil && ps.all[2].hosted.topic("a") == nil
+			return ps.all[1].hosted.Topic("a") == nil && ps.all[2].hosted.Topic("a") == nil
 		})
 	}
 	ps.await("nothing to be followed that is gone", func() bool {

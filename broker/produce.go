@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -45,7 +46,7 @@ type producing struct {
 type producePart struct {
 	replica.Proposal
 	of     *producing
-	topic  *topic
+	topic  *partitions.Topic
 	index  int32
 	epoch  protocol.LeaderEpoch // that the producer goes by; -1: it names none
 	errors []recordError        // what the topic does not take of single records
@@ -73,7 +74,7 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 	p.here = x.c.in.buffered() == 0 && len(x.body) <= hereBytesMax
 	part := p.parts
 	for i := range req.Topics {
-		t := s.hosted.topic(req.Topics[i].Topic)
+		t := s.hosted.Topic(req.Topics[i].Topic)
 		for j := range req.Topics[i].Partitions {
 			s.propose(p, &part[0], t, req.Topics[i].Topic, &req.Topics[i].Partitions[j])
 			part = part[1:]
@@ -84,21 +85,21 @@ func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
 }
 
 // propose checks one partition's part and hands it to the partition's loop.
-func (s *Server) propose(p *producing, part *producePart, t *topic, name string, in *kmsg.ProduceRequestTopicPartition) {
+func (s *Server) propose(p *producing, part *producePart, t *partitions.Topic, name string, in *kmsg.ProduceRequestTopicPartition) {
 	part.of, part.topic, part.index, part.Acks = p, t, in.Partition, replica.Acks(p.req.Acks)
 	part.Done = part
 	part.TimeoutMs = max(0, int64(p.req.TimeoutMillis))
 	part.Result = replica.Result{Base: -1, LogStart: -1, AppendTimeMs: -1}
-	host := t.partition(in.Partition)
+	host := t.Partition(in.Partition)
 	err := part.readTags(&in.UnknownTags)
 	if err == nil {
 		err = s.admissible(p, t, in.Partition, host)
 	}
 	if err == nil {
-		err = host.checkEpoch(int32(part.epoch))
+		err = checkEpoch(host, int32(part.epoch))
 	}
 	if err == nil {
-		err = s.disk.admit(len(in.Records))
+		err = s.admitBytes(len(in.Records))
 	}
 	if err == nil {
 		if err = s.check(p, part, in.Records); err != nil && host.State().Role == replica.RoleFollower {
@@ -137,7 +138,7 @@ func (part *producePart) fail(err error) {
 }
 
 // admissible are the checks that need no look at the batch.
-func (s *Server) admissible(p *producing, t *topic, index int32, host *partition) error {
+func (s *Server) admissible(p *producing, t *partitions.Topic, index int32, host *partitions.Partition) error {
 	acks := replica.Acks(p.req.Acks)
 	if acks != replica.AcksAll && acks != replica.AcksLeader && acks != replica.AcksNone {
 		return kerr.InvalidRequiredAcks
@@ -148,31 +149,51 @@ func (s *Server) admissible(p *producing, t *topic, index int32, host *partition
 	if err := s.whyNotHere(t, index, host); err != nil {
 		return err
 	}
-	if t.name == offsetsTopic {
-		return fmt.Errorf("%w: %s is written by the broker alone", kerr.InvalidTopicException, t.name)
+	if t.Name == offsetsTopic {
+		return fmt.Errorf("%w: %s is written by the broker alone", kerr.InvalidTopicException, t.Name)
 	}
 	return nil
 }
 
 // whyNotHere says why this broker has no replica of a partition to serve, or
 // nil. Whether it leads, the partition itself knows best.
-func (s *Server) whyNotHere(t *topic, index int32, host *partition) error {
+func (s *Server) whyNotHere(t *partitions.Topic, index int32, host *partitions.Partition) error {
 	switch {
-	case t == nil || index < 0 || int(index) >= len(t.partitions):
+	case t == nil || index < 0 || int(index) >= len(t.Partitions):
 		return kerr.UnknownTopicOrPartition
 	case host == nil:
 		return kerr.NotLeaderForPartition
-	case host.broken != nil:
-		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, host.broken)
+	case host.Broken != nil:
+		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, host.Broken)
 	}
 	return nil
+}
+
+// admitBytes refuses a write for which the disk has no room.
+func (s *Server) admitBytes(n int) error {
+	if err := s.disk.Admit(n); err != nil {
+		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, err)
+	}
+	return nil
+}
+
+// checkEpoch compares the leader epoch that a client goes by (KIP-320); -1 is none.
+func checkEpoch(p *partitions.Partition, epoch int32) error {
+	switch have := int32(p.Epoch()); {
+	case epoch < 0 || epoch == have:
+		return nil
+	case epoch < have:
+		return kerr.FencedLeaderEpoch
+	default:
+		return kerr.UnknownLeaderEpoch
+	}
 }
 
 // check takes the batch through its gateway and prepares its locks. They are
 // released when the part is completed.
 func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	t := part.topic
-	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.settings.MaxMessageBytes))})
+	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.Settings.MaxMessageBytes))})
 	if err != nil {
 		return err
 	}
@@ -182,25 +203,25 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	case b.Control():
 		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
-	anew := t.recompresses(b.Codec())
+	anew := t.Recompresses(b.Codec())
 	if anew {
-		if err := s.recompressed.claim(p.x.c.ctx, &part.held, b, int(t.settings.MaxMessageBytes)); err != nil {
+		if err := s.recompressed.claim(p.x.c.ctx, &part.held, b, int(t.Settings.MaxMessageBytes)); err != nil {
 			return err
 		}
 	}
 	defer s.frames.open(anew || b.Codec() != record.CodecNone)()
 	limits := record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax}
-	recs, locks, refusal, err := conflict.Read(b, limits, t.policy())
+	recs, locks, refusal, err := conflict.Read(b, limits, t.Policy())
 	if err != nil {
 		return err
 	}
 	defer recs.Release() // opened, they may be thousands of times the request: none waits for a disk
 	part.Batch, part.Locks = b, locks
-	if err := t.checkRecords(b, &recs); err != nil {
+	if err := checkRecords(t, b, &recs); err != nil {
 		return err
 	}
 	b.CorrectMaxTimestamp(&recs)
-	if t.policy() == conflict.Carry && recs.HaveLocks() {
+	if t.Policy() == conflict.Carry && recs.HaveLocks() {
 		if part.judged {
 			return conflict.RefuseCarried(&recs)
 		}
@@ -265,17 +286,17 @@ func (s *Server) note(p *producing, part *producePart) {
 	if part.topic == nil {
 		return
 	}
-	m := part.topic.metrics
+	m := metricsOf(part.topic)
 	switch r := &part.Result; {
 	case r.Refusal != nil:
 		m.refused(r.Refusal)
-		s.refusals.log(s.log, part.topic.name, part.index, r.Refusal, p.x.c, p.x.header.ClientID)
+		s.refusals.log(s.log, part.topic.Name, part.index, r.Refusal, p.x.c, p.x.header.ClientID)
 	case r.Err != nil:
 		if errors.Is(r.Err, errLocksNeedAcks) {
 			m.wrongAcks.Inc()
 		}
 		if p.req.Acks == int16(replica.AcksNone) {
-			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.name,
+			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.Name,
 				"partition", part.index, "from", p.x.c.nc.RemoteAddr(), "client", printable(p.x.header.ClientID), "why", r.Err)
 		}
 	case r.Repeated:

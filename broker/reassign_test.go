@@ -57,7 +57,7 @@ func TestAPartitionMovesToOtherBrokers(t *testing.T) {
 		}
 	}
 	before := logBytes(t, ps.partition(1, "moves", 0))
-	dir := ps.all[1].hosted.dir(ps.all[1].hosted.topic("moves"), 0)
+	dir := ps.all[1].hosted.Dir(ps.all[1].hosted.Topic("moves"), 0)
 
 	w := dial(t, ps.all[3].Addr(""))
 	if codes := told(ask[*kmsg.AlterPartitionAssignmentsResponse](w, 0, reassignRequest("moves", []int32{2, 3}))); codes[0] != 0 {
@@ -76,7 +76,7 @@ func TestAPartitionMovesToOtherBrokers(t *testing.T) {
 		t.Fatalf("%d bytes became %d others", len(before), len(got))
 	}
 	ps.await("the old replica to be gone", func() bool {
-		return ps.all[1].hosted.topic("moves").partition(0) == nil && ps.all[1].hosted.missing(dir)
+		return ps.all[1].hosted.Topic("moves").Partition(0) == nil && missing(dir)
 	})
 	if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "moves", Value: []byte("after")}).FirstErr(); err != nil {
 		t.Fatalf("produce after the move: %v", err)
@@ -117,8 +117,8 @@ func TestAMoveIsListedUntilItIsCancelled(t *testing.T) {
 	ps := startPeers(t, 3)
 	ps.create("stuck", 1, 1, 2)
 	hosted := ps.all[3].hosted
-	ps.await("broker 3 to know the topic", func() bool { return hosted.topic("stuck") != nil })
-	dir := hosted.dir(hosted.topic("stuck"), 0)
+	ps.await("broker 3 to know the topic", func() bool { return hosted.Topic("stuck") != nil })
+	dir := hosted.Dir(hosted.Topic("stuck"), 0)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestAMoveIsListedUntilItIsCancelled(t *testing.T) {
 	if codes := told(ask[*kmsg.AlterPartitionAssignmentsResponse](w, 0, reassignRequest("stuck", nil))); codes[0] != 0 {
 		t.Fatalf("codes %v", codes)
 	}
-	ps.await("broker 3 to be rid of it", func() bool { return len(ps.all[3].sick()) == 0 && hosted.missing(dir) })
+	ps.await("broker 3 to be rid of it", func() bool { return len(ps.all[3].sick()) == 0 && missing(dir) })
 	if p := ps.at(ps.all[2], "stuck", 0); len(p.Adding)+len(p.Removing) > 0 || !slices.Equal(brokerIDs(p.Replicas), []int32{1, 2}) {
 		t.Fatalf("it is %+v", p)
 	}

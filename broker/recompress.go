@@ -76,7 +76,7 @@ func (r recompressed) giveBack(h *held) {
 // recompress compresses the part's batch as its topic asks for. The caller has
 // a claim.
 func (s *Server) recompress(part *producePart, recs *record.Records) error {
-	made, err := part.Batch.Recompress(recs, *part.topic.compression, int(part.topic.settings.MaxMessageBytes))
+	made, err := part.Batch.Recompress(recs, *part.topic.Compression, int(part.topic.Settings.MaxMessageBytes))
 	if err == nil {
 		err = s.recompressed.settle(&part.held, made.Size())
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -61,15 +62,15 @@ func (u *untakenRecords) add(index int32, text func() string) {
 }
 
 // checkRecords holds what the topic's settings ask of single records.
-func (t *topic) checkRecords(b record.Batch, recs *record.Records) error {
-	times := t.timesAllowed(b)
-	if times.all(recs) && !t.settings.Compact {
+func checkRecords(t *partitions.Topic, b record.Batch, recs *record.Records) error {
+	times := timesAllowed(t, b)
+	if times.all(recs) && !t.Settings.Compact {
 		return nil
 	}
 	u := untakenRecords{code: kerr.InvalidRecord, of: recs.Count()}
 	for w := recs.Walk(); w.Next(); {
 		switch at := addClamped(b.FirstTimestamp(), w.TimestampDelta); {
-		case t.settings.Compact && w.Key == nil:
+		case t.Settings.Compact && w.Key == nil:
 			u.add(w.Index, func() string { return "has no key, and the topic is compacted" })
 		case !times.allows(at):
 			u.code = kerr.InvalidTimestamp
@@ -91,11 +92,11 @@ type times struct {
 }
 
 // timesAllowed is what the topic takes by now: all where it stamps records itself.
-func (t *topic) timesAllowed(b record.Batch) times {
+func timesAllowed(t *partitions.Topic, b record.Batch) times {
 	now := nowMs()
 	return times{
-		of: b, any: t.settings.TimestampType != settings.CreateTime,
-		least: now - t.settings.TimestampBeforeMaxMs, most: addClamped(now, t.settings.TimestampAfterMaxMs),
+		of: b, any: t.Settings.TimestampType != settings.CreateTime,
+		least: now - t.Settings.TimestampBeforeMaxMs, most: addClamped(now, t.Settings.TimestampAfterMaxMs),
 	}
 }
 

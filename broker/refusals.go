@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -45,9 +46,9 @@ type hotLock struct {
 // be labels of a metric.
 func (r *refusals) hottest() []hotLock {
 	sum := map[hotLock]uint64{}
-	r.srv.hosted.each(func(t *topic, p *partition) {
+	r.srv.hosted.Each(func(t *partitions.Topic, p *partitions.Partition) {
 		for _, h := range p.HotLocks() {
-			sum[hotLock{topic: t.name, lock: h.Lock}] += h.Refused
+			sum[hotLock{topic: t.Name, lock: h.Lock}] += h.Refused
 		}
 	})
 	all := make([]hotLock, 0, len(sum))

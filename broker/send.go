@@ -7,8 +7,6 @@ import (
 	"net"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/lockstep-log/lockstep/segment"
 )
 
 // SendsFiles reports whether SendFile may be called: the connection is a socket
@@ -55,9 +53,4 @@ func sendSome(socket, fd int, pos *int64, n int64) (left int64, done bool, err e
 		}
 	}
 	return 0, true, nil
-}
-
-func isCorrupt(err error) bool {
-	var ce *segment.CorruptError
-	return errors.As(err, &ce)
 }

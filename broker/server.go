@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/segment"
@@ -28,26 +29,25 @@ type Server struct {
 	live      *live
 	metrics   *metrics
 	refusals  *refusals
-	isrLog    *isrLog
 	listeners []*boundListener
 	ready     chan struct{}
 
 	recompressed recompressed
 
 	descriptors *descriptors
-	disk        *diskRoom // set by Run
+	disk        *partitions.DiskSpace // set by Run
 	connections atomic.Int64
 
 	http *httpServer
 
 	// Set by Run before anything is served.
-	identity  identity
+	identity  partitions.Identity
 	store     coordinator.Store
 	cluster   *coordinator.Cluster
 	base      *conflict.Base
 	budget    *conflict.Budget
 	files     *segment.Files
-	hosted    *hosted
+	hosted    *partitions.Host
 	heard     heard
 	followers *followers
 	groups    *groups
@@ -71,7 +71,6 @@ func New(cfg Config) (*Server, error) {
 		recompressed: newRecompressed(cfg.FramesBytesMax),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
-	s.isrLog = newISRLog(s.log)
 	for _, l := range cfg.Listeners {
 		b, err := bind(l)
 		if err != nil {
@@ -142,13 +141,13 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return errors.Join(stopped(ctx, err), g.Wait())
 	}
 	g.Go(func() error { return s.cluster.Run(serving) })
-	g.Go(func() error { return s.hosted.run(serving) })
+	g.Go(func() error { return s.hosted.Run(serving) })
 	g.Go(func() error { return s.followers.run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
-	g.Go(func() error { return s.housekeep(serving) })
-	g.Go(func() error { return s.compact(serving) })
+	g.Go(func() error { return s.hosted.RunHousekeeping(serving, s.cfg.HousekeepInterval) })
+	g.Go(func() error { return s.hosted.RunCompaction(serving) })
 	g.Go(func() error { return s.tick(serving) })
-	g.Go(func() error { return s.disk.run(serving) })
+	g.Go(func() error { return s.disk.Run(serving) })
 	g.Go(func() error {
 		return s.start(serving, began, func() {
 			for _, l := range s.listeners {
@@ -200,33 +199,10 @@ func (s *Server) tick(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			_, alone := s.cluster.StoreGone()
-			starving := 0
-			s.hosted.each(func(_ *topic, p *partition) {
-				p.Tick()
-				if p.Starving() {
-					starving++
-				}
-				if alone {
-					s.doubt(p)
-				}
-			})
-			s.noteStarving(starving)
-			s.isrLog.sum()
-		}
-	}
-}
-
-// housekeep goes over the partitions from time to time.
-func (s *Server) housekeep(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.HousekeepInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			s.hosted.housekeep(ctx)
+			s.hosted.Tick()
+			if _, alone := s.cluster.StoreGone(); alone {
+				s.hosted.Each(func(_ *partitions.Topic, p *partitions.Partition) { s.doubt(p) })
+			}
 		}
 	}
 }

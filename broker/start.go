@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
@@ -28,10 +29,10 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		return cs, fmt.Errorf("lock data dir %s: %w", s.cfg.DataDir, err)
 	}
 	cs.add(lock)
-	if s.disk, err = openDiskRoom(s.fs, s.cfg.DataDir, s.log); err != nil {
+	if s.disk, err = partitions.OpenDiskSpace(s.fs, s.cfg.DataDir, s.log); err != nil {
 		return cs, err
 	}
-	if s.identity, err = claimIdentity(s.fs, s.cfg.DataDir, s.cfg.NodeID, s.cfg.ClusterID); err != nil {
+	if s.identity, err = partitions.ClaimIdentity(s.fs, s.cfg.DataDir, s.cfg.NodeID, s.cfg.ClusterID); err != nil {
 		return cs, fmt.Errorf("data dir: %w", err)
 	}
 	if err := s.openStore(ctx, &cs); err != nil {
@@ -40,7 +41,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	if err := s.openCluster(ctx, &cs); err != nil {
 		return cs, err
 	}
-	cs.add(closeFunc(s.noteCleanStop))
+	cs.add(closeFunc(s.noteCleanShutdown))
 	s.base, err = conflict.OpenBase(s.fs, filepath.Join(s.cfg.DataDir, "locks"))
 	if err != nil {
 		return cs, fmt.Errorf("open lock base: %w; if it is damaged, lockstep repair puts it aside, and it is made anew of the logs", err)
@@ -48,19 +49,25 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	cs.add(s.base)
 	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
 	cs.add(s.files)
-	s.hosted = newHosted(s)
-	if s.hosted.kept, err = openKeptLogs(s.fs, s.cfg.DataDir, keptLogsFile); err != nil {
-		return cs, err
-	}
-	if s.hosted.repaired, err = openKeptLogs(s.fs, s.cfg.DataDir, repairedLogsFile); err != nil {
-		return cs, err
-	}
 	s.followers = newFollowers(s)
+	if s.hosted, err = partitions.New(s.hostOptions()); err != nil {
+		return cs, err
+	}
 	s.takeSettings()
 	s.groups = newGroups(s)
-	cs.add(closeFunc(s.hosted.close))
+	cs.add(closeFunc(s.hosted.Close))
 	s.ids.cluster = s.cluster
 	return cs, nil
+}
+
+func (s *Server) hostOptions() partitions.Options {
+	return partitions.Options{
+		FS: s.fs, DataDir: s.cfg.DataDir, NodeID: s.cfg.NodeID, Cluster: s.cluster,
+		Base: s.base, Budget: s.budget, Files: s.files, Space: s.disk,
+		Fetcher: s.followers, Metrics: s.metrics, Layers: s.settingLayers, LayersChanged: s.takeSettings,
+		DecompressedBytesMax: s.cfg.DecompressedMax, LagTimeMax: s.cfg.LagTimeMax, DescriptorsMax: s.descriptors.limit,
+		NowMs: nowMs, Logger: s.log,
+	}
 }
 
 // quorumPatience is after how long a broker says that it waits for its peers.
@@ -111,15 +118,15 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
 		Rules: s.electionRules, PreferredInterval: s.cfg.PreferredInterval, Room: coordinator.RoomOptions{Max: s.cfg.MetadataBytesMax},
 	})
-	if errors.Is(err, coordinator.ErrClusterMismatch) && s.identity.Cluster != unknownClusterID {
-		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", errForeignDir, s.cfg.DataDir, s.identity.Node, orUnknown(s.identity.Cluster), err)
+	if errors.Is(err, coordinator.ErrClusterMismatch) && s.identity.Cluster != partitions.UnknownClusterID {
+		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", partitions.ErrForeignDirectory, s.cfg.DataDir, s.identity.Node, partitions.OrUnknown(s.identity.Cluster), err)
 	}
 	if err != nil {
 		return fmt.Errorf("load cluster metadata: %w", err)
 	}
 	s.cluster = c
 	cs.add(closeFunc(s.unregister))
-	if err := s.identity.belongTo(s.fs, s.cfg.DataDir, c.Image().ClusterID); err != nil {
+	if err := s.identity.BelongTo(s.fs, s.cfg.DataDir, c.Image().ClusterID); err != nil {
 		return fmt.Errorf("note the cluster in the data dir: %w", err)
 	}
 	return nil
@@ -139,7 +146,7 @@ func (s *Server) electionRules(configs map[string]string) coordinator.ElectionRu
 // to have, and says that it is ready. accept is called as soon as others may
 // talk to it: a leader needs its followers to be ready.
 func (s *Server) start(ctx context.Context, began time.Time, accept func()) error {
-	if err := s.hosted.settle(ctx); err != nil {
+	if err := s.hosted.Settle(ctx); err != nil {
 		return err
 	}
 	if err := s.register(ctx); err != nil {
@@ -169,20 +176,20 @@ func (s *Server) start(ctx context.Context, began time.Time, accept func()) erro
 	return nil
 }
 
-// register makes the broker known, with what it has brought over from its last
-// life and what it has lost, and lets the partitions begin.
+// register makes the broker known, with the broker epoch that it goes on from and
+// what it has lost, and lets the partitions begin.
 func (s *Server) register(ctx context.Context) error {
-	before, err := readCleanStop(s.fs, s.cfg.DataDir)
+	before, err := partitions.ReadCleanShutdown(s.fs, s.cfg.DataDir)
 	if err != nil {
 		return fmt.Errorf("read how the broker was stopped: %w", err)
 	}
-	if err := s.cluster.Register(ctx, coordinator.Registration{PreviousEpoch: before, Lost: s.hosted.lost()}); err != nil {
+	if err := s.cluster.Register(ctx, coordinator.Registration{PreviousEpoch: before, Lost: s.hosted.Lost()}); err != nil {
 		return fmt.Errorf("register broker %d: %w", s.cfg.NodeID, err)
 	}
-	if err := removeCleanStop(s.fs, s.cfg.DataDir); err != nil {
+	if err := partitions.RemoveCleanShutdown(s.fs, s.cfg.DataDir); err != nil {
 		return fmt.Errorf("forget how the broker was stopped: %w", err)
 	}
-	return s.hosted.begin(ctx, s.cluster.BrokerEpoch())
+	return s.hosted.Begin(ctx, s.cluster.BrokerEpoch())
 }
 
 // topicPatience is how long a broker waits between two tries to make a topic for
@@ -233,13 +240,13 @@ func (s *Server) settleAll(ctx context.Context) error {
 	if err := s.awaitController(ctx); err != nil {
 		return err
 	}
-	if err := s.hosted.settle(ctx); err != nil {
+	if err := s.hosted.Settle(ctx); err != nil {
 		return err
 	}
 	moved := replica.NewWatcher()
-	for p := s.hosted.unsettled(); p != nil; p = s.hosted.unsettled() {
+	for p := s.hosted.Unsettled(); p != nil; p = s.hosted.Unsettled() {
 		p.Watch(moved)
-		if p.unsettled() {
+		if p.Unsettled() {
 			select {
 			case <-moved.C:
 			case <-time.After(topicPatience): // the image may have moved on

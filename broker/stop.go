@@ -40,7 +40,7 @@ func (s *Server) leave(ctx context.Context) {
 		}
 	}
 	if err == nil {
-		err = s.hosted.settle(ctx)
+		err = s.hosted.Settle(ctx)
 	}
 	if err != nil {
 		s.log.Warn("stopping without having handed all leaderships over", "left", s.leads(s.cluster.Image()), "error", err)
@@ -77,14 +77,12 @@ func (s *Server) replaceable(im *coordinator.Image, p *coordinator.Partition) bo
 	return false
 }
 
-// noteCleanStop leaves word for the next life that all is on disk. It comes
-// after the partitions were closed, and not at all if any of them had failed:
-// then a part of what this life took in may be lost.
-func (s *Server) noteCleanStop() error {
-	if s.hosted == nil || !s.hosted.closedClean || s.hosted.life == 0 {
+// noteCleanShutdown comes after the partitions were closed.
+func (s *Server) noteCleanShutdown() error {
+	if s.hosted == nil {
 		return nil
 	}
-	return writeCleanStop(s.fs, s.cfg.DataDir, s.hosted.life)
+	return s.hosted.NoteCleanShutdown()
 }
 
 // unregister tells the others that this broker is gone. If it cannot, they

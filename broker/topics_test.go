@@ -17,7 +17,7 @@ func TestCreatedTopicCanBeProducedToAtOnce(t *testing.T) {
 	if _, ok := s.cluster.Image().Topic("a"); !ok {
 		t.Error("the image does not have the topic")
 	}
-	if got := s.hosted.topic("a").settings.ConflictPolicy; got != "off" {
+	if got := s.hosted.Topic("a").Settings.ConflictPolicy; got != "off" {
 		t.Errorf("conflict.policy is %q", got)
 	}
 }

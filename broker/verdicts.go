@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -58,11 +59,11 @@ func (part *producePart) verdicts(out *kmsg.ProduceResponseTopicPartition) {
 }
 
 // writtenIn tells who has named a leader epoch in which one the batch was written.
-func (part *producePart) writtenIn(t *topic, out *kmsg.ProduceResponseTopicPartition) {
+func (part *producePart) writtenIn(t *partitions.Topic, out *kmsg.ProduceResponseTopicPartition) {
 	if part.epoch < 0 || part.Result.Base < 0 {
 		return
 	}
-	p := t.partition(part.index)
+	p := t.Partition(part.index)
 	if epoch := p.Log().EpochAt(part.Result.Base); epoch >= 0 {
 		out.UnknownTags.Set(protocol.TagLeaderEpoch, protocol.AppendLeaderEpoch(nil, epoch))
 	}
@@ -72,8 +73,8 @@ func (part *producePart) writtenIn(t *topic, out *kmsg.ProduceResponseTopicParti
 func (s *Server) noteLeft(p *producing, part *producePart) {
 	for i := range part.Result.Left {
 		if r := part.Result.Left[i].Refusal; r != nil {
-			part.topic.metrics.refused(r)
-			s.refusals.log(s.log, part.topic.name, part.index, r, p.x.c, p.x.header.ClientID)
+			metricsOf(part.topic).refused(r)
+			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.c, p.x.header.ClientID)
 		}
 	}
 }

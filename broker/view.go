@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -16,7 +17,7 @@ import (
 type view struct {
 	*coordinator.Image
 	listener string
-	hosted   *hosted
+	hosted   *partitions.Host
 }
 
 // view returns the newest image, for the client of x.
@@ -97,8 +98,8 @@ func (v view) place(t *coordinator.Topic, p *coordinator.Partition) placement {
 // doubts reports whether the partition is led here as far as is known, see
 // replica.Partition.Doubt.
 func (v view) doubts(id protocol.TopicID, index int32) bool {
-	p := v.hosted.topicByID(id).partition(index)
-	return p != nil && p.Partition != nil && p.State().Doubted
+	p := v.hosted.TopicByID(id).Partition(index)
+	return p.IsOpen() && p.State().Doubted
 }
 
 // offline are those of the replicas whose broker is not live.

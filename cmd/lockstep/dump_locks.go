@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/lockstep-log/lockstep/broker"
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -83,7 +83,7 @@ func (d *dumpCommand) locks(path string) (err error) {
 
 // table handles one partition.
 func (d *dumpCommand) table(base *conflict.Base, dir string) (equal bool, err error) {
-	name, id, err := broker.PartitionOfDir(dir)
+	name, id, err := partitions.PartitionOfDir(dir)
 	if err != nil {
 		return false, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
-	"github.com/lockstep-log/lockstep/broker"
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/segment"
 )
@@ -88,7 +88,7 @@ type repairResult struct {
 }
 
 func (r *repairCommand) run() error {
-	found, err := broker.Repair(vfs.Default, broker.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
+	found, err := partitions.Repair(vfs.Default, partitions.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (r *repairCommand) run() error {
 	return errors.Join(r.format.render(r.s.out, out, out.print), failed)
 }
 
-func (r *repairCommand) outcome(l broker.RepairedLog) repairedLog {
+func (r *repairCommand) outcome(l partitions.RepairedLog) repairedLog {
 	one := repairedLog{Partition: l.Name, State: "whole", Start: -1, End: -1, LeftOut: []leftOut{}}
 	if w := l.Whole; w != nil {
 		one.Start, one.End, one.Lacks = w.Start, w.End, int64(w.Known-w.End)

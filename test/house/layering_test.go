@@ -18,14 +18,16 @@ type floor struct {
 // above it in this table, and siblings never meet.
 var floors = []floor{
 	{"internal/invariant", nil},
+	{"internal/notify", nil},
 	{"protocol", []string{"internal/invariant"}},
 	{"protocol/record", []string{"internal/invariant", "protocol"}},
 	{"segment", []string{"internal/invariant", "protocol"}},
 	{"conflict", []string{"internal/invariant", "protocol"}},
-	{"coordinator", []string{"internal/invariant", "protocol"}},
-	{"replica", []string{"internal/invariant", "protocol", "segment", "conflict"}},
+	{"coordinator", []string{"internal/invariant", "internal/notify", "protocol"}},
+	{"replica", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict"}},
 	{"broker/fetching", []string{"internal/invariant", "protocol", "segment", "replica"}},
-	{"broker", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker/fetching"}},
+	{"broker/partitions", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica"}},
+	{"broker", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica", "broker/fetching", "broker/partitions"}},
 	{"client", []string{"internal/invariant", "protocol"}},
 	{"cmd", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker", "client"}},
 	{"test", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker", "client", "cmd"}},
@@ -123,6 +125,8 @@ func TestTheTableItselfCanFail(t *testing.T) {
 		{"broker", "client", false},
 		{"replica", "coordinator", false},
 		{"broker", "cmd/lockstep", false},
+		{"broker", "broker/partitions", true},
+		{"broker/partitions", "broker", false},
 		{"elsewhere", "protocol", false},
 	} {
 		if got := mayImport(c.from, c.to); got != c.may {

@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"os"
@@ -58,7 +58,7 @@ func TestARepairSaysWhichLogsMayLackSomething(t *testing.T) {
 		{hurt: true, original: true, want: []string{"AAAAAAAAAAAAAAAAAAAAAQ-0"}},
 	} {
 		data, logs := directoryOf(t)
-		if err := writeCleanStop(vfs.Default, data, 7); err != nil {
+		if err := WriteCleanShutdown(vfs.Default, data, 7); err != nil {
 			t.Fatal(err)
 		}
 		if c.hurt {
@@ -76,7 +76,7 @@ func TestARepairSaysWhichLogsMayLackSomething(t *testing.T) {
 		if got := strings.Fields(string(list)); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: suspect are %v", c, got)
 		}
-		clean, err := readCleanStop(vfs.Default, data)
+		clean, err := ReadCleanShutdown(vfs.Default, data)
 		if err != nil || (clean != 0) != (c.want == nil) {
 			t.Errorf("%+v: stopped in order by %d, %v", c, clean, err)
 		}

@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"bytes"
@@ -14,27 +14,27 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// keptLogsFile lists the logs that were made in this data directory, one a line.
-const keptLogsFile = "logs.list"
+// logListFile lists the logs that were made in this data directory, one a line.
+const logListFile = "logs.list"
 
-// keptLogs knows which logs there were. A log that is listed and not there is
+// logList knows which logs there were. A log that is listed and not there is
 // lost: it may have held what was acknowledged, and an empty one in its place
 // must not pass for it. A log that is neither there nor listed never took
 // anything in, as after a crash between a topic's creation and its first log.
 //
 // A log is listed when its directory is durable and before it is written to.
 // The reconciler owns it, and as another list of this form the repairedLogs.
-type keptLogs struct {
+type logList struct {
 	fs   vfs.FS
 	path string
 	set  map[string]struct{} // by TopicPartition's text
 }
 
-func openKeptLogs(fsys vfs.FS, dir, file string) (*keptLogs, error) {
-	k := &keptLogs{fs: fsys, path: filepath.Join(dir, file), set: make(map[string]struct{})}
-	f, err := fsys.Open(k.path)
+func openLogList(fsys vfs.FS, dir, file string) (*logList, error) {
+	l := &logList{fs: fsys, path: filepath.Join(dir, file), set: make(map[string]struct{})}
+	f, err := fsys.Open(l.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return k, nil
+		return l, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the list of logs: %w", err)
@@ -45,53 +45,53 @@ func openKeptLogs(fsys vfs.FS, dir, file string) (*keptLogs, error) {
 		return nil, fmt.Errorf("read the list of logs: %w", err)
 	}
 	for line := range bytes.Lines(raw) {
-		k.set[string(bytes.TrimSpace(line))] = struct{}{}
+		l.set[string(bytes.TrimSpace(line))] = struct{}{}
 	}
-	return k, nil
+	return l, nil
 }
 
-// had reports whether the log was made here once.
-func (k *keptLogs) had(id protocol.TopicPartition) bool {
-	_, ok := k.set[id.String()]
+// has reports whether the log was made here once.
+func (l *logList) has(id protocol.TopicPartition) bool {
+	_, ok := l.set[id.String()]
 	return ok
 }
 
 // add lists logs, durably.
-func (k *keptLogs) add(ids []protocol.TopicPartition) error {
+func (l *logList) add(ids []protocol.TopicPartition) error {
 	changed := false
 	for _, id := range ids {
-		if !k.had(id) {
-			k.set[id.String()] = struct{}{}
+		if !l.has(id) {
+			l.set[id.String()] = struct{}{}
 			changed = true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	return k.write()
+	return l.write()
 }
 
 // remove takes logs off the list, durably.
-func (k *keptLogs) remove(ids []protocol.TopicPartition) error {
+func (l *logList) remove(ids []protocol.TopicPartition) error {
 	changed := false
 	for _, id := range ids {
-		if k.had(id) {
-			delete(k.set, id.String())
+		if l.has(id) {
+			delete(l.set, id.String())
 			changed = true
 		}
 	}
 	if !changed {
 		return nil
 	}
-	return k.write()
+	return l.write()
 }
 
 // drop forgets logs that were deleted on purpose; the file follows with the next add.
-func (k *keptLogs) drop(id protocol.TopicPartition) { delete(k.set, id.String()) }
+func (l *logList) drop(id protocol.TopicPartition) { delete(l.set, id.String()) }
 
-func (k *keptLogs) write() error {
-	lines := make([]string, 0, len(k.set))
-	for line := range k.set {
+func (l *logList) write() error {
+	lines := make([]string, 0, len(l.set))
+	for line := range l.set {
 		lines = append(lines, line)
 	}
 	slices.Sort(lines)
@@ -99,7 +99,7 @@ func (k *keptLogs) write() error {
 	for _, line := range lines {
 		text.WriteString(line + "\n")
 	}
-	if err := replaceFile(k.fs, k.path, text.Bytes()); err != nil {
+	if err := replaceFile(l.fs, l.path, text.Bytes()); err != nil {
 		return fmt.Errorf("write the list of logs: %w", err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"crypto/rand"
@@ -28,28 +28,30 @@ import (
 // first versions wrote it.
 const identityFile = "directory.id"
 
+// UnknownClusterID is that of a directory whose first start has not learnt it yet.
+const UnknownClusterID = ""
+
 const (
 	directoryIDBytes = 16
 	identityBytesMax = 4 << 10
-	unknownClusterID = ""
 	unknownNode      = protocol.NoBroker
 	identityAdvice   = "if the file was damaged, restore it; without it the broker cannot tell whose data this is"
 )
 
-// errForeignDir refuses a data directory that belongs to somebody else.
-var errForeignDir = errors.New("the data directory belongs to another broker")
+// ErrForeignDirectory refuses a data directory that belongs to somebody else.
+var ErrForeignDirectory = errors.New("the data directory belongs to another broker")
 
-// identity is what the file holds.
-type identity struct {
+// Identity is what the file holds: whose the directory is.
+type Identity struct {
 	Directory string
 	Node      protocol.BrokerID // unknownNode in a file of the first versions
-	Cluster   string            // unknownClusterID before the first start has learnt it
+	Cluster   string            // UnknownClusterID before the first start has learnt it
 }
 
-// claimIdentity reads the directory's identity, or makes it, for the broker with
+// ClaimIdentity reads the directory's identity, or makes it, for the broker with
 // the given node id. A directory of another node, or of another cluster than
 // the one that was asked for, is refused before anything in it is touched.
-func claimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster string) (identity, error) {
+func ClaimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster string) (Identity, error) {
 	id, err := readIdentity(fsys, dir)
 	if err != nil {
 		return id, err
@@ -57,10 +59,10 @@ func claimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster stri
 	switch {
 	case id.Node != unknownNode && id.Node != node:
 		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and this is node %d; give this broker a data directory of its own, or start it with --node-id %d%s",
-			errForeignDir, dir, id.Node, orUnknown(id.Cluster), node, id.Node, onceOne(id.Node, node))
-	case id.Cluster != unknownClusterID && cluster != "" && id.Cluster != cluster:
+			ErrForeignDirectory, dir, id.Node, OrUnknown(id.Cluster), node, id.Node, onceOne(id.Node, node))
+	case id.Cluster != UnknownClusterID && cluster != "" && id.Cluster != cluster:
 		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and cluster %s is asked for; give this broker a data directory of its own, or leave the cluster id out",
-			errForeignDir, dir, id.Node, id.Cluster, cluster)
+			ErrForeignDirectory, dir, id.Node, id.Cluster, cluster)
 	}
 	claimed := id
 	claimed.Node = node
@@ -81,8 +83,8 @@ func onceOne(was, is protocol.BrokerID) string {
 	return ", which is what earlier versions made of --node-id 0"
 }
 
-// belongTo notes the cluster that the directory belongs to from now on.
-func (id *identity) belongTo(fsys vfs.FS, dir, cluster string) error {
+// BelongTo notes the cluster that the directory belongs to from now on.
+func (id *Identity) BelongTo(fsys vfs.FS, dir, cluster string) error {
 	if id.Cluster == cluster {
 		return nil
 	}
@@ -90,16 +92,17 @@ func (id *identity) belongTo(fsys vfs.FS, dir, cluster string) error {
 	return id.write(fsys, dir)
 }
 
-func orUnknown(cluster string) string {
-	if cluster == unknownClusterID {
+// OrUnknown is a cluster id for people to read.
+func OrUnknown(cluster string) string {
+	if cluster == UnknownClusterID {
 		return "(not known yet)"
 	}
 	return cluster
 }
 
-func readIdentity(fsys vfs.FS, dir string) (identity, error) {
+func readIdentity(fsys vfs.FS, dir string) (Identity, error) {
 	path := filepath.Join(dir, identityFile)
-	none := identity{Node: unknownNode}
+	none := Identity{Node: unknownNode}
 	f, err := fsys.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return none, nil
@@ -114,13 +117,13 @@ func readIdentity(fsys vfs.FS, dir string) (identity, error) {
 	}
 	id, err := parseIdentity(string(raw))
 	if err != nil {
-		return none, fmt.Errorf("%s holds %q: %w; %s", path, printable(string(raw)), err, identityAdvice)
+		return none, fmt.Errorf("%s holds %q: %w; %s", path, abbreviated(string(raw)), err, identityAdvice)
 	}
 	return id, nil
 }
 
-func parseIdentity(text string) (identity, error) {
-	id := identity{Node: unknownNode}
+func parseIdentity(text string) (Identity, error) {
+	id := Identity{Node: unknownNode}
 	if text = strings.TrimSpace(text); !strings.Contains(text, "=") {
 		text = "directory=" + text
 	}
@@ -134,7 +137,7 @@ func parseIdentity(text string) (identity, error) {
 		case "node":
 			n, err := strconv.ParseInt(value, 10, 32)
 			if err != nil || n < 0 {
-				return id, fmt.Errorf("node %q is no node id", printable(value))
+				return id, fmt.Errorf("node %q is no node id", abbreviated(value))
 			}
 			id.Node = protocol.BrokerID(n)
 		}
@@ -151,9 +154,9 @@ func newDirectoryID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func (id identity) write(fsys vfs.FS, dir string) error {
+func (id Identity) write(fsys vfs.FS, dir string) error {
 	text := fmt.Sprintf("directory=%s\nnode=%d\n", id.Directory, id.Node)
-	if id.Cluster != unknownClusterID {
+	if id.Cluster != UnknownClusterID {
 		text += "cluster=" + id.Cluster + "\n"
 	}
 	return replaceFile(fsys, filepath.Join(dir, identityFile), []byte(text))
@@ -183,4 +186,15 @@ func syncDir(fsys vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+const abbreviatedMax = 64
+
+// abbreviated makes a damaged file's text fit for a line: short, and without
+// anything that could forge another one.
+func abbreviated(text string) string {
+	if runes := []rune(text); len(runes) > abbreviatedMax {
+		text = string(runes[:abbreviatedMax]) + "…"
+	}
+	return protocol.Printable(text)
 }

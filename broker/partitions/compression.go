@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"github.com/lockstep-log/lockstep/coordinator/settings"
@@ -32,15 +32,15 @@ func compressionOf(t settings.Topic) *record.Compression {
 	return &c
 }
 
-// writesZstd reports whether the topic compresses by zstd, which readers know
+// WritesZstd reports whether the topic compresses by zstd, which readers know
 // from Fetch v10 on (KIP-110).
-func (t *topic) writesZstd() bool {
-	return t.compression != nil && t.compression.Codec == record.CodecZstd
+func (t *Topic) WritesZstd() bool {
+	return t.Compression != nil && t.Compression.Codec == record.CodecZstd
 }
 
-// recompresses reports whether a batch with this codec is to be compressed
+// Recompresses reports whether a batch with this codec is to be compressed
 // anew. One that has the topic's codec stays as it is, whatever its level, as
 // in Kafka.
-func (t *topic) recompresses(sent record.Codec) bool {
-	return t.compression != nil && t.compression.Codec != sent
+func (t *Topic) Recompresses(sent record.Codec) bool {
+	return t.Compression != nil && t.Compression.Codec != sent
 }

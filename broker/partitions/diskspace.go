@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"context"
@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// diskRoom watches the room on the disk that has the data directory, and keeps
+// DiskSpace watches the free space of the disk that has the data directory, and keeps
 // some in reserve. It exists because a write that a full disk cuts short is final
 // for its partition, and for metadata and lock table it is final for the process.
 //
@@ -33,7 +32,7 @@ import (
 // The reserve has two parts: one for a broker that runs while others fill its
 // disk, and one that is given up at start alone. Whatever the first was spent on,
 // a broker on a full disk must be able to open what it has.
-type diskRoom struct {
+type DiskSpace struct {
 	fs  vfs.FS
 	dir string
 	log *slog.Logger
@@ -80,10 +79,10 @@ const (
 	startBytesLeast = 1 << 20
 )
 
-// openDiskRoom measures the disk. On a full one it gives up the reserve, so that
+// OpenDiskSpace measures the disk. On a full one it gives up the reserve, so that
 // what is opened next finds room.
-func openDiskRoom(fsys vfs.FS, dir string, log *slog.Logger) (*diskRoom, error) {
-	d := &diskRoom{fs: fsys, dir: dir, log: log, began: time.Now()}
+func OpenDiskSpace(fsys vfs.FS, dir string, log *slog.Logger) (*DiskSpace, error) {
+	d := &DiskSpace{fs: fsys, dir: dir, log: log, began: time.Now()}
 	u, err := fsys.GetDiskUsage(dir)
 	if err != nil {
 		log.Debug("the room on the disk is not known", "dir", dir, "error", err)
@@ -108,11 +107,11 @@ func openDiskRoom(fsys vfs.FS, dir string, log *slog.Logger) (*diskRoom, error) 
 	return d, d.probe()
 }
 
-func (d *diskRoom) parts() []*reserve { return []*reserve{&d.start, &d.running} }
+func (d *DiskSpace) parts() []*reserve { return []*reserve{&d.start, &d.running} }
 
 // probe refuses to start where not even small files can be made: lock table and
 // metadata would end the process in the middle of it.
-func (d *diskRoom) probe() error {
+func (d *DiskSpace) probe() error {
 	if d.free.Load() >= startBytesLeast {
 		return nil
 	}
@@ -129,8 +128,8 @@ func (d *diskRoom) probe() error {
 	return nil
 }
 
-// run watches the disk until ctx ends.
-func (d *diskRoom) run(ctx context.Context) error {
+// Run watches the disk until ctx ends.
+func (d *DiskSpace) Run(ctx context.Context) error {
 	tick := time.NewTicker(diskLookEvery)
 	defer tick.Stop()
 	for {
@@ -145,13 +144,13 @@ func (d *diskRoom) run(ctx context.Context) error {
 }
 
 // look finds out how much is free, and acts on it.
-func (d *diskRoom) look() {
+func (d *DiskSpace) look() {
 	d.looking.Lock()
 	defer d.looking.Unlock()
 	d.lookLocked()
 }
 
-func (d *diskRoom) lookLocked() {
+func (d *DiskSpace) lookLocked() {
 	if d.floor == 0 {
 		return
 	}
@@ -177,7 +176,7 @@ func (d *diskRoom) lookLocked() {
 }
 
 // missing is how much is still to be reserved.
-func (d *diskRoom) missing() (bytes int64) {
+func (d *DiskSpace) missing() (bytes int64) {
 	for _, r := range d.parts() {
 		if !r.held && !d.unreservable {
 			bytes += r.bytes
@@ -186,8 +185,8 @@ func (d *diskRoom) missing() (bytes int64) {
 	return bytes
 }
 
-// admit reports why a client's write of n bytes is not taken, or nil.
-func (d *diskRoom) admit(n int) error {
+// Admit reports why a client's write of n bytes is not taken, or nil.
+func (d *DiskSpace) Admit(n int) error {
 	if d.floor == 0 {
 		return nil
 	}
@@ -200,21 +199,24 @@ func (d *diskRoom) admit(n int) error {
 	if !d.low.Load() && d.free.Load()-int64(n) >= d.least {
 		return nil
 	}
-	return fmt.Errorf("%w: %s", kerr.KafkaStorageError, d.shortText())
+	return errors.New(d.shortText())
 }
 
-// full reports whether no partition is to be written to.
-func (d *diskRoom) full() bool { return d.none.Load() }
+// IsLow reports whether clients' writes are refused.
+func (d *DiskSpace) IsLow() bool { return d.low.Load() }
 
-// problem is what is wrong with the disk, or "".
-func (d *diskRoom) problem() string {
+// Full reports whether no partition is to be written to.
+func (d *DiskSpace) Full() bool { return d.none.Load() }
+
+// Problem is what is wrong with the disk, or "".
+func (d *DiskSpace) Problem() string {
 	if !d.low.Load() {
 		return ""
 	}
 	return d.shortText() + ": writes are refused until there is room again; reads go on"
 }
 
-func (d *diskRoom) shortText() string {
+func (d *DiskSpace) shortText() string {
 	d.looking.Lock()
 	defer d.looking.Unlock()
 	return fmt.Sprintf("the disk has %s free, and %s are to stay so", mebibytes(d.free.Load()), mebibytes(d.floor+d.missing()))
@@ -223,7 +225,7 @@ func (d *diskRoom) shortText() string {
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // giveUp removes a part of the reserve, and reports whether it was there.
-func (d *diskRoom) giveUp(r *reserve) bool {
+func (d *DiskSpace) giveUp(r *reserve) bool {
 	if !r.held {
 		return false
 	}
@@ -237,7 +239,7 @@ func (d *diskRoom) giveUp(r *reserve) bool {
 }
 
 // keepReserve makes what is missing of the reserve, where that leaves enough.
-func (d *diskRoom) keepReserve() {
+func (d *DiskSpace) keepReserve() {
 	d.looking.Lock()
 	defer d.looking.Unlock()
 	for _, r := range d.parts() {
@@ -253,7 +255,7 @@ func (d *diskRoom) keepReserve() {
 }
 
 // reserve makes the file of a part.
-func (d *diskRoom) reserve(r *reserve) error {
+func (d *DiskSpace) reserve(r *reserve) error {
 	f, err := d.fs.Create(r.path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err

@@ -2,17 +2,11 @@ package broker
 
 import (
 	"bytes"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/time/rate"
-
-	"github.com/lockstep-log/lockstep/coordinator"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // logLines gathers what is logged.
@@ -63,35 +57,5 @@ func TestEachChangeOfTheISRLeavesOneLine(t *testing.T) {
 		if lines := append(logs[2].with(text), logs[3].with(text)...); len(lines) != 0 {
 			t.Errorf("a follower said %q", lines)
 		}
-	}
-}
-
-// TestManyChangesOfTheISRAreSummedUp: no storm of them floods the log, and none is
-// left out.
-func TestManyChangesOfTheISRAreSummedUp(t *testing.T) {
-	const changes = 1000
-	var lines logLines
-	l := newISRLog(slog.New(slog.NewTextHandler(&lines, nil)))
-	l.limit = rate.NewLimiter(rate.Every(time.Hour), isrLogged)
-	all := protocol.Members{{ID: 1}, {ID: 2}, {ID: 3}}
-	for i := range changes {
-		was, is := coordinator.Partition{Index: int32(i)}, coordinator.Partition{Index: int32(i)}
-		was.ISR, is.ISR, is.Leader = all, all[:2], 1
-		if i%4 == 0 {
-			was, is = is, was
-		}
-		l.note("a", &was, &is)
-		l.note("a", &is, &is)
-	}
-	l.sum() // too soon
-	if n := len(lines.with("topic=a")); n != isrLogged || len(lines.with("more partitions")) != 0 {
-		t.Errorf("%d lines, want %d, and then %q", n, isrLogged, lines.with("more partitions"))
-	}
-	l.limit = rate.NewLimiter(rate.Inf, 1)
-	l.sum()
-	l.sum()
-	want := fmt.Sprintf("shrank=%d grew=%d", changes*3/4-7, changes/4-3)
-	if got := lines.with("more partitions"); len(got) != 1 || !strings.Contains(got[0], want) {
-		t.Errorf("summed up as %q, want %s", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"log/slog"

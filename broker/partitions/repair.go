@@ -1,4 +1,4 @@
-package broker
+package partitions
 
 import (
 	"errors"
@@ -70,10 +70,10 @@ func Repair(fs vfs.FS, o RepairOptions) (r Repaired, err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	p := repair{fs: fs, o: o, out: Repaired{Aside: filepath.Join(o.DataDir, leftOutDir, o.Now.UTC().Format("20060102T150405Z"))}}
-	if p.cut, err = openKeptLogs(fs, o.DataDir, repairedLogsFile); err != nil {
+	if p.cut, err = openLogList(fs, o.DataDir, repairedLogsFile); err != nil {
 		return r, err
 	}
-	kept, err := openKeptLogs(fs, o.DataDir, keptLogsFile)
+	kept, err := openLogList(fs, o.DataDir, logListFile)
 	if err != nil {
 		return r, err
 	}
@@ -97,7 +97,7 @@ func Repair(fs vfs.FS, o RepairOptions) (r Repaired, err error) {
 type repair struct {
 	fs  vfs.FS
 	o   RepairOptions
-	cut *keptLogs
+	cut *logList
 	all []protocol.TopicPartition
 	out Repaired
 }
@@ -122,18 +122,18 @@ func (p *repair) repair(dir string, id protocol.TopicPartition) (*segment.Whole,
 	if p.o.Original {
 		suspect = []protocol.TopicPartition{id}
 	}
-	if err := errors.Join(p.cut.add(suspect), removeCleanStop(p.fs, p.o.DataDir)); err != nil {
+	if err := errors.Join(p.cut.add(suspect), RemoveCleanShutdown(p.fs, p.o.DataDir)); err != nil {
 		return nil, err
 	}
 	return segment.Repair(p.fs, dir, filepath.Join(p.out.Aside, filepath.Base(dir)))
 }
 
 // lost notes the logs that were made here and are not there at all.
-func (p *repair) lost(kept *keptLogs, names []string) {
+func (p *repair) lost(kept *logList, names []string) {
 	for text := range kept.set {
 		topic, index, _ := cutLast(text, "-")
 		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, "-"+index+"."+topic) }) {
-			p.out.Logs = append(p.out.Logs, RepairedLog{Name: text, Err: errors.New("its log was here and is gone; nothing of it can be repaired")})
+			p.out.Logs = append(p.out.Logs, RepairedLog{Name: text, Err: errors.New("partition log is missing; nothing of it can be repaired")})
 		}
 	}
 }

@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// A damaged log that nobody else holds is read up to its first gap, see
+// partitions.Partition.Prefix.
+//
+// The end is no end: what was acknowledged behind it is missing. A reader that asks
+// for it is told that the storage has failed, so that it waits, and does not reset
+// its offset; nor is it told where the last leader epoch ended.
+
+// readPrefix is gatherPart for such a log.
+func (part *fetchedPart) readPrefix(p *partitions.Partition, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
+	log, from := p.Prefix, protocol.Offset(rp.FetchOffset)
+	part.HighWatermark, part.LogStart = log.End(), log.Start()
+	switch {
+	case from < part.LogStart:
+		return kerr.OffsetOutOfRange
+	case from > part.HighWatermark:
+		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, p.Broken)
+	}
+	return part.Read(prefixLog{log}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+}
+
+// prefixOffset is offsetFor such a log.
+func prefixOffset(p *partitions.Partition, timestamp int64) (foundOffset, error) {
+	log := p.Prefix
+	switch timestamp {
+	case timeLatest:
+		return foundOffset{offset: log.End(), timestamp: -1, epoch: log.LatestEpoch()}, nil
+	case timeEarliest, timeEarliestLocal:
+		return foundOffset{offset: log.Start(), timestamp: -1, epoch: log.EpochAt(log.Start())}, nil
+	case timeLatestTiered:
+		return nowhere, nil
+	}
+	look := log.MaxTimestamp
+	if timestamp >= 0 {
+		look = func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
+			return log.OffsetForTime(timestamp)
+		}
+	}
+	offset, at, epoch, ok, err := look()
+	if err != nil || !ok {
+		return nowhere, err
+	}
+	return foundOffset{offset: offset, timestamp: at, epoch: epoch}, nil
+}
+
+// prefixEpochEnd answers where an epoch ended, if that is before the gap.
+func prefixEpochEnd(p *partitions.Partition, asked protocol.LeaderEpoch, out *kmsg.OffsetForLeaderEpochResponseTopicPartition) {
+	epoch, end := p.Prefix.EpochEnd(asked)
+	if epoch < 0 || end == p.Prefix.End() {
+		out.ErrorCode = kerr.KafkaStorageError.Code
+		return
+	}
+	out.LeaderEpoch, out.EndOffset = int32(epoch), int64(end)
+}

@@ -77,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) open(ctx context.Context) (*Image, error) {
-	im, err := c.list(ctx)
+	im, err := c.listAtStart(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +118,29 @@ func (c *Cluster) found(ctx context.Context) (*Image, error) {
 		return nil, err
 	}
 	return c.list(ctx)
+}
+
+// openWait bounds how long a start waits for a store that does not answer.
+const openWait = 30 * time.Second
+
+// listAtStart reads the image as soon as the store answers. An etcd that has just
+// started on a slow disk may change its leader once more, and a broker that ended
+// for that would have to be started again by somebody.
+func (c *Cluster) listAtStart(ctx context.Context) (*Image, error) {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	for said := false; ; said = true {
+		im, err := c.list(ctx)
+		if !isLost(err) {
+			return im, err
+		}
+		if !said {
+			c.log.Warn("the metadata store does not answer; waiting for it", "error", err, "most", openWait.String())
+		}
+		if !sleep(ctx, retryMin) {
+			return nil, unavailable(err)
+		}
+	}
 }
 
 // list reads the whole image. With values that cannot be read there is an image and an error.

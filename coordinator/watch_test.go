@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
@@ -26,6 +27,40 @@ func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
 	s.SetDown(false)
 	create(t, a, "after", 1)
 	b.eventually(t, func(im *Image) bool { _, ok := im.Topic("after"); return ok })
+}
+
+// Seen in chaos: two brokers of three started on slow disks, etcd changed its
+// leader while one read the metadata, and that broker ended.
+func TestAStartWaitsForAStoreThatDoesNotAnswerYet(t *testing.T) {
+	s, _ := newMem(t)
+	join(t, Options{Store: s, Self: broker(1)})
+	s.SetDown(true)
+	opened := make(chan error, 1)
+	go func() {
+		c, err := Open(background(t), Options{Store: s, Self: broker(2)})
+		if err == nil {
+			c.stop()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("the start did not wait: %v", err)
+	case <-time.After(short):
+	}
+	s.SetDown(false)
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStartThatIsStoppedWaitsForNoStore(t *testing.T) {
+	s, _ := newMem(t)
+	s.SetDown(true)
+	ctx, cancel := context.WithTimeout(background(t), short)
+	defer cancel()
+	_, err := Open(ctx, Options{Store: s, Self: broker(1)})
+	wantError(t, err, ErrStoreUnavailable)
 }
 
 // The history that a watch would need is dropped while it is away.

@@ -118,7 +118,11 @@ func (m *Machine) confirm(group []*Proposal) {
 func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
 	q.Result = Result{Base: -1, LogStart: m.log.Start(), AppendTimeMs: -1}
 	q.await, q.round, q.unsure = protocol.None, 0, false
-	if err := m.mayAppend(q.Acks); err != nil {
+	err := m.mayAppend(q.Acks)
+	if err == nil && q.OnlyIn != nil && *q.OnlyIn != m.core.Epoch() {
+		err = ErrNotLeader
+	}
+	if err != nil {
 		q.Result.Err = err
 		return end
 	}

@@ -315,3 +315,26 @@ func TestDeleteRecordsKeepsLockHistory(t *testing.T) {
 		t.Fatalf("deleted records can be read: %v", err)
 	}
 }
+
+// Goal: what a writer has decided on in one leader epoch is appended in no other,
+// in which the log may hold what he has not seen.
+func TestABatchThatIsBoundToAnEpochIsAppendedInNoOther(t *testing.T) {
+	b := open(t, vfs.NewMem())
+	inEpoch := func(e protocol.LeaderEpoch) error {
+		c := completer{make(chan Result, 1)}
+		b.Propose(&Proposal{Batch: with(t, plain(), "v"), Acks: AcksAll, OnlyIn: &e, Done: c})
+		return (<-c.done).Err
+	}
+	if err := inEpoch(0); err != nil {
+		t.Errorf("in its epoch: %v", err)
+	}
+	b.ApplyMetadata(protocol.PartitionState{
+		Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, Replicas: []protocol.BrokerID{1}, ISR: protocol.Members{{ID: 1, BrokerEpoch: 1}},
+	})
+	if err := inEpoch(0); !errors.Is(err, ErrNotLeader) {
+		t.Errorf("in the next: %v", err)
+	}
+	if err := inEpoch(1); err != nil || b.End() != 2 {
+		t.Errorf("in the next, bound to it: %v, end %d", err, b.End())
+	}
+}

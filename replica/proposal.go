@@ -29,6 +29,9 @@ type Proposal struct {
 	// left out of the batch and the others are written. It has no meaning
 	// without Locks.
 	PerAppend bool
+	// OnlyIn is the leader epoch that the batch may be appended in; nil: any. Its
+	// writer has decided on what earlier epochs left in the log.
+	OnlyIn *protocol.LeaderEpoch
 	// Behind says that a batch which the producer sent before this one, for the
 	// same partition, was refused on its way here.
 	Behind bool

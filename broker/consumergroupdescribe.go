@@ -25,10 +25,10 @@ func (s *Server) consumerGroupDescribe(x *exchange, req *kmsg.ConsumerGroupDescr
 		out.Group, out.ErrorCode, out.ErrorMessage = req.Groups[i], codeOf(err), textOf(err)
 	}
 	im := s.cluster.Image()
-	each := func(i int, sh *shard, err error) {
+	each := func(i int, sh *groupShard, err error) {
 		var d group.ConsumerDescription
 		if err == nil {
-			d, err = sh.groups.DescribeConsumer(req.Groups[i])
+			d, err = sh.Machine().DescribeConsumer(req.Groups[i])
 		}
 		if err != nil {
 			refuse(i, err)

@@ -30,14 +30,14 @@ func (s *Server) consumerGroupHeartbeat(x *exchange, req *kmsg.ConsumerGroupHear
 		}
 		beat.Owned = group.NewPartitions(owned)
 	}
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			x.finish(message{heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err)})
 			return
 		}
-		told, fx, err := sh.groups.ConsumerHeartbeat(s.groups.nowMs(), beat)
-		sh.apply(fx)
-		sh.after(func(lost error) {
+		told, fx, err := sh.Machine().ConsumerHeartbeat(s.groups.nowMs(), beat)
+		sh.Apply(groupEffects(fx))
+		sh.After(func(lost error) {
 			if lost != nil {
 				err = lost
 			}

@@ -12,13 +12,13 @@ var _ = serves(protocol.KeyDeleteGroups, (*Server).deleteGroups)
 func (s *Server) deleteGroups(x *exchange, req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.DeleteGroupsResponse](req)
 	resp.Groups = make([]kmsg.DeleteGroupsResponseGroup, len(req.Groups))
-	each := func(i int, sh *shard, err error) {
+	each := func(i int, sh *groupShard, err error) {
 		out := &resp.Groups[i]
 		out.Default()
 		out.Group = req.Groups[i]
 		if err == nil {
-			fx, derr := sh.groups.Delete(out.Group)
-			sh.apply(fx)
+			fx, derr := sh.Machine().Delete(out.Group)
+			sh.Apply(groupEffects(fx))
 			err = derr
 		}
 		out.ErrorCode = codeOf(err)

@@ -22,12 +22,12 @@ var _ = serves(protocol.KeyDescribeGroups, (*Server).describeGroups)
 func (s *Server) describeGroups(x *exchange, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeGroupsResponse](req)
 	resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(req.Groups))
-	each := func(i int, sh *shard, err error) {
+	each := func(i int, sh *groupShard, err error) {
 		if err != nil {
 			resp.Groups[i] = groupNotDescribed(req, req.Groups[i], err)
 			return
 		}
-		d, found := sh.groups.Describe(req.Groups[i])
+		d, found := sh.Machine().Describe(req.Groups[i])
 		if !found && req.Version >= describeGroupsNotFound {
 			resp.Groups[i] = groupNotDescribed(req, d.Group, group.NotFound(d.Group))
 			resp.Groups[i].State = d.State.String()

@@ -76,19 +76,16 @@ func (c *groupCollector) Collect(out chan<- prometheus.Metric) {
 // sample asks the loop for all groups.
 func (g *groups) sample() []groupSample {
 	answer := make(chan []groupSample, 1)
-	asked := g.post(func() {
+	err := g.runtime.Do(func() {
 		var all []groupSample
-		for _, sh := range g.shards {
-			if sh.groups == nil {
-				continue
+		g.eachActive(func(sh *groupShard) {
+			for _, l := range sh.Machine().List() {
+				all = append(all, groupSample{l, sh.Machine().FetchAll(l.Group)})
 			}
-			for _, l := range sh.groups.List() {
-				all = append(all, groupSample{l, sh.groups.FetchAll(l.Group)})
-			}
-		}
+		})
 		answer <- all
 	})
-	if !asked {
+	if err != nil {
 		return nil
 	}
 	return <-answer

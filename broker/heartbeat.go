@@ -15,9 +15,9 @@ func (s *Server) heartbeat(x *exchange, req *kmsg.HeartbeatRequest) kmsg.Respons
 	beat := group.HeartbeatRequest{
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID), Generation: req.Generation,
 	}
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err == nil {
-			err = sh.groups.Heartbeat(s.groups.nowMs(), beat)
+			err = sh.Machine().Heartbeat(s.groups.nowMs(), beat)
 		}
 		resp := respond[*kmsg.HeartbeatResponse](req)
 		resp.ErrorCode = codeOf(err)

@@ -37,12 +37,12 @@ func (s *Server) joinGroup(x *exchange, req *kmsg.JoinGroupRequest) kmsg.Respons
 	}
 	req.Protocols = nil
 	answer := func(response any, err error) kmsg.Response { return joinResponse(req, response, err) }
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			x.finish(message{answer(nil, err)})
 			return
 		}
-		sh.apply(sh.groups.Join(s.groups.nowMs(), sh.park(x, answer), join))
+		sh.Apply(groupEffects(sh.Machine().Join(s.groups.nowMs(), park(sh, x, answer), join)))
 	})
 	return nil
 }

@@ -21,14 +21,14 @@ func (s *Server) leaveGroup(x *exchange, req *kmsg.LeaveGroupRequest) kmsg.Respo
 	for _, m := range req.Members {
 		leave.Members = append(leave.Members, group.Leaver{Member: m.MemberID, Instance: orEmpty(m.InstanceID)})
 	}
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			x.finish(message{leaveResponse(req, group.LeaveResponse{Err: err})})
 			return
 		}
-		left, fx := sh.groups.Leave(s.groups.nowMs(), leave)
-		sh.apply(fx)
-		sh.after(func(err error) {
+		left, fx := sh.Machine().Leave(s.groups.nowMs(), leave)
+		sh.Apply(groupEffects(fx))
+		sh.After(func(err error) {
 			if err != nil {
 				left = group.LeaveResponse{Err: err}
 			}

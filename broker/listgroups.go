@@ -25,19 +25,19 @@ func (s *Server) listGroups(x *exchange, req *kmsg.ListGroupsRequest) kmsg.Respo
 	resp := respond[*kmsg.ListGroupsResponse](req)
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}
 	x.giveBack()
-	listed := s.groups.post(func() {
-		for _, sh := range s.groups.shards {
-			if sh.groups == nil {
+	err := s.groups.runtime.Do(func() {
+		s.groups.runtime.Each(func(sh *groupShard, err error) {
+			if err != nil {
 				resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
-				continue
+				return
 			}
-			resp.Groups = append(resp.Groups, listing(req, sh.groups.List())...)
-		}
+			resp.Groups = append(resp.Groups, listing(req, sh.Machine().List())...)
+		})
 		slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
 		x.finish(message{resp})
 	})
-	if !listed {
-		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
+	if err != nil {
+		resp.ErrorCode = codeOf(err)
 		x.finish(message{resp})
 	}
 	return nil

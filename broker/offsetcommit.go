@@ -19,18 +19,18 @@ var _ = serves(protocol.KeyOffsetCommit, (*Server).offsetCommit)
 // Those of partitions that do not exist are refused one by one.
 func (s *Server) offsetCommit(x *exchange, req *kmsg.OffsetCommitRequest) kmsg.Response {
 	resp, commit, places := s.commitOf(req)
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			x.finish(message{committed(resp, places, nil, err)})
 			return
 		}
-		errs, fx, err := sh.groups.Commit(s.groups.nowMs(), commit)
-		sh.apply(fx)
+		errs, fx, err := sh.Machine().Commit(s.groups.nowMs(), commit)
+		sh.Apply(groupEffects(fx))
 		if err != nil {
 			x.finish(message{committed(resp, places, nil, err)})
 			return
 		}
-		sh.after(func(err error) { x.finish(message{committed(resp, places, errs, err)}) })
+		sh.After(func(err error) { x.finish(message{committed(resp, places, errs, err)}) })
 	})
 	return nil
 }

@@ -36,13 +36,13 @@ func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.R
 		resp.ErrorCode, resp.Topics = codeOf(err), nil
 		x.finish(message{resp})
 	}
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			refuse(err)
 			return
 		}
-		errs, fx, err := sh.groups.DeleteOffsets(req.Group, asked)
-		sh.apply(fx)
+		errs, fx, err := sh.Machine().DeleteOffsets(req.Group, asked)
+		sh.Apply(groupEffects(fx))
 		if err != nil {
 			refuse(err)
 			return
@@ -50,7 +50,7 @@ func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.R
 		for i, place := range places {
 			*place = codeOf(errs[i])
 		}
-		sh.after(func(err error) {
+		sh.After(func(err error) {
 			if err != nil {
 				refuse(err)
 				return

@@ -25,13 +25,13 @@ func (s *Server) offsetFetch(x *exchange, req *kmsg.OffsetFetchRequest) kmsg.Res
 	for i := range wanted {
 		ids[i] = wanted[i].Group
 	}
-	each := func(i int, sh *shard, err error) {
+	each := func(i int, sh *groupShard, err error) {
 		var found []group.Committed
 		if err == nil && req.Version >= fetchOffsetsMember {
-			err = sh.groups.MayFetch(wanted[i].Group, orEmpty(wanted[i].MemberID), wanted[i].MemberEpoch)
+			err = sh.Machine().MayFetch(wanted[i].Group, orEmpty(wanted[i].MemberID), wanted[i].MemberEpoch)
 		}
 		if err == nil {
-			found = offsetsOf(sh.groups, &wanted[i])
+			found = offsetsOf(sh.Machine().Coordinator, &wanted[i])
 		}
 		groups[i] = fetchedGroup(&wanted[i], found, err)
 	}

@@ -31,12 +31,12 @@ func (s *Server) syncGroup(x *exchange, req *kmsg.SyncGroupRequest) kmsg.Respons
 	if req.Version >= syncProtocol && (req.ProtocolType == nil || req.Protocol == nil) {
 		return answer(nil, group.ErrInconsistentProtocol)
 	}
-	s.groups.serve(x, req.Group, func(sh *shard, err error) {
+	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
 			x.finish(message{answer(nil, err)})
 			return
 		}
-		sh.apply(sh.groups.Sync(s.groups.nowMs(), sh.park(x, answer), sync))
+		sh.Apply(groupEffects(sh.Machine().Sync(s.groups.nowMs(), park(sh, x, answer), sync)))
 	})
 	return nil
 }

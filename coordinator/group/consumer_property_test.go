@@ -22,13 +22,13 @@ func TestNoTwoConsumersReadOnePartition(t *testing.T) {
 		w := newConsumerWorld(t)
 		w.add(false) // one that stays, so that the group keeps its protocol
 		actions := map[string]func(*rapid.T){
-			"join":     func(t *rapid.T) { w.add(false) },
-			"guest":    func(t *rapid.T) { w.add(true) },
-			"beat":     func(t *rapid.T) { w.beat(w.pick(), rapid.Bool().Draw(t, "full"), rapid.Bool().Draw(t, "lost")) },
-			"beat all": func(t *rapid.T) { w.beatAll() },
-			"leave":    func(t *rapid.T) { w.leave(w.pick()) },
-			"die":      func(t *rapid.T) { w.die(w.pick()) },
-			"restart":  func(t *rapid.T) { w.restart() },
+			"join":           func(t *rapid.T) { w.add(false) },
+			"classic member": func(t *rapid.T) { w.add(true) },
+			"beat":           func(t *rapid.T) { w.beat(w.pick(), rapid.Bool().Draw(t, "full"), rapid.Bool().Draw(t, "lost")) },
+			"beat all":       func(t *rapid.T) { w.beatAll() },
+			"leave":          func(t *rapid.T) { w.leave(w.pick()) },
+			"die":            func(t *rapid.T) { w.die(w.pick()) },
+			"restart":        func(t *rapid.T) { w.restart() },
 			"topics": func(t *rapid.T) {
 				w.setTopics(rapid.Int32Range(1, 6).Draw(t, "a"), rapid.Int32Range(0, 4).Draw(t, "b"))
 			},
@@ -93,7 +93,7 @@ func (w *consumerWorld) apply(fx Effects) {
 	}
 }
 
-// subscribe changes what a client wants. A guest joins to say so.
+// subscribe changes what a client wants. A classic member joins to say so.
 func (w *consumerWorld) subscribe(m *simConsumer) {
 	m.wants = w.drawTopics()
 	if m.classic {
@@ -123,7 +123,7 @@ func (w *consumerWorld) pick() *simConsumer {
 // beat has a client do what it does next. lost loses the answer.
 func (w *consumerWorld) beat(m *simConsumer, full, lost bool) {
 	if m.classic {
-		w.beatGuest(m, lost)
+		w.beatClassicMember(m, lost)
 		return
 	}
 	r := ConsumerHeartbeatRequest{Group: "g", Member: m.id, Epoch: m.epoch, RebalanceMs: -1, NamesItself: true}
@@ -148,8 +148,8 @@ func (w *consumerWorld) beat(m *simConsumer, full, lost bool) {
 	}
 }
 
-// beatGuest is a client of the classic protocol with cooperative rebalances.
-func (w *consumerWorld) beatGuest(m *simConsumer, lost bool) {
+// beatClassicMember is a client of the classic protocol with cooperative rebalances.
+func (w *consumerWorld) beatClassicMember(m *simConsumer, lost bool) {
 	if m.joined {
 		err := w.c.Heartbeat(w.now, HeartbeatRequest{Group: "g", Member: m.id, Generation: m.epoch})
 		switch {

@@ -167,11 +167,11 @@ func shownModern(r Record) string {
 	case keyTarget:
 		return fmt.Sprintf("%s: %v", what, m.target)
 	default:
-		return fmt.Sprintf("%s: epoch %d after %d, %v, has %v revokes %v", what, m.epoch, m.previous, m.standing, m.assigned, m.revoking)
+		return fmt.Sprintf("%s: epoch %d after %d, %v, has %v revokes %v", what, m.epoch, m.previous, m.state, m.assigned, m.revoking)
 	}
 }
 
-func (s standing) String() string { return [...]string{"settled", "revoking", "waiting"}[s] }
+func (s memberState) String() string { return [...]string{"stable", "unrevoked", "unreleased"}[s] }
 
 // owning is a subscription of version 1 with what the consumer owns.
 func owning(topics, owned []string) []byte {
@@ -219,12 +219,12 @@ func decodedAssignment(b []byte) (string, bool) {
 	return NewPartitions(lists).String(), !r.bad
 }
 
-// setOwn sets the times of group g alone; none, unless both are named.
-func (s *story) setOwn(a args) string {
-	own := map[string]Own{}
+// setGroupConfig sets the times of group g alone; none, unless both are named.
+func (s *story) setGroupConfig(a args) string {
+	configs := map[string]GroupConfig{}
 	if a.d.HasArg("session") {
-		own["g"] = Own{SessionMs: a.num("session", 0), HeartbeatMs: a.num("heartbeat", 0)}
+		configs["g"] = GroupConfig{SessionMs: a.num("session", 0), HeartbeatMs: a.num("heartbeat", 0)}
 	}
-	s.c.SetOwn(s.now, own)
+	s.c.SetGroupConfigs(s.now, configs)
 	return ""
 }

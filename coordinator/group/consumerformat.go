@@ -16,7 +16,7 @@ import (
 //	                     │ rebalance ms int32 │ assignor? │ tag 0: session ms int32 │ protocols array
 //	6 │ group            epoch of the target int32
 //	7 │ group │ member   target: array of: id uuid │ partitions array of int32
-//	8 │ group │ member   epoch int32 │ epoch before int32 │ standing int8 │ assigned │ to revoke,
+//	8 │ group │ member   epoch int32 │ epoch before int32 │ state int8 │ assigned │ to revoke,
 //	                     both arrays as in 7, with tag 0: the epochs since which it may commit
 //
 // Tag 0 of 5 is there for members that speak the classic protocol.
@@ -121,7 +121,7 @@ func (c *Coordinator) appendCurrent(g *group, m *consumer) {
 	w := consumerValue()
 	w.int32(m.epoch)
 	w.int32(m.previous)
-	w.b = append(w.b, byte(m.standing))
+	w.b = append(w.b, byte(m.state))
 	w.partitions(m.assigned, since)
 	w.partitions(m.revoking, since)
 	w.noTags()

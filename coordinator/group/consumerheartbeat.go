@@ -122,7 +122,7 @@ func (c *Coordinator) consumerBeat(now int64, r *ConsumerHeartbeatRequest) (Cons
 	c.retargetIfDue(now, g, c.hear(g, m, r))
 	c.reconcile(now, g, m, r.Owned)
 	c.touchConsumer(g, m, now)
-	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.beatMs(now, g, m)}
+	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.heartbeatIntervalMs(now, g, m)}
 	if r.full() || !had.equal(m.assigned) {
 		resp.Assignment = m.assigned.plus(nil)
 	}
@@ -218,7 +218,7 @@ func (r *ConsumerHeartbeatRequest) size() int {
 func (c *Coordinator) newConsumer(g *group, id, instance string) *consumer {
 	m := &consumer{id: id, instance: instance, assigned: Partitions{}, revoking: Partitions{}, target: Partitions{}}
 	m.session.Fire = func(now int64) { c.dismiss(now, g, m) }
-	m.patience.Fire = func(now int64) { c.dismiss(now, g, m) }
+	m.rebalanceTimer.Fire = func(now int64) { c.dismiss(now, g, m) }
 	return m
 }
 
@@ -232,7 +232,7 @@ func (c *Coordinator) takeOver(g *group, old *consumer, id string, epoch int32) 
 	c.removeMember(mg, g.id, old)
 	mg.bytes += m.size()
 	mg.add(m)
-	mg.move(m, moved{epoch, settled, has, Partitions{}})
+	mg.move(m, moved{epoch, stable, has, Partitions{}})
 	m.previous = epoch
 	c.appendTarget(g, m)
 	c.appendCurrent(g, m)
@@ -279,7 +279,7 @@ func (m *consumer) saysSame(o *consumer) bool {
 
 // touchConsumer begins a member's session anew.
 func (c *Coordinator) touchConsumer(g *group, m *consumer, now int64) {
-	ms := c.timesOf(g.id).SessionMs
+	ms := c.configOf(g.id).SessionMs
 	if m.classic != nil {
 		ms = m.classic.sessionMs
 	}

@@ -13,10 +13,10 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 	if err != nil {
 		return ConsumerHeartbeatResponse{}, err
 	}
-	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.timesOf(g.id).HeartbeatMs}
+	resp := ConsumerHeartbeatResponse{Member: r.Member, Epoch: r.Epoch, HeartbeatMs: c.configOf(g.id).HeartbeatMs}
 	if r.Epoch == epochLeaveStatic && m.instance != "" {
-		c.timers.Stop(&m.patience)
-		g.modern.move(m, moved{epochLeaveStatic, m.standing, m.assigned, Partitions{}})
+		c.timers.Stop(&m.rebalanceTimer)
+		g.modern.move(m, moved{epochLeaveStatic, m.state, m.assigned, Partitions{}})
 		c.appendCurrent(g, m)
 		return resp, nil
 	}
@@ -66,5 +66,5 @@ func (c *Coordinator) removeMember(mg *modern, groupID string, m *consumer) {
 
 func (c *Coordinator) stopTimers(m *consumer) {
 	c.timers.Stop(&m.session)
-	c.timers.Stop(&m.patience)
+	c.timers.Stop(&m.rebalanceTimer)
 }

@@ -113,7 +113,7 @@ func readClassicSide(r *reader) *classicSide {
 func (c *Coordinator) readCurrent(mg *modern, m *consumer, r *reader) {
 	to := moved{epoch: r.int32()}
 	previous := r.int32()
-	to.standing = standing(r.int8())
+	to.state = memberState(r.int8())
 	var assignedSince, revokingSince map[place]int32
 	to.assigned, assignedSince = r.partitions()
 	to.revoking, revokingSince = r.partitions()
@@ -187,8 +187,8 @@ func (c *Coordinator) startModern(now int64, g *group) {
 			continue
 		}
 		c.touchConsumer(g, m, now)
-		if m.standing == revoking {
-			c.timers.Set(&m.patience, now+m.rebalanceMs)
+		if m.state == unrevoked {
+			c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs)
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (g *group) canUpgrade() bool {
 		return true
 	}
 	return g.protocolType == consumerType && !slices.ContainsFunc(g.members, func(m *member) bool {
-		_, ok := readClaim(m.protocols[0].Metadata)
+		_, ok := readSubscription(m.protocols[0].Metadata)
 		return !ok
 	})
 }
@@ -78,12 +78,12 @@ func (c *Coordinator) upgrade(now int64, g *group) {
 		m := c.newConsumer(g, old.id, old.instance)
 		m.clientID, m.host, m.rebalanceMs = old.clientID, old.host, old.rebalanceMs
 		m.classic = &classicSide{old.sessionMs, old.protocols}
-		s, _ := readClaim(metadata[i])
+		s, _ := readSubscription(metadata[i])
 		m.names = s.topics
 		mg.bytes += m.size()
 		mg.add(m)
 		m.target, _ = c.assignedByID(old.assignment).filter(func(p place) bool { _, held := mg.held[p]; return !held })
-		mg.move(m, moved{generation, settled, m.target, Partitions{}})
+		mg.move(m, moved{generation, stable, m.target, Partitions{}})
 		m.previous = generation
 		c.touchConsumer(g, m, now)
 	}

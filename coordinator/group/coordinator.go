@@ -38,9 +38,9 @@ type Coordinator struct {
 	expiry  []string // groups that the sweep under way has not looked at
 	fx      Effects  // of the command under way
 
-	topics     Topics // of the cluster
-	topicsSeen uint64 // counts them
-	own        map[string]Own
+	topics       Topics // of the cluster
+	topicsSeen   uint64 // counts them
+	groupConfigs map[string]GroupConfig
 }
 
 // New makes a coordinator without groups. Replay what its log holds, then Start.

@@ -11,7 +11,7 @@
 // It speaks the consumer protocol (KIP-848) too: there the coordinator assigns,
 // and leads each member to its part by its heartbeats; see modern.go. A group
 // changes from one protocol to the other while it runs, and in between has
-// members of both; see convert.go and guest.go.
+// members of both; see convert.go and classicmember.go.
 //
 // A [Coordinator] is a pure fold over one partition of __consumer_offsets: a
 // command changes the state at once and yields [Effects], the records that make

@@ -11,10 +11,10 @@ func FuzzRecordsOfAnyKind(f *testing.F) {
 	_, modern, _ := c.ConsumerHeartbeat(0, ConsumerHeartbeatRequest{
 		Group: "g", Member: "m", RebalanceMs: 1000, Names: []string{"t"}, Owned: Partitions{}, NamesItself: true,
 	})
-	classic := c.Join(0, 1, JoinRequest{Group: "h", SessionMs: 10_000, ProtocolType: consumerType, Protocols: []Protocol{{"range", subscription("t")}}})
+	classic := c.Join(0, 1, JoinRequest{Group: "h", SessionMs: 10_000, ProtocolType: consumerType, Protocols: []Protocol{{"range", encodedSubscription("t")}}})
 	records := append(modern.Records, classic.Records...)
 	for _, r := range records {
-		f.Add(r.Key, r.Value, subscription("t"))
+		f.Add(r.Key, r.Value, encodedSubscription("t"))
 	}
 	f.Add(key(keyCurrent, "g", "m"), []byte{0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9, 1, 1, 0}, owning([]string{"t"}, []string{"t:0+1"}))
 	f.Fuzz(func(t *testing.T, k, v, metadata []byte) {

@@ -170,7 +170,7 @@ func (g *group) allJoined() bool {
 	return len(g.pending) == 0 && !slices.ContainsFunc(g.members, func(m *member) bool { return m.joining == 0 })
 }
 
-// rebalanceMs is what the most patient member grants.
+// rebalanceMs is what the member grants that gives most time.
 func (g *group) rebalanceMs() (most int64) {
 	for _, m := range g.members {
 		most = max(most, m.rebalanceMs)

@@ -9,7 +9,7 @@ type HeartbeatRequest struct {
 // Heartbeat handles a Heartbeat. ErrRebalanceInProgress tells the member to join again.
 func (c *Coordinator) Heartbeat(now int64, r HeartbeatRequest) error {
 	if g := c.groups[r.Group]; g != nil && g.modern != nil {
-		return c.guestHeartbeat(now, g, &r)
+		return c.heartbeatClassicMember(now, g, &r)
 	}
 	g, m, err := c.find(r.Group, r.Member, r.Instance)
 	switch {

@@ -58,7 +58,7 @@ func (c *Coordinator) join(now int64, call CallID, r *JoinRequest) error {
 	g := c.groups[r.Group]
 	if g != nil && g.modern != nil {
 		if len(g.modern.members) > 0 {
-			return c.guestJoin(now, call, g, r)
+			return c.joinClassicMember(now, call, g, r)
 		}
 		c.dissolve(g)
 	}

@@ -30,7 +30,7 @@ func (c *Coordinator) Leave(now int64, r LeaveRequest) (LeaveResponse, Effects) 
 		return resp, Effects{}
 	}
 	if g.modern != nil {
-		resp = c.guestLeave(now, g, &r)
+		resp = c.leaveClassicMembers(now, g, &r)
 		return resp, c.take()
 	}
 	before := len(g.members)

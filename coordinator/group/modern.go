@@ -55,20 +55,20 @@ func newModern() *modern {
 	}
 }
 
-// standing is how far a member has been led to its target.
+// memberState is how far a member has been led to its target:
 //
-//	            lost some, owns them still
-//	settled ─────────────────────────► revoking ──┐
-//	 │  ▲                                          │ owns them no more
-//	 │  └──────────── all are free ───── waiting ◄─┘
+//	           lost some, owns them still
+//	stable ──────────────────────────► unrevoked ──┐
+//	 │  ▲                                           │ owns them no more
+//	 │  └─────────── all are free ──── unreleased ◄─┘
 //	 └──── another holds some of what it gets ─►
-type standing uint8
+type memberState uint8
 
-// The standings, with Kafka's numbers.
+// The states, with Kafka's names and numbers.
 const (
-	settled  standing = 0 // has all of its target
-	revoking standing = 1 // has to give partitions up before it moves on
-	waiting  standing = 2 // waits for partitions that others have to give up
+	stable     memberState = 0 // has all of its target
+	unrevoked  memberState = 1 // has to give partitions up before it moves on
+	unreleased memberState = 2 // waits for partitions that others have to give up
 )
 
 // The member epochs that are none.
@@ -91,12 +91,12 @@ type consumer struct {
 	written            bool // the log has its subscription
 
 	epoch, previous    int32
-	standing           standing
+	state              memberState
 	assigned, revoking Partitions
 	target             Partitions
 
-	session  deadline.Timer
-	patience deadline.Timer // until it must have revoked, joined again or synced
+	session        deadline.Timer
+	rebalanceTimer deadline.Timer // until it must have revoked, joined again or synced
 }
 
 // classicSide is what the classic protocol needs to know of a member.
@@ -108,14 +108,14 @@ type classicSide struct {
 // moved is the part of a consumer that reconciliation changes.
 type moved struct {
 	epoch              int32
-	standing           standing
+	state              memberState
 	assigned, revoking Partitions
 }
 
-func (m *consumer) place() moved { return moved{m.epoch, m.standing, m.assigned, m.revoking} }
+func (m *consumer) place() moved { return moved{m.epoch, m.state, m.assigned, m.revoking} }
 
 func (a moved) equal(b moved) bool {
-	return a.epoch == b.epoch && a.standing == b.standing && a.assigned.equal(b.assigned) && a.revoking.equal(b.revoking)
+	return a.epoch == b.epoch && a.state == b.state && a.assigned.equal(b.assigned) && a.revoking.equal(b.revoking)
 }
 
 // size is how many bytes the member has said.
@@ -173,7 +173,7 @@ func (mg *modern) move(m *consumer, to moved) {
 	if to.epoch != m.epoch {
 		m.previous = m.epoch
 	}
-	m.epoch, m.standing, m.assigned, m.revoking = to.epoch, to.standing, to.assigned, to.revoking
+	m.epoch, m.state, m.assigned, m.revoking = to.epoch, to.state, to.assigned, to.revoking
 }
 
 func contains(sorted []int32, v int32) bool {
@@ -190,7 +190,7 @@ func (mg *modern) state() State {
 		return Assigning
 	}
 	for _, m := range mg.members {
-		if m.standing != settled || m.epoch != mg.assignmentEpoch {
+		if m.state != stable || m.epoch != mg.assignmentEpoch {
 			return Reconciling
 		}
 	}

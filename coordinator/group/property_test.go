@@ -92,7 +92,7 @@ func (w *world) joins(t *rapid.T, cl *client) {
 	kinds := [][]string{{"range"}, {"range", "sticky"}, {"sticky", "range"}}
 	cl.protocols = nil
 	for _, name := range rapid.SampledFrom(kinds).Draw(t, "protocols") {
-		cl.protocols = append(cl.protocols, Protocol{name, subscription(rapid.SampledFrom([]string{"t", "u"}).Draw(t, "topic"))})
+		cl.protocols = append(cl.protocols, Protocol{name, encodedSubscription(rapid.SampledFrom([]string{"t", "u"}).Draw(t, "topic"))})
 	}
 	cl.joining = w.nextCall(cl)
 	w.told(t, w.c.Join(w.now, cl.joining, JoinRequest{

@@ -8,27 +8,27 @@ package group
 // and gets nothing new; and what another holds is not given to it.
 func (mg *modern) reconciled(m *consumer, owned Partitions) moved {
 	switch {
-	case m.standing == settled && m.epoch >= mg.assignmentEpoch:
+	case m.state == stable && m.epoch >= mg.assignmentEpoch:
 		return m.place()
-	case m.standing == revoking && owns(owned, m.revoking):
+	case m.state == unrevoked && owns(owned, m.revoking):
 		return m.place()
 	}
 	epoch := m.epoch
-	if m.standing == revoking {
+	if m.state == unrevoked {
 		epoch = min(epoch+1, mg.assignmentEpoch) // it has done all that its epoch asked for
 	}
 	keep, lose := m.assigned.split(m.target)
 	if len(lose) > 0 && owns(owned, lose) {
-		return moved{epoch, revoking, keep, lose}
+		return moved{epoch, unrevoked, keep, lose}
 	}
 	_, get := m.target.split(keep)
 	free, taken := get.filter(func(p place) bool {
 		h, held := mg.held[p]
 		return !held || h.by == m
 	})
-	to := moved{mg.assignmentEpoch, settled, keep.plus(free), Partitions{}}
+	to := moved{mg.assignmentEpoch, stable, keep.plus(free), Partitions{}}
 	if len(taken) > 0 {
-		to.standing = waiting
+		to.state = unreleased
 	}
 	return to
 }
@@ -50,10 +50,10 @@ func (c *Coordinator) reconcile(now int64, g *group, m *consumer, owned Partitio
 	if m.classic != nil {
 		return // joining and syncing have times of their own
 	}
-	if m.standing == revoking {
-		c.timers.Set(&m.patience, now+m.rebalanceMs)
+	if m.state == unrevoked {
+		c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs)
 	} else {
-		c.timers.Stop(&m.patience)
+		c.timers.Stop(&m.rebalanceTimer)
 	}
 }
 

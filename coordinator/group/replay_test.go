@@ -154,7 +154,7 @@ func FuzzReplay(f *testing.F) {
 	f.Add(offsetKey("g", TopicPartition{"t", 3}), offsetValue(Offset{Offset: 1, ExpireMs: 7}))
 	g := newGroup("g", 5)
 	g.protocolType, g.protocol, g.leader = consumerType, "range", "m"
-	g.members = []*member{{id: "m", protocols: []Protocol{{"range", subscription("t")}}, assignment: []byte{1}}}
+	g.members = []*member{{id: "m", protocols: []Protocol{{"range", encodedSubscription("t")}}, assignment: []byte{1}}}
 	f.Add(groupKey("g"), g.value())
 	f.Add(groupKey("g"), []byte{0, 4, 1, 0, 0, 0, 1, 0, 0})
 	f.Add(key(keyMember, "g", "m"), []byte{0, 0, 0, 0, 2, 'c', 2, 'h', 2, 2, 't', 0, 0, 0, 0, 1, 0, 0})

@@ -68,8 +68,8 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		s.topics = a.topics()
 		s.c.SetTopics(s.topics)
 		return ""
-	case "own":
-		return s.setOwn(a)
+	case "group-config":
+		return s.setGroupConfig(a)
 	case "beat":
 		return s.beat(a)
 	case "describe-consumer":
@@ -330,7 +330,7 @@ func (a args) join() JoinRequest {
 		names = []string{"range"}
 	}
 	for _, name := range names {
-		metadata := subscription(a.list("topics")...)
+		metadata := encodedSubscription(a.list("topics")...)
 		if a.d.HasArg("owned") {
 			metadata = owning(a.list("topics"), a.list("owned"))
 		}
@@ -355,8 +355,8 @@ func (a args) sync() SyncRequest {
 	return r
 }
 
-// subscription is a consumer's, of version 1, without user data.
-func subscription(topics ...string) []byte {
+// encodedSubscription is a consumer's, of version 1, without user data.
+func encodedSubscription(topics ...string) []byte {
 	w := writer{}
 	w.int16(1)
 	w.int32(int32(len(topics)))

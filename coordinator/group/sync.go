@@ -34,7 +34,7 @@ func (c *Coordinator) Sync(now int64, call CallID, r SyncRequest) Effects {
 
 func (c *Coordinator) sync(now int64, call CallID, r *SyncRequest) error {
 	if g := c.groups[r.Group]; g != nil && g.modern != nil {
-		return c.guestSync(now, call, g, r)
+		return c.syncClassicMember(now, call, g, r)
 	}
 	g, m, err := c.find(r.Group, r.Member, r.Instance)
 	switch {

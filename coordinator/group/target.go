@@ -63,7 +63,7 @@ func (mg *modern) uses(pattern string) bool {
 // raiseEpoch begins a new epoch. In one interval of heartbeats all members hear of it.
 func (c *Coordinator) raiseEpoch(now int64, g *group) {
 	g.modern.epoch++
-	g.modern.restMs = now + c.timesOf(g.id).HeartbeatMs
+	g.modern.restMs = now + c.configOf(g.id).HeartbeatMs
 	c.appendEpoch(g)
 }
 

@@ -115,7 +115,7 @@ func TestALargeGroupInMotionBeatsNoMoreOftenThanItsBound(t *testing.T) {
 	w.run(1000)
 	before := w.beats
 	w.run(5000)
-	if n := w.beats - before; n > 4*hurriedPerSecond+members {
+	if n := w.beats - before; n > 4*rebalancingHeartbeatsPerSecond+members {
 		t.Fatalf("%d heartbeats in 4 s", n)
 	}
 }

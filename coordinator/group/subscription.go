@@ -2,8 +2,8 @@ package group
 
 import "slices"
 
-// claim is what a classic consumer says in its protocol's metadata.
-type claim struct {
+// subscription is what a classic consumer says in its protocol's metadata.
+type subscription struct {
 	version int16
 	topics  []string
 	owned   map[string][]int32 // since version 1
@@ -17,14 +17,14 @@ const (
 	subscriptionRack       = 3
 )
 
-// readClaim reads a consumer's subscription. Later versions go on with
+// readSubscription reads a consumer's subscription. Later versions go on with
 // what is not known here.
-func readClaim(metadata []byte) (claim, bool) {
+func readSubscription(metadata []byte) (subscription, bool) {
 	r := reader{rest: metadata}
-	s := claim{version: r.int16(), owned: make(map[string][]int32)}
+	s := subscription{version: r.int16(), owned: make(map[string][]int32)}
 	s.topics = slices.Compact(slices.Sorted(slices.Values(r.strs())))
 	if r.bad || s.version < 0 {
-		return claim{}, false
+		return subscription{}, false
 	}
 	r.nullableBytes()
 	if s.version >= subscriptionOwned {
@@ -78,7 +78,7 @@ func (c *Coordinator) assignedByID(assignment []byte) Partitions {
 
 // assignmentFor tells a classic consumer what it is assigned, in its own version.
 func (c *Coordinator) assignmentFor(m *consumer) []byte {
-	s, _ := readClaim(m.classic.protocols[0].Metadata)
+	s, _ := readSubscription(m.classic.protocols[0].Metadata)
 	w := writer{}
 	w.int16(min(s.version, subscriptionRack))
 	type named struct {

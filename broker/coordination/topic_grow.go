@@ -1,4 +1,4 @@
-package broker
+package coordination
 
 import (
 	"context"
@@ -10,16 +10,17 @@ import (
 )
 
 // growPause is how long the controller waits after it has looked whether the
-// offsets topic could grow.
+// topic could grow.
 const growPause = time.Second
 
-// grow gives the offsets topic the replicas that it was to have, once there are
-// the brokers for them: the first broker of a cluster makes the topic when it is
+// Grow gives the topic the replicas that it was to have, once there are the
+// brokers for them: the first broker of a cluster makes the topic when it is
 // asked, with the replicas that it can have then. Only the controller does this.
-func (g *groups) grow(ctx context.Context) {
+// It returns when ctx ends.
+func (t *Topic) Grow(ctx context.Context) {
 	for {
-		changed := g.srv.cluster.Changed()
-		again := g.growOnce(ctx, g.srv.cluster.Image())
+		changed := t.Cluster.Changed()
+		again := t.growOnce(ctx, t.Cluster.Image())
 		select {
 		case <-ctx.Done():
 			return
@@ -38,23 +39,24 @@ func (g *groups) grow(ctx context.Context) {
 
 // growOnce has the topic grow as far as it can now, and reports whether that
 // failed somewhere.
-func (g *groups) growOnce(ctx context.Context, im *coordinator.Image) (again bool) {
-	t, ok := im.Topic(offsetsTopic)
-	if !ok || im.Controller != g.srv.cfg.NodeID {
+func (t *Topic) growOnce(ctx context.Context, im *coordinator.Image) (again bool) {
+	made, ok := im.Topic(t.Name)
+	if !ok || im.Controller != t.Self {
 		return false
 	}
-	targets := growth(t, im.Brokers(), int(g.srv.cfg.Groups.OffsetsReplicas))
+	targets := growth(made, im.Brokers(), int(t.Replicas))
 	if len(targets) == 0 {
 		return false
 	}
 	failed := 0
-	for id, err := range g.srv.cluster.AlterReassignments(ctx, targets) {
+	for id, err := range t.Cluster.AlterReassignments(ctx, targets) {
 		if err != nil {
 			failed++
-			g.srv.log.Warn("the topic of consumer groups cannot grow", "partition", id.Index, "error", err)
+			t.Logger.Warn("the topic of "+t.Purpose+" cannot grow", "partition", id.Index, "error", err)
 		}
 	}
-	g.srv.log.Info("the topic of consumer groups follows the brokers that there are", "topic", offsetsTopic, "partitions", len(targets)-failed)
+	t.Logger.Info("the topic of "+t.Purpose+" follows the brokers that there are",
+		"topic", t.Name, "partitions", len(targets)-failed)
 	return failed > 0
 }
 
@@ -62,7 +64,9 @@ func (g *groups) growOnce(ctx context.Context, im *coordinator.Image) (again boo
 // that there are. Those they have stay; new ones, and who is to lead, are spread
 // evenly. A partition that is on the move already is left alone; a growth that is
 // stuck is taken back, for which the target is nil.
-func growth(t *coordinator.Topic, brokers []coordinator.Broker, replicas int) map[protocol.TopicPartition][]protocol.BrokerID {
+func growth(
+	t *coordinator.Topic, brokers []coordinator.Broker, replicas int,
+) map[protocol.TopicPartition][]protocol.BrokerID {
 	brokers = slices.DeleteFunc(slices.Clone(brokers), func(b coordinator.Broker) bool { return b.Leaving })
 	held, led := map[protocol.BrokerID]int{}, map[protocol.BrokerID]int{}
 	for i := range t.Partitions {
@@ -109,12 +113,15 @@ func stuck(p *coordinator.Partition, live []coordinator.Broker) bool {
 		return slices.ContainsFunc(live, func(b coordinator.Broker) bool { return b.ID == id })
 	}
 	stays := func(id protocol.BrokerID) bool { return isLive(id) && !slices.Contains(p.Adding, id) }
-	return len(p.Adding) > 0 && len(p.Removing) == 0 && !slices.ContainsFunc(p.Adding, isLive) && slices.ContainsFunc(p.ISR.IDs(), stays)
+	return len(p.Adding) > 0 && len(p.Removing) == 0 &&
+		!slices.ContainsFunc(p.Adding, isLive) && slices.ContainsFunc(p.ISR.IDs(), stays)
 }
 
 // least is the broker with the fewest replicas among those that have none of
 // this partition.
-func least(brokers []coordinator.Broker, has []protocol.BrokerID, held map[protocol.BrokerID]int) (best protocol.BrokerID, ok bool) {
+func least(
+	brokers []coordinator.Broker, has []protocol.BrokerID, held map[protocol.BrokerID]int,
+) (best protocol.BrokerID, ok bool) {
 	for _, b := range brokers {
 		if !slices.Contains(has, b.ID) && (!ok || held[b.ID] < held[best]) {
 			best, ok = b.ID, true

@@ -2,15 +2,15 @@ package group
 
 import "slices"
 
-// Guests are members of a modern group that speak the classic protocol. Their
+// Classic members are members of a modern group that speak the classic protocol. Their
 // generation is their member epoch, there is no leader, and every answer is
 // ready at once: they join when they are told to, say what they own, and sync to
 // learn what they have.
 
-// guestJoin handles a JoinGroup of a modern group with members.
-func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest) error {
+// joinClassicMember handles a JoinGroup of a modern group with members.
+func (c *Coordinator) joinClassicMember(now int64, call CallID, g *group, r *JoinRequest) error {
 	mg := g.modern
-	s, err := c.welcome(mg, r)
+	s, err := c.validateJoin(mg, r)
 	if err != nil {
 		return err
 	}
@@ -23,11 +23,11 @@ func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest
 	} else if before := mg.instances[r.Instance]; before != nil && before.id != r.Member {
 		return ErrFencedInstance
 	}
-	m := c.guest(g, r)
+	m := c.obtainClassicMember(g, r)
 	if m == nil {
 		return ErrUnknownMember
 	}
-	changed := c.hearGuest(g, m, r, s)
+	changed := c.updateClassicMember(g, m, r, s)
 	if mg.classics() == len(mg.members) {
 		c.downgrade(now, g)
 		return c.joinAgain(now, call, g, r)
@@ -35,15 +35,15 @@ func (c *Coordinator) guestJoin(now int64, call CallID, g *group, r *JoinRequest
 	c.retargetIfDue(now, g, changed)
 	c.reconcile(now, g, m, c.byID(s.owned))
 	c.touchConsumer(g, m, now)
-	c.timers.Set(&m.patience, now+m.rebalanceMs) // to sync
+	c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs) // to sync
 	c.reply(call, JoinResponse{
 		Generation: m.epoch, ProtocolType: consumerType, Protocol: m.classic.protocols[0].Name, Member: m.id,
 	})
 	return nil
 }
 
-// welcome refuses who cannot be a guest.
-func (c *Coordinator) welcome(mg *modern, r *JoinRequest) (claim, error) {
+// validateJoin refuses who cannot be a classic member.
+func (c *Coordinator) validateJoin(mg *modern, r *JoinRequest) (subscription, error) {
 	known := mg.members[r.Member]
 	if before := mg.instances[r.Instance]; known == nil && before != nil {
 		known = before
@@ -54,24 +54,24 @@ func (c *Coordinator) welcome(mg *modern, r *JoinRequest) (claim, error) {
 	}
 	switch {
 	case known == nil && len(mg.members) >= c.cfg.MembersMax:
-		return claim{}, ErrGroupFull
+		return subscription{}, ErrGroupFull
 	case mg.bytes+own > c.cfg.GroupBytesMax:
-		return claim{}, ErrGroupFull
+		return subscription{}, ErrGroupFull
 	case r.ProtocolType != consumerType || len(r.Protocols) == 0 || len(r.Protocols) > protocolsMax:
-		return claim{}, ErrInconsistentProtocol
+		return subscription{}, ErrInconsistentProtocol
 	case !mg.sharesProtocol(r.Protocols, known):
-		return claim{}, ErrInconsistentProtocol
+		return subscription{}, ErrInconsistentProtocol
 	case len(r.Member) > memberIDBytesMax:
-		return claim{}, ErrUnknownMember
+		return subscription{}, ErrUnknownMember
 	}
-	s, ok := readClaim(r.Protocols[0].Metadata)
+	s, ok := readSubscription(r.Protocols[0].Metadata)
 	if !ok {
-		return claim{}, ErrInconsistentProtocol
+		return subscription{}, ErrInconsistentProtocol
 	}
 	return s, nil
 }
 
-// sharesProtocol reports whether all guests can do one of these: they may be
+// sharesProtocol reports whether all classic members can do one of these: they may be
 // among themselves again some day.
 func (mg *modern) sharesProtocol(protocols []Protocol, except *consumer) bool {
 	return slices.ContainsFunc(protocols, func(p Protocol) bool {
@@ -84,9 +84,9 @@ func (mg *modern) sharesProtocol(protocols []Protocol, except *consumer) bool {
 	})
 }
 
-// guest finds the member, or makes it. A static one that comes back takes its
+// obtainClassicMember finds the member, or makes it. A static one that comes back takes its
 // place over.
-func (c *Coordinator) guest(g *group, r *JoinRequest) *consumer {
+func (c *Coordinator) obtainClassicMember(g *group, r *JoinRequest) *consumer {
 	mg := g.modern
 	if m := mg.members[r.Member]; m != nil {
 		if m.instance != r.Instance {
@@ -102,9 +102,9 @@ func (c *Coordinator) guest(g *group, r *JoinRequest) *consumer {
 	return m
 }
 
-// hearGuest notes what a guest says of itself, and reports whether that changes
+// updateClassicMember notes what a classic member says of itself, and reports whether that changes
 // the group's subscriptions.
-func (c *Coordinator) hearGuest(g *group, m *consumer, r *JoinRequest, s claim) (subscribes bool) {
+func (c *Coordinator) updateClassicMember(g *group, m *consumer, r *JoinRequest, s subscription) (subscribes bool) {
 	was := *m
 	g.modern.bytes -= m.size()
 	m.clientID, m.host, m.rack = r.ClientID, r.Host, s.rack
@@ -120,8 +120,8 @@ func (c *Coordinator) hearGuest(g *group, m *consumer, r *JoinRequest, s claim) 
 	return !slices.Equal(m.names, was.names) || m.pattern != was.pattern
 }
 
-// guestMember finds the guest that a request speaks for.
-func (mg *modern) guestMember(id, instance string, generation int32) (*consumer, error) {
+// classicMember finds the classic member that a request speaks for.
+func (mg *modern) classicMember(id, instance string, generation int32) (*consumer, error) {
 	m, err := mg.member(id, instance)
 	switch {
 	case err != nil:
@@ -134,10 +134,10 @@ func (mg *modern) guestMember(id, instance string, generation int32) (*consumer,
 	return m, nil
 }
 
-// guestSync handles a SyncGroup of a modern group.
-func (c *Coordinator) guestSync(now int64, call CallID, g *group, r *SyncRequest) error {
+// syncClassicMember handles a SyncGroup of a modern group.
+func (c *Coordinator) syncClassicMember(now int64, call CallID, g *group, r *SyncRequest) error {
 	mg := g.modern
-	m, err := mg.guestMember(r.Member, r.Instance, r.Generation)
+	m, err := mg.classicMember(r.Member, r.Instance, r.Generation)
 	if err != nil {
 		return err
 	}
@@ -146,36 +146,36 @@ func (c *Coordinator) guestSync(now int64, call CallID, g *group, r *SyncRequest
 		return ErrInconsistentProtocol
 	}
 	c.touchConsumer(g, m, now)
-	if m.epoch < mg.epoch && m.standing != revoking {
-		c.timers.Set(&m.patience, now+m.rebalanceMs) // to join
+	if m.epoch < mg.epoch && m.state != unrevoked {
+		c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs) // to join
 		return ErrRebalanceInProgress
 	}
-	c.timers.Stop(&m.patience)
+	c.timers.Stop(&m.rebalanceTimer)
 	c.reply(call, SyncResponse{ProtocolType: consumerType, Protocol: protocol, Assignment: c.assignmentFor(m)})
 	return nil
 }
 
-// guestHeartbeat handles a Heartbeat of a modern group. A guest that has a step
+// heartbeatClassicMember handles a Heartbeat of a modern group. A classic member that has a step
 // to take is told to join.
-func (c *Coordinator) guestHeartbeat(now int64, g *group, r *HeartbeatRequest) error {
+func (c *Coordinator) heartbeatClassicMember(now int64, g *group, r *HeartbeatRequest) error {
 	mg := g.modern
-	m, err := mg.guestMember(r.Member, r.Instance, r.Generation)
+	m, err := mg.classicMember(r.Member, r.Instance, r.Generation)
 	if err != nil {
 		return err
 	}
 	c.touchConsumer(g, m, now)
-	if m.epoch == mg.epoch && (m.standing == settled || m.standing == waiting && mg.blocked(m)) {
+	if m.epoch == mg.epoch && (m.state == stable || m.state == unreleased && mg.blocked(m)) {
 		return nil
 	}
-	if !m.patience.Armed() {
-		c.timers.Set(&m.patience, now+m.rebalanceMs)
+	if !m.rebalanceTimer.Armed() {
+		c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs)
 	}
 	return ErrRebalanceInProgress
 }
 
-// guestLeave handles a LeaveGroup of a modern group. An administrator may take
+// leaveClassicMembers handles a LeaveGroup of a modern group. An administrator may take
 // any static member out by its instance alone.
-func (c *Coordinator) guestLeave(now int64, g *group, r *LeaveRequest) LeaveResponse {
+func (c *Coordinator) leaveClassicMembers(now int64, g *group, r *LeaveRequest) LeaveResponse {
 	resp := LeaveResponse{Members: make([]error, len(r.Members))}
 	var gone []*consumer
 	for i, l := range r.Members {

@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/coordinator/group"
+)
+
+// offsetsTopic is where groups and their offsets are kept.
+const offsetsTopic = "__consumer_offsets"
+
+// offsetsConfigs are the settings it is made with. It is compacted: the newest
+// record of each key is the state.
+var offsetsConfigs = map[string]string{
+	"cleanup.policy":   "compact",
+	"compression.type": "producer",
+	"segment.bytes":    "104857600",
+	"conflict.policy":  "off",
+}
+
+// offsetsPartitions is the number of partitions of the offsets topic. The first
+// who asks makes the topic.
+func (g *groups) offsetsPartitions(x *exchange) (int32, error) {
+	if n, ok := g.topic.Count(); ok {
+		return n, nil
+	}
+	ctx, cancel := x.withinDefault()
+	defer cancel()
+	if err := g.topic.Make(ctx); err != nil {
+		g.srv.log.Warn("the topic of consumer groups cannot be created", "topic", offsetsTopic, "error", err)
+		return 0, fmt.Errorf("%w: %s: %w", kerr.CoordinatorNotAvailable, offsetsTopic, err)
+	}
+	n, ok := g.topic.Count()
+	if !ok {
+		return 0, kerr.CoordinatorNotAvailable
+	}
+	return n, nil
+}
+
+// serve runs f in the loop with the shard that a group belongs to, or with the
+// reason why this broker does not serve it. The request's bytes are given back
+// first: f must not need them, and finishes the exchange, now or later.
+func (g *groups) serve(x *exchange, groupID string, f func(*groupShard, error)) {
+	n, err := g.offsetsPartitions(x)
+	x.giveBack()
+	if err != nil {
+		f(nil, err)
+		return
+	}
+	g.runtime.Serve(group.PartitionOf(groupID, n), f)
+}
+
+// serveAll is serve for several groups at once: each is called for every id, and
+// done when all that its answer rests on is committed, with the error if that
+// failed. A group that is named again is refused: a small request could ask for
+// the same large answer very often.
+func (g *groups) serveAll(x *exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func()) {
+	n, err := g.offsetsPartitions(x)
+	x.giveBack()
+	run := func() {
+		named := tallyOf(ids, func(id *string) string { return *id })
+		left := len(ids) + 1
+		end := func() {
+			if left--; left == 0 {
+				finish()
+			}
+		}
+		for i, id := range ids {
+			one := func(sh *groupShard, err error) {
+				each(i, sh, err)
+				if err != nil {
+					done(i, nil)
+					end()
+					return
+				}
+				sh.After(func(err error) { done(i, err); end() })
+			}
+			switch {
+			case named.take(id) == 0:
+				one(nil, errTwice("group", id))
+			case err != nil:
+				one(nil, err)
+			default:
+				g.runtime.At(group.PartitionOf(id, n), one)
+			}
+		}
+		end()
+	}
+	if err == nil {
+		err = g.runtime.Do(run)
+	}
+	if err != nil {
+		run()
+	}
+}
+
+// park keeps an exchange until the group has an answer for it, or its client has
+// left. The member stays until its session ends.
+func park(sh *groupShard, x *exchange, answer func(response any, err error) kmsg.Response) group.CallID {
+	call := sh.Park(func(response any, err error) { x.finish(message{answer(response, err)}) })
+	x.whenLeft(func() {
+		sh.Abandon(call, func() {
+			x.hangUp = true
+			x.finish(nil)
+		})
+	})
+	return group.CallID(call)
+}

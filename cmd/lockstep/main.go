@@ -1,19 +1,15 @@
+// Command lockstep is the broker and its command line in one binary. What it does is
+// in package cli.
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
-	"time"
+
+	"github.com/lockstep-log/lockstep/internal/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// From then on a signal has its usual effect, but not at once: wrappers pass
-	// on a Ctrl-C that the terminal has sent here too.
-	context.AfterFunc(ctx, func() { time.AfterFunc(stopSlow, stop) })
-	code := execute(ctx, os.Args[1:], processStreams())
-	stop()
-	os.Exit(code)
-}
+// version is set by the Makefile through -ldflags; a plain go build or go
+// install leaves it empty, and the module's own version stands in.
+var version = ""
+
+func main() { os.Exit(cli.Main(version)) }

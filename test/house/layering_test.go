@@ -30,7 +30,13 @@ var floors = []floor{
 	{"broker/coordination", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica"}},
 	{"broker", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica", "broker/fetching", "broker/partitions", "broker/coordination"}},
 	{"client", []string{"internal/invariant", "protocol"}},
-	{"cmd", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker", "client"}},
+	{"internal/cli/command", []string{"internal/invariant", "protocol", "client"}},
+	{"internal/bench", []string{"internal/invariant", "protocol", "client", "internal/cli/command"}},
+	{"internal/demo", []string{"internal/invariant", "protocol", "client", "internal/cli/command"}},
+	{"internal/dump", []string{"internal/invariant", "protocol", "segment", "conflict", "replica", "broker", "internal/cli/command"}},
+	{"internal/cli", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker", "client",
+		"internal/cli/command", "internal/bench", "internal/demo", "internal/dump"}},
+	{"cmd", []string{"internal/cli"}},
 	{"test", []string{"internal/invariant", "protocol", "segment", "conflict", "coordinator", "replica", "broker", "client", "cmd"}},
 }
 
@@ -127,9 +133,13 @@ func TestTheTableItselfCanFail(t *testing.T) {
 		{"broker", "broker/coordination", true},
 		{"broker/coordination", "broker", false},
 		{"replica", "coordinator", false},
-		{"broker", "cmd/lockstep", false},
 		{"broker", "broker/partitions", true},
 		{"broker/partitions", "broker", false},
+		{"broker", "internal/cli", false},
+		{"internal/cli/topic", "internal/cli/command", true},
+		{"internal/cli/command", "internal/cli/topic", false},
+		{"internal/bench", "internal/demo", false},
+		{"cmd/lockstep", "broker", false},
 		{"elsewhere", "protocol", false},
 	} {
 		if got := mayImport(c.from, c.to); got != c.may {

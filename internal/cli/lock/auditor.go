@@ -1,0 +1,235 @@
+package lock
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/protocol/record"
+)
+
+// auditor re-judges one partition's log, batch by batch, from the log alone. It
+// shares no code with the broker's judgement but the grammar of the headers: it
+// is the second opinion.
+type auditor struct {
+	start protocol.Offset // where the log begins; of writes before it nothing is known
+	next  protocol.Offset // records below are folded
+	last  map[lockKey]protocol.Offset
+	all   protocol.Offset // the newest data record
+
+	carrying bool // the last lock headers were carried
+	out      audited
+	requests []auditedRecord // scratch: of one batch
+}
+
+// lockKey stands for a lock's name: 128 bits of its SHA-256, so that millions
+// of locks take bounded memory each.
+type lockKey [16]byte
+
+// auditedRecord is one record of a batch with its lock request.
+type auditedRecord struct {
+	offset  protocol.Offset
+	request protocol.LockRequest
+}
+
+// audited is the outcome for one partition.
+type audited struct {
+	Partition int32            `json:"partition" yaml:"partition"`
+	Start     protocol.Offset  `json:"start" yaml:"start"`
+	End       protocol.Offset  `json:"end" yaml:"end"`
+	Records   int64            `json:"records" yaml:"records"`
+	Requests  int64            `json:"lock_requests" yaml:"lock_requests"`
+	Locks     int              `json:"locks" yaml:"locks"`
+	Unproven  int64            `json:"unproven" yaml:"unproven"` // their basis is older than the log
+	Carried   int64            `json:"carried" yaml:"carried"`   // records with lock headers that were not requests
+	Stretches []stretch        `json:"carried_stretches" yaml:"carried_stretches"`
+	Wrong     []wrongAdmission `json:"wrong" yaml:"wrong"`
+	WrongAll  int64            `json:"wrong_total" yaml:"wrong_total"`
+}
+
+// wrongAdmission is a record that should have been refused.
+type wrongAdmission struct {
+	Offset protocol.Offset `json:"offset" yaml:"offset"`
+	Reason string          `json:"reason" yaml:"reason"`
+}
+
+// stretch is a part of the log that was carried: between its ends no lock request
+// was judged. First and Last have lock headers.
+type stretch struct {
+	First   protocol.Offset `json:"first" yaml:"first"`
+	Last    protocol.Offset `json:"last" yaml:"last"`
+	Records int64           `json:"records" yaml:"records"`
+}
+
+// stretchesListed bounds the stretches that are told; what is in others is counted.
+const stretchesListed = 100
+
+// wrongListed bounds what is told one by one; all are counted.
+const wrongListed = 100
+
+func newAuditor(partition int32, start protocol.Offset) *auditor {
+	return &auditor{
+		start: start, next: start, all: protocol.None, last: map[lockKey]protocol.Offset{},
+		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}, Stretches: []stretch{}},
+	}
+}
+
+// fold judges a batch and then takes in what it wrote.
+func (a *auditor) fold(b record.Batch) error {
+	if b.LastOffset() < a.next {
+		return nil
+	}
+	a.next, a.out.End = b.NextOffset(), b.NextOffset()
+	if b.Control() || b.Count() == 0 {
+		return nil
+	}
+	recs, err := b.Open(record.Limits{})
+	if err != nil {
+		return fmt.Errorf("offset %d: %w", int64(b.BaseOffset()), err)
+	}
+	defer recs.Release()
+	a.requests = a.requests[:0]
+	w := recs.Walk()
+	for w.Next() {
+		a.out.Records++
+		r := a.more(b.BaseOffset() + protocol.Offset(w.OffsetDelta))
+		if b.Carried() {
+			a.readCarried(&w, r)
+		} else {
+			a.read(&w, r)
+		}
+	}
+	for from := 0; from < len(a.requests); {
+		to := a.appendEnd(from)
+		if !b.Carried() {
+			a.judge(a.requests[from:to])
+		}
+		a.mark(a.requests[from:to])
+		from = to
+	}
+	return nil
+}
+
+// more is the next of the batch's records, without a request yet.
+func (a *auditor) more(offset protocol.Offset) *auditedRecord {
+	if len(a.requests) < cap(a.requests) {
+		a.requests = a.requests[:len(a.requests)+1]
+	} else {
+		a.requests = append(a.requests, auditedRecord{})
+	}
+	r := &a.requests[len(a.requests)-1]
+	r.offset = offset
+	r.request.Reset()
+	return r
+}
+
+// read parses one record's lock headers.
+func (a *auditor) read(w *record.Walker, r *auditedRecord) {
+	h := w.Headers()
+	for key, value, ok := h.Next(); ok; key, value, ok = h.Next() {
+		if err := r.request.Header(key, value); err != nil {
+			a.wrong(r.offset, "%v", err)
+			r.request.Reset()
+			return
+		}
+	}
+	if r.request.Empty() {
+		return
+	}
+	a.out.Requests++
+	a.carrying = false
+	if err := r.request.Finish(); err != nil {
+		a.wrong(r.offset, "%v", err)
+	}
+}
+
+// readCarried takes what marks of a record that the log says was stored without a
+// judgement. It asked nothing of this log, so nothing of it can be wrong.
+func (a *auditor) readCarried(w *record.Walker, r *auditedRecord) {
+	locks := false
+	h := w.Headers()
+	for key, value, ok := h.Next(); ok; key, value, ok = h.Next() {
+		locks = locks || strings.HasPrefix(string(key), protocol.LockPrefix)
+		r.request.Carried(key, value)
+	}
+	if !locks {
+		return
+	}
+	a.out.Carried++
+	all := a.out.Stretches
+	switch {
+	case a.carrying && len(all) > 0:
+		s := &all[len(all)-1]
+		s.Last, s.Records = r.offset, s.Records+1
+	case len(all) < stretchesListed:
+		a.out.Stretches = append(all, stretch{r.offset, r.offset, 1})
+		a.carrying = true
+	}
+}
+
+// appendEnd finds where the append that begins at from ends: neighbours with
+// one lock-id are one append.
+func (a *auditor) appendEnd(from int) int {
+	id := a.requests[from].request.ID
+	to := from + 1
+	for len(id) > 0 && to < len(a.requests) && string(a.requests[to].request.ID) == string(id) {
+		to++
+	}
+	return to
+}
+
+// judge holds the contract's rule against one append: for each lock that it
+// writes or reads, the newest write before the append is at or below the basis.
+func (a *auditor) judge(one []auditedRecord) {
+	for i := range one {
+		for j := range one[i].request.Items {
+			item := &one[i].request.Items[j]
+			if !item.Kind.Judged() {
+				continue
+			}
+			last, known := a.lastOf(item)
+			switch {
+			case item.Basis >= one[0].offset:
+				a.wrong(one[i].offset, "lock %q has basis %v, which nobody can have read", item.Raw, item.Basis)
+			case known && last > item.Basis:
+				a.wrong(one[i].offset, "lock %q was written at offset %v, after its basis %v", item.Raw, last, item.Basis)
+			case !known && item.Basis+1 < a.start:
+				a.out.Unproven++
+			}
+		}
+	}
+}
+
+func (a *auditor) lastOf(item *protocol.LockItem) (protocol.Offset, bool) {
+	if item.All {
+		return a.all, a.all != protocol.None
+	}
+	last, known := a.last[keyOf(item.Name)]
+	return last, known
+}
+
+// mark takes in what the append wrote.
+func (a *auditor) mark(one []auditedRecord) {
+	for i := range one {
+		for j := range one[i].request.Items {
+			if item := &one[i].request.Items[j]; item.Kind.Marks() && !item.All {
+				a.last[keyOf(item.Name)] = one[i].offset
+			}
+		}
+		a.all = one[i].offset
+	}
+	a.out.Locks = len(a.last)
+}
+
+func keyOf(name []byte) lockKey {
+	sum := sha256.Sum256(name)
+	return lockKey(sum[:16])
+}
+
+func (a *auditor) wrong(offset protocol.Offset, format string, args ...any) {
+	a.out.WrongAll++
+	if len(a.out.Wrong) < wrongListed {
+		a.out.Wrong = append(a.out.Wrong, wrongAdmission{offset, fmt.Sprintf(format, args...)})
+	}
+}

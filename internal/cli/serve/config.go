@@ -1,0 +1,131 @@
+package serve
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/lockstep-log/lockstep/internal/cli/command"
+)
+
+// serveConfig is what one broker is told, from whatever layer it came. The
+// zero value is not ready: loadConfig fills in the defaults and checks it.
+type serveConfig struct {
+	NodeID    int32
+	DataDir   string
+	Temporary bool // dev: DataDir is deleted when the broker stops
+	Rack      string
+
+	Listeners           []listener // where to bind, at least one, names unique
+	Advertised          []listener // one per listener, same order; port 0 means the port that was bound
+	InterBrokerListener string     // a name in Listeners
+
+	HTTPAddr string // host:port
+
+	Etcd      []string   // endpoints of an outside etcd; empty means embedded
+	EtcdPeers []etcdPeer // members of the embedded etcd, this node among them; empty means it is alone
+
+	Topics           []topicSpec // to be there before the broker says it is ready
+	AutoCreateTopics bool
+	NumPartitions    int32 // of a topic created without a count
+	Throttle         int64 // bytes a second to replicas that are not in sync; 0 means no bound
+	DefaultReplicas  int32 // of a topic created without a number; 0 means what fits the cluster
+	ClusterID        string
+	Version          string // of the program
+
+	GroupDelayMs      int32 // that an empty consumer group waits for more members
+	Groups            groupLimits
+	OffsetsPartitions int32 // of __consumer_offsets, when it is created
+	OffsetsReplicas   int32
+	TopicDefaults     map[string]string // topic settings, Kafka's names
+
+	LogFormat string // auto, text or json
+	LogLevel  string // debug, info, warn or error
+
+	Kafka kafkaLimits
+
+	// Ignored names the environment variables that look meant for a broker and
+	// that nobody knows, in order; Idle those of Kafka on which nothing depends.
+	Ignored, Idle []string
+}
+
+// listener is a named address: one to bind, or one to tell clients.
+type listener struct {
+	Name string // lower case
+	command.HostPort
+}
+
+func (l listener) String() string { return l.Name + "://" + l.Addr() }
+
+// etcdPeer is one member of the etcd that the brokers embed.
+type etcdPeer struct {
+	ID  int32
+	URL string // http://host:port
+}
+
+// topicSpec is a topic that must exist.
+type topicSpec struct {
+	Name       string
+	Partitions int32
+}
+
+// check holds the rules that no setting can judge alone, and completes what
+// follows from other settings. from tells where a setting got its value.
+func (c *serveConfig) check(from func(name string) string) error {
+	if err := c.checkEtcd(from); err != nil {
+		return err
+	}
+	if err := c.advertise(from); err != nil {
+		return err
+	}
+	return c.chooseInterBroker(from)
+}
+
+func (c *serveConfig) checkEtcd(from func(string) string) error {
+	if len(c.Etcd) > 0 && len(c.EtcdPeers) > 0 {
+		return fmt.Errorf("%s and %s exclude each other: an outside etcd, or one embedded in the brokers", from("etcd"), from("etcd-peers"))
+	}
+	if len(c.EtcdPeers) == 0 {
+		return nil
+	}
+	if !slices.ContainsFunc(c.EtcdPeers, func(p etcdPeer) bool { return p.ID == c.NodeID }) {
+		return fmt.Errorf("%s does not name this broker, %s", from("etcd-peers"), from("node-id"))
+	}
+	return nil
+}
+
+// advertise pairs each listener with what its clients are told.
+func (c *serveConfig) advertise(from func(string) string) error {
+	given := c.Advertised
+	if len(c.Listeners) == 1 && len(given) == 1 && given[0].Name == unnamed {
+		given[0].Name = c.Listeners[0].Name
+	}
+	for _, a := range given {
+		if !slices.ContainsFunc(c.Listeners, func(l listener) bool { return l.Name == a.Name }) {
+			return fmt.Errorf("%s advertises %q, which is no listener; %s", from("advertise"), a.Name, from("listen"))
+		}
+		if a.Wildcard() {
+			return fmt.Errorf("%s: clients cannot be sent to %s; name an address that they can reach", from("advertise"), a)
+		}
+	}
+	c.Advertised = make([]listener, len(c.Listeners))
+	for i, l := range c.Listeners {
+		c.Advertised[i] = l
+		if at := slices.IndexFunc(given, func(a listener) bool { return a.Name == l.Name }); at >= 0 {
+			c.Advertised[i] = given[at]
+		} else if l.Wildcard() {
+			return fmt.Errorf("%s binds every interface at %s and says nothing of what to tell clients; set advertise to an address that they can reach", from("listen"), l)
+		}
+	}
+	return nil
+}
+
+func (c *serveConfig) chooseInterBroker(from func(string) string) error {
+	if c.InterBrokerListener == "" {
+		c.InterBrokerListener = c.Listeners[0].Name
+		return nil
+	}
+	if !slices.ContainsFunc(c.Listeners, func(l listener) bool { return l.Name == c.InterBrokerListener }) {
+		return fmt.Errorf("%s is no listener; %s", from("inter-broker-listener"), from("listen"))
+	}
+	return nil
+}

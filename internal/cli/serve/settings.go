@@ -1,0 +1,252 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockstep-log/lockstep/internal/cli/command"
+)
+
+// setting is one thing that a broker can be told. Its name is its flag and its
+// key in a file; upper-cased behind LOCKSTEP_ it is its variable. Every layer
+// gives text, so that one parser serves all of them.
+type setting struct {
+	name  string
+	arg   string // what the value is, in help
+	def   string
+	usage string
+	kafka []string // container variables that mean the same, strongest first
+	isOn  bool     // a flag that may stand without a value
+	set   func(*serveConfig, string) error
+}
+
+func (s *setting) env() string {
+	return "LOCKSTEP_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// settings is the table of all of them, in the order of the help.
+var settings = []setting{
+	{name: "node-id", arg: "N", def: "1", usage: "number of this broker, unique in its cluster",
+		kafka: []string{"KAFKA_NODE_ID", "KAFKA_BROKER_ID"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.NodeID) }},
+	{name: "data-dir", arg: "DIR", def: "./lockstep-data", usage: "directory of everything that is kept",
+		kafka: []string{"KAFKA_LOG_DIRS", "KAFKA_LOG_DIR"}, set: setDataDir},
+	{name: "rack", arg: "NAME", usage: "failure zone of this broker",
+		kafka: []string{"KAFKA_BROKER_RACK"},
+		set:   func(c *serveConfig, v string) error { c.Rack = v; return nil }},
+	{name: "listen", arg: "[NAME://]HOST:PORT,...", def: "127.0.0.1:9092", usage: "addresses to accept Kafka clients at",
+		kafka: []string{"KAFKA_LISTENERS"},
+		set:   func(c *serveConfig, v string) (err error) { c.Listeners, err = parseListeners(v); return err }},
+	{name: "advertise", arg: "[NAME://]HOST:PORT,...", usage: "addresses to tell clients, where they are not those of --listen",
+		kafka: []string{"KAFKA_ADVERTISED_LISTENERS"},
+		set:   func(c *serveConfig, v string) (err error) { c.Advertised, err = parseListeners(v); return err }},
+	{name: "inter-broker-listener", arg: "NAME", usage: "listener that the other brokers use (default: the first)",
+		kafka: []string{"KAFKA_INTER_BROKER_LISTENER_NAME"},
+		set:   func(c *serveConfig, v string) error { c.InterBrokerListener = strings.ToLower(v); return nil }},
+	{name: "http", arg: "HOST:PORT", def: "127.0.0.1:9644", usage: "address of health, metrics and the JSON API",
+		set: setHTTP},
+	{name: "etcd", arg: "HOST:PORT,...", usage: "use this etcd rather than the embedded one",
+		set: setEtcd},
+	{name: "etcd-peers", arg: "N=http://HOST:PORT,...", usage: "embedded etcd: its member in each broker",
+		set: setEtcdPeers},
+	{name: "topics", arg: "NAME[:PARTITIONS],...", usage: "topics to create at start, before ready",
+		set: setTopics},
+	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it", isOn: true,
+		kafka: []string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE"},
+		set:   func(c *serveConfig, v string) error { return parseBool(v, &c.AutoCreateTopics) }},
+	{name: "num-partitions", arg: "N", def: "1", usage: "partitions of a topic created without a count",
+		kafka: []string{"KAFKA_NUM_PARTITIONS"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.NumPartitions) }},
+	{name: "default-replicas", arg: "N", usage: "replicas of a topic created without a number (default: 3, or as many as etcd-peers names; else 1)",
+		kafka: []string{"KAFKA_DEFAULT_REPLICATION_FACTOR"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.DefaultReplicas) }},
+	{name: "replication-throttle", arg: "BYTES", def: "0", usage: "what replicas that catch up get of this broker in a second (default: no bound)",
+		set: func(c *serveConfig, v string) error { return parseInt64(v, 0, &c.Throttle) }},
+	{name: "group-rebalance-delay", arg: "MS", def: "500", usage: "how long an empty consumer group waits for more members, in milliseconds",
+		kafka: []string{"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.GroupDelayMs) }},
+	{name: "offsets-partitions", arg: "N", def: "50", usage: "partitions of __consumer_offsets, when it is created",
+		kafka: []string{"KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.OffsetsPartitions) }},
+	{name: "offsets-replicas", arg: "N", def: "3", usage: "replicas of __consumer_offsets, or as many as there are brokers",
+		kafka: []string{"KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"},
+		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.OffsetsReplicas) }},
+	{name: "cluster-id", arg: "ID", usage: "name of the cluster (default: made at first start)",
+		kafka: []string{"CLUSTER_ID", "KAFKA_CLUSTER_ID", "KAFKA_KRAFT_CLUSTER_ID"},
+		set:   func(c *serveConfig, v string) error { c.ClusterID = v; return nil }},
+	{name: "topic-defaults", arg: "KEY=VALUE,...", usage: "topic settings where a topic sets nothing itself",
+		set: setTopicDefaults},
+	{name: "log-format", arg: "FORMAT", def: "auto", usage: "text, json, or auto: text on a terminal",
+		set: func(c *serveConfig, v string) error { return parseOneOf(v, &c.LogFormat, "auto", "text", "json") }},
+	{name: "log-level", arg: "LEVEL", def: "info", usage: "debug, info, warn or error",
+		set: func(c *serveConfig, v string) error {
+			return parseOneOf(v, &c.LogLevel, "debug", "info", "warn", "error")
+		}},
+}
+
+// unnamed is the name of a listener that was given without one.
+const unnamed = "default"
+
+func setDataDir(c *serveConfig, v string) error {
+	switch {
+	case v == "":
+		return errors.New("want a directory")
+	case strings.Contains(v, ","):
+		return errors.New("want one directory; several are not supported")
+	}
+	c.DataDir = v
+	return nil
+}
+
+func setHTTP(c *serveConfig, v string) error {
+	if _, err := command.ParseHostPort(v); err != nil {
+		return err
+	}
+	c.HTTPAddr = v
+	return nil
+}
+
+func setEtcd(c *serveConfig, v string) error {
+	for _, item := range command.SplitList(v) {
+		addr := strings.TrimPrefix(strings.TrimPrefix(item, "https://"), "http://")
+		if _, err := command.ParseHostPort(addr); err != nil {
+			return err
+		}
+		c.Etcd = append(c.Etcd, item)
+	}
+	secure := func(item string) bool { return strings.HasPrefix(item, "https://") }
+	if slices.ContainsFunc(c.Etcd, secure) && slices.ContainsFunc(c.Etcd, func(item string) bool { return !secure(item) }) {
+		return errors.New("want https:// before all of them or before none: etcd is spoken to in one way")
+	}
+	return nil
+}
+
+func setEtcdPeers(c *serveConfig, v string) error {
+	for _, item := range command.SplitList(v) {
+		id, raw, ok := strings.Cut(item, "=")
+		if !ok {
+			return fmt.Errorf("want N=http://HOST:PORT, got %q", item)
+		}
+		peer := etcdPeer{URL: raw}
+		if err := parseInt32(id, 0, &peer.ID); err != nil {
+			return fmt.Errorf("node id %q: %w", id, err)
+		}
+		u, err := url.Parse(raw)
+		if err != nil || u.Scheme != "http" || u.Port() == "" || u.Hostname() == "" {
+			return fmt.Errorf("want http://HOST:PORT for node %s, got %q", id, raw)
+		}
+		if slices.ContainsFunc(c.EtcdPeers, func(p etcdPeer) bool { return p.ID == peer.ID }) {
+			return fmt.Errorf("node %d is named twice", peer.ID)
+		}
+		c.EtcdPeers = append(c.EtcdPeers, peer)
+	}
+	return nil
+}
+
+func setTopics(c *serveConfig, v string) error {
+	for _, item := range command.SplitList(v) {
+		name, count, counted := strings.Cut(item, ":")
+		spec := topicSpec{Name: name, Partitions: 1}
+		if name == "" {
+			return fmt.Errorf("want NAME or NAME:PARTITIONS, got %q", item)
+		}
+		if counted {
+			if err := parseInt32(count, 1, &spec.Partitions); err != nil {
+				return fmt.Errorf("partitions of %s: %w", name, err)
+			}
+		}
+		if slices.ContainsFunc(c.Topics, func(t topicSpec) bool { return t.Name == name }) {
+			return fmt.Errorf("topic %s is named twice", name)
+		}
+		c.Topics = append(c.Topics, spec)
+	}
+	return nil
+}
+
+// setTopicDefaults reads k=v pairs. A value may hold commas, as
+// cleanup.policy=compact,delete does: what has no "=" belongs to the value
+// before it.
+func setTopicDefaults(c *serveConfig, v string) error {
+	var last string
+	for _, item := range command.SplitList(v) {
+		key, value, ok := strings.Cut(item, "=")
+		switch {
+		case ok && key != "":
+			c.TopicDefaults[key], last = value, key
+		case !ok && last != "":
+			c.TopicDefaults[last] += "," + item
+		default:
+			return fmt.Errorf("want KEY=VALUE, got %q", item)
+		}
+	}
+	return nil
+}
+
+func parseListeners(v string) ([]listener, error) {
+	var ls []listener
+	for _, item := range command.SplitList(v) {
+		l, err := parseListener(item)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(ls, func(o listener) bool { return o.Name == l.Name }) {
+			return nil, fmt.Errorf("two listeners are named %q; give each a name, as in internal://HOST:PORT", l.Name)
+		}
+		ls = append(ls, l)
+	}
+	if len(ls) == 0 {
+		return nil, errors.New("want at least one [NAME://]HOST:PORT")
+	}
+	return ls, nil
+}
+
+func parseListener(item string) (listener, error) {
+	name, addr, named := strings.Cut(item, "://")
+	if !named {
+		name, addr = unnamed, item
+	}
+	if name == "" {
+		return listener{}, fmt.Errorf("want a name before :// in %q", item)
+	}
+	at, err := command.ParseHostPort(addr)
+	return listener{strings.ToLower(name), at}, err
+}
+
+func parseInt32(v string, least int32, to *int32) error {
+	n, err := strconv.ParseInt(v, 10, 32)
+	if err != nil || int32(n) < least {
+		return fmt.Errorf("want a number from %d", least)
+	}
+	*to = int32(n)
+	return nil
+}
+
+func parseInt64(v string, least int64, to *int64) error {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least {
+		return fmt.Errorf("want a number from %d", least)
+	}
+	*to = n
+	return nil
+}
+
+func parseBool(v string, to *bool) error {
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return errors.New("want true or false")
+	}
+	*to = b
+	return nil
+}
+
+func parseOneOf(v string, to *string, allowed ...string) error {
+	if !slices.Contains(allowed, v) {
+		return fmt.Errorf("want one of %s", strings.Join(allowed, ", "))
+	}
+	*to = v
+	return nil
+}

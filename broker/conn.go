@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -201,7 +202,7 @@ func (c *conn) readLength() (int, error) {
 	if c.in.buffered() == 0 {
 		idle := c.srv.cfg.IdleTimeout
 		if c.peer != nil {
-			idle = min(idle, peerIdleTimeout) // it would have been asked for more by now
+			idle = min(idle, replication.IdleTimeout) // it would have been asked for more by now
 		}
 		c.readUntil(idle)
 		if err := c.in.awaitByte(); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -19,7 +20,7 @@ const (
 // fetch answers with what is there, or waits for it: the partitions wake it when
 // they move, it never polls.
 func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
-	if req.Version >= peerFetchVersion && req.ReplicaState.ID >= 0 {
+	if req.Version >= replication.FetchVersion && req.ReplicaState.ID >= 0 {
 		return s.replicaFetch(x, req)
 	}
 	if !wholeFetch(req) {

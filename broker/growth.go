@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -88,12 +89,12 @@ func (s *Server) unlockedHere(t *coordinator.Topic) (elsewhere map[protocol.Brok
 // askGrowth has another broker look at its partitions.
 func (s *Server) askGrowth(ctx context.Context, rt *kmsg.CreatePartitionsRequestTopic, id protocol.BrokerID) error {
 	req := kmsg.NewPtrCreatePartitionsRequest()
-	req.Version, req.ValidateOnly, req.TimeoutMillis = growthVersion, true, int32(peerAskTimeout.Milliseconds())
+	req.Version, req.ValidateOnly, req.TimeoutMillis = growthVersion, true, int32(replication.AskTimeout.Milliseconds())
 	topic := kmsg.NewCreatePartitionsRequestTopic()
 	topic.Topic, topic.Count = rt.Topic, rt.Count
 	topic.UnknownTags.Set(protocol.TagGrowth, []byte{byte(protocol.GrowthAsked)})
 	req.Topics = append(req.Topics, topic)
-	resp, err := s.askPeer(ctx, id, req)
+	resp, err := s.peers.Ask(ctx, id, req)
 	if err != nil {
 		return fmt.Errorf("%w: whether '%s' holds locks cannot be told: broker %d leads some of its partitions, and does not answer: %w",
 			kerr.LeaderNotAvailable, rt.Topic, id, err)

@@ -31,5 +31,5 @@ func (s *Server) takeSettings() {
 		return
 	}
 	s.hosted.ApplySettings(&b)
-	s.followers.setThrottle(b.LeaderThrottledRate)
+	s.sessions.setThrottle(b.LeaderThrottledRate)
 }

@@ -34,6 +34,8 @@ type metrics struct {
 	elections    prometheus.Counter
 	isrShrinks   prometheus.Counter
 	isrExpands   prometheus.Counter
+
+	replicatedIn, replicatedOut prometheus.Counter
 }
 
 // apiMetrics are those of one API.
@@ -75,11 +77,14 @@ func newMetrics(s *Server) *metrics {
 		isrShrinks:   counter("isr_shrinks_total", "Changes by which this broker, as a leader, took replicas out of sync."),
 		isrExpands:   counter("isr_expands_total", "Changes by which this broker, as a leader, took replicas into sync."),
 		byAPI:        map[int16]*apiMetrics{},
+
+		replicatedIn:  counter("replication_bytes_in_total", "Bytes of record batches fetched from leaders."),
+		replicatedOut: counter("replication_bytes_out_total", "Bytes of record batches sent to followers."),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.requestTime, m.connections, m.turnedAway, m.badRequests, m.panics, m.fsync,
-		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, m.isrShrinks, m.isrExpands, &partitionCollector{s}, &groupCollector{s}, &storeCollector{s},
+		m.produceBytes, m.produceRecs, m.fetchBytes, m.conflicts, m.distance, m.elections, m.isrShrinks, m.isrExpands, m.replicatedIn, m.replicatedOut, &lagCollector{s}, &partitionCollector{s}, &groupCollector{s}, &storeCollector{s},
 	)
 	for _, api := range protocol.APIs() {
 		m.byAPI[api.Key] = &apiMetrics{m.requestTime.WithLabelValues(api.Name), m.requests.WithLabelValues(api.Name, "NONE"), api.Name}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -37,7 +38,7 @@ type ledPart struct {
 
 // newAnswer is the empty answer, which is the heartbeat.
 func (ps *peerSession) newAnswer() *peerAnswer {
-	return &peerAnswer{session: ps, Answer: fetching.Answer{Version: peerFetchVersion}}
+	return &peerAnswer{session: ps, Answer: fetching.Answer{Version: replication.FetchVersion}}
 }
 
 // finish answers the parked request.
@@ -55,7 +56,7 @@ func (ps *peerSession) answer() {
 	}
 	a := ps.newAnswer()
 	left := ps.fill(a, &ps.inSync, ps.parked.bytesMax)
-	ps.fillThrottled(a, min(left, peerLaggingBytes))
+	ps.fillThrottled(a, min(left, replication.LaggingBytesMax))
 	if len(a.Parts) > 0 || ps.due {
 		ps.finish(a)
 	}
@@ -92,7 +93,7 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 // limits are what bounds the bytes for this follower's replicas that are not in sync:
 // this broker's limit as a leader, over all followers, and the follower's own.
 func (ps *peerSession) limits() (limits []*rate.Limiter) {
-	if limit := ps.srv.followers.throttle.Load(); limit != nil {
+	if limit := ps.srv.sessions.throttle.Load(); limit != nil {
 		limits = append(limits, limit)
 	}
 	if wanted := ps.srv.throttleOfFollower(ps.from.ID); wanted != ps.ownRate {
@@ -115,12 +116,12 @@ func (s *Server) throttleOfFollower(id protocol.BrokerID) int64 {
 // fill adds the partitions of a queue in turn, and returns how many bytes more
 // the answer may hold.
 func (ps *peerSession) fill(a *peerAnswer, q *partQueue, left int) int {
-	for left > 0 && len(a.Parts) < peerListedMax {
+	for left > 0 && len(a.Parts) < replication.ListedMax {
 		part := q.pop()
 		if part == nil {
 			break
 		}
-		n, whole := ps.add(a, part, min(left, peerPartitionBytes))
+		n, whole := ps.add(a, part, min(left, replication.PartitionBytesMax))
 		if !whole {
 			q.unpush(part)
 			break
@@ -222,6 +223,6 @@ func (a *peerAnswer) firstError() int16 { return a.FirstError() }
 
 func (a *peerAnswer) release() {
 	a.session.unsent.Add(-1)
-	a.session.srv.followers.metrics.bytesOut.Add(float64(a.Bytes))
+	a.session.srv.metrics.replicatedOut.Add(float64(a.Bytes))
 	a.Release()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -21,7 +22,7 @@ func composed(ps *peers) *peerAnswer {
 	part := &peerPart{session: session, id: protocol.TopicPartition{Topic: t.ID}, topic: t, host: t.Partition(0), state: peerReady}
 	part.fetch = replica.Fetch{From: protocol.Member{ID: 2}, Epoch: part.host.Epoch()}
 	a := session.newAnswer()
-	session.add(a, part, peerPartitionBytes)
+	session.add(a, part, replication.PartitionBytesMax)
 	return a
 }
 
@@ -34,7 +35,7 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 		ps.create("a", 1, 1, 2)
 		produceAll(t, ps.client(), "a", 0, 10, size)
 		small, large := composed(ps), composed(ps)
-		header := protocol.Header{Key: protocol.KeyFetch, Version: peerFetchVersion, Flexible: true}
+		header := protocol.Header{Key: protocol.KeyFetch, Version: replication.FetchVersion, Flexible: true}
 		whole, err := small.appendTo(nil, header)
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +52,7 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 			t.Fatalf("fenced %v, error %v", fenced, err)
 		}
 		var resp kmsg.FetchResponse
-		resp.Version = peerFetchVersion
+		resp.Version = replication.FetchVersion
 		if err := resp.ReadFrom(b[5:]); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -14,8 +15,8 @@ const (
 	// reach, until they are told to look elsewhere.
 	doubtAfterMs = 1000
 	// heardWithin is within which time a broker in touch is heard of: it asks again
-	// with each answer, which comes within peerWait.
-	heardWithin = 3 * peerWait
+	// with each answer, which comes within replication.HeartbeatInterval.
+	heardWithin = 3 * replication.HeartbeatInterval
 )
 
 // heard is when other brokers last asked this one for anything.

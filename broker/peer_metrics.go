@@ -10,21 +10,6 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// peerMetrics counts what brokers send each other.
-type peerMetrics struct {
-	bytesIn  prometheus.Counter
-	bytesOut prometheus.Counter
-}
-
-func newPeerMetrics(s *Server) *peerMetrics {
-	m := &peerMetrics{
-		bytesIn:  counter("replication_bytes_in_total", "Bytes of record batches fetched from leaders."),
-		bytesOut: counter("replication_bytes_out_total", "Bytes of record batches sent to followers."),
-	}
-	s.metrics.registry.MustRegister(m.bytesIn, m.bytesOut, &lagCollector{s})
-	return m
-}
-
 // lagCollector reads how far the followers of what this broker leads are behind.
 type lagCollector struct{ srv *Server }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -47,7 +48,7 @@ func TestBadNeighboursAreToldWhatIsWrong(t *testing.T) {
 		w := dial(t, leader.Addr(""))
 		req := asReplica(leader, 2, now)
 		c.req(req)
-		if got := ask[*kmsg.FetchResponse](w, peerFetchVersion, req).ErrorCode; got != c.want.Code {
+		if got := ask[*kmsg.FetchResponse](w, replication.FetchVersion, req).ErrorCode; got != c.want.Code {
 			t.Errorf("a broker %s gets code %d, want %s", c.name, got, c.want.Message)
 		}
 		if _, err := w.nc.Read(make([]byte, 1)); err != io.EOF {
@@ -83,7 +84,7 @@ func TestUnknownPartitionsAndStrangersMoveNothing(t *testing.T) {
 		rp.Partition, rp.CurrentLeaderEpoch, rp.FetchOffset, rp.PartitionMaxBytes = c.index, c.epoch, 1<<40, 1<<20
 		rt.Partitions = append(rt.Partitions, rp)
 		req.Topics = append(req.Topics, rt)
-		resp := ask[*kmsg.FetchResponse](dial(t, ps.all[1].Addr("")), peerFetchVersion, req)
+		resp := ask[*kmsg.FetchResponse](dial(t, ps.all[1].Addr("")), replication.FetchVersion, req)
 		if len(resp.Topics) != 1 || resp.Topics[0].Partitions[0].ErrorCode != c.want.Code {
 			t.Errorf("%s: %+v, want %s", c.name, resp.Topics, c.want.Message)
 		}
@@ -187,7 +188,7 @@ func (im *impostor) register(t *testing.T, ps *peers) *coordinator.Cluster {
 }
 
 func answerOf(resp kmsg.FetchResponse, correlation int32) []byte {
-	resp.Version = peerFetchVersion
+	resp.Version = replication.FetchVersion
 	body := resp.AppendTo(binary.BigEndian.AppendUint32(make([]byte, 4), uint32(correlation)))
 	body = append(body[:8], append([]byte{0}, body[8:]...)...)
 	binary.BigEndian.PutUint32(body, uint32(len(body)-4))
@@ -206,11 +207,11 @@ func TestFollowerSurvivesALeaderThatSendsGarbage(t *testing.T) {
 	}{
 		{"a length that no frame has", func(int32) []byte { return bytes.Repeat([]byte{0xff}, 64) }, "negative"},
 		{"a length over the limit", func(int32) []byte { return bytes.Repeat([]byte{0x7f}, 64) }, "over the limit"},
-		{"zeros", func(int32) []byte { return append([]byte{0, 0, 0, 60}, make([]byte, 60)...) }, "is no answer"},
+		{"zeros", func(int32) []byte { return append([]byte{0, 0, 0, 60}, make([]byte, 60)...) }, "malformed Fetch answer"},
 		{"a tag more than there is", func(k int32) []byte {
 			return append(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 7}, uint32(k)), 2, 9, 0)
-		}, "is no answer"},
-		{"the answer to another request", func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k+1) }, "is no answer"},
+		}, "malformed Fetch answer"},
+		{"the answer to another request", func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k+1) }, "malformed Fetch answer"},
 		{"a refusal", func(k int32) []byte { return answerOf(refusal, k) }, "INCONSISTENT_CLUSTER_ID"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -269,7 +270,7 @@ func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
 	nine := im.register(t, ps)
 	before := nine.BrokerEpoch()
 	w := dial(t, ps.all[1].Addr(""))
-	if code := ask[*kmsg.FetchResponse](w, peerFetchVersion, asReplica(ps.all[1], 9, before)).ErrorCode; code != 0 {
+	if code := ask[*kmsg.FetchResponse](w, replication.FetchVersion, asReplica(ps.all[1], 9, before)).ErrorCode; code != 0 {
 		t.Fatalf("code %d", code)
 	}
 	im.die()

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -33,8 +34,8 @@ func queued(ps *peers, n int, lag func(int) bool) *peerSession {
 // next is the indexes and the bytes of the session's next answer.
 func (ps *peerSession) nextAnswer() (indexes []int32, bytes int) {
 	a := ps.newAnswer()
-	left := ps.fill(a, &ps.inSync, peerAnswerBytes)
-	ps.fillThrottled(a, min(left, peerLaggingBytes))
+	left := ps.fill(a, &ps.inSync, replication.AnswerBytesMax)
+	ps.fillThrottled(a, min(left, replication.LaggingBytesMax))
 	defer a.Release()
 	for i := range a.Parts {
 		indexes = append(indexes, a.Parts[i].Index)
@@ -53,13 +54,13 @@ func TestThoseInSyncComeFirst(t *testing.T) {
 	}
 	s := queued(ps, 6, func(i int) bool { return i < 4 })
 	indexes, bytes := s.nextAnswer()
-	if len(indexes) < 3 || indexes[0] != 4 || indexes[1] != 5 || indexes[2] != 0 || bytes > 6*601_000+peerLaggingBytes {
+	if len(indexes) < 3 || indexes[0] != 4 || indexes[1] != 5 || indexes[2] != 0 || bytes > 6*601_000+replication.LaggingBytesMax {
 		t.Errorf("first come %v, %d bytes", indexes, bytes)
 	}
 	seen := len(indexes)
 	for len(indexes) > 0 {
 		indexes, bytes = s.nextAnswer()
-		if seen += len(indexes); bytes > peerLaggingBytes {
+		if seen += len(indexes); bytes > replication.LaggingBytesMax {
 			t.Errorf("then come %v, %d bytes", indexes, bytes)
 		}
 	}
@@ -75,14 +76,14 @@ func TestThrottleSparesThoseInSync(t *testing.T) {
 	for i := range int32(2) {
 		produceAll(t, cl, "a", i, 1, 600_000)
 	}
-	limit := rate.NewLimiter(1, peerLaggingBytes)
-	limit.AllowN(time.Now(), peerLaggingBytes) // nothing is left of it
-	ps.all[1].followers.throttle.Store(limit)
+	limit := rate.NewLimiter(1, replication.LaggingBytesMax)
+	limit.AllowN(time.Now(), replication.LaggingBytesMax) // nothing is left of it
+	ps.all[1].sessions.throttle.Store(limit)
 	s := queued(ps, 2, func(i int) bool { return i == 1 })
 	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 0 {
 		t.Errorf("throttled, it answers with %v", indexes)
 	}
-	ps.all[1].followers.setThrottle(settings.Unthrottled)
+	ps.all[1].sessions.setThrottle(settings.Unthrottled)
 	if indexes, _ := s.nextAnswer(); len(indexes) != 1 || indexes[0] != 1 {
 		t.Errorf("not throttled, it answers with %v", indexes)
 	}
@@ -112,7 +113,7 @@ func TestAFollowerHasAThrottleOfItsOwn(t *testing.T) {
 		}
 	}
 	let := all()
-	if let < 1 || let > 1+peerLaggingBytes/600_000 {
+	if let < 1 || let > 1+replication.LaggingBytesMax/600_000 {
 		t.Errorf("throttled, it answers with %d partitions of 600 kB", let)
 	}
 	w.change(ofBroker, "2", opDelete, name, "")

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -34,7 +35,7 @@ func newPeerRequest(x *exchange, req *kmsg.FetchRequest) *peerRequest {
 	q := &peerRequest{
 		x:      x,
 		from:   protocol.Member{ID: protocol.BrokerID(req.ReplicaState.ID), BrokerEpoch: protocol.BrokerEpoch(req.ReplicaState.Epoch)},
-		waitMs: req.MaxWaitMillis, bytesMax: max(0, min(peerAnswerBytes, int(req.MaxBytes))),
+		waitMs: req.MaxWaitMillis, bytesMax: max(0, min(replication.AnswerBytesMax, int(req.MaxBytes))),
 		listed: make([]peerListing, 0, partitionsOf(req)),
 	}
 	for i := range req.Topics {
@@ -73,7 +74,7 @@ func (q *peerRequest) listing(topic protocol.TopicID, rp *kmsg.FetchRequestTopic
 // begins with the first one. It is called by the connection's reader.
 func (s *Server) replicaFetch(x *exchange, req *kmsg.FetchRequest) error {
 	if refusal := s.refusePeer(x.c.peer, req); refusal != nil {
-		s.logPeer(x, req, refusal)
+		s.logRefusedPeer(x, req, refusal)
 		x.finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: codeOf(refusal)}})
 		return errHangUp
 	}
@@ -136,4 +137,16 @@ func textOr(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// refusalsLoggedAtOnce is how many lines about refused followers are said at once;
+// later ones come at one a second.
+const refusalsLoggedAtOnce = 5
+
+// logRefusedPeer says why a broker that wants to follow this one is refused.
+func (s *Server) logRefusedPeer(x *exchange, req *kmsg.FetchRequest, why error) {
+	if s.sessions.logged.Allow() {
+		s.log.Warn("follower refused", "follower", req.ReplicaState.ID,
+			"broker_epoch", req.ReplicaState.Epoch, "from", x.c.nc.RemoteAddr(), "error", why)
+	}
 }

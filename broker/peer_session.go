@@ -8,14 +8,15 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 const (
 	// peerUnsentMax is how many of a follower's requests may wait for their answers
-	// to be sent; one that keeps to peerInFlight never gets there.
-	peerUnsentMax = 2 * peerInFlight
+	// to be sent; one that keeps to replication.InFlightMax never gets there.
+	peerUnsentMax = 2 * replication.InFlightMax
 	// peerWatermarkDelay is how long a higher high watermark may wait for records
 	// to go with.
 	peerWatermarkDelay = 10 * time.Millisecond
@@ -24,6 +25,30 @@ const (
 // errPeerFenced ends a connection in the midst of an answer: the bytes that were
 // sent may not be those of the epoch that they were promised in.
 var errPeerFenced = errors.New("the partition's leadership ended while its records were sent to a follower")
+
+// peerSessions is what the sessions of all followers share.
+type peerSessions struct {
+	throttle atomic.Pointer[rate.Limiter] // of what goes to replicas that are not in sync; nil: none
+	logged   *rate.Limiter
+}
+
+func newPeerSessions() *peerSessions {
+	return &peerSessions{logged: rate.NewLimiter(rate.Every(time.Second), refusalsLoggedAtOnce)}
+}
+
+// setThrottle bounds what this broker sends to replicas that are not in sync, in
+// bytes a second; settings.Unthrottled lets them have all that there is.
+func (s *peerSessions) setThrottle(bytesPerSecond int64) {
+	s.throttle.Store(throttleOf(bytesPerSecond))
+}
+
+// throttleOf is the limiter of a rate in bytes a second; nil for none.
+func throttleOf(bytesPerSecond int64) *rate.Limiter {
+	if bytesPerSecond == settings.Unthrottled {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), replication.LaggingBytesMax)
+}
 
 // peerSession is the leader's side of a connection by which another broker
 // follows it: an incremental fetch session (KIP-227) that lives as long as the
@@ -95,7 +120,7 @@ func (ps *peerSession) close() {
 	}
 	close(ps.quit)
 	<-ps.ended
-	ps.srv.followers.suspect(ps.from)
+	ps.srv.peers.ConnectionEnded(ps.from)
 }
 
 func (ps *peerSession) run() {
@@ -153,7 +178,7 @@ func (ps *peerSession) take(q *peerRequest) {
 	for i := range q.listed {
 		ps.list(&q.listed[i])
 	}
-	if time.Since(ps.renewed) >= peerWait {
+	if time.Since(ps.renewed) >= replication.HeartbeatInterval {
 		ps.renewed = time.Now()
 		ps.renew()
 	}

@@ -120,12 +120,7 @@ func TestTopicThatIsMadeAgainIsFollowedAnew(t *testing.T) {
 			return ps.all[1].hosted.Topic("a") == nil && ps.all[2].hosted.Topic("a") == nil
 		})
 	}
-	ps.await("nothing to be followed that is gone", func() bool {
-		f := ps.all[2].followers
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		return len(f.mu.of) == 0
-	})
+	ps.await("nothing to be followed that is gone", func() bool { return ps.all[2].fetchers.Followers() == 0 })
 }
 
 // The lag of a follower that is away can be seen.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/segment"
@@ -41,17 +42,19 @@ type Server struct {
 	http *httpServer
 
 	// Set by Run before anything is served.
-	identity  partitions.Identity
-	store     coordinator.Store
-	cluster   *coordinator.Cluster
-	base      *conflict.Base
-	budget    *conflict.Budget
-	files     *segment.Files
-	hosted    *partitions.Host
-	heard     heard
-	followers *followers
-	groups    *groups
-	ids       producerIDs
+	identity partitions.Identity
+	store    coordinator.Store
+	cluster  *coordinator.Cluster
+	base     *conflict.Base
+	budget   *conflict.Budget
+	files    *segment.Files
+	hosted   *partitions.Host
+	heard    heard
+	peers    *replication.Peers
+	fetchers *replication.Fetchers
+	sessions *peerSessions
+	groups   *groups
+	ids      producerIDs
 }
 
 // New checks the configuration and binds the listeners, so that their
@@ -142,7 +145,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	}
 	g.Go(func() error { return s.cluster.Run(serving) })
 	g.Go(func() error { return s.hosted.Run(serving) })
-	g.Go(func() error { return s.followers.run(serving) })
+	g.Go(func() error { return s.peers.Run(serving) })
+	g.Go(func() error { return s.fetchers.Run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
 	g.Go(func() error { return s.hosted.RunHousekeeping(serving, s.cfg.HousekeepInterval) })
 	g.Go(func() error { return s.hosted.RunCompaction(serving) })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
@@ -49,7 +50,15 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	cs.add(s.base)
 	s.budget, s.files = conflict.NewBudget(lockWindowBytes()), segment.NewFiles(s.fs, filesMax)
 	cs.add(s.files)
-	s.followers = newFollowers(s)
+	s.peers = replication.NewPeers(replication.PeersOptions{
+		NodeID: s.cfg.NodeID, InterBroker: s.cfg.InterBroker, Cluster: s.cluster, Logger: s.log,
+	})
+	s.fetchers = replication.NewFetchers(replication.FetchersOptions{
+		NodeID: s.cfg.NodeID, Cluster: s.cluster, Peers: s.peers, Logger: s.log,
+		FrameBytesMax: s.cfg.RequestBytesMax + 2*replication.AnswerBytesMax,
+		BytesFetched:  func(n int) { s.metrics.replicatedIn.Add(float64(n)) },
+	})
+	s.sessions = newPeerSessions()
 	if s.hosted, err = partitions.New(s.hostOptions()); err != nil {
 		return cs, err
 	}
@@ -64,7 +73,7 @@ func (s *Server) hostOptions() partitions.Options {
 	return partitions.Options{
 		FS: s.fs, DataDir: s.cfg.DataDir, NodeID: s.cfg.NodeID, Cluster: s.cluster,
 		Base: s.base, Budget: s.budget, Files: s.files, Space: s.disk,
-		Fetcher: s.followers, Metrics: s.metrics, Layers: s.settingLayers, LayersChanged: s.takeSettings,
+		Fetcher: s.fetchers, Metrics: s.metrics, Layers: s.settingLayers, LayersChanged: s.takeSettings,
 		DecompressedBytesMax: s.cfg.DecompressedMax, LagTimeMax: s.cfg.LagTimeMax, DescriptorsMax: s.descriptors.limit,
 		NowMs: nowMs, Logger: s.log,
 	}

@@ -71,7 +71,8 @@ var doors = []door{
 // sealed are rooms within the broker that know no Kafka message and no metric,
 // though the broker around them does.
 var sealed = map[string][]string{
-	"broker/partitions": kafka,
+	"broker/partitions":  kafka,
+	"broker/replication": {"github.com/prometheus"},
 }
 
 var kafka = []string{

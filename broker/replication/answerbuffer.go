@@ -1,4 +1,4 @@
-package broker
+package replication
 
 import (
 	"errors"
@@ -11,55 +11,55 @@ import (
 )
 
 const (
-	peerBufferClassMin = 12 // 4 KiB
-	peerBufferClassMax = 24 // 16 MiB; larger ones are left to the collector
+	bufferClassMin = 12 // 4 KiB
+	bufferClassMax = 24 // 16 MiB; larger ones are left to the collector
 )
 
-var peerBuffers [peerBufferClassMax + 1]sync.Pool
+var answerBuffers [bufferClassMax + 1]sync.Pool
 
-// peerBuffer is an answer's bytes. The partitions that append from it hold it;
+// answerBuffer is an answer's bytes. The partitions that append from it hold it;
 // the last one to let go gives it back.
-type peerBuffer struct {
+type answerBuffer struct {
 	b     []byte
 	class int
 	refs  atomic.Int32
 	freed func() // told when the last reference is gone
 }
 
-func newPeerBuffer(n int) *peerBuffer {
-	class := max(peerBufferClassMin, bits.Len(uint(n-1)))
-	var buf *peerBuffer
-	if class <= peerBufferClassMax {
-		buf, _ = peerBuffers[class].Get().(*peerBuffer)
+func newAnswerBuffer(n int) *answerBuffer {
+	class := max(bufferClassMin, bits.Len(uint(n-1)))
+	var buf *answerBuffer
+	if class <= bufferClassMax {
+		buf, _ = answerBuffers[class].Get().(*answerBuffer)
 	}
 	if buf == nil {
 		size := n
-		if class <= peerBufferClassMax {
+		if class <= bufferClassMax {
 			size = 1 << class
 		}
-		buf = &peerBuffer{b: make([]byte, size), class: class}
+		buf = &answerBuffer{b: make([]byte, size), class: class}
 	}
 	buf.b, buf.freed = buf.b[:n], nil
 	buf.refs.Store(1)
 	return buf
 }
 
-func (b *peerBuffer) hold() { b.refs.Add(1) }
+func (b *answerBuffer) hold() { b.refs.Add(1) }
 
-func (b *peerBuffer) release() {
+func (b *answerBuffer) release() {
 	if b.refs.Add(-1) > 0 {
 		return
 	}
 	if freed := b.freed; freed != nil {
 		freed()
 	}
-	if b.class <= peerBufferClassMax {
-		peerBuffers[b.class].Put(b)
+	if b.class <= bufferClassMax {
+		answerBuffers[b.class].Put(b)
 	}
 }
 
 // readAnswer reads a frame.
-func readAnswer(in io.Reader, bytesMax int32) (*peerBuffer, error) {
+func readAnswer(in io.Reader, bytesMax int32) (*answerBuffer, error) {
 	var prefix [protocol.FrameLengthBytes]byte
 	if _, err := io.ReadFull(in, prefix[:]); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func readAnswer(in io.Reader, bytesMax int32) (*peerBuffer, error) {
 	}
 	// Of a long frame no more is taken than has come, and as much again: its
 	// length may be a lie.
-	buf := newPeerBuffer(min(n, peerBufferFirst))
+	buf := newAnswerBuffer(min(n, firstBufferBytes))
 	for have := 0; ; {
 		m, err := io.ReadFull(in, buf.b[have:])
 		if have += m; err != nil {
@@ -83,13 +83,13 @@ func readAnswer(in io.Reader, bytesMax int32) (*peerBuffer, error) {
 		if have == n {
 			return buf, nil
 		}
-		larger := newPeerBuffer(min(n, 2*have))
+		larger := newAnswerBuffer(min(n, 2*have))
 		copy(larger.b, buf.b)
 		buf.release()
 		buf = larger
 	}
 }
 
-// peerBufferFirst is taken for an answer before its bytes have come: what an
+// firstBufferBytes is taken for an answer before its bytes have come: what an
 // honest leader sends fits.
-const peerBufferFirst = peerAnswerBytes + 1<<20
+const firstBufferBytes = AnswerBytesMax + 1<<20

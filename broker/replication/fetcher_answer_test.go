@@ -1,4 +1,4 @@
-package broker
+package replication
 
 import (
 	"encoding/binary"
@@ -15,7 +15,11 @@ import (
 )
 
 // bodyOf is an answer's frame less its length.
-func bodyOf(resp kmsg.FetchResponse, k int32) []byte { return answerOf(resp, k)[4:] }
+func bodyOf(resp kmsg.FetchResponse, k int32) []byte {
+	resp.Version = FetchVersion
+	header := append(binary.BigEndian.AppendUint32(nil, uint32(k)), 0)
+	return append(header, resp.AppendTo(nil)...)
+}
 
 // somePart is a partition with all that a leader may say.
 func somePart(index int32) kmsg.FetchResponseTopicPartition {
@@ -42,7 +46,7 @@ func TestAnswersAreDecodedAsKmsgEncodesThem(t *testing.T) {
 	}
 	resp.Topics[1].Partitions[2].ErrorCode = kerr.UnknownLeaderEpoch.Code
 	body := bodyOf(resp, 5)
-	var a followAnswer
+	var a fetchAnswer
 	if err := a.decode(body, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +82,7 @@ func FuzzAnswerDecode(f *testing.F) {
 	f.Add(bodyOf(resp, 0))
 	f.Add(append(binary.BigEndian.AppendUint32(nil, 0), 2, 9, 0))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var a followAnswer
+		var a fetchAnswer
 		if a.decode(body, 0) != nil {
 			return
 		}
@@ -90,7 +94,7 @@ func FuzzAnswerDecode(f *testing.F) {
 			t.Errorf("%d bytes hold %d partitions with %d bytes", len(body), len(a.parts), total)
 		}
 		var again kmsg.FetchResponse
-		again.Version = peerFetchVersion
+		again.Version = FetchVersion
 		if body[4] == 0 { // no tags in the header
 			if err := again.ReadFrom(body[5:]); err != nil {
 				t.Errorf("kmsg does not take it: %v", err)
@@ -101,12 +105,13 @@ func FuzzAnswerDecode(f *testing.F) {
 
 // Codes are the same errors on both sides.
 func TestPeerErrorsGoThereAndBack(t *testing.T) {
-	for _, c := range peerCodes {
-		if got := peerError(peerCode(fmt.Errorf("because: %w", c.err))); got != c.err {
+	for _, c := range codes {
+		code, ok := CodeOf(fmt.Errorf("because: %w", c.err))
+		if got := errorOf(code); !ok || got != c.err {
 			t.Errorf("%v comes back as %v", c.err, got)
 		}
 	}
-	if err := peerError(kerr.UnknownServerError.Code); err != kerr.UnknownServerError {
+	if err := errorOf(kerr.UnknownServerError.Code); err != kerr.UnknownServerError {
 		t.Errorf("an unknown error is %v", err)
 	}
 }

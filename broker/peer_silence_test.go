@@ -1,11 +1,7 @@
 package broker
 
 import (
-	"fmt"
-	"net"
-	"os"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,11 +25,7 @@ func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
 	before := nine.BrokerEpoch()
 	for _, p := range ps.all {
 		ps.await("broker 9 to be heard of", func() bool {
-			f := p.followers
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			w := f.mu.fetchers[9]
-			return w != nil && w.answered > 0
+			return p.fetchers.HasAnswered(9)
 		})
 	}
 	silent.Store(true)
@@ -44,22 +36,5 @@ func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
 	silent.Store(false)
 	for _, p := range ps.all {
 		ps.await("broker 9 to be trusted", func() bool { return len(p.cluster.Image().Suspecting(9)) == 0 })
-	}
-}
-
-// What is a leader's silence, and what is this broker's own matter.
-func TestWhatCountsAsSilence(t *testing.T) {
-	for err, want := range map[error]bool{
-		fmt.Errorf("read: %w", os.ErrDeadlineExceeded):                                  true,
-		&net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}:                             true,
-		&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}: true,
-		&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}:                             false,
-		&net.OpError{Op: "read", Err: syscall.ECONNRESET}:                               false,
-		errStoodStill:    false,
-		errNotRegistered: false,
-	} {
-		if got := silent(err); got != want {
-			t.Errorf("%v: silent is %v", err, got)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package broker
+package replication
 
 import (
 	"errors"
@@ -14,18 +14,18 @@ import (
 // errAnswerShape: the bytes are no Fetch answer of the version that was asked for.
 var errAnswerShape = errors.New("malformed Fetch answer")
 
-// followAnswer is a leader's answer, taken apart. Its records are slices of the
+// fetchAnswer is a leader's answer, taken apart. Its records are slices of the
 // bytes that it was decoded from.
 //
 // It is decoded by hand: kmsg would believe the counts of a peer that lies, and
 // allocate for each topic and partition.
-type followAnswer struct {
+type fetchAnswer struct {
 	code  int16
-	parts []followPart
+	parts []answerPart
 }
 
-// followPart is one partition of it.
-type followPart struct {
+// answerPart is one partition of it.
+type answerPart struct {
 	id      protocol.TopicPartition
 	answer  replica.FetchAnswer
 	records []byte
@@ -33,7 +33,7 @@ type followPart struct {
 }
 
 // decode takes in the answer to request k.
-func (a *followAnswer) decode(b []byte, k int32) error {
+func (a *fetchAnswer) decode(b []byte, k int32) error {
 	clear(a.parts)
 	a.parts = a.parts[:0]
 	r := kbin.Reader{Src: b}
@@ -47,10 +47,10 @@ func (a *followAnswer) decode(b []byte, k int32) error {
 	for range count(&r) {
 		topic := protocol.TopicID(r.Uuid())
 		for range count(&r) {
-			if !r.Ok() || len(a.parts) == 2*peerListedMax {
+			if !r.Ok() || len(a.parts) == 2*ListedMax {
 				return errAnswerShape
 			}
-			a.parts = append(a.parts, followPart{id: protocol.TopicPartition{Topic: topic}})
+			a.parts = append(a.parts, answerPart{id: protocol.TopicPartition{Topic: topic}})
 			a.parts[len(a.parts)-1].decode(&r)
 		}
 		skipTags(&r, nil)
@@ -62,10 +62,10 @@ func (a *followAnswer) decode(b []byte, k int32) error {
 	return nil
 }
 
-func (p *followPart) decode(r *kbin.Reader) {
+func (p *answerPart) decode(r *kbin.Reader) {
 	p.id.Index = r.Int32()
 	if code := r.Int16(); code != 0 {
-		p.answer.Err = peerError(code)
+		p.answer.Err = errorOf(code)
 	}
 	p.answer.HighWatermark = protocol.Offset(r.Int64())
 	r.Int64() // last stable offset

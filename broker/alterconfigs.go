@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -14,7 +15,7 @@ var _ = serves(protocol.KeyAlterConfigs, (*Server).alterConfigs)
 
 // alterConfigs replaces all settings of a resource: what the request does not
 // name goes back to its default. Its successor is incrementalAlterConfigs.
-func (s *Server) alterConfigs(x *exchange, req *kmsg.AlterConfigsRequest) kmsg.Response {
+func (s *Server) alterConfigs(x *transport.Exchange, req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.AlterConfigsResponse](req)
 	resource := func(rr *kmsg.AlterConfigsRequestResource) configResource {
 		return configResource{rr.ResourceType, rr.ResourceName}
@@ -40,9 +41,9 @@ type altered struct {
 
 // alterEach alters each resource of a request, once, and waits until the changes
 // are in force.
-func alterEach[R any](s *Server, x *exchange, resources []R, resource func(*R) configResource, validateOnly bool,
+func alterEach[R any](s *Server, x *transport.Exchange, resources []R, resource func(*R) configResource, validateOnly bool,
 	alter func(context.Context, configResource, *R) error) []altered {
-	ctx, cancel := x.withinDefault()
+	ctx, cancel := withinDefault(x)
 	defer cancel()
 	var all []altered
 	named := tallyOf(resources, resource)

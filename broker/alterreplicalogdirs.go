@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -11,7 +12,7 @@ var _ = serves(protocol.KeyAlterReplicaLogDirs, (*Server).alterReplicaLogDirs)
 
 // alterReplicaLogDirs says what becomes of replicas that are to lie in a directory
 // (KIP-113). There is one: they are there already, or that directory is not.
-func (s *Server) alterReplicaLogDirs(_ *exchange, req *kmsg.AlterReplicaLogDirsRequest) kmsg.Response {
+func (s *Server) alterReplicaLogDirs(_ *transport.Exchange, req *kmsg.AlterReplicaLogDirsRequest) kmsg.Response {
 	resp := respond[*kmsg.AlterReplicaLogDirsResponse](req)
 	wanted := map[namedPartition]string{} // as in Kafka, the last directory named counts
 	var order []namedPartition

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -32,7 +33,7 @@ var _ = serves(protocol.KeyApiVersions, (*Server).apiVersions)
 // softwareName is what KIP-511 allows as a client's name and version.
 var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
 
-func (s *Server) apiVersions(x *exchange, req *kmsg.ApiVersionsRequest) kmsg.Response {
+func (s *Server) apiVersions(x *transport.Exchange, req *kmsg.ApiVersionsRequest) kmsg.Response {
 	resp := respond[*kmsg.ApiVersionsResponse](req)
 	if req.Version >= 3 && !(softwareName.MatchString(req.ClientSoftwareName) && softwareName.MatchString(req.ClientSoftwareVersion)) {
 		resp.ErrorCode = kerr.InvalidRequest.Code

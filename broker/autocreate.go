@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 )
 
@@ -18,7 +19,7 @@ const autoCreatesMax = 100
 // created, if the broker and the request allow it. It returns when they can be
 // produced to, and says which it could not create. Kafka creates them behind
 // the answer and lets the client ask again; here the first answer is good.
-func (s *Server) autoCreate(x *exchange, req *kmsg.MetadataRequest) map[string]error {
+func (s *Server) autoCreate(x *transport.Exchange, req *kmsg.MetadataRequest) map[string]error {
 	allowed := req.AllowAutoTopicCreation || req.Version < metadataAutoCreate
 	if !allowed || !s.cfg.AutoCreateTopics {
 		return nil
@@ -27,7 +28,7 @@ func (s *Server) autoCreate(x *exchange, req *kmsg.MetadataRequest) map[string]e
 	if len(names) == 0 {
 		return nil
 	}
-	ctx, cancel := x.withinDefault()
+	ctx, cancel := withinDefault(x)
 	defer cancel()
 	failed := make(map[string]error)
 	for i, name := range names {

@@ -5,21 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Listener is an address to bind and what clients are told instead of it.
-type Listener struct {
-	Name           string
-	Addr           string // host:port to bind; port 0 takes any
-	AdvertisedHost string // "" = the bound host
-	AdvertisedPort int32  // 0 = the bound port
-}
+type Listener = transport.ListenerConfig
 
 // Config says how to run one broker. The zero value of a field is its default,
 // but that of NodeID is node 0.
@@ -183,24 +177,4 @@ func (c Config) validatePeers() error {
 		return fmt.Errorf("the etcd peers name the nodes %v, and this is node %d", slices.Sorted(maps.Keys(c.EtcdPeers)), c.NodeID)
 	}
 	return nil
-}
-
-// advertised completes what clients are told from the address that was bound.
-func (l Listener) advertised(bound net.Addr) (host string, port int32, err error) {
-	h, p, err := net.SplitHostPort(bound.String())
-	if err != nil {
-		return "", 0, err
-	}
-	n, err := strconv.Atoi(p)
-	if err != nil {
-		return "", 0, err
-	}
-	host, port = l.AdvertisedHost, l.AdvertisedPort
-	if host == "" {
-		host = h
-	}
-	if port == 0 {
-		port = int32(n)
-	}
-	return host, port, nil
 }

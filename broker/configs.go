@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 )
@@ -92,10 +93,10 @@ func (s *Server) staticSettings() map[string]string {
 		"broker.id":            id,
 		"log.dir":              s.cfg.DataDir,
 		"log.dirs":             s.cfg.DataDir,
-		"listeners":            s.listenerList(func(l *boundListener) string { return l.Name + "://" + l.ln.Addr().String() }),
-		"advertised.listeners": s.listenerList((*boundListener).String),
+		"listeners":            s.listenerList(func(l *transport.Listener) string { return l.Name + "://" + l.Bound() }),
+		"advertised.listeners": s.listenerList((*transport.Listener).String),
 
-		"listener.security.protocol.map": s.listenerList(func(l *boundListener) string { return l.Name + ":PLAINTEXT" }),
+		"listener.security.protocol.map": s.listenerList(func(l *transport.Listener) string { return l.Name + ":PLAINTEXT" }),
 		"inter.broker.listener.name":     s.cfg.InterBroker,
 	}
 	if s.cfg.Rack != "" {
@@ -143,7 +144,7 @@ func (c *Config) settings() map[string]string {
 	return all
 }
 
-func (s *Server) listenerList(text func(*boundListener) string) string {
+func (s *Server) listenerList(text func(*transport.Listener) string) string {
 	all := make([]string, len(s.listeners))
 	for i, l := range s.listeners {
 		all[i] = text(l)

@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -16,7 +17,7 @@ const (
 
 var _ = serves(protocol.KeyConsumerGroupDescribe, (*Server).consumerGroupDescribe)
 
-func (s *Server) consumerGroupDescribe(x *exchange, req *kmsg.ConsumerGroupDescribeRequest) kmsg.Response {
+func (s *Server) consumerGroupDescribe(x *transport.Exchange, req *kmsg.ConsumerGroupDescribeRequest) kmsg.Response {
 	resp := respond[*kmsg.ConsumerGroupDescribeResponse](req)
 	resp.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(req.Groups))
 	refuse := func(i int, err error) {
@@ -41,7 +42,7 @@ func (s *Server) consumerGroupDescribe(x *exchange, req *kmsg.ConsumerGroupDescr
 			refuse(i, err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -16,11 +17,11 @@ const heartbeatOwnID = 1
 var _ = serves(protocol.KeyConsumerGroupHeartbeat, (*Server).consumerGroupHeartbeat)
 
 // consumerGroupHeartbeat is answered when what it changed is committed.
-func (s *Server) consumerGroupHeartbeat(x *exchange, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
+func (s *Server) consumerGroupHeartbeat(x *transport.Exchange, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
 	beat := group.ConsumerHeartbeatRequest{
 		Group: req.Group, Member: req.MemberID, Epoch: req.MemberEpoch, Instance: req.InstanceID, Rack: req.RackID,
 		RebalanceMs: int64(req.RebalanceTimeoutMillis), Names: req.SubscribedTopicNames, Pattern: req.SubscribedTopicRegex,
-		Assignor: req.ServerAssignor, ClientID: x.header.ClientID, Host: x.c.javaHost(),
+		Assignor: req.ServerAssignor, ClientID: x.Header.ClientID, Host: javaHost(x.Conn),
 		NamesItself: req.Version >= heartbeatOwnID,
 	}
 	if req.Topics != nil {
@@ -32,7 +33,7 @@ func (s *Server) consumerGroupHeartbeat(x *exchange, req *kmsg.ConsumerGroupHear
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.finish(message{heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err)})
+			x.Finish(message{heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err)})
 			return
 		}
 		told, fx, err := sh.Machine().ConsumerHeartbeat(s.groups.nowMs(), beat)
@@ -41,7 +42,7 @@ func (s *Server) consumerGroupHeartbeat(x *exchange, req *kmsg.ConsumerGroupHear
 			if lost != nil {
 				err = lost
 			}
-			x.finish(message{heartbeatResponse(req, told, err)})
+			x.Finish(message{heartbeatResponse(req, told, err)})
 		})
 	})
 	return nil

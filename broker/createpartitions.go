@@ -5,15 +5,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 var _ = serves(protocol.KeyCreatePartitions, (*Server).createPartitions)
 
 // createPartitions answers when the added partitions can be produced to.
-func (s *Server) createPartitions(x *exchange, req *kmsg.CreatePartitionsRequest) kmsg.Response {
+func (s *Server) createPartitions(x *transport.Exchange, req *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := respond[*kmsg.CreatePartitionsResponse](req)
-	ctx, cancel := x.within(req.TimeoutMillis)
+	ctx, cancel := within(x, req.TimeoutMillis)
 	defer cancel()
 	named := tallyOf(req.Topics, func(t *kmsg.CreatePartitionsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -14,9 +15,9 @@ import (
 var _ = serves(protocol.KeyCreateTopics, (*Server).createTopics)
 
 // createTopics answers when the created topics can be produced to.
-func (s *Server) createTopics(x *exchange, req *kmsg.CreateTopicsRequest) kmsg.Response {
+func (s *Server) createTopics(x *transport.Exchange, req *kmsg.CreateTopicsRequest) kmsg.Response {
 	resp := respond[*kmsg.CreateTopicsResponse](req)
-	ctx, cancel := x.within(req.TimeoutMillis)
+	ctx, cancel := within(x, req.TimeoutMillis)
 	defer cancel()
 	named := tallyOf(req.Topics, func(t *kmsg.CreateTopicsRequestTopic) string { return t.Topic })
 	for i := range req.Topics {

@@ -3,6 +3,8 @@ package broker
 import (
 	"context"
 	"time"
+
+	"github.com/lockstep-log/lockstep/broker/transport"
 )
 
 // How long a request that changes metadata may hold its connection. Below the
@@ -14,12 +16,12 @@ const (
 )
 
 // within bounds what a request waits for by its own timeout, in milliseconds.
-func (x *exchange) within(timeoutMs int32) (context.Context, context.CancelFunc) {
+func within(x *transport.Exchange, timeoutMs int32) (context.Context, context.CancelFunc) {
 	wait := time.Duration(timeoutMs) * time.Millisecond
-	return context.WithTimeout(x.c.ctx, min(max(wait, waitLeast), waitMost))
+	return context.WithTimeout(x.Conn.Context(), min(max(wait, waitLeast), waitMost))
 }
 
 // withinDefault is within for a request that names no timeout.
-func (x *exchange) withinDefault() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(x.c.ctx, waitDefault)
+func withinDefault(x *transport.Exchange) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(x.Conn.Context(), waitDefault)
 }

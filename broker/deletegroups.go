@@ -3,13 +3,14 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 var _ = serves(protocol.KeyDeleteGroups, (*Server).deleteGroups)
 
 // deleteGroups deletes groups that nobody is in, with their offsets.
-func (s *Server) deleteGroups(x *exchange, req *kmsg.DeleteGroupsRequest) kmsg.Response {
+func (s *Server) deleteGroups(x *transport.Exchange, req *kmsg.DeleteGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.DeleteGroupsResponse](req)
 	resp.Groups = make([]kmsg.DeleteGroupsResponseGroup, len(req.Groups))
 	each := func(i int, sh *groupShard, err error) {
@@ -28,6 +29,6 @@ func (s *Server) deleteGroups(x *exchange, req *kmsg.DeleteGroupsRequest) kmsg.R
 			resp.Groups[i].ErrorCode = codeOf(err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
 	return nil
 }

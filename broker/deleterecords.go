@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -22,7 +23,7 @@ var _ = serves(protocol.KeyDeleteRecords, (*Server).deleteRecords)
 // keeps, and say that it is gone, or refuse an offset that is there. So nothing is
 // deleted, and nothing told, without a proof that this broker leads; with the
 // second one all replicas in sync have heard of the new start.
-func (s *Server) deleteRecords(_ *exchange, req *kmsg.DeleteRecordsRequest) kmsg.Response {
+func (s *Server) deleteRecords(_ *transport.Exchange, req *kmsg.DeleteRecordsRequest) kmsg.Response {
 	resp := respond[*kmsg.DeleteRecordsResponse](req)
 	var all []*deletion
 	for i := range req.Topics {

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -19,9 +20,9 @@ const deleteTopicsByID = 6
 var _ = serves(protocol.KeyDeleteTopics, (*Server).deleteTopics)
 
 // deleteTopics answers when the topics are gone, their data included.
-func (s *Server) deleteTopics(x *exchange, req *kmsg.DeleteTopicsRequest) kmsg.Response {
+func (s *Server) deleteTopics(x *transport.Exchange, req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	resp := respond[*kmsg.DeleteTopicsResponse](req)
-	ctx, cancel := x.within(req.TimeoutMillis)
+	ctx, cancel := within(x, req.TimeoutMillis)
 	defer cancel()
 	asked := topicsToDelete(req)
 	named := tallyOf(asked, func(t *topicToDelete) topicToDelete { return *t })

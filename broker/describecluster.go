@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -16,7 +17,7 @@ const (
 
 var _ = serves(protocol.KeyDescribeCluster, (*Server).describeCluster)
 
-func (s *Server) describeCluster(x *exchange, req *kmsg.DescribeClusterRequest) kmsg.Response {
+func (s *Server) describeCluster(x *transport.Exchange, req *kmsg.DescribeClusterRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeClusterResponse](req)
 	if err := checkEndpointType(req); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err), textOf(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -21,7 +22,7 @@ type configResource struct {
 	name string
 }
 
-func (s *Server) describeConfigs(_ *exchange, req *kmsg.DescribeConfigsRequest) kmsg.Response {
+func (s *Server) describeConfigs(_ *transport.Exchange, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeConfigsResponse](req)
 	named := tallyOf(req.Resources, describedResource)
 	for i := range req.Resources {

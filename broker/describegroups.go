@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -19,7 +20,7 @@ var groupOperations = operations(
 
 var _ = serves(protocol.KeyDescribeGroups, (*Server).describeGroups)
 
-func (s *Server) describeGroups(x *exchange, req *kmsg.DescribeGroupsRequest) kmsg.Response {
+func (s *Server) describeGroups(x *transport.Exchange, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeGroupsResponse](req)
 	resp.Groups = make([]kmsg.DescribeGroupsResponseGroup, len(req.Groups))
 	each := func(i int, sh *groupShard, err error) {
@@ -40,7 +41,7 @@ func (s *Server) describeGroups(x *exchange, req *kmsg.DescribeGroupsRequest) km
 			resp.Groups[i] = groupNotDescribed(req, req.Groups[i], err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
 	return nil
 }
 

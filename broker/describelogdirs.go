@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -16,7 +17,7 @@ var _ = serves(protocol.KeyDescribeLogDirs, (*Server).describeLogDirs)
 
 // describeLogDirs tells of the one data directory and how large the partitions
 // in it are. Partitions that are asked for and not here are left out, as in Kafka.
-func (s *Server) describeLogDirs(_ *exchange, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
+func (s *Server) describeLogDirs(_ *transport.Exchange, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeLogDirsResponse](req)
 	dir := kmsg.NewDescribeLogDirsResponseDir()
 	dir.Dir = s.logDir()

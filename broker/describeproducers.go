@@ -4,13 +4,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 var _ = serves(protocol.KeyDescribeProducers, (*Server).describeProducers)
 
 // describeProducers lists the producers that a partition remembers (KIP-664).
-func (s *Server) describeProducers(_ *exchange, req *kmsg.DescribeProducersRequest) kmsg.Response {
+func (s *Server) describeProducers(_ *transport.Exchange, req *kmsg.DescribeProducersRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeProducersResponse](req)
 	answered := make(map[namedPartition]bool)
 	for i := range req.Topics {

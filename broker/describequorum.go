@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -13,7 +14,7 @@ const noQuorum = "Metadata is kept in etcd here: there is no KRaft quorum to des
 
 // describeQuorum says that there is none, with the code that Kafka's brokers gave while
 // their metadata was in ZooKeeper: it is what tools expect of a cluster without.
-func (s *Server) describeQuorum(_ *exchange, req *kmsg.DescribeQuorumRequest) kmsg.Response {
+func (s *Server) describeQuorum(_ *transport.Exchange, req *kmsg.DescribeQuorumRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeQuorumResponse](req)
 	resp.ErrorCode, resp.ErrorMessage = kerr.UnsupportedVersion.Code, kmsg.StringPtr(noQuorum)
 	return resp

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -19,7 +20,7 @@ var _ = serves(protocol.KeyDescribeTopicPartitions, (*Server).describeTopicParti
 
 // describeTopicPartitions tells topics in the order of their names, one page at
 // a time. The cursor names the first partition of a page (KIP-966).
-func (s *Server) describeTopicPartitions(x *exchange, req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
+func (s *Server) describeTopicPartitions(x *transport.Exchange, req *kmsg.DescribeTopicPartitionsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeTopicPartitionsResponse](req)
 	if req.Cursor != nil && req.Cursor.Partition < 0 {
 		refuseDescribed(req, resp)

@@ -2,10 +2,8 @@ package broker
 
 import (
 	"math"
-	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/time/rate"
 )
 
 // descriptors is how the files that the process may have open are shared out.
@@ -17,8 +15,6 @@ type descriptors struct {
 	limit   int // of the process
 	clients int // connections on all listeners
 	http    int // connections
-
-	turnedAway, unaccepted rate.Sometimes // bound the lines in the log
 }
 
 const (
@@ -27,20 +23,13 @@ const (
 	descriptorsMost    = 1 << 20 // what counts as without a limit
 )
 
-// shortageLogged is how often the log speaks of the same shortage at most.
-const shortageLogged = time.Minute
-
 // shareDescriptors shares out what the process may have. Nothing is left to
 // chance with few: a quarter is the broker's own, and clients get two thirds of the rest.
 func shareDescriptors(limit int) *descriptors {
 	limit = min(limit, descriptorsMost)
 	own := min(limit/4, ownDescriptorsMax)
 	http := min(limit/16, httpDescriptorsMax)
-	d := &descriptors{limit: limit, http: http, clients: (limit - own - http) / 3 * 2}
-	for _, s := range []*rate.Sometimes{&d.turnedAway, &d.unaccepted} {
-		s.First, s.Interval = 1, shortageLogged
-	}
-	return d
+	return &descriptors{limit: limit, http: http, clients: (limit - own - http) / 3 * 2}
 }
 
 // descriptorLimit is how many files this process may have open. Go has raised
@@ -53,17 +42,7 @@ func descriptorLimit() int {
 	return int(l.Cur)
 }
 
-// admit counts a client's connection, or turns it away.
-func (s *Server) admit() bool {
-	most := min(int(s.live.now().ConnectionsMax), s.descriptors.clients)
-	if s.connections.Add(1) <= int64(most) {
-		return true
-	}
-	s.connections.Add(-1)
-	s.metrics.turnedAway.Inc()
-	s.descriptors.turnedAway.Do(func() {
-		s.log.Warn("clients are turned away: there are too many connections", "connections", most,
-			"open files allowed", s.descriptors.limit)
-	})
-	return false
+// connectionsMax is how many connections there may be on all listeners.
+func (s *Server) connectionsMax() int {
+	return min(int(s.live.now().ConnectionsMax), s.descriptors.clients)
 }

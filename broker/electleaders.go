@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -22,13 +23,13 @@ var _ = serves(protocol.KeyElectLeaders, (*Server).electLeaders)
 // electLeaders holds elections now. An unclean one is held as any other: it
 // finds a leader where one is in sync and missing, and chooses nobody else, for
 // records that were acknowledged would be lost with it.
-func (s *Server) electLeaders(x *exchange, req *kmsg.ElectLeadersRequest) kmsg.Response {
+func (s *Server) electLeaders(x *transport.Exchange, req *kmsg.ElectLeadersRequest) kmsg.Response {
 	resp := respond[*kmsg.ElectLeadersResponse](req)
 	if req.ElectionType != electPreferred && req.ElectionType != electUnclean {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
 	}
-	ctx, cancel := x.within(req.TimeoutMillis)
+	ctx, cancel := within(x, req.TimeoutMillis)
 	defer cancel()
 	im := s.cluster.Image()
 	out := electedTopics{resp: resp, at: map[string]int{}}

@@ -7,6 +7,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -19,12 +20,12 @@ const (
 
 // fetch answers with what is there, or waits for it: the partitions wake it when
 // they move, it never polls.
-func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
+func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 	if req.Version >= replication.FetchVersion && req.ReplicaState.ID >= 0 {
 		return s.replicaFetch(x, req)
 	}
 	if !wholeFetch(req) {
-		x.finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
+		x.Finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
 		return nil
 	}
 	f := s.gather(req)
@@ -32,7 +33,7 @@ func (s *Server) fetch(x *exchange, req *kmsg.FetchRequest) error {
 		f = s.await(x, req, f)
 	}
 	f.hint(s.view(x))
-	x.finish(f)
+	x.Finish(f)
 	return nil
 }
 
@@ -76,11 +77,10 @@ func (f *fetched) add(id protocol.TopicID, name string, part fetchedPart) {
 	f.seen = append(f.seen, part.seenPart)
 }
 
-func (f *fetched) appendTo(dst []byte, h protocol.Header) ([]byte, error) { return f.Encode(dst, h) }
-func (f *fetched) tailSize() int                                          { return f.TailBytes() }
-func (f *fetched) writeTail(c *conn) error                                { return f.WriteTail(c, nil) }
-func (f *fetched) release()                                               { f.Release() }
-func (f *fetched) firstError() int16                                      { return f.FirstError() }
+// WriteTail writes the records, and what is between them.
+func (f *fetched) WriteTail(c *transport.Conn) error { return f.Answer.WriteTail(c, nil) }
+
+func (f *fetched) firstError() int16 { return f.FirstError() }
 
 // enough reports whether the answer need not wait.
 func (f *fetched) enough() bool {

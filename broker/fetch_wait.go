@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/replica"
 )
 
@@ -42,10 +43,10 @@ func (p *parking) begin(first time.Duration) {
 
 // await parks the fetch until enough has come, its time is up or its client is
 // gone.
-func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
+func (s *Server) await(x *transport.Exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
 	wait := min(fetchWaitMax, time.Duration(req.MaxWaitMillis)*time.Millisecond)
 	until := time.Now().Add(wait)
-	park := &x.c.parking
+	park := &stateOf(x.Conn).parking
 	park.begin(min(wait, fetchGoneCheck))
 	defer park.timer.Stop()
 	watched := f.seen
@@ -80,11 +81,11 @@ func (s *Server) await(x *exchange, req *kmsg.FetchRequest, f *fetched) *fetched
 			look, moved, pause = true, park.watcher.C, nil
 		case <-park.timer.C:
 			left := time.Until(until)
-			if left <= 0 || x.c.in.abandoned() {
+			if left <= 0 || x.Conn.Abandoned() {
 				return f
 			}
 			park.timer.Reset(min(left, fetchGoneCheck))
-		case <-x.c.ctx.Done():
+		case <-x.Conn.Context().Done():
 			return f
 		}
 	}

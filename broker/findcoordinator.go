@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -35,7 +36,7 @@ func (refusedTransaction) Unwrap() error { return kerr.TransactionalIDAuthorizat
 
 var _ = serves(protocol.KeyFindCoordinator, (*Server).findCoordinator)
 
-func (s *Server) findCoordinator(x *exchange, req *kmsg.FindCoordinatorRequest) kmsg.Response {
+func (s *Server) findCoordinator(x *transport.Exchange, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := respond[*kmsg.FindCoordinatorResponse](req)
 	if req.Version < findCoordinatorBatch {
 		c := s.coordinatorFor(x, req.CoordinatorType, req.CoordinatorKey)
@@ -52,7 +53,7 @@ func (s *Server) findCoordinator(x *exchange, req *kmsg.FindCoordinatorRequest) 
 // coordinatorFor finds the broker that a key belongs to: the leader of the
 // group's partition of the offsets topic, at the address that the client's
 // listener has for it.
-func (s *Server) coordinatorFor(x *exchange, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
+func (s *Server) coordinatorFor(x *transport.Exchange, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
 	out.Key = key
 	err := coordinated(kind)
@@ -67,7 +68,7 @@ func (s *Server) coordinatorFor(x *exchange, kind int8, key string) kmsg.FindCoo
 }
 
 // groupCoordinator makes the offsets topic if there is none yet.
-func (s *Server) groupCoordinator(x *exchange, id string) (node int32, host string, port int32, err error) {
+func (s *Server) groupCoordinator(x *transport.Exchange, id string) (node int32, host string, port int32, err error) {
 	if _, err := s.groups.offsetsPartitions(x); err != nil {
 		return 0, "", 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // followImage shows the groups what has changed in the metadata. It is called in
@@ -65,7 +66,7 @@ func (g *groups) groupConfigs(im *coordinator.Image) map[string]group.GroupConfi
 	for _, id := range im.ConfiguredGroups() {
 		set, err := settings.ParseGroup(im.GroupConfigs(id), layers...)
 		if err != nil {
-			g.srv.log.Warn("the settings of a consumer group cannot be read, and do not count", "group", printable(id), "error", err)
+			g.srv.log.Warn("the settings of a consumer group cannot be read, and do not count", "group", protocol.PrintableShort(id), "error", err)
 			continue
 		}
 		configs[id] = group.GroupConfig{SessionMs: set.SessionMs, HeartbeatMs: set.HeartbeatMs}

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 )
 
@@ -23,11 +24,11 @@ var offsetsConfigs = map[string]string{
 
 // offsetsPartitions is the number of partitions of the offsets topic. The first
 // who asks makes the topic.
-func (g *groups) offsetsPartitions(x *exchange) (int32, error) {
+func (g *groups) offsetsPartitions(x *transport.Exchange) (int32, error) {
 	if n, ok := g.topic.Count(); ok {
 		return n, nil
 	}
-	ctx, cancel := x.withinDefault()
+	ctx, cancel := withinDefault(x)
 	defer cancel()
 	if err := g.topic.Make(ctx); err != nil {
 		g.srv.log.Warn("the topic of consumer groups cannot be created", "topic", offsetsTopic, "error", err)
@@ -43,9 +44,9 @@ func (g *groups) offsetsPartitions(x *exchange) (int32, error) {
 // serve runs f in the loop with the shard that a group belongs to, or with the
 // reason why this broker does not serve it. The request's bytes are given back
 // first: f must not need them, and finishes the exchange, now or later.
-func (g *groups) serve(x *exchange, groupID string, f func(*groupShard, error)) {
+func (g *groups) serve(x *transport.Exchange, groupID string, f func(*groupShard, error)) {
 	n, err := g.offsetsPartitions(x)
-	x.giveBack()
+	x.ReleaseFrame()
 	if err != nil {
 		f(nil, err)
 		return
@@ -57,9 +58,9 @@ func (g *groups) serve(x *exchange, groupID string, f func(*groupShard, error)) 
 // done when all that its answer rests on is committed, with the error if that
 // failed. A group that is named again is refused: a small request could ask for
 // the same large answer very often.
-func (g *groups) serveAll(x *exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func()) {
+func (g *groups) serveAll(x *transport.Exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func()) {
 	n, err := g.offsetsPartitions(x)
-	x.giveBack()
+	x.ReleaseFrame()
 	run := func() {
 		named := tallyOf(ids, func(id *string) string { return *id })
 		left := len(ids) + 1
@@ -99,13 +100,8 @@ func (g *groups) serveAll(x *exchange, ids []string, each func(i int, sh *groupS
 
 // park keeps an exchange until the group has an answer for it, or its client has
 // left. The member stays until its session ends.
-func park(sh *groupShard, x *exchange, answer func(response any, err error) kmsg.Response) group.CallID {
-	call := sh.Park(func(response any, err error) { x.finish(message{answer(response, err)}) })
-	x.whenLeft(func() {
-		sh.Abandon(call, func() {
-			x.hangUp = true
-			x.finish(nil)
-		})
-	})
+func park(sh *groupShard, x *transport.Exchange, answer func(response any, err error) kmsg.Response) group.CallID {
+	call := sh.Park(func(response any, err error) { x.Finish(message{answer(response, err)}) })
+	x.OnDisconnect(func() { sh.Abandon(call, x.HangUp) })
 	return group.CallID(call)
 }

@@ -238,7 +238,7 @@ func TestAJoinWhoseClientHasLeftHoldsNoConnection(t *testing.T) {
 	first := consumer{w: dial(t, s.Addr("")), group: "g"}
 	first.join(9)
 	first.sync(5)
-	before := s.connections.Load()
+	before := s.sockets.Connections()
 	nc, err := net.Dial("tcp", s.Addr(""))
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +255,7 @@ func TestAJoinWhoseClientHasLeftHoldsNoConnection(t *testing.T) {
 	for ask[*kmsg.HeartbeatResponse](first.w, 4, beat).ErrorCode != kerr.RebalanceInProgress.Code {
 	}
 	nc.Close()
-	for s.connections.Load() > before {
+	for s.sockets.Connections() > before {
 		time.Sleep(time.Millisecond)
 	}
 }

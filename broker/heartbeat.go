@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -11,7 +12,7 @@ var _ = serves(protocol.KeyHeartbeat, (*Server).heartbeat)
 
 // heartbeat does not wait for writes under way: it tells nothing that a lost
 // write could make untrue.
-func (s *Server) heartbeat(x *exchange, req *kmsg.HeartbeatRequest) kmsg.Response {
+func (s *Server) heartbeat(x *transport.Exchange, req *kmsg.HeartbeatRequest) kmsg.Response {
 	beat := group.HeartbeatRequest{
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID), Generation: req.Generation,
 	}
@@ -21,7 +22,7 @@ func (s *Server) heartbeat(x *exchange, req *kmsg.HeartbeatRequest) kmsg.Respons
 		}
 		resp := respond[*kmsg.HeartbeatResponse](req)
 		resp.ErrorCode = codeOf(err)
-		x.finish(message{resp})
+		x.Finish(message{resp})
 	})
 	return nil
 }

@@ -38,7 +38,7 @@ func (s *Server) advertisedHTTP() string {
 	host := ""
 	for _, l := range s.listeners {
 		if l.Name == s.cfg.InterBroker {
-			host = l.host
+			host = l.AdvertisedHost
 		}
 	}
 	return net.JoinHostPort(host, strconv.Itoa(addr.Port))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -15,7 +16,7 @@ import (
 var _ = serves(protocol.KeyIncrementalAlterConfigs, (*Server).incrementalAlterConfigs)
 
 // incrementalAlterConfigs changes the named settings of a resource (KIP-339).
-func (s *Server) incrementalAlterConfigs(x *exchange, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
+func (s *Server) incrementalAlterConfigs(x *transport.Exchange, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.IncrementalAlterConfigsResponse](req)
 	resource := func(rr *kmsg.IncrementalAlterConfigsRequestResource) configResource {
 		return configResource{rr.ResourceType, rr.ResourceName}

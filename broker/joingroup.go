@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -21,10 +22,10 @@ const (
 var _ = serves(protocol.KeyJoinGroup, (*Server).joinGroup)
 
 // joinGroup is answered when the group's next generation begins.
-func (s *Server) joinGroup(x *exchange, req *kmsg.JoinGroupRequest) kmsg.Response {
+func (s *Server) joinGroup(x *transport.Exchange, req *kmsg.JoinGroupRequest) kmsg.Response {
 	join := group.JoinRequest{
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID),
-		ClientID: x.header.ClientID, Host: x.c.javaHost(),
+		ClientID: x.Header.ClientID, Host: javaHost(x.Conn),
 		SessionMs: int64(req.SessionTimeoutMillis), RebalanceMs: int64(req.RebalanceTimeoutMillis),
 		ProtocolType: req.ProtocolType, Protocols: make([]group.Protocol, len(req.Protocols)),
 		RequireKnownID: req.Version >= joinKnownID, CanSkipAssignment: req.Version >= joinSkipAssignment,
@@ -39,7 +40,7 @@ func (s *Server) joinGroup(x *exchange, req *kmsg.JoinGroupRequest) kmsg.Respons
 	answer := func(response any, err error) kmsg.Response { return joinResponse(req, response, err) }
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.finish(message{answer(nil, err)})
+			x.Finish(message{answer(nil, err)})
 			return
 		}
 		sh.Apply(groupEffects(sh.Machine().Join(s.groups.nowMs(), park(sh, x, answer), join)))
@@ -83,8 +84,8 @@ func orNil(s string) *string {
 }
 
 // javaHost is the client's address as Kafka shows it.
-func (c *conn) javaHost() string {
-	addr := c.nc.RemoteAddr().String()
+func javaHost(c *transport.Conn) string {
+	addr := c.RemoteAddr().String()
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		addr = host
 	}

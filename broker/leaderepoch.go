@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -11,7 +12,7 @@ var _ = serves(protocol.KeyOffsetForLeaderEpoch, (*Server).offsetForLeaderEpoch)
 
 // offsetForLeaderEpoch tells where an epoch ended, by which a client finds out
 // that what it has read is not in the log any more (KIP-320).
-func (s *Server) offsetForLeaderEpoch(_ *exchange, req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
+func (s *Server) offsetForLeaderEpoch(_ *transport.Exchange, req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {
 	resp := respond[*kmsg.OffsetForLeaderEpochResponse](req)
 	resp.Topics = make([]kmsg.OffsetForLeaderEpochResponseTopic, len(req.Topics))
 	var unproven []unprovenEnd

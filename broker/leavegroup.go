@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -13,7 +14,7 @@ const leaveMembers = 3
 
 var _ = serves(protocol.KeyLeaveGroup, (*Server).leaveGroup)
 
-func (s *Server) leaveGroup(x *exchange, req *kmsg.LeaveGroupRequest) kmsg.Response {
+func (s *Server) leaveGroup(x *transport.Exchange, req *kmsg.LeaveGroupRequest) kmsg.Response {
 	leave := group.LeaveRequest{Group: req.Group}
 	if req.Version < leaveMembers {
 		leave.Members = []group.Leaver{{Member: req.MemberID}}
@@ -23,7 +24,7 @@ func (s *Server) leaveGroup(x *exchange, req *kmsg.LeaveGroupRequest) kmsg.Respo
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.finish(message{leaveResponse(req, group.LeaveResponse{Err: err})})
+			x.Finish(message{leaveResponse(req, group.LeaveResponse{Err: err})})
 			return
 		}
 		left, fx := sh.Machine().Leave(s.groups.nowMs(), leave)
@@ -32,7 +33,7 @@ func (s *Server) leaveGroup(x *exchange, req *kmsg.LeaveGroupRequest) kmsg.Respo
 			if err != nil {
 				left = group.LeaveResponse{Err: err}
 			}
-			x.finish(message{leaveResponse(req, left)})
+			x.Finish(message{leaveResponse(req, left)})
 		})
 	})
 	return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -21,7 +22,7 @@ var _ = serves(protocol.KeyListConfigResources, (*Server).listConfigResources)
 
 // listConfigResources names what has settings, of the kinds that are asked for
 // or of all.
-func (s *Server) listConfigResources(x *exchange, req *kmsg.ListConfigResourcesRequest) kmsg.Response {
+func (s *Server) listConfigResources(x *transport.Exchange, req *kmsg.ListConfigResourcesRequest) kmsg.Response {
 	resp := respond[*kmsg.ListConfigResourcesResponse](req)
 	allowed := listedKinds
 	if req.Version < 1 {

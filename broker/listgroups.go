@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -21,10 +22,10 @@ var _ = serves(protocol.KeyListGroups, (*Server).listGroups)
 
 // listGroups lists the groups that this broker coordinates. While some of them
 // are still being loaded it says so, and lists the others.
-func (s *Server) listGroups(x *exchange, req *kmsg.ListGroupsRequest) kmsg.Response {
+func (s *Server) listGroups(x *transport.Exchange, req *kmsg.ListGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.ListGroupsResponse](req)
 	resp.Groups = []kmsg.ListGroupsResponseGroup{}
-	x.giveBack()
+	x.ReleaseFrame()
 	err := s.groups.runtime.Do(func() {
 		s.groups.runtime.Each(func(sh *groupShard, err error) {
 			if err != nil {
@@ -34,11 +35,11 @@ func (s *Server) listGroups(x *exchange, req *kmsg.ListGroupsRequest) kmsg.Respo
 			resp.Groups = append(resp.Groups, listing(req, sh.Machine().List())...)
 		})
 		slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
-		x.finish(message{resp})
+		x.Finish(message{resp})
 	})
 	if err != nil {
 		resp.ErrorCode = codeOf(err)
-		x.finish(message{resp})
+		x.Finish(message{resp})
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -36,7 +37,7 @@ var _ = serves(protocol.KeyListOffsets, (*Server).listOffsets)
 // given with a proof that this broker leads (see partitions.LeadershipProof): a leader that was deposed
 // and has not heard of it would tell an end behind which others have been
 // acknowledged, and whoever goes on from there would miss them.
-func (s *Server) listOffsets(_ *exchange, req *kmsg.ListOffsetsRequest) kmsg.Response {
+func (s *Server) listOffsets(_ *transport.Exchange, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := respond[*kmsg.ListOffsetsResponse](req)
 	named := namedPartitions(req)
 	resp.Topics = make([]kmsg.ListOffsetsResponseTopic, len(req.Topics))

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -18,7 +19,7 @@ const (
 
 var _ = serves(protocol.KeyMetadata, (*Server).metadata)
 
-func (s *Server) metadata(x *exchange, req *kmsg.MetadataRequest) kmsg.Response {
+func (s *Server) metadata(x *transport.Exchange, req *kmsg.MetadataRequest) kmsg.Response {
 	resp := respond[*kmsg.MetadataResponse](req)
 	var failed map[string]error
 	misasked := metadataMisasked(req)

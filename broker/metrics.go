@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -158,17 +159,17 @@ func (m *metrics) ISRChanged(grown bool) {
 }
 
 // answered counts a request whose answer was sent.
-func (m *metrics) answered(x *exchange) {
-	a := m.byAPI[x.header.Key]
+func (m *metrics) answered(x *transport.Exchange) {
+	a := m.byAPI[x.Header.Key]
 	if a == nil {
 		return
 	}
-	a.time.Observe(sinceSeconds(x.began))
-	if f, ok := x.answer.(*fetched); ok {
+	a.time.Observe(sinceSeconds(x.Began))
+	if f, ok := x.Answer().(*fetched); ok {
 		f.count()
 	}
 	code := int16(0)
-	if e, ok := x.answer.(interface{ firstError() int16 }); ok {
+	if e, ok := x.Answer().(interface{ firstError() int16 }); ok {
 		code = e.firstError()
 	}
 	if code == 0 {

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -17,20 +18,20 @@ var _ = serves(protocol.KeyOffsetCommit, (*Server).offsetCommit)
 
 // offsetCommit is answered when the offsets are committed in their own topic.
 // Those of partitions that do not exist are refused one by one.
-func (s *Server) offsetCommit(x *exchange, req *kmsg.OffsetCommitRequest) kmsg.Response {
+func (s *Server) offsetCommit(x *transport.Exchange, req *kmsg.OffsetCommitRequest) kmsg.Response {
 	resp, commit, places := s.commitOf(req)
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.finish(message{committed(resp, places, nil, err)})
+			x.Finish(message{committed(resp, places, nil, err)})
 			return
 		}
 		errs, fx, err := sh.Machine().Commit(s.groups.nowMs(), commit)
 		sh.Apply(groupEffects(fx))
 		if err != nil {
-			x.finish(message{committed(resp, places, nil, err)})
+			x.Finish(message{committed(resp, places, nil, err)})
 			return
 		}
-		sh.After(func(err error) { x.finish(message{committed(resp, places, errs, err)}) })
+		sh.After(func(err error) { x.Finish(message{committed(resp, places, errs, err)}) })
 	})
 	return nil
 }

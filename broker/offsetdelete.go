@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -12,7 +13,7 @@ var _ = serves(protocol.KeyOffsetDelete, (*Server).offsetDelete)
 
 // offsetDelete makes a group forget offsets of topics that it does not read any
 // more (KIP-496).
-func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.Response {
+func (s *Server) offsetDelete(x *transport.Exchange, req *kmsg.OffsetDeleteRequest) kmsg.Response {
 	resp := respond[*kmsg.OffsetDeleteResponse](req)
 	var asked []group.TopicPartition
 	var places []*int16
@@ -34,7 +35,7 @@ func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.R
 	}
 	refuse := func(err error) {
 		resp.ErrorCode, resp.Topics = codeOf(err), nil
-		x.finish(message{resp})
+		x.Finish(message{resp})
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
@@ -55,7 +56,7 @@ func (s *Server) offsetDelete(x *exchange, req *kmsg.OffsetDeleteRequest) kmsg.R
 				refuse(err)
 				return
 			}
-			x.finish(message{resp})
+			x.Finish(message{resp})
 		})
 	})
 	return nil

@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -18,7 +19,7 @@ var _ = serves(protocol.KeyOffsetFetch, (*Server).offsetFetch)
 
 // offsetFetch answers with committed offsets only. A group or partition without
 // an offset is no error: it has offset -1.
-func (s *Server) offsetFetch(x *exchange, req *kmsg.OffsetFetchRequest) kmsg.Response {
+func (s *Server) offsetFetch(x *transport.Exchange, req *kmsg.OffsetFetchRequest) kmsg.Response {
 	wanted := offsetsWanted(req)
 	groups := make([]kmsg.OffsetFetchResponseGroup, len(wanted))
 	ids := make([]string, len(wanted))
@@ -40,7 +41,7 @@ func (s *Server) offsetFetch(x *exchange, req *kmsg.OffsetFetchRequest) kmsg.Res
 			groups[i] = fetchedGroup(&wanted[i], nil, err)
 		}
 	}
-	s.groups.serveAll(x, ids, each, done, func() { x.finish(message{offsetsResponse(req, groups)}) })
+	s.groups.serveAll(x, ids, each, done, func() { x.Finish(message{offsetsResponse(req, groups)}) })
 	return nil
 }
 

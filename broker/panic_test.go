@@ -2,16 +2,19 @@ package broker
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -19,7 +22,7 @@ import (
 // answers owed before it are sent, others are served, the broker stops.
 func TestAHandlerThatPanicsEndsItsConnectionAlone(t *testing.T) {
 	sound := handlers[protocol.KeyDescribeCluster]
-	handlers[protocol.KeyDescribeCluster] = func(*Server, *exchange, kmsg.Request) kmsg.Response { panic("planted") }
+	handlers[protocol.KeyDescribeCluster] = func(*Server, *transport.Exchange, kmsg.Request) kmsg.Response { panic("planted") }
 	t.Cleanup(func() { handlers[protocol.KeyDescribeCluster] = sound })
 	var log said
 	s, cl := startServer(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
@@ -35,7 +38,7 @@ func TestAHandlerThatPanicsEndsItsConnectionAlone(t *testing.T) {
 	nc.Write(f.AppendRequest(nil, kmsg.NewPtrDescribeClusterRequest(), 2))
 	nc.Write(versions)
 	answers, err := io.ReadAll(nc)
-	if err != nil && !isReset(err) {
+	if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatal(err)
 	}
 	if err == nil && len(answers) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -46,7 +47,7 @@ func (ps *peerSession) finish(a *peerAnswer) {
 	x := ps.parked.x
 	ps.parked, ps.due = nil, false
 	ps.heartbeat.Stop()
-	x.finish(a)
+	x.Finish(a)
 }
 
 // answer answers the parked request, if there is something to say or its time is up.
@@ -194,11 +195,12 @@ func (a *peerAnswer) fence() (found bool) {
 	return found
 }
 
-func (a *peerAnswer) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
+// Encode appends the answer, without what may not be sent any more.
+func (a *peerAnswer) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 	a.fence()
 	before := len(dst)
 	for {
-		out, err := a.Encode(dst[:before], h)
+		out, err := a.Answer.Encode(dst[:before], h)
 		if err != nil || a.TailBytes() > 0 || !a.fence() {
 			return out, err
 		}
@@ -206,9 +208,9 @@ func (a *peerAnswer) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
 	}
 }
 
-// writeTail completes the answer only if all of it was right until its last byte.
-func (a *peerAnswer) writeTail(c *conn) error {
-	return a.WriteTail(c, func() error {
+// WriteTail completes the answer only if all of it was right until its last byte.
+func (a *peerAnswer) WriteTail(c *transport.Conn) error {
+	return a.Answer.WriteTail(c, func() error {
 		for i := range a.Parts {
 			if a.fenced(i) {
 				return errPeerFenced
@@ -218,11 +220,11 @@ func (a *peerAnswer) writeTail(c *conn) error {
 	})
 }
 
-func (a *peerAnswer) tailSize() int     { return a.TailBytes() }
 func (a *peerAnswer) firstError() int16 { return a.FirstError() }
 
-func (a *peerAnswer) release() {
+// Release lets go of what the records lie in.
+func (a *peerAnswer) Release() {
 	a.session.unsent.Add(-1)
 	a.session.srv.metrics.replicatedOut.Add(float64(a.Bytes))
-	a.Release()
+	a.Answer.Release()
 }

@@ -36,18 +36,18 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 		produceAll(t, ps.client(), "a", 0, 10, size)
 		small, large := composed(ps), composed(ps)
 		header := protocol.Header{Key: protocol.KeyFetch, Version: replication.FetchVersion, Flexible: true}
-		whole, err := small.appendTo(nil, header)
+		whole, err := small.Encode(nil, header)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := large.appendTo(nil, header); err != nil {
+		if _, err := large.Encode(nil, header); err != nil {
 			t.Fatal(err)
 		}
 		p := ps.all[1].hosted.Topic("a").Partition(0)
 		p.ApplyMetadata(protocol.PartitionState{Leader: 2, LeaderEpoch: 9, PartitionEpoch: 99, Replicas: []protocol.BrokerID{1, 2}, ISR: protocol.Members{{ID: 2}}})
 		ps.await("broker 1 to follow", func() bool { return p.State().Role == replica.RoleFollower })
 		fenced := small.fenced(0)
-		b, err := small.appendTo(nil, header)
+		b, err := small.Encode(nil, header)
 		if err != nil || !fenced {
 			t.Fatalf("fenced %v, error %v", fenced, err)
 		}
@@ -60,13 +60,13 @@ func TestAnswerOfALeaderThatIsNoneAnyMoreIsNotSent(t *testing.T) {
 			t.Errorf("it sends code %d and %d bytes; before, all was %d", part.ErrorCode, len(part.RecordBatches), len(whole))
 		}
 		if large.TailBytes() > 0 {
-			c := &conn{nc: discardConn{}, srv: ps.all[1].Server, ctx: t.Context()}
-			if err := large.writeTail(c); !errors.Is(err, errPeerFenced) {
+			c := ps.all[1].sockets.NewConn(t.Context(), nil, discardConn{})
+			if err := large.WriteTail(c); !errors.Is(err, errPeerFenced) {
 				t.Errorf("it ends the answer: %v", err)
 			}
 		}
-		small.Release()
-		large.Release()
+		small.Answer.Release()
+		large.Answer.Release()
 	}
 }
 

@@ -36,7 +36,7 @@ func (ps *peerSession) nextAnswer() (indexes []int32, bytes int) {
 	a := ps.newAnswer()
 	left := ps.fill(a, &ps.inSync, replication.AnswerBytesMax)
 	ps.fillThrottled(a, min(left, replication.LaggingBytesMax))
-	defer a.Release()
+	defer a.Answer.Release()
 	for i := range a.Parts {
 		indexes = append(indexes, a.Parts[i].Index)
 	}

@@ -119,7 +119,7 @@ func TestFetchErrorsNameTheLeader(t *testing.T) {
 	if part.ErrorCode != kerr.NotLeaderForPartition.Code || part.CurrentLeader.LeaderID != 1 {
 		t.Fatalf("code %d, leader %d", part.ErrorCode, part.CurrentLeader.LeaderID)
 	}
-	if len(resp.Brokers) != 1 || resp.Brokers[0].NodeID != 1 || resp.Brokers[0].Port != ps.all[1].listeners[0].port ||
+	if len(resp.Brokers) != 1 || resp.Brokers[0].NodeID != 1 || resp.Brokers[0].Port != ps.all[1].listeners[0].AdvertisedPort ||
 		resp.Brokers[0].Rack == nil || *resp.Brokers[0].Rack != "rack-1" {
 		t.Errorf("it can be reached at %+v", resp.Brokers)
 	}

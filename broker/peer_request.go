@@ -8,13 +8,14 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
 
 // peerRequest is one request of a follower, taken out of its frame.
 type peerRequest struct {
-	x         *exchange
+	x         *transport.Exchange
 	from      protocol.Member
 	waitMs    int32
 	bytesMax  int
@@ -31,7 +32,7 @@ type peerListing struct {
 }
 
 // newPeerRequest copies what the session needs: the frame is given back.
-func newPeerRequest(x *exchange, req *kmsg.FetchRequest) *peerRequest {
+func newPeerRequest(x *transport.Exchange, req *kmsg.FetchRequest) *peerRequest {
 	q := &peerRequest{
 		x:      x,
 		from:   protocol.Member{ID: protocol.BrokerID(req.ReplicaState.ID), BrokerEpoch: protocol.BrokerEpoch(req.ReplicaState.Epoch)},
@@ -72,36 +73,29 @@ func (q *peerRequest) listing(topic protocol.TopicID, rp *kmsg.FetchRequestTopic
 
 // replicaFetch gives a follower's request to the connection's session, which it
 // begins with the first one. It is called by the connection's reader.
-func (s *Server) replicaFetch(x *exchange, req *kmsg.FetchRequest) error {
-	if refusal := s.refusePeer(x.c.peer, req); refusal != nil {
+func (s *Server) replicaFetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
+	state := stateOf(x.Conn)
+	if refusal := s.refusePeer(state.peer, req); refusal != nil {
 		s.logRefusedPeer(x, req, refusal)
-		x.finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: codeOf(refusal)}})
-		return errHangUp
+		x.Finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: codeOf(refusal)}})
+		return transport.ErrHangUp
 	}
 	s.heard.note(protocol.BrokerID(req.ReplicaState.ID))
-	ps := x.c.peer
+	ps := state.peer
 	if ps == nil {
-		ps = newPeerSession(s, x.c)
-		x.c.peer = ps
+		ps = newPeerSession(s)
+		state.peer = ps
+		x.Conn.LimitIdle(replication.IdleTimeout) // it would have asked for more by then
 	}
 	ps.next++
 	q := newPeerRequest(x, req)
-	x.giveBack()
-	x.leaveTurn()
+	x.ReleaseFrame()
+	x.ReleaseSerial() // the session bounds them
 	select {
 	case ps.requests <- q:
 		return nil
-	case <-x.c.ctx.Done():
-		return x.c.ctx.Err()
-	}
-}
-
-// leaveTurn lets the connection's next request be read before this one is
-// answered. The session bounds them.
-func (x *exchange) leaveTurn() {
-	if x.turn {
-		x.turn = false
-		<-x.c.turn
+	case <-x.Conn.Context().Done():
+		return x.Conn.Context().Err()
 	}
 }
 
@@ -112,7 +106,7 @@ func (s *Server) refusePeer(ps *peerSession, req *kmsg.FetchRequest) error {
 	id, epoch := protocol.BrokerID(req.ReplicaState.ID), protocol.BrokerEpoch(req.ReplicaState.Epoch)
 	switch {
 	case req.ClusterID == nil || *req.ClusterID != im.ClusterID:
-		return fmt.Errorf("%w: it is of cluster %q, and this is %q", kerr.InconsistentClusterID, printable(textOr(req.ClusterID)), im.ClusterID)
+		return fmt.Errorf("%w: it is of cluster %q, and this is %q", kerr.InconsistentClusterID, protocol.PrintableShort(textOr(req.ClusterID)), im.ClusterID)
 	case id == s.cfg.NodeID:
 		return fmt.Errorf("%w: it calls itself broker %d, as this one does", kerr.DuplicateBrokerRegistration, id)
 	}
@@ -144,9 +138,9 @@ func textOr(s *string) string {
 const refusalsLoggedAtOnce = 5
 
 // logRefusedPeer says why a broker that wants to follow this one is refused.
-func (s *Server) logRefusedPeer(x *exchange, req *kmsg.FetchRequest, why error) {
+func (s *Server) logRefusedPeer(x *transport.Exchange, req *kmsg.FetchRequest, why error) {
 	if s.sessions.logged.Allow() {
 		s.log.Warn("follower refused", "follower", req.ReplicaState.ID,
-			"broker_epoch", req.ReplicaState.Epoch, "from", x.c.nc.RemoteAddr(), "error", why)
+			"broker_epoch", req.ReplicaState.Epoch, "from", x.Conn.RemoteAddr(), "error", why)
 	}
 }

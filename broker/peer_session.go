@@ -67,7 +67,6 @@ func throttleOf(bytesPerSecond int64) *rate.Limiter {
 // run owns everything but what mu guards.
 type peerSession struct {
 	srv      *Server
-	conn     *conn
 	next     int32        // the session epoch that the next request must have; the reader's
 	unsent   atomic.Int32 // answers that are not sent, and requests that wait
 	requests chan *peerRequest
@@ -95,9 +94,9 @@ type peerSession struct {
 	ownRate   int64
 }
 
-func newPeerSession(s *Server, c *conn) *peerSession {
+func newPeerSession(s *Server) *peerSession {
 	ps := &peerSession{
-		srv: s, conn: c, requests: make(chan *peerRequest), signal: make(chan struct{}, 1),
+		srv: s, requests: make(chan *peerRequest), signal: make(chan struct{}, 1),
 		quit: make(chan struct{}), ended: make(chan struct{}), parts: map[protocol.TopicPartition]*peerPart{},
 		heartbeat: stoppedTimer(), later: stoppedTimer(), throttle: stoppedTimer(),
 		ownRate: settings.Unthrottled,

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -35,11 +36,13 @@ const (
 // producing is a Produce request under way: one Proposal a partition, and the
 // answer when the last of them is completed.
 type producing struct {
-	x     *exchange
+	srv   *Server
+	x     *transport.Exchange
 	req   *kmsg.ProduceRequest
 	here  bool         // the last partition's loop may be run by the reader, which has nothing else to do
 	left  atomic.Int32 // proposals not completed, and one for the reader until it has proposed all
 	parts []producePart
+	away  *turnedAway // the connection's; the reader's
 }
 
 // producePart is one partition of the request.
@@ -60,18 +63,18 @@ var errLocksNeedAcks = fmt.Errorf("%w: lock headers need acks=all; if this topic
 
 // produce proposes each partition's batch and returns; the answer is sent when
 // all have theirs.
-func (s *Server) produce(x *exchange, req *kmsg.ProduceRequest) error {
-	p := &producing{x: x, req: req}
+func (s *Server) produce(x *transport.Exchange, req *kmsg.ProduceRequest) error {
+	p := &producing{srv: s, x: x, req: req, away: &stateOf(x.Conn).away}
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
-	if n > emptyPartsMax+len(x.body)/partBytesLeast {
-		return fmt.Errorf("Produce request names %d partitions in %d bytes", n, len(x.body))
+	if n > emptyPartsMax+len(x.Body)/partBytesLeast {
+		return fmt.Errorf("Produce request names %d partitions in %d bytes", n, len(x.Body))
 	}
 	p.parts = make([]producePart, n)
 	p.left.Store(int32(n) + 1)
-	p.here = x.c.in.buffered() == 0 && len(x.body) <= hereBytesMax
+	p.here = !x.Conn.HasInput() && len(x.Body) <= hereBytesMax
 	part := p.parts
 	for i := range req.Topics {
 		t := s.hosted.Topic(req.Topics[i].Topic)
@@ -107,7 +110,7 @@ func (s *Server) propose(p *producing, part *producePart, t *partitions.Topic, n
 		}
 	}
 	if err != nil {
-		p.x.c.away.note(name, in.Partition, in.Records)
+		p.away.note(name, in.Partition, in.Records)
 		part.fail(err)
 		if part.Result.Refusal != nil {
 			host.NoteRefusal(part.Result.Refusal)
@@ -115,7 +118,7 @@ func (s *Server) propose(p *producing, part *producePart, t *partitions.Topic, n
 		part.finish()
 		return
 	}
-	part.Behind = p.x.c.away.behind(name, in.Partition, part.Batch)
+	part.Behind = p.away.behind(name, in.Partition, part.Batch)
 	if p.here && part == &p.parts[len(p.parts)-1] {
 		host.ProposeHere(&part.Proposal)
 		return
@@ -205,11 +208,11 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	}
 	anew := t.Recompresses(b.Codec())
 	if anew {
-		if err := s.recompressed.claim(p.x.c.ctx, &part.held, b, int(t.Settings.MaxMessageBytes)); err != nil {
+		if err := s.recompressed.claim(p.x.Conn.Context(), &part.held, b, int(t.Settings.MaxMessageBytes)); err != nil {
 			return err
 		}
 	}
-	defer s.frames.open(anew || b.Codec() != record.CodecNone)()
+	defer s.opening.begin(anew || b.Codec() != record.CodecNone)()
 	limits := record.Limits{DecompressedBytesMax: s.cfg.DecompressedMax}
 	recs, locks, refusal, err := conflict.Read(b, limits, t.Policy())
 	if err != nil {
@@ -248,7 +251,7 @@ func (part *producePart) Completed(*replica.Proposal) { part.finish() }
 // finish notes what became of the part. Its memory is let go: the request's
 // other parts, and so the answer, may wait for long.
 func (part *producePart) finish() {
-	s := part.of.x.c.srv
+	s := part.of.srv
 	s.note(part.of, part)
 	part.Batch = record.Batch{}
 	s.recompressed.giveBack(&part.held)
@@ -274,11 +277,14 @@ func (p *producing) completed() {
 	}
 	if p.req.Acks == int16(replica.AcksNone) {
 		// Nothing is answered; a client that must learn of an error sees its connection close, as Kafka does.
-		p.x.hangUp = refused
-		p.x.finish(nil)
+		if refused {
+			p.x.HangUp()
+		} else {
+			p.x.Finish(nil)
+		}
 		return
 	}
-	p.x.finish(p)
+	p.x.Finish(p)
 }
 
 // note counts and, for a refusal, records what became of the part.
@@ -290,14 +296,14 @@ func (s *Server) note(p *producing, part *producePart) {
 	switch r := &part.Result; {
 	case r.Refusal != nil:
 		m.refused(r.Refusal)
-		s.refusals.log(s.log, part.topic.Name, part.index, r.Refusal, p.x.c, p.x.header.ClientID)
+		s.refusals.log(s.log, part.topic.Name, part.index, r.Refusal, p.x.Conn, p.x.Header.ClientID)
 	case r.Err != nil:
 		if errors.Is(r.Err, errLocksNeedAcks) {
 			m.wrongAcks.Inc()
 		}
 		if p.req.Acks == int16(replica.AcksNone) {
 			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.Name,
-				"partition", part.index, "from", p.x.c.nc.RemoteAddr(), "client", printable(p.x.header.ClientID), "why", r.Err)
+				"partition", part.index, "from", p.x.Conn.RemoteAddr(), "client", protocol.PrintableShort(p.x.Header.ClientID), "why", r.Err)
 		}
 	case r.Repeated:
 		if part.Locks != nil && !part.Locks.Carried() {
@@ -315,12 +321,12 @@ func (s *Server) note(p *producing, part *producePart) {
 	}
 }
 
-// appendTo encodes the answer.
-func (p *producing) appendTo(dst []byte, h protocol.Header) ([]byte, error) {
+// Encode encodes the answer.
+func (p *producing) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
 	resp := respond[*kmsg.ProduceResponse](p.req)
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
-	hints := hints{view: p.x.c.srv.view(p.x)}
+	hints := hints{view: p.srv.view(p.x)}
 	part := p.parts
 	for i := range p.req.Topics {
 		rt := &resp.Topics[i]
@@ -373,23 +379,23 @@ func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartit
 
 // produceTooOld answers versions that are advertised for the sake of old
 // feature detection and not served (KAFKA-18659).
-func (s *Server) produceTooOld(x *exchange) error {
+func (s *Server) produceTooOld(x *transport.Exchange) error {
 	resp := kmsg.NewPtrProduceResponse()
-	resp.Version = x.header.Version
+	resp.Version = x.Header.Version
 	req := kmsg.NewPtrProduceRequest()
-	req.Version = x.header.Version
-	if len(x.body) > tooOldBytesMax {
-		return x.refused
+	req.Version = x.Header.Version
+	if len(x.Body) > tooOldBytesMax {
+		return x.Refused
 	}
 	// Version 3 put a transactional id in front and changed nothing else.
-	if err := protocol.Prove(x.header.Key, produceServedFrom, append([]byte{0xff, 0xff}, x.body...)); err != nil {
-		return fmt.Errorf("Produce v%d request: %w", x.header.Version, err)
+	if err := protocol.Prove(x.Header.Key, produceServedFrom, append([]byte{0xff, 0xff}, x.Body...)); err != nil {
+		return fmt.Errorf("Produce v%d request: %w", x.Header.Version, err)
 	}
-	if err := req.ReadFrom(x.body); err != nil {
-		return fmt.Errorf("Produce v%d request: %w", x.header.Version, err)
+	if err := req.ReadFrom(x.Body); err != nil {
+		return fmt.Errorf("Produce v%d request: %w", x.Header.Version, err)
 	}
 	if req.Acks == 0 {
-		return fmt.Errorf("Produce v%d is too old; at least v3 is needed", x.header.Version)
+		return fmt.Errorf("Produce v%d is too old; at least v3 is needed", x.Header.Version)
 	}
 	for _, t := range req.Topics {
 		rt := kmsg.NewProduceResponseTopic()
@@ -401,6 +407,6 @@ func (s *Server) produceTooOld(x *exchange) error {
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	x.finish(message{resp})
+	x.Finish(message{resp})
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -49,18 +50,18 @@ const noProducerEpoch = -1
 // initProducerID gives an idempotent producer a new id with epoch 0, whatever
 // id and epoch it says it has: some clients send zeros for none, and raising
 // the epoch of those would hand one id to several producers.
-func (s *Server) initProducerID(x *exchange, req *kmsg.InitProducerIDRequest) kmsg.Response {
+func (s *Server) initProducerID(x *transport.Exchange, req *kmsg.InitProducerIDRequest) kmsg.Response {
 	resp := respond[*kmsg.InitProducerIDResponse](req)
 	resp.ProducerID, resp.ProducerEpoch = int64(protocol.NoProducer), noProducerEpoch
 	if req.TransactionalID != nil {
 		resp.ErrorCode = codeOf(errNoTransactions)
 		return resp
 	}
-	ctx, cancel := x.withinDefault()
+	ctx, cancel := withinDefault(x)
 	defer cancel()
 	id, err := s.ids.take(ctx)
 	if err != nil {
-		s.log.Warn("no producer id to give", "client", printable(x.header.ClientID), "error", err)
+		s.log.Warn("no producer id to give", "client", protocol.PrintableShort(x.Header.ClientID), "error", err)
 		resp.ErrorCode = codeOf(err)
 		return resp
 	}

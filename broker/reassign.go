@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -17,9 +18,9 @@ var (
 // alterReassignments begins to move partitions to other brokers, or takes it
 // back (KIP-455). It answers when the metadata shows the beginning; how far it
 // is, ListPartitionReassignments tells.
-func (s *Server) alterReassignments(x *exchange, req *kmsg.AlterPartitionAssignmentsRequest) kmsg.Response {
+func (s *Server) alterReassignments(x *transport.Exchange, req *kmsg.AlterPartitionAssignmentsRequest) kmsg.Response {
 	resp := respond[*kmsg.AlterPartitionAssignmentsResponse](req)
-	ctx, cancel := x.within(req.TimeoutMillis)
+	ctx, cancel := within(x, req.TimeoutMillis)
 	defer cancel()
 	im := s.cluster.Image()
 	targets := make(map[protocol.TopicPartition][]protocol.BrokerID)
@@ -89,7 +90,7 @@ func outcomeOf(im *coordinator.Image, outcome map[protocol.TopicPartition]error,
 }
 
 // listReassignments lists what is being moved; what is not is left out.
-func (s *Server) listReassignments(_ *exchange, req *kmsg.ListPartitionReassignmentsRequest) kmsg.Response {
+func (s *Server) listReassignments(_ *transport.Exchange, req *kmsg.ListPartitionReassignmentsRequest) kmsg.Response {
 	resp := respond[*kmsg.ListPartitionReassignmentsResponse](req)
 	im := s.cluster.Image()
 	if req.Topics == nil {

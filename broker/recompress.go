@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
@@ -23,10 +24,10 @@ const (
 // recompressed bounds the memory of recompressed batches until they are
 // answered. Who waits for it holds nothing that another could wait for: the
 // batches that have it are on their way through their partitions already.
-type recompressed struct{ *budget }
+type recompressed struct{ *transport.Budget }
 
 func newRecompressed(framesBytesMax int64) recompressed {
-	return recompressed{newBudget(framesBytesMax / recompressedPart)}
+	return recompressed{transport.NewBudget(framesBytesMax / recompressedPart)}
 }
 
 // held is what one batch has of it, as it was acquired.
@@ -42,8 +43,8 @@ func (r recompressed) claim(ctx context.Context, h *held, b record.Batch, bytesM
 	} else {
 		n = min(n*ratioSupposed, int64(bytesMax))
 	}
-	n = min(n, r.lane[laneLarge])
-	if err := r.acquire(ctx, n); err != nil {
+	n = min(n, r.Largest())
+	if err := r.Acquire(ctx, n); err != nil {
 		return err
 	}
 	h[0] = n
@@ -52,11 +53,11 @@ func (r recompressed) claim(ctx context.Context, h *held, b record.Batch, bytesM
 
 // settle takes what the batch has needed beyond its claim.
 func (r recompressed) settle(h *held, size int) error {
-	more := min(int64(size), r.lane[laneLarge]) - h[0]
+	more := min(int64(size), r.Largest()) - h[0]
 	if more <= 0 {
 		return nil
 	}
-	if !r.try(more) {
+	if !r.TryAcquire(more) {
 		return errors.Join(kerr.RequestTimedOut, errRecompressBusy)
 	}
 	h[1] = more
@@ -67,7 +68,7 @@ func (r recompressed) settle(h *held, size int) error {
 func (r recompressed) giveBack(h *held) {
 	for i, n := range h {
 		if n > 0 {
-			r.release(n)
+			r.Release(n)
 		}
 		h[i] = 0
 	}

@@ -60,8 +60,8 @@ func TestRecompressedBatchesKeepToABudgetOfTheirOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.giveBack(&waiting)
-	if r.mu.held != [lanes]int64{} {
-		t.Errorf("%v are held when all is given back", r.mu.held)
+	if n := r.Held(); n != 0 {
+		t.Errorf("%d bytes are held when all is given back", n)
 	}
 }
 
@@ -98,9 +98,7 @@ func TestManyRecompressedBatchesAreAllWritten(t *testing.T) {
 	if end := dial(t, s.Addr("")).at(7, "t", timeLatest).Offset; end != writers*each {
 		t.Errorf("the log ends at %d", end)
 	}
-	s.recompressed.mu.Lock()
-	defer s.recompressed.mu.Unlock()
-	if s.recompressed.mu.held != [lanes]int64{} {
-		t.Errorf("%v are held when all is answered", s.recompressed.mu.held)
+	if n := s.recompressed.Held(); n != 0 {
+		t.Errorf("%d bytes are held when all is answered", n)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -27,12 +28,12 @@ func newRefusals(s *Server) *refusals {
 	return &refusals{srv: s, limit: rate.NewLimiter(rate.Every(time.Second/refusalsLogged), refusalsLogged)}
 }
 
-func (r *refusals) log(log *slog.Logger, topic string, partition int32, refusal *protocol.Refusal, c *conn, clientID string) {
+func (r *refusals) log(log *slog.Logger, topic string, partition int32, refusal *protocol.Refusal, c *transport.Conn, clientID string) {
 	if !r.limit.Allow() {
 		return
 	}
-	log.Info("refused", "topic", topic, "partition", partition, "client", printable(clientID),
-		"from", c.nc.RemoteAddr().String(), "why", refusal.Message())
+	log.Info("refused", "topic", topic, "partition", partition, "client", protocol.PrintableShort(clientID),
+		"from", c.RemoteAddr().String(), "why", refusal.Message())
 }
 
 // hotLock is one of the most refused locks of the broker.

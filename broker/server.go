@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/segment"
@@ -26,18 +26,18 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	fs        vfs.FS
-	frames    *frames
+	sockets   *transport.SocketServer
 	live      *live
 	metrics   *metrics
 	refusals  *refusals
-	listeners []*boundListener
+	listeners []*transport.Listener
 	ready     chan struct{}
 
 	recompressed recompressed
+	opening      opening
 
 	descriptors *descriptors
 	disk        *partitions.DiskSpace // set by Run
-	connections atomic.Int64
 
 	http *httpServer
 
@@ -66,16 +66,17 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, fs: vfs.Default,
-		frames:      newFrames(cfg.FramesBytesMax),
 		live:        newLive(),
 		ready:       make(chan struct{}),
 		descriptors: shareDescriptors(descriptorLimit()),
 
 		recompressed: newRecompressed(cfg.FramesBytesMax),
+		opening:      newOpening(),
 	}
 	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
+	s.sockets = transport.New(s.transportOptions())
 	for _, l := range cfg.Listeners {
-		b, err := bind(l)
+		b, err := transport.Bind(l)
 		if err != nil {
 			s.unbind()
 			return nil, err
@@ -95,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 
 func (s *Server) unbind() {
 	for _, l := range s.listeners {
-		l.ln.Close()
+		l.Close()
 	}
 	if s.http != nil {
 		s.http.ln.Close()
@@ -109,7 +110,7 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 func (s *Server) Addr(name string) string {
 	for _, l := range s.listeners {
 		if name == "" || l.Name == name {
-			return l.ln.Addr().String()
+			return l.Bound()
 		}
 	}
 	return ""
@@ -155,7 +156,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error {
 		return s.start(serving, began, func() {
 			for _, l := range s.listeners {
-				g.Go(func() error { return s.accept(serving, l) })
+				g.Go(func() error { return s.sockets.Serve(serving, l) })
 			}
 		})
 	})

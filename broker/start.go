@@ -120,7 +120,7 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, HTTP: s.advertisedHTTP(), DirectoryID: s.identity.Directory}
 	for _, l := range s.listeners {
-		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.host, Port: l.port})
+		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.AdvertisedHost, Port: l.AdvertisedPort})
 	}
 	c, err := coordinator.Open(ctx, coordinator.Options{
 		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: s.identity.Cluster, ClusterID: s.cfg.ClusterID, SessionTimeout: s.cfg.SessionTimeout,
@@ -173,7 +173,7 @@ func (s *Server) start(ctx context.Context, began time.Time, accept func()) erro
 	im := s.cluster.Image()
 	for i, l := range s.listeners {
 		if i < 2 { // the start says six lines at most
-			s.log.Info("kafka", "listener", l.Name, "bound", l.ln.Addr().String(), "advertised", l.String())
+			s.log.Info("kafka", "listener", l.Name, "bound", l.Bound(), "advertised", l.String())
 		}
 	}
 	if s.http != nil {

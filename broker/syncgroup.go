@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -17,7 +18,7 @@ var _ = serves(protocol.KeySyncGroup, (*Server).syncGroup)
 
 // syncGroup is answered when the leader has assigned and the assignment is
 // committed.
-func (s *Server) syncGroup(x *exchange, req *kmsg.SyncGroupRequest) kmsg.Response {
+func (s *Server) syncGroup(x *transport.Exchange, req *kmsg.SyncGroupRequest) kmsg.Response {
 	sync := group.SyncRequest{
 		Group: req.Group, Member: req.MemberID, Instance: orEmpty(req.InstanceID), Generation: req.Generation,
 		ProtocolType: orEmpty(req.ProtocolType), Protocol: orEmpty(req.Protocol),
@@ -33,7 +34,7 @@ func (s *Server) syncGroup(x *exchange, req *kmsg.SyncGroupRequest) kmsg.Respons
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.finish(message{answer(nil, err)})
+			x.Finish(message{answer(nil, err)})
 			return
 		}
 		sh.Apply(groupEffects(sh.Machine().Sync(s.groups.nowMs(), park(sh, x, answer), sync)))

@@ -3,6 +3,7 @@ package broker
 import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -11,7 +12,7 @@ var _ = serves(protocol.KeyUnregisterBroker, (*Server).unregisterBroker)
 
 // unregisterBroker finds nothing to do: a registration hangs on the life of its broker,
 // so that of a dead one there is none, and a live one's would come again at once.
-func (s *Server) unregisterBroker(_ *exchange, req *kmsg.UnregisterBrokerRequest) kmsg.Response {
+func (s *Server) unregisterBroker(_ *transport.Exchange, req *kmsg.UnregisterBrokerRequest) kmsg.Response {
 	resp := respond[*kmsg.UnregisterBrokerResponse](req)
 	err := coordinator.Refuse(coordinator.ErrUnknownBroker, "Broker ID %d is not currently registered", req.BrokerID)
 	if _, live := s.cluster.Image().Broker(protocol.BrokerID(req.BrokerID)); live {

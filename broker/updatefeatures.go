@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -14,7 +15,7 @@ var _ = serves(protocol.KeyUpdateFeatures, (*Server).updateFeatures)
 
 // updateFeatures takes what is in force already, and refuses all else: a feature is in
 // force with the brokers that have it, and nobody turns it on or off.
-func (s *Server) updateFeatures(_ *exchange, req *kmsg.UpdateFeaturesRequest) kmsg.Response {
+func (s *Server) updateFeatures(_ *transport.Exchange, req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 	resp := respond[*kmsg.UpdateFeaturesResponse](req)
 	for i := range req.FeatureUpdates {
 		if err := s.refuseUpdate(&req.FeatureUpdates[i]); err != nil {
@@ -36,7 +37,7 @@ func (s *Server) refuseUpdate(u *kmsg.UpdateFeaturesRequestFeatureUpdate) error 
 		return nil
 	}
 	return fmt.Errorf("The update failed for all features since the following feature had an error: "+ //nolint:staticcheck // Kafka's words
-		"Invalid update version %d for feature %s. %s", u.MaxVersionLevel, printable(u.Feature), why)
+		"Invalid update version %d for feature %s. %s", u.MaxVersionLevel, protocol.PrintableShort(u.Feature), why)
 }
 
 // whyNotUpdate is in Kafka's words where Kafka has some; "" = it is in force.
@@ -45,7 +46,7 @@ func (s *Server) whyNotUpdate(u *kmsg.UpdateFeaturesRequestFeatureUpdate) string
 	controller := s.cluster.Image().Controller
 	switch {
 	case i < 0 && u.MaxVersionLevel == 0:
-		return fmt.Sprintf("Feature %s not found.", printable(u.Feature))
+		return fmt.Sprintf("Feature %s not found.", protocol.PrintableShort(u.Feature))
 	case i < 0:
 		return fmt.Sprintf("Local controller %d does not support this feature.", controller)
 	case u.MaxVersionLevel < 0:

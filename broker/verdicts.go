@@ -74,7 +74,7 @@ func (s *Server) noteLeft(p *producing, part *producePart) {
 	for i := range part.Result.Left {
 		if r := part.Result.Left[i].Refusal; r != nil {
 			metricsOf(part.topic).refused(r)
-			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.c, p.x.header.ClientID)
+			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.Conn, p.x.Header.ClientID)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -21,7 +22,9 @@ type view struct {
 }
 
 // view returns the newest image, for the client of x.
-func (s *Server) view(x *exchange) view { return view{s.cluster.Image(), x.c.listener.Name, s.hosted} }
+func (s *Server) view(x *transport.Exchange) view {
+	return view{s.cluster.Image(), x.Conn.Listener().Name, s.hosted}
+}
 
 // node is a live broker and where to reach it.
 type node struct {

@@ -51,6 +51,17 @@ func Printable(s string) string {
 	return b.String()
 }
 
+const printableShortMax = 64 // characters
+
+// PrintableShort is Printable for a line of a log: a client cannot make the line
+// long, nor forge another one.
+func PrintableShort(s string) string {
+	if runes := []rune(s); len(runes) > printableShortMax {
+		s = string(runes[:printableShortMax]) + "…"
+	}
+	return Printable(s)
+}
+
 // unfit are controls, ends of lines, and marks that turn the writing around.
 func unfit(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)

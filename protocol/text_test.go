@@ -34,6 +34,12 @@ func TestOnlyWhatIsFitForATerminalIsPrintedAsItIs(t *testing.T) {
 	}
 }
 
+func TestALongTextIsCutForALineOfALog(t *testing.T) {
+	equal(t, "short", PrintableShort("short"))
+	equal(t, `a\x0ab`, PrintableShort("a\nb"))
+	equal(t, strings.Repeat("é", 64)+"…", PrintableShort(strings.Repeat("é", 65)))
+}
+
 // Goal: whatever strings a request holds, MendText leaves UTF-8 that still fits on
 // the wire, and touches no bytes; and ProveWithin says when it is needed.
 func TestEveryStringOfARequestIsMended(t *testing.T) {

@@ -117,7 +117,7 @@ func readIdentity(fsys vfs.FS, dir string) (Identity, error) {
 	}
 	id, err := parseIdentity(string(raw))
 	if err != nil {
-		return none, fmt.Errorf("%s holds %q: %w; %s", path, abbreviated(string(raw)), err, identityAdvice)
+		return none, fmt.Errorf("%s holds %q: %w; %s", path, protocol.PrintableShort(string(raw)), err, identityAdvice)
 	}
 	return id, nil
 }
@@ -137,7 +137,7 @@ func parseIdentity(text string) (Identity, error) {
 		case "node":
 			n, err := strconv.ParseInt(value, 10, 32)
 			if err != nil || n < 0 {
-				return id, fmt.Errorf("node %q is no node id", abbreviated(value))
+				return id, fmt.Errorf("node %q is no node id", protocol.PrintableShort(value))
 			}
 			id.Node = protocol.BrokerID(n)
 		}
@@ -186,15 +186,4 @@ func syncDir(fsys vfs.FS, dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-const abbreviatedMax = 64
-
-// abbreviated makes a damaged file's text fit for a line: short, and without
-// anything that could forge another one.
-func abbreviated(text string) string {
-	if runes := []rune(text); len(runes) > abbreviatedMax {
-		text = string(runes[:abbreviatedMax]) + "…"
-	}
-	return protocol.Printable(text)
 }

@@ -1,4 +1,4 @@
-package broker
+package transport
 
 import "sync"
 
@@ -12,15 +12,15 @@ import "sync"
 type outbox struct {
 	mu struct {
 		sync.Mutex
-		first, last *exchange
-		writing     bool          // a writer goroutine exists
-		left        bool          // the client asks for nothing any more
-		drained     chan struct{} // set by drain; closed when nothing is queued or being sent
+		first, last  *Exchange
+		writing      bool          // a writer goroutine exists, or the reader writes
+		disconnected bool          // the client asks for nothing any more
+		drained      chan struct{} // set by drain; closed when nothing is queued or being sent
 	}
 	failed error // why nothing is sent any more; the writer's
 }
 
-func (o *outbox) push(x *exchange) {
+func (o *outbox) push(x *Exchange) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.mu.last == nil {
@@ -31,52 +31,32 @@ func (o *outbox) push(x *exchange) {
 	o.mu.last = x
 }
 
-// finish makes the answer ready and gives the request's bytes back. It is called
-// once, from any goroutine.
-func (x *exchange) finish(a answer) {
-	x.keepClaim()
-	x.giveBack()
-	x.answer = a
-	x.c.out.ready(x)
-}
-
-// finishUnlessDone ends an exchange whose handling went wrong.
-func (x *exchange) finishUnlessDone() {
-	x.c.out.mu.Lock()
-	done := x.done
-	x.c.out.mu.Unlock()
-	if !done {
-		x.hangUp = true
-		x.finish(nil)
-	}
-}
-
 // ready marks x as done and sees to it that it is sent in its turn.
-func (o *outbox) ready(x *exchange) {
+func (o *outbox) ready(x *Exchange) {
 	o.mu.Lock()
 	x.done = true
-	start := !o.mu.writing && o.mu.first == x && !x.kept
+	start := !o.mu.writing && o.mu.first == x && !x.inline
 	o.mu.writing = o.mu.writing || start
 	o.mu.Unlock()
 	if start {
-		go x.c.write()
+		go x.Conn.write()
 	}
 }
 
-// release ends that x is the reader's to send, and reports whether the reader
+// endInline ends that x is the reader's to send, and reports whether the reader
 // is the writer now.
-func (o *outbox) release(x *exchange) (writes bool) {
+func (o *outbox) endInline(x *Exchange) (writes bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	x.kept = false
+	x.inline = false
 	writes = !o.mu.writing && o.mu.first == x && x.done
 	o.mu.writing = o.mu.writing || writes
 	return writes
 }
 
-// take removes the first answer if it is ready. When there is none and the
+// popReady removes the first answer if it is ready. When there is none and the
 // writer has nothing left to flush, the writer ends: idle says so.
-func (o *outbox) take(flushed bool) (x *exchange, idle bool) {
+func (o *outbox) popReady(flushed bool) (x *Exchange, idle bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if x = o.mu.first; x != nil && x.done {
@@ -96,30 +76,14 @@ func (o *outbox) take(flushed bool) (x *exchange, idle bool) {
 	return nil, true
 }
 
-// whenLeft has f called, at most once and from any goroutine, if the client
-// leaves while x is not answered: an answer that may be minutes away is not
-// worth a connection. f must not block.
-func (x *exchange) whenLeft(f func()) {
-	o := &x.c.out
-	o.mu.Lock()
-	left := o.mu.left && !x.done
-	if !left {
-		x.left = f
-	}
-	o.mu.Unlock()
-	if left {
-		f()
-	}
-}
-
-// leave tells the exchanges that are not answered that their client has left.
-func (o *outbox) leave() {
+// disconnect tells the exchanges that are not answered that their client has left.
+func (o *outbox) disconnect() {
 	var told []func()
 	o.mu.Lock()
-	o.mu.left = true
+	o.mu.disconnected = true
 	for x := o.mu.first; x != nil; x = x.next {
-		if x.left != nil && !x.done {
-			told = append(told, x.left)
+		if x.onDisconnect != nil && !x.done {
+			told = append(told, x.onDisconnect)
 		}
 	}
 	o.mu.Unlock()

@@ -1,4 +1,4 @@
-package broker
+package transport
 
 import (
 	"encoding/binary"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -15,7 +14,7 @@ var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, writeBuffer+
 // gathered is what the writer has encoded and not yet sent. It holds a buffer
 // only while there is something in it.
 type gathered struct {
-	c   *conn
+	c   *Conn
 	buf *[]byte
 }
 
@@ -44,10 +43,10 @@ func (g *gathered) flush() error {
 // write sends the answers that are ready, in the order of the requests. It
 // gathers those that follow each other and sends them together, and ends when
 // the next is not ready.
-func (c *conn) write() {
+func (c *Conn) write() {
 	g := gathered{c: c}
 	for {
-		x, idle := c.out.take(g.buf == nil)
+		x, idle := c.out.popReady(g.buf == nil)
 		switch {
 		case idle:
 			return
@@ -62,13 +61,13 @@ func (c *conn) write() {
 	}
 }
 
-// sendKept sends, from the reader, the answer that handling x has made and that
+// sendInline sends, from the reader, the answer that handling x has made and that
 // is next in the row: most are, where a client waits for each of its answers,
 // and a goroutine for each would cost more than the rest. Where the next request
 // is here already, the reader goes on and has a writer send.
-func (c *conn) sendKept(x *exchange) {
+func (c *Conn) sendInline(x *Exchange) {
 	switch {
-	case !c.out.release(x):
+	case !c.out.endInline(x):
 	case c.in.buffered() > 0:
 		go c.write()
 	default:
@@ -78,7 +77,7 @@ func (c *conn) sendKept(x *exchange) {
 
 // sendFailed notes that nothing can be sent any more, and stops the reader. What
 // is under way completes into the outbox and is dropped.
-func (c *conn) sendFailed(err error) {
+func (c *Conn) sendFailed(err error) {
 	if err != nil && c.out.failed == nil {
 		c.out.failed = err
 		c.cancel(err)
@@ -86,38 +85,38 @@ func (c *conn) sendFailed(err error) {
 }
 
 // settle gives back what the exchange held.
-func (c *conn) settle(x *exchange) {
-	if s, ok := x.answer.(streamed); ok {
-		s.release()
+func (c *Conn) settle(x *Exchange) {
+	if s, ok := x.answer.(Streamed); ok {
+		s.Release()
 	}
-	c.srv.metrics.answered(x)
+	c.srv.o.Metrics.Answered(x)
 	x.answer = nil
-	if x.claim > 0 {
-		c.srv.frames.budget.release(x.claim)
-		x.claim = 0
+	if x.kept > 0 {
+		c.srv.frames.budget.Release(x.kept)
+		x.kept = 0
 	}
-	if x.turn {
-		<-c.turn
+	if x.serial {
+		<-c.serial
 	}
 	<-c.slots
 }
 
 // sendSafely is send, with a panic made an error of this connection's.
-func (c *conn) sendSafely(g *gathered, x *exchange) (err error) {
+func (c *Conn) sendSafely(g *gathered, x *Exchange) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			c.logPanic(x, r)
-			err = errHangUp
+			err = ErrHangUp
 		}
 	}()
 	return c.send(g, x)
 }
 
 // send gathers x's answer, and streams its tail if it has one.
-func (c *conn) send(g *gathered, x *exchange) error {
+func (c *Conn) send(g *gathered, x *Exchange) error {
 	if x.hangUp {
 		g.flush()
-		return errHangUp
+		return ErrHangUp
 	}
 	if x.answer == nil {
 		return nil
@@ -125,23 +124,23 @@ func (c *conn) send(g *gathered, x *exchange) error {
 	buf := g.bytes()
 	at := len(*buf)
 	b := append(*buf, 0, 0, 0, 0)
-	b, err := x.answer.appendTo(b, x.header)
+	b, err := x.answer.Encode(b, x.Header)
 	if err != nil {
 		*buf = b[:at]
-		return fmt.Errorf("encode the answer to API %d v%d: %w", x.header.Key, x.header.Version, err)
+		return fmt.Errorf("encode the answer to API %d v%d: %w", x.Header.Key, x.Header.Version, err)
 	}
 	*buf = b
 	size := len(b) - at - 4
-	s, ok := x.answer.(streamed)
+	s, ok := x.answer.(Streamed)
 	if ok {
-		size += s.tailSize()
+		size += s.TailBytes()
 	}
 	binary.BigEndian.PutUint32(b[at:], uint32(size))
-	if ok && s.tailSize() > 0 {
+	if ok && s.TailBytes() > 0 {
 		if err := g.flush(); err != nil {
 			return err
 		}
-		return s.writeTail(c)
+		return s.WriteTail(c)
 	}
 	if len(b) >= writeBuffer {
 		return g.flush()
@@ -153,7 +152,7 @@ func (c *conn) send(g *gathered, x *exchange) error {
 const writePiece = 1 << 20
 
 // Write sends b whole. The client has the write timeout for each MiB of it.
-func (c *conn) Write(b []byte) (sent int, err error) {
+func (c *Conn) Write(b []byte) (sent int, err error) {
 	for {
 		c.beginWrite()
 		n, err := c.nc.Write(b[:min(writePiece, len(b))])
@@ -166,10 +165,10 @@ func (c *conn) Write(b []byte) (sent int, err error) {
 
 // beginWrite gives the client its time for the next write; little, when the
 // broker stops.
-func (c *conn) beginWrite() {
-	c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+func (c *Conn) beginWrite() {
+	c.nc.SetWriteDeadline(time.Now().Add(c.srv.o.WriteTimeout))
 	if c.ctx.Err() != nil {
-		c.nc.SetWriteDeadline(time.Now().Add(min(stopGrace, c.srv.cfg.WriteTimeout)))
+		c.nc.SetWriteDeadline(time.Now().Add(min(stopGrace, c.srv.o.WriteTimeout)))
 	}
 }
 
@@ -181,8 +180,4 @@ func notTaken(err error) error {
 		return fmt.Errorf("%w: %w", errNotTaken, err)
 	}
 	return err
-}
-
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

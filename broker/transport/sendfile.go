@@ -1,4 +1,4 @@
-package broker
+package transport
 
 import (
 	"errors"
@@ -10,15 +10,16 @@ import (
 )
 
 // SendsFiles reports whether SendFile may be called: the connection is a socket
-// of the kernel's.
-func (c *conn) SendsFiles() bool {
+// of the kernel's, whose bytes need not pass through this process.
+func (c *Conn) SendsFiles() bool {
 	_, ok := c.nc.(*net.TCPConn)
 	return ok
 }
 
-// SendFile is sendfile(2) with the connection's own readiness: n bytes of a file
-// from pos on.
-func (c *conn) SendFile(fd int, pos, n int64) error {
+// SendFile sends n bytes of a file from pos on. The bytes go from the file to the
+// socket without a copy, by sendfile(2) with the connection's own readiness. It
+// is for Streamed.WriteTail.
+func (c *Conn) SendFile(fd int, pos, n int64) error {
 	raw, err := c.nc.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		return err

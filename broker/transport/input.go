@@ -1,4 +1,4 @@
-package broker
+package transport
 
 import (
 	"errors"
@@ -50,7 +50,7 @@ func (in *input) awaitByte() error {
 // fill waits for bytes and takes as many as fit. The buffer is empty before.
 func (in *input) fill() error {
 	if in.raw == nil {
-		in.take()
+		in.holdBuffer()
 		n, err := in.nc.Read(in.buf[:])
 		if in.w = n; n > 0 {
 			return nil
@@ -68,7 +68,7 @@ func (in *input) fill() error {
 // fillOnce reads what is there. It reports false when there is nothing yet, and
 // then holds no buffer.
 func (in *input) fillOnce(fd uintptr) bool {
-	in.take()
+	in.holdBuffer()
 	n, err := readAgain(int(fd), in.buf[:])
 	if n > 0 {
 		in.w = n
@@ -95,7 +95,7 @@ func readAgain(fd int, b []byte) (int, error) {
 	}
 }
 
-func (in *input) take() {
+func (in *input) holdBuffer() {
 	if in.buf == nil {
 		in.buf = readBuffers.Get().(*[readBuffer]byte)
 	}

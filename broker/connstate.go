@@ -1,0 +1,28 @@
+package broker
+
+import "github.com/lockstep-log/lockstep/broker/transport"
+
+// connState is what handlers keep of a connection between its requests. It is the
+// reader's: only what a handler does before it returns may use it.
+type connState struct {
+	parking parking
+	away    turnedAway
+	peer    *peerSession // another broker's, which follows this one; nil: a client's
+}
+
+// stateOf returns the connection's state, which begins with its first use.
+func stateOf(c *transport.Conn) *connState {
+	st, _ := c.State.(*connState)
+	if st == nil {
+		st = &connState{}
+		c.State = st
+	}
+	return st
+}
+
+// connectionEnded ends what a connection's requests have begun.
+func connectionEnded(c *transport.Conn) {
+	if st, _ := c.State.(*connState); st != nil {
+		st.peer.close()
+	}
+}

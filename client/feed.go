@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,10 @@ type feed struct {
 	newest *newest
 	// allowCut lets a feed that begins without a state begin where the log does.
 	allowCut bool
+	// patience is for how long the feed may come no further; 0: for ever.
+	patience time.Duration
+	// removed, if there is one, words that the next record was removed.
+	removed func(logStart int64) error
 
 	// Of the goroutine.
 	next   position
@@ -70,17 +75,23 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{c: c, at: at, newest: c.newest(at), next: position{basis + 1, -1}, leader: leaderless, stirred: make(chan struct{}, 1)}
+	return feedOver(c, cl, at, basis+1), nil
+}
+
+// feedOver is a feed that reads through cl.
+func feedOver(c *Client, cl *kgo.Client, at place, from int64) *feed {
+	f := &feed{c: c, at: at, newest: c.newest(at), next: position{from, -1}, leader: leaderless, stirred: make(chan struct{}, 1)}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
 	f.began.done = make(chan struct{})
-	return f, nil
+	return f
 }
 
-// takeFunc takes what was read: records, and the position behind what was read,
-// which may lie behind a gap. It returns from where to read on.
-type takeFunc func(records []*kgo.Record, next position) (position, error)
+// takeFunc takes what was read: batches, of which the first may begin before what
+// was read last ends, and the position behind what was read, which may lie behind
+// a gap. It returns from where to read on.
+type takeFunc func(batches []record.Batch, next position) (position, error)
 
 // planFunc says how to read on, and from where.
 type planFunc func() (r reading, next position)
@@ -123,8 +134,9 @@ func (f *feed) begun(end int64) {
 }
 
 func (f *feed) run(take takeFunc, plan planFunc) error {
-	tries := 0
+	tries, moved := 0, time.Now()
 	for f.ctx.Err() == nil {
+		before := f.next
 		p, err := f.ask(f.idle(plan))
 		var ended error
 		switch {
@@ -134,9 +146,14 @@ func (f *feed) run(take takeFunc, plan planFunc) error {
 			tries = 0
 			ended = f.hand(p, take)
 		}
+		if f.next != before {
+			moved = time.Now()
+		}
 		switch {
 		case ended != nil:
 			return ended
+		case f.patience > 0 && time.Since(moved) > f.patience:
+			return cmp.Or(err, fmt.Errorf("no batch at offset %d", f.next.offset))
 		case err == nil:
 		case !mayPass(err), errors.Is(err, errTopicReplaced):
 			return err
@@ -319,8 +336,8 @@ func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int
 
 // hand takes the answer apart and hands it on.
 func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
-	var records []*kgo.Record
-	batches, bytes := 0, 0
+	var batches []record.Batch
+	bytes := 0
 	next, raw := f.next, p.RecordBatches
 	for len(raw) > 0 {
 		b, size, err := record.View(raw)
@@ -334,23 +351,30 @@ func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 		if int64(b.LastOffset()) < next.offset {
 			continue
 		}
-		if records, err = f.records(records, b); err != nil {
-			return fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
-		}
 		next = position{int64(b.NextOffset()), int32(b.LeaderEpoch())}
-		batches, bytes = batches+1, bytes+size
+		batches, bytes = append(batches, b), bytes+size
 	}
 	if next == f.next {
 		return nil
 	}
-	f.size = bytes / batches
+	f.size = bytes / len(batches)
 	var err error
-	f.next, err = take(records, next)
+	f.next, err = take(batches, next)
 	return err
 }
 
-// records appends those of a batch from next on.
-func (f *feed) records(dst []*kgo.Record, b record.Batch) ([]*kgo.Record, error) {
+// records are those of batches from next on.
+func (f *feed) records(batches []record.Batch) (records []*kgo.Record, err error) {
+	for _, b := range batches {
+		if records, err = f.recordsOf(records, b); err != nil {
+			return nil, fmt.Errorf("batch at offset %d: %w", b.BaseOffset(), err)
+		}
+	}
+	return records, nil
+}
+
+// recordsOf appends those of one batch.
+func (f *feed) recordsOf(dst []*kgo.Record, b record.Batch) ([]*kgo.Record, error) {
 	if b.Control() || b.Count() == 0 {
 		return dst, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
 // Fold drives a state that is kept elsewhere: View keeps one in memory, package
@@ -103,7 +105,11 @@ func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (
 func (f *Fold) Close() { f.feed.close() }
 
 // take applies what was read, and returns from where to read on.
-func (f *Fold) take(records []*kgo.Record, next position) (position, error) {
+func (f *Fold) take(batches []record.Batch, next position) (position, error) {
+	records, err := f.feed.records(batches)
+	if err != nil {
+		return next, err
+	}
 	f.applying.Lock()
 	defer f.applying.Unlock()
 	applied := f.at()

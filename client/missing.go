@@ -56,6 +56,8 @@ var errMistaken = fmt.Errorf("%w: it lacked what is in the log", kerr.NotLeaderF
 // has read nothing: any other's state would have a gap.
 func (f *feed) cut(start int64, take takeFunc) (err error) {
 	switch {
+	case f.removed != nil:
+		return f.removed(start)
 	case f.next.offset > 0:
 		return fmt.Errorf("%w: %s-%d starts at offset %d, and the state reaches to %d; it has to be made anew",
 			ErrLogCut, f.at.topic, f.at.partition, start, f.next.offset-1)

@@ -1,5 +1,9 @@
 // Package rawlog reads partitions batch by batch, with requests of its own: a
 // consumer would not tell of batches without records, and the last may be one.
+//
+// It does what client.Batches does, and shares no code with it on purpose. The
+// checkers of chaos and transfers hold the log against what clients were told; with
+// the product's own reader a fault of that reader could hide what it is to show.
 package rawlog
 
 import (

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -16,6 +15,7 @@ import (
 type call struct {
 	answer chan outcome // capacity 1; nothing is sent after it
 	state  atomic.Int32
+	last   atomic.Pointer[error] // why it is not done yet
 }
 
 type outcome struct {
@@ -36,6 +36,7 @@ var calls = sync.Pool{New: func() any { return &call{answer: make(chan outcome, 
 func newCall() *call {
 	w := calls.Get().(*call)
 	w.state.Store(callWaiting)
+	w.last.Store(nil)
 	return w
 }
 
@@ -56,10 +57,11 @@ func (w *call) wait(ctx, client context.Context) (Result, error) {
 		return w.end(o)
 	default:
 	}
-	if sent {
-		err = fmt.Errorf("%w: %w", ErrUnknownResult, err)
+	end := &Interruption{Err: err, Sent: sent}
+	if last := w.last.Load(); last != nil {
+		end.Last = *last
 	}
-	return Result{}, err
+	return Result{}, end
 }
 
 func (w *call) end(o outcome) (Result, error) {

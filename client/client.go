@@ -100,8 +100,8 @@ func judges(resp *kmsg.ApiVersionsResponse) error {
 //
 //   - a Result: the records are committed, at these offsets;
 //   - an *Error: they were refused; nothing of them is in the log;
-//   - the context's error alone: they were never sent;
-//   - ErrUnknownResult with the context's error or ErrClosed: they may be in
+//   - an *Interruption: the context ended or the client was closed, before the
+//     records were sent, or, with ErrUnknownResult, after it: then they may be in
 //     the log. Appending them again with the same Cond.ID tells the truth.
 //   - any other error: nothing of them is in the log.
 //
@@ -137,13 +137,13 @@ func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32,
 func (c *Client) append(p pending, at place, cond Cond, recs []*kgo.Record) error {
 	room := rooms.Get().(*headerRoom)
 	defer rooms.Put(room)
-	locks, err := prepare(at, &cond, recs, room)
+	locks, err := c.opts.prepare(at, &cond, recs, room)
 	if err != nil {
 		return err
 	}
 	p.id = cond.ID
 	if err := c.slots.acquire(p.ctx, c.ctx); err != nil {
-		return err
+		return &Interruption{Err: err}
 	}
 	l, err := c.lane(at)
 	if err == nil && !l.enqueue(p, recs, locks) {

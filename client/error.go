@@ -26,6 +26,39 @@ var (
 	ErrClosed = errors.New("closed")
 )
 
+// Interruption is the end of an append whose context ended, or whose client was
+// closed, before its outcome was known. errors.Is knows the context's error or
+// ErrClosed by it, and ErrUnknownResult if the append was sent.
+type Interruption struct {
+	Err  error // the context's error, or ErrClosed
+	Last error // why it was not done by then: the last failure on its way, a broker's answer or the lack of one; nil if there was none
+	Sent bool  // it may be in the log
+}
+
+// Error says what is known, and the last failure.
+func (i *Interruption) Error() string {
+	text := i.Err.Error()
+	if i.Sent {
+		text = ErrUnknownResult.Error() + ": " + text
+	}
+	if i.Last != nil {
+		text += "; last failure: " + i.Last.Error()
+	}
+	return text
+}
+
+// Unwrap makes errors.Is and errors.As look into all of it.
+func (i *Interruption) Unwrap() []error {
+	all := []error{i.Err}
+	if i.Sent {
+		all = append(all, ErrUnknownResult)
+	}
+	if i.Last != nil {
+		all = append(all, i.Last)
+	}
+	return all
+}
+
 // Error is a refused append; find it with errors.As, and its class with
 // errors.Is of ErrConflict, ErrMalformed or ErrDuplicate.
 type Error struct {

@@ -93,7 +93,7 @@ func (l *lane) enqueue(p pending, recs []*kgo.Record, locks []record.Header) boo
 
 // waiting is the batch that p joins. The lane's mu is held.
 func (l *lane) waiting(p *pending, bytes int) *shipment {
-	if n := len(l.mu.queue); n > 0 && l.mu.queue[n-1].takes(p, bytes, l.c.opts.batchBytes) {
+	if n := len(l.mu.queue); n > 0 && !l.c.opts.plain && l.mu.queue[n-1].takes(p, bytes, l.c.opts.batchBytes) {
 		return l.mu.queue[n-1]
 	}
 	s := newShipment(l)
@@ -246,14 +246,20 @@ func (l *lane) without(s *shipment, left []bool) *shipment {
 
 // seal gives a batch its sequence, and reports whether it can be sent.
 func (l *lane) seal(s *shipment) bool {
-	s.builder.Producer(l.producer, l.epoch, l.next)
+	sequenced := !l.c.opts.plain || s.appends[0].id == "" // of a plain one its lock-id tells a repeat
+	if sequenced {
+		s.builder.Producer(l.producer, l.epoch, l.next)
+	}
 	var err error
 	if s.batch, err = s.builder.Seal(); err != nil {
 		s.fail(fmt.Errorf("encode the append: %w", err))
 		return false
 	}
-	l.next = protocol.Sequence((int64(l.next) + int64(s.builder.Count())) & math.MaxInt32)
 	l.flight = append(l.flight, s)
+	if !sequenced {
+		return true
+	}
+	l.next = protocol.Sequence((int64(l.next) + int64(s.builder.Count())) & math.MaxInt32)
 	return true
 }
 
@@ -323,8 +329,21 @@ func (l *lane) unprepared(err error) {
 		l.unknown = 0
 		return
 	}
+	noteFailure(l.flight, err)
+	l.mu.Lock()
+	noteFailure(l.mu.queue, err)
+	l.mu.Unlock()
 	l.backOff()
 	l.dropExpired()
+}
+
+// noteFailure notes why appends are not done yet.
+func noteFailure(batches []*shipment, err error) {
+	for _, s := range batches {
+		for i := range s.appends {
+			s.appends[i].failedOnce(err)
+		}
+	}
 }
 
 // mayPass reports whether trying again may help: a broker that cannot be

@@ -18,6 +18,8 @@ type options struct {
 	inFlight       int
 	buffered       int
 	requestTimeout time.Duration
+	plain          bool
+	judged         bool // of a plain client
 }
 
 const (
@@ -50,6 +52,17 @@ func Buffered(n int) Option { return func(o *options) { o.buffered = n } }
 // RequestTimeout is how long a broker may take to commit a batch before the
 // batch is sent again; 10 s by default.
 func RequestTimeout(d time.Duration) Option { return func(o *options) { o.requestTimeout = d } }
+
+// Plain has each append sent as a plain producer would send it: in a batch of its
+// own, without asking for a verdict, and without looking for mistakes in its lock
+// headers, which the broker finds and words. A refusal or a repeat then leaves no trace
+// in the log, and a topic that holds copies (conflict.policy=carry) stores the append. A
+// Result does not say whether it is Repeated.
+func Plain() Option { return func(o *options) { o.plain = true } }
+
+// Judged is for a client that is Plain: a topic that holds copies is to refuse its
+// appends with lock headers, as it refuses those of any other client.
+func Judged() Option { return func(o *options) { o.judged = true } }
 
 var codecs = map[string]record.Codec{
 	"": record.CodecNone, "none": record.CodecNone, "gzip": record.CodecGzip,

@@ -23,6 +23,9 @@ type pending struct {
 	id      string              // "" when it has no lock-id
 	records int32
 
+	// last is why an AppendAsync is not done yet; a call knows it itself.
+	last error
+
 	// doubt: a request that carried it may still be executed, and its id will
 	// tell. It has been sent, then, even while it waits.
 	doubt bool
@@ -58,7 +61,16 @@ func (p *pending) expire() {
 	if err == nil {
 		err = ErrClosed
 	}
-	p.finish(Result{}, err)
+	p.finish(Result{}, &Interruption{Err: err, Last: p.last})
+}
+
+// failedOnce notes a failure after which it is tried again.
+func (p *pending) failedOnce(err error) {
+	if p.call != nil {
+		p.call.last.Store(&err)
+		return
+	}
+	p.last = err
 }
 
 // refused finishes it with a refusal that counted records in the batch, of
@@ -93,7 +105,7 @@ const (
 // locks go with the last record: whoever has read up to there has read the
 // whole append. It may give cond an id: that of its only record, or a random
 // one, which holds its records together.
-func prepare(at place, cond *Cond, recs []*kgo.Record, room *headerRoom) (locks []record.Header, err error) {
+func (o *options) prepare(at place, cond *Cond, recs []*kgo.Record, room *headerRoom) (locks []record.Header, err error) {
 	if len(recs) == 0 {
 		return nil, errors.New("an append without records")
 	}
@@ -104,11 +116,26 @@ func prepare(at place, cond *Cond, recs []*kgo.Record, room *headerRoom) (locks 
 	if plain && !attached(recs) {
 		return locks, nil
 	}
-	id, err := checkRecords(at, cond, recs)
+	var id string
+	if o.plain {
+		id = idOf(recs[len(recs)-1])
+	} else {
+		id, err = checkRecords(at, cond, recs)
+	}
 	if cond.ID == "" {
 		cond.ID = id // it came with the record's own headers, and stays there
 	}
 	return locks, err
+}
+
+// idOf is the lock-id among a record's own headers; "" if there is none.
+func idOf(r *kgo.Record) string {
+	for i := range r.Headers {
+		if r.Headers[i].Key == protocol.HeaderLockID {
+			return string(r.Headers[i].Value)
+		}
+	}
+	return ""
 }
 
 // attached reports whether a record has lock headers of its own.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -33,15 +34,30 @@ func (l *lane) recover() {
 		l.backOff()
 	case first.state == disordered:
 		l.resend() // what was missing before it has been settled since
-	default:
+	case l.nothingWritten():
+		// They wait as if they had never been sent: whoever leaves knows the outcome.
+		noteFailure(l.flight, first.cause)
+		l.rewind()
+		l.raiseEpoch()
 		l.backOff()
 		l.dropExpired()
-		if l.tries > 1 || ofBroker(first.cause) {
-			l.leader = l.follow(first.elsewhere)
-		}
+		l.findLeaderAfter(first)
+	default:
+		noteFailure(l.flight, first.cause)
+		l.backOff()
+		l.dropExpired()
+		l.findLeaderAfter(first)
 		if l.c.ctx.Err() == nil && l.prepare() == nil {
 			l.resend()
 		}
+	}
+}
+
+// findLeaderAfter has the leader asked for, or takes the one that was named, unless a
+// connection just broke for the first time.
+func (l *lane) findLeaderAfter(s *shipment) {
+	if l.tries > 1 || ofBroker(s.cause) {
+		l.leader = l.follow(s.elsewhere)
 	}
 }
 
@@ -67,6 +83,17 @@ func (l *lane) abandoned() bool {
 			if !s.appends[i].left() {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// nothingWritten reports whether brokers have answered, for every batch in flight
+// and every time, that nothing of it was written.
+func (l *lane) nothingWritten() bool {
+	for _, s := range l.flight {
+		if s.state != again || s.doubt || slices.ContainsFunc(s.appends, func(p pending) bool { return p.doubt }) {
+			return false
 		}
 	}
 	return true

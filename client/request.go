@@ -25,13 +25,18 @@ type produce struct {
 	epoch   [4]byte       // the value of the tag that names the leader epoch
 }
 
-func newProduce(at place, timeoutMs int32) *produce {
+func newProduce(at place, o *options) *produce {
 	req := kmsg.NewPtrProduceRequest()
-	req.Acks, req.TimeoutMillis = -1, timeoutMs
+	req.Acks, req.TimeoutMillis = -1, int32(o.requestTimeout.Milliseconds())
 	rp := kmsg.NewProduceRequestTopicPartition()
 	rp.Partition = at.partition
 	p := &produce{ProduceRequest: req, encoded: make(chan struct{}, 1)}
-	rp.UnknownTags.Set(protocol.TagVerdicts, []byte{protocol.VerdictsVersion})
+	switch {
+	case !o.plain:
+		rp.UnknownTags.Set(protocol.TagVerdicts, []byte{protocol.VerdictsVersion})
+	case o.judged:
+		rp.UnknownTags.Set(protocol.TagJudged, []byte{1})
+	}
 	rp.UnknownTags.Set(protocol.TagLeaderEpoch, p.epoch[:])
 	rt := kmsg.NewProduceRequestTopic()
 	rt.Topic, rt.Partitions = at.topic, []kmsg.ProduceRequestTopicPartition{rp}
@@ -61,7 +66,7 @@ func (p *produce) release() {
 func (s *shipment) request(epoch int32) *produce {
 	at := s.lane.at
 	if s.req == nil || s.lost {
-		s.req = newProduce(at, int32(s.lane.c.opts.requestTimeout.Milliseconds()))
+		s.req = newProduce(at, &s.lane.c.opts)
 	}
 	s.req.sent.Store(false)
 	select {
@@ -114,15 +119,15 @@ func (r *reply) settle() {
 	switch err := errorOf(p.ErrorCode); {
 	case err == nil:
 		r.verdicts(p)
-	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch):
-		s.state, s.cause = again, err // nothing was written
+	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch), errors.Is(err, kerr.NotEnoughReplicas):
+		s.state, s.cause = again, inItsWords(err, p) // nothing was written
 	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID), errors.Is(err, kerr.InvalidProducerEpoch):
 		s.state, s.cause = disordered, err
 	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.DuplicateSequenceNumber):
 		// It was appended, and what it held of appends nobody knows any more.
 		s.unknown(err)
 	case kerr.IsRetriable(err) && !errors.Is(err, kerr.CorruptMessage):
-		s.state, s.cause, s.doubt = again, err, true
+		s.state, s.cause, s.doubt = again, inItsWords(err, p), true
 	default:
 		s.refuse(err, p)
 	}
@@ -142,18 +147,24 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 			}
 		}
 	})
-	if value == nil {
-		r.s.unknown(ErrUnsupported)
-		return
-	}
-	verdicts, err := protocol.ReadVerdicts(value, r.s.builder.Count())
-	if err != nil {
-		r.s.unknown(err)
-		return
+	var verdicts []protocol.Verdict // a plain batch has none, and is in as a whole
+	if !r.s.lane.c.opts.plain {
+		var err error
+		if verdicts, err = r.s.readVerdicts(value); err != nil {
+			r.s.unknown(err)
+			return
+		}
 	}
 	r.s.state = done
 	r.s.lane.newest.learn(int32(epoch))
 	r.s.answer(protocol.Offset(p.BaseOffset), int32(epoch), p.LogAppendTime >= 0, verdicts)
+}
+
+func (s *shipment) readVerdicts(value []byte) ([]protocol.Verdict, error) {
+	if value == nil {
+		return nil, ErrUnsupported
+	}
+	return protocol.ReadVerdicts(value, s.builder.Count())
 }
 
 // unknown ends a shipment without ever knowing.
@@ -164,14 +175,21 @@ func (s *shipment) unknown(why error) {
 
 // refuse notes a refusal of the whole batch.
 func (s *shipment) refuse(err error, p *kmsg.ProduceResponseTopicPartition) {
-	s.state, s.cause, s.culprit = failed, err, -1
+	s.state, s.cause, s.culprit = failed, inItsWords(err, p), -1
 	if p.ErrorMessage == nil {
 		return
 	}
-	s.cause = fmt.Errorf("%w: %s", err, *p.ErrorMessage)
 	if r, ok := protocol.ParseRefusal(*p.ErrorMessage); ok {
 		s.culprit, s.cause = r.Record, errors.New(*p.ErrorMessage)
 	}
+}
+
+// inItsWords adds what the broker has said of an error.
+func inItsWords(err error, p *kmsg.ProduceResponseTopicPartition) error {
+	if p.ErrorMessage == nil || *p.ErrorMessage == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, *p.ErrorMessage)
 }
 
 func errorOf(code int16) error { return kerr.ErrorForCode(code) }

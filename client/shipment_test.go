@@ -70,7 +70,7 @@ func TestWhatIsSentAgainIsWhatWasAppended(t *testing.T) {
 				}
 				recs = append(recs, r)
 			}
-			locks, err := prepare(l.at, &cond, recs, new(headerRoom))
+			locks, err := new(options).prepare(l.at, &cond, recs, new(headerRoom))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -125,15 +126,18 @@ func (a *auditCommand) bounds(ctx context.Context, client *kgo.Client, topic str
 }
 
 // read fetches whole batches, since what is judged together is decided by them.
-func (a *auditCommand) read(ctx context.Context, client *kgo.Client, topic string, b bound, aud *auditor) error {
+func (a *auditCommand) read(ctx context.Context, kafka *kgo.Client, topic string, b bound, aud *auditor) error {
 	defer a.progressDone()
-	return newLogReader(client, topic, b.partition, command.OffsetSpan{Next: int64(b.start), End: int64(b.end)}, a.cluster.Timeout, func(batch record.Batch) error {
+	span := client.Batches{
+		Client: kafka, Topic: topic, Partition: b.partition, From: int64(b.start), End: int64(b.end), Patience: a.cluster.Timeout,
+	}
+	return span.Each(ctx, func(batch record.Batch) error {
 		if err := aud.fold(batch); err != nil {
 			return err
 		}
 		a.progress(topic, b, aud.next)
 		return nil
-	}).read(ctx)
+	})
 }
 
 // progress says on a terminal how far the reading is.

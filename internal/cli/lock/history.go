@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -155,7 +156,8 @@ type historyReader struct {
 
 // read goes through a span of the log, batch by batch.
 func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span command.OffsetSpan) error {
-	return newLogReader(cl, topic, h.partition, span, h.patience, func(b record.Batch) error { return h.batch(b, span.Next) }).read(ctx)
+	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End, Patience: h.patience}
+	return batches.Each(ctx, func(b record.Batch) error { return h.batch(b, span.Next) })
 }
 
 func (h *historyReader) batch(b record.Batch, from int64) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -117,23 +118,23 @@ func (a *appendCommand) value(ctx context.Context, args []string) ([]byte, error
 }
 
 func (a *appendCommand) send(ctx context.Context, topic string, r *kgo.Record) error {
-	client, err := a.cluster.Connect(ctx)
+	kafka, err := a.cluster.Connect(ctx, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	sender := &conditional{client: client, timeout: a.cluster.Timeout}
+	defer kafka.Close()
+	var opts []client.Option
 	if isLockRequest(r.Headers) {
-		if sender, err = newConditional(ctx, client, a.cluster.Timeout); err != nil {
-			return err
-		}
-		sender.judged = true
+		opts = append(opts, client.Judged()) // a topic that holds copies refuses it
 	}
-	at, offset, err := sender.append(ctx, topic, a.partition, r)
+	sender, err := newOneByOne(kafka, a.cluster.Timeout, opts...)
 	if err != nil {
 		return err
 	}
-	return a.format.Render(a.s.Out, appended{topic, at.Partition, offset}, func(w io.Writer) {
-		fmt.Fprintln(w, offset)
-	})
+	defer sender.close()
+	done, err := sender.append(ctx, topic, a.partition, r)
+	if err != nil {
+		return err
+	}
+	return a.format.Render(a.s.Out, done, func(w io.Writer) { fmt.Fprintln(w, done.Offset) })
 }

@@ -1,15 +1,16 @@
 package records
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
+	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
 // skipEmptyTails notices the partitions whose span ends without a record.
@@ -19,7 +20,7 @@ import (
 // alone would miss records of a slow broker. So the log itself is asked.
 func (r *reading) skipEmptyTails(ctx context.Context) error {
 	for partition, s := range r.spans {
-		next, err := r.lookAhead(ctx, partition, s.Next)
+		next, err := r.lookAhead(ctx, partition, s)
 		if err != nil {
 			return err
 		}
@@ -30,32 +31,45 @@ func (r *reading) skipEmptyTails(ctx context.Context) error {
 	return nil
 }
 
-// lookAhead fetches from an offset and returns how far there is nothing to
+// lookAhead reads on from an offset and returns how far there is nothing to
 // print: the offset itself if a record is there, or if nothing can be said.
-func (r *reading) lookAhead(ctx context.Context, partition int32, from int64) (int64, error) {
-	at, err := command.Locate(ctx, r.client, r.topic, partition)
-	if err != nil || at.Leader < 0 {
-		return from, err
-	}
-	resp, err := r.client.Broker(int(at.Leader)).Request(ctx, command.FetchRequest(at, from, -1))
-	if err != nil {
-		return from, nil // the client library will say so if it lasts
-	}
-	topics := resp.(*kmsg.FetchResponse).Topics
-	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
-		return from, nil
-	}
-	p := &topics[0].Partitions[0]
-	if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-		if kerr.IsRetriable(err) || errors.Is(err, kerr.OffsetOutOfRange) {
-			return from, nil // the client library will say so if it lasts
+func (r *reading) lookAhead(ctx context.Context, partition int32, s command.OffsetSpan) (int64, error) {
+	next := s.Next
+	rest := client.Batches{Client: r.client, Topic: r.topic, Partition: partition, From: s.Next, End: s.End, Patience: lull}
+	err := rest.Each(ctx, func(b record.Batch) error {
+		if holds, err := holdsRecords(b, s.Next); err != nil || holds {
+			return cmp.Or(err, errRecordsFound)
 		}
-		return from, fmt.Errorf("%s/%d: %w", r.topic, partition, err)
+		next = int64(b.NextOffset())
+		return nil
+	})
+	var answered *kerr.Error
+	switch {
+	case errors.Is(err, errRecordsFound), err == nil:
+		return next, nil
+	case errors.As(err, &answered) && !answered.Retriable && !errors.Is(err, kerr.OffsetOutOfRange):
+		return s.Next, fmt.Errorf("%s/%d: %w", r.topic, partition, err)
 	}
-	found, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
-		Offset: from, Topic: r.topic, Partition: partition}, p, kgo.DefaultDecompressor(), nil)
-	if len(found.Records) > 0 {
-		return from, nil
+	return next, nil // the consumer will say so if it lasts
+}
+
+// errRecordsFound ends the look ahead.
+var errRecordsFound = errors.New("records were found")
+
+// holdsRecords reports whether a batch has data records from an offset on.
+func holdsRecords(b record.Batch, from int64) (bool, error) {
+	if b.Control() || b.Count() == 0 {
+		return false, nil
 	}
-	return next, nil
+	records, err := b.Open(record.Limits{})
+	if err != nil {
+		return false, err
+	}
+	defer records.Release()
+	for w := records.Walk(); w.Next(); {
+		if int64(b.BaseOffset())+int64(w.OffsetDelta) >= from {
+			return true, nil
+		}
+	}
+	return false, nil
 }

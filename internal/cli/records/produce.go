@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/lockstep-log/lockstep/internal/cli/command"
@@ -68,11 +67,16 @@ func (p *produceCommand) run(cmd *cobra.Command, args []string) error {
 		return command.Usagef(cmd, "--compression: %w", err)
 	}
 	ctx := cmd.Context()
-	run.client, err = p.cluster.Connect(ctx, p.options(codec)...)
+	run.client, err = p.cluster.Connect(ctx, append(p.options(codec), kgo.WithLogger(run.failures))...)
 	if err != nil {
 		return err
 	}
 	defer run.client.Close()
+	defer func() {
+		if run.locked != nil {
+			run.locked.close()
+		}
+	}()
 	return errors.Join(run.all(ctx), run.out.Flush())
 }
 
@@ -97,7 +101,7 @@ func (p *produceCommand) prepare(cmd *cobra.Command, topic string) (*production,
 	if err != nil {
 		return nil, command.Usagef(cmd, "--output: %w", err)
 	}
-	return &production{produceCommand: p, topic: topic, extra: headers, reader: reader,
+	return &production{produceCommand: p, topic: topic, extra: headers, reader: reader, failures: new(failureLog),
 		layout: layout, out: bufio.NewWriter(p.s.Out)}, nil
 }
 
@@ -121,11 +125,12 @@ func parseCodec(name string) (kgo.CompressionCodec, error) {
 // what mu guards, which the client's goroutine shares.
 type production struct {
 	*produceCommand
-	topic  string
-	extra  []kgo.RecordHeader
-	reader *kgo.RecordReader
-	client *kgo.Client
-	locked *conditional // made at the first record with lock headers
+	topic    string
+	extra    []kgo.RecordHeader
+	reader   *kgo.RecordReader
+	client   *kgo.Client
+	failures *failureLog
+	locked   *oneByOne // made at the first record with lock headers
 
 	layout *kgo.RecordFormatter
 	out    *bufio.Writer
@@ -204,16 +209,16 @@ func (p *production) sendLocked(ctx context.Context, r *kgo.Record) error {
 	}
 	if p.locked == nil {
 		var err error
-		if p.locked, err = newConditional(ctx, p.client, p.cluster.Timeout); err != nil {
+		if p.locked, err = newOneByOne(p.client, p.cluster.Timeout); err != nil {
 			return err
 		}
 	}
 	if r.Timestamp.IsZero() {
 		r.Timestamp = time.Now()
 	}
-	at, offset, err := p.locked.append(ctx, p.topic, p.partition, r)
+	done, err := p.locked.append(ctx, p.topic, p.partition, r)
 	if err == nil {
-		r.Partition, r.Offset = at.Partition, offset
+		r.Partition, r.Offset = done.Partition, done.Offset
 		p.print(r)
 	}
 	return err
@@ -223,20 +228,10 @@ func (p *production) sendLocked(ctx context.Context, r *kgo.Record) error {
 // within a partition.
 func (p *production) done(r *kgo.Record, err error) {
 	if err != nil {
-		p.fail(produceError(r.Topic, err))
+		p.fail(p.failures.explain(r.Topic, err))
 		return
 	}
 	p.print(r)
-}
-
-func produceError(topic string, err error) error {
-	switch {
-	case errors.Is(err, kerr.PolicyViolation):
-		return &command.RefusedError{Text: "refused: " + err.Error()}
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return command.TopicError(topic, kerr.UnknownTopicOrPartition)
-	}
-	return fmt.Errorf("topic %q: %w", topic, err)
 }
 
 func (p *production) print(r *kgo.Record) {

@@ -125,7 +125,7 @@ func TestATopicThatHoldsCopiesStoresLockHeadersAsAnyOthers(t *testing.T) {
 // conflictsOf reads lockstep_conflict_appends_total.
 func (s *Server) conflictsOf(t *testing.T, topic, result string) float64 {
 	t.Helper()
-	all, err := s.metrics.registry.Gather()
+	all, err := s.metrics.Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

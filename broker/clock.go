@@ -18,6 +18,3 @@ func addClamped(a, b int64) int64 {
 	}
 	return a + b
 }
-
-// sinceSeconds is the time since t, as metrics have it.
-func sinceSeconds(t time.Time) float64 { return time.Since(t).Seconds() }

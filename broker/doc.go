@@ -1,8 +1,7 @@
-// Package broker is the Server that speaks Kafka, and HTTP, to everything
-// below it. It is the one package that knows both Kafka's messages and all the
-// parts: one file per API, the partitions that this broker hosts, metrics, and
-// the configuration of all. Connections are package transport's, which calls
-// the handlers.
+// Package broker is the Server that speaks Kafka to everything below it. It is
+// the one package that knows both Kafka's messages and all the parts: one file per
+// API, and the configuration of them all. Connections are package transport's,
+// which calls the handlers.
 //
 // Goroutines: Server.Run starts the listeners, the reconciler that opens and
 // closes partitions as the Image says, the housekeeper and the HTTP server, and

@@ -31,7 +31,8 @@ type groupShard = coordination.Shard[groupMachine]
 func newGroups(s *Server) *groups {
 	cfg := &s.cfg.Groups
 	g := &groups{srv: s, topic: &coordination.Topic{
-		Name: offsetsTopic, Purpose: "consumer groups", Partitions: cfg.OffsetsPartitions, Replicas: cfg.OffsetsReplicas, Configs: offsetsConfigs,
+		Name: offsetsTopic, Purpose: "consumer groups",
+		Partitions: cfg.OffsetsPartitions, Replicas: cfg.OffsetsReplicas, Configs: offsetsConfigs,
 		Cluster: s.cluster, Self: s.cfg.NodeID, Logger: s.log, Settle: s.hosted.Settle,
 	}}
 	rules := cfg.rules()

@@ -58,7 +58,9 @@ func (g *groups) serve(x *transport.Exchange, groupID string, f func(*groupShard
 // done when all that its answer rests on is committed, with the error if that
 // failed. A group that is named again is refused: a small request could ask for
 // the same large answer very often.
-func (g *groups) serveAll(x *transport.Exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func()) {
+func (g *groups) serveAll(
+	x *transport.Exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func(),
+) {
 	n, err := g.offsetsPartitions(x)
 	x.ReleaseFrame()
 	run := func() {

@@ -314,7 +314,7 @@ func TestABrokerThatWaitsForAQuorumCanBeStopped(t *testing.T) {
 // gauge is a metric without labels.
 func gauge(t *testing.T, s *Server, name string) float64 {
 	t.Helper()
-	all, err := s.metrics.registry.Gather()
+	all, err := s.metrics.Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -225,6 +225,6 @@ func (a *peerAnswer) firstError() int16 { return a.FirstError() }
 // Release lets go of what the records lie in.
 func (a *peerAnswer) Release() {
 	a.session.unsent.Add(-1)
-	a.session.srv.metrics.replicatedOut.Add(float64(a.Bytes))
+	a.session.srv.metrics.ReplicationOut.Add(float64(a.Bytes))
 	a.Answer.Release()
 }

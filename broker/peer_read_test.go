@@ -92,7 +92,7 @@ func TestConsumerInARackReadsAllFromItsFollower(t *testing.T) {
 // fetchedBytes is the count of bytes that consumers of a topic got from the broker.
 func (p *peer) fetchedBytes(t *testing.T, topic string) float64 {
 	t.Helper()
-	all, err := p.metrics.registry.Gather()
+	all, err := p.metrics.Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

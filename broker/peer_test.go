@@ -143,7 +143,7 @@ func TestLagIsMeasured(t *testing.T) {
 // gauge is the only value of a metric.
 func (p *peer) gauge(t *testing.T, name string) float64 {
 	t.Helper()
-	all, err := p.metrics.registry.Gather()
+	all, err := p.metrics.Gatherer().Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -295,11 +295,11 @@ func (s *Server) note(p *producing, part *producePart) {
 	m := metricsOf(part.topic)
 	switch r := &part.Result; {
 	case r.Refusal != nil:
-		m.refused(r.Refusal)
+		m.Refused(r.Refusal)
 		s.refusals.log(s.log, part.topic.Name, part.index, r.Refusal, p.x.Conn, p.x.Header.ClientID)
 	case r.Err != nil:
 		if errors.Is(r.Err, errLocksNeedAcks) {
-			m.wrongAcks.Inc()
+			m.WrongAcks.Inc()
 		}
 		if p.req.Acks == int16(replica.AcksNone) {
 			s.log.Warn("a produce request with acks=0 was refused; its connection is closed", "topic", part.topic.Name,
@@ -307,15 +307,15 @@ func (s *Server) note(p *producing, part *producePart) {
 		}
 	case r.Repeated:
 		if part.Locks != nil && !part.Locks.Carried() {
-			m.repeated.Inc()
+			m.Repeated.Inc()
 		}
 	default:
-		m.produced(part.Batch)
+		m.Produced(part.Batch)
 		switch {
 		case part.Batch.Carried():
-			m.carried.Inc()
+			m.Carried.Inc()
 		case part.Locks != nil:
-			m.accepted.Inc()
+			m.Accepted.Inc()
 		}
 		s.noteLeft(p, part)
 	}

@@ -139,11 +139,11 @@ func TestAMoveIsListedUntilItIsCancelled(t *testing.T) {
 	if p := resp.Topics[0].Partitions[0]; !slices.Equal(p.Replicas, []int32{1, 3, 2}) || !slices.Equal(p.AddingReplicas, []int32{3}) || !slices.Equal(p.RemovingReplicas, []int32{2}) {
 		t.Fatalf("listed: %+v", p)
 	}
-	ps.await("broker 3 to say why", func() bool { return len(ps.all[3].sick()) == 1 })
+	ps.await("broker 3 to say why", func() bool { return len(ps.all[3].unserved()) == 1 })
 	if codes := told(ask[*kmsg.AlterPartitionAssignmentsResponse](w, 0, reassignRequest("stuck", nil))); codes[0] != 0 {
 		t.Fatalf("codes %v", codes)
 	}
-	ps.await("broker 3 to be rid of it", func() bool { return len(ps.all[3].sick()) == 0 && missing(dir) })
+	ps.await("broker 3 to be rid of it", func() bool { return len(ps.all[3].unserved()) == 0 && missing(dir) })
 	if p := ps.at(ps.all[2], "stuck", 0); len(p.Adding)+len(p.Removing) > 0 || !slices.Equal(brokerIDs(p.Replicas), []int32{1, 2}) {
 		t.Fatalf("it is %+v", p)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lockstep-log/lockstep/broker/admin"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/transport"
@@ -28,7 +29,7 @@ type Server struct {
 	fs        vfs.FS
 	sockets   *transport.SocketServer
 	live      *live
-	metrics   *metrics
+	metrics   *admin.Metrics
 	refusals  *refusals
 	listeners []*transport.Listener
 	ready     chan struct{}
@@ -39,7 +40,7 @@ type Server struct {
 	descriptors *descriptors
 	disk        *partitions.DiskSpace // set by Run
 
-	http *httpServer
+	http *admin.Server // nil: there is none
 
 	// Set by Run before anything is served.
 	identity partitions.Identity
@@ -73,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 		recompressed: newRecompressed(cfg.FramesBytesMax),
 		opening:      newOpening(),
 	}
-	s.metrics, s.refusals = newMetrics(s), newRefusals(s)
+	s.metrics, s.refusals = admin.NewMetrics(adminSource{s}), newRefusals()
 	s.sockets = transport.New(s.transportOptions())
 	for _, l := range cfg.Listeners {
 		b, err := transport.Bind(l)
@@ -84,7 +85,7 @@ func New(cfg Config) (*Server, error) {
 		s.listeners = append(s.listeners, b)
 	}
 	if cfg.HTTPAddr != "" {
-		h, err := bindHTTP(s, cfg.HTTPAddr)
+		h, err := admin.Listen(cfg.HTTPAddr, adminSource{s}, s.metrics, s.log)
 		if err != nil {
 			s.unbind()
 			return nil, err
@@ -99,7 +100,7 @@ func (s *Server) unbind() {
 		l.Close()
 	}
 	if s.http != nil {
-		s.http.ln.Close()
+		s.http.Close()
 	}
 }
 
@@ -121,7 +122,7 @@ func (s *Server) HTTPAddr() string {
 	if s.http == nil {
 		return ""
 	}
-	return s.http.ln.Addr().String()
+	return s.http.Addr().String()
 }
 
 // Run opens the data directory, serves until ctx ends or a part fails, and
@@ -138,7 +139,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g, serving := errgroup.WithContext(serving)
 	if s.http != nil {
 		// It answers while the rest starts, which may have to wait for other brokers.
-		g.Go(func() error { return s.http.serve(serving) })
+		g.Go(func() error { return s.http.Serve(serving, s.descriptors.http) })
 	}
 	if opened, err = s.open(ctx); err != nil {
 		stop()

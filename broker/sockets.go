@@ -17,10 +17,10 @@ func (s *Server) transportOptions() transport.Options {
 		IdleTimeout: s.cfg.IdleTimeout, FrameTimeout: s.cfg.FrameTimeout, WriteTimeout: s.cfg.WriteTimeout,
 		ConnectionsMax: s.connectionsMax, FilesMax: s.descriptors.limit, HTTPAddr: s.HTTPAddr,
 		Metrics: transport.Metrics{
-			Opened:     func(listener string) { m.connections.WithLabelValues(listener).Inc() },
-			Closed:     func(listener string) { m.connections.WithLabelValues(listener).Dec() },
-			TurnedAway: m.turnedAway.Inc, BadRequest: m.badRequests.Inc, Panicked: m.panics.Inc,
-			Answered: m.answered,
+			Opened:     func(listener string) { m.Connections(listener).Inc() },
+			Closed:     func(listener string) { m.Connections(listener).Dec() },
+			TurnedAway: m.TurnedAway.Inc, BadRequest: m.BadRequests.Inc, Panicked: m.Panics.Inc,
+			Answered: s.countAnswer,
 		},
 	}
 }

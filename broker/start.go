@@ -56,7 +56,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	s.fetchers = replication.NewFetchers(replication.FetchersOptions{
 		NodeID: s.cfg.NodeID, Cluster: s.cluster, Peers: s.peers, Logger: s.log,
 		FrameBytesMax: s.cfg.RequestBytesMax + 2*replication.AnswerBytesMax,
-		BytesFetched:  func(n int) { s.metrics.replicatedIn.Add(float64(n)) },
+		BytesFetched:  func(n int) { s.metrics.ReplicationIn.Add(float64(n)) },
 	})
 	s.sessions = newPeerSessions()
 	if s.hosted, err = partitions.New(s.hostOptions()); err != nil {

@@ -73,7 +73,7 @@ func (part *producePart) writtenIn(t *partitions.Topic, out *kmsg.ProduceRespons
 func (s *Server) noteLeft(p *producing, part *producePart) {
 	for i := range part.Result.Left {
 		if r := part.Result.Left[i].Refusal; r != nil {
-			metricsOf(part.topic).refused(r)
+			metricsOf(part.topic).Refused(r)
 			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.Conn, p.x.Header.ClientID)
 		}
 	}

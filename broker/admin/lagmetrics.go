@@ -1,4 +1,4 @@
-package broker
+package admin
 
 import (
 	"strconv"
@@ -11,13 +11,15 @@ import (
 )
 
 // lagCollector reads how far the followers of what this broker leads are behind.
-type lagCollector struct{ srv *Server }
+type lagCollector struct{ src Source }
 
 var (
 	followerLabels = []string{"topic", "partition", "follower"}
 
-	descLagOffsets = prometheus.NewDesc("lockstep_replica_lag_offsets", "Offsets that a follower has not on its disk yet.", followerLabels, nil)
-	descLagBytes   = prometheus.NewDesc("lockstep_replica_lag_bytes", "Bytes of record batches that a follower has not on its disk yet.", followerLabels, nil)
+	descLagOffsets = prometheus.NewDesc("lockstep_replica_lag_offsets",
+		"Offsets that a follower has not on its disk yet.", followerLabels, nil)
+	descLagBytes = prometheus.NewDesc("lockstep_replica_lag_bytes",
+		"Bytes of record batches that a follower has not on its disk yet.", followerLabels, nil)
 )
 
 // Describe sends nothing: the set of metrics depends on the topics.
@@ -25,11 +27,11 @@ func (c *lagCollector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect asks every partition that is led here with followers.
 func (c *lagCollector) Collect(out chan<- prometheus.Metric) {
-	if !c.srv.isReady() {
+	if !c.src.Ready() {
 		return
 	}
 	gauge := gaugesTo(out)
-	c.srv.hosted.Each(func(t *partitions.Topic, p *partitions.Partition) {
+	c.src.Hosted().Each(func(t *partitions.Topic, p *partitions.Partition) {
 		if st := p.State(); st.Role != replica.RoleLeader || len(st.Replicas) < 2 {
 			return
 		}

@@ -1,21 +1,22 @@
-package broker
+package admin
 
 import "github.com/prometheus/client_golang/prometheus"
 
 // storeCollector tells, when it is asked, how much of the metadata store is taken.
-type storeCollector struct{ srv *Server }
+type storeCollector struct{ src Source }
 
 var storeRoom = prometheus.NewDesc(namespace+"_metadata_store_bytes",
-	"Of the metadata store: the file, what of it is in use, and how much may be in use for anything to be added.", []string{"of"}, nil)
+	"Of the metadata store: the file, what of it is in use, and how much may be in use for anything to be added.",
+	[]string{"of"}, nil)
 
 // Describe sends nothing, because there is nothing to say before the store is open.
 func (c *storeCollector) Describe(chan<- *prometheus.Desc) {}
 
 func (c *storeCollector) Collect(out chan<- prometheus.Metric) {
-	if !c.srv.isReady() {
+	if !c.src.Ready() {
 		return
 	}
-	room, known := c.srv.cluster.RoomTaken()
+	room, known := c.src.Metadata().RoomTaken()
 	if !known {
 		return
 	}

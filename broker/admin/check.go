@@ -1,11 +1,11 @@
-package broker
+package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
@@ -13,81 +13,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
 )
-
-// locksHere is what one broker knows of some locks in all partitions of a topic
-// that it holds. The leader's word on who wrote one counts; refusals were made by
-// whoever led at the time, and add up.
-type locksHere struct {
-	Topic      string     `json:"topic"`
-	Partitions int        `json:"partitions"` // of the topic, be they here or not
-	Leads      []int32    `json:"leads"`
-	Locks      []lockHere `json:"locks"` // those that are known
-}
-
-type lockHere struct {
-	Partition int32           `json:"partition"`
-	Lock      string          `json:"lock"`
-	Last      protocol.Offset `json:"last"`
-	By        string          `json:"by"`
-	Refused   uint64          `json:"refused"`
-}
-
-// lockNamesMax bounds what one request asks of every partition.
-const lockNamesMax = 64
-
-// locks answers of many partitions at once: ?lock=acct:7&lock=acct:8.
-func (h *httpServer) locks(w http.ResponseWriter, r *http.Request) {
-	t, ok := h.topic(w, r.PathValue("topic"))
-	if !ok {
-		return
-	}
-	names := r.URL.Query()["lock"]
-	if len(names) == 0 || len(names) > lockNamesMax {
-		fail(w, http.StatusBadRequest, "want from 1 to %d locks, as ?lock=acct:7&lock=acct:8; got %d", lockNamesMax, len(names))
-		return
-	}
-	items := make([]protocol.LockItem, len(names))
-	for i, name := range names {
-		item, err := protocol.ParseLockName(name)
-		if err != nil {
-			fail(w, http.StatusBadRequest, "%v", err)
-			return
-		}
-		items[i] = item
-	}
-	out := locksHere{Topic: t.Name, Partitions: len(t.Partitions), Leads: []int32{}, Locks: []lockHere{}}
-	if err := h.srv.lookUp(&out, items); err != nil {
-		fail(w, http.StatusServiceUnavailable, "%v", err)
-		return
-	}
-	reply(w, http.StatusOK, out)
-}
-
-// lookUp asks each hosted partition.
-func (s *Server) lookUp(out *locksHere, items []protocol.LockItem) error {
-	hosted := s.hosted.Topic(out.Topic)
-	if hosted == nil {
-		return nil
-	}
-	for _, p := range hosted.Partitions {
-		if !p.IsOpen() {
-			continue
-		}
-		if st := p.State(); st.Role == replica.RoleLeader && !st.Doubted {
-			out.Leads = append(out.Leads, p.Index)
-		}
-		for _, item := range items {
-			state, err := p.Lock(item)
-			if err != nil {
-				return err
-			}
-			if state.Last != protocol.None || state.Refused > 0 {
-				out.Locks = append(out.Locks, lockHere{p.Index, string(item.Raw), state.Last, state.By, state.Refused})
-			}
-		}
-	}
-	return nil
-}
 
 // checked is the answer to whether an append would pass just now.
 type checked struct {
@@ -115,7 +40,7 @@ var checkParameters = []struct{ name, header string }{
 
 // check judges an append as it would be if it came now, by the same rules, and
 // appends nothing: ?write=acct:7&read=limits&basis=12.
-func (h *httpServer) check(w http.ResponseWriter, r *http.Request) {
+func (h *Server) check(w http.ResponseWriter, r *http.Request) {
 	t, p, ok := h.partition(w, r.PathValue("topic"), r.PathValue("partition"))
 	if !ok {
 		return
@@ -140,7 +65,7 @@ func checkHeaders(q url.Values) (headers []record.Header, err error) {
 	for name, values := range q {
 		at := slices.IndexFunc(checkParameters, func(p struct{ name, header string }) bool { return p.name == name })
 		if at < 0 {
-			return nil, errors.New("parameter " + strconv.Quote(name) + " is unknown; known are write, read, append and basis")
+			return nil, fmt.Errorf("parameter %q is unknown; known are write, read, append and basis", name)
 		}
 		for _, v := range values {
 			headers = append(headers, record.Header{Key: checkParameters[at].header, Value: []byte(v)})
@@ -200,7 +125,9 @@ func wouldPass(t *partitions.Topic, p *partitions.Partition, headers []record.He
 }
 
 func lockVerdict(item protocol.LockItem, state replica.LockState, v conflict.Verdict) checkedLock {
-	c := checkedLock{Lock: string(item.Raw), Kind: item.Kind.String(), Last: state.Last, By: state.By, Pass: v.Refusal == nil}
+	c := checkedLock{
+		Lock: string(item.Raw), Kind: item.Kind.String(), Last: state.Last, By: state.By, Pass: v.Refusal == nil,
+	}
 	if item.Kind.Judged() {
 		c.Basis = &item.Basis
 	}

@@ -1,8 +1,7 @@
-package broker
+package admin
 
 import (
 	"cmp"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,32 +15,12 @@ import (
 const brokerHeader = "Lockstep-Broker"
 
 // named makes next say which broker it is.
-func (h *httpServer) named(next http.Handler) http.Handler {
-	id := strconv.Itoa(int(h.srv.cfg.NodeID))
+func (h *Server) named(next http.Handler) http.Handler {
+	id := strconv.Itoa(int(h.src.ID()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(brokerHeader, id)
 		next.ServeHTTP(w, r)
 	})
-}
-
-// advertisedHTTP is where others may reach this broker's HTTP side: the address
-// that is bound or, where that is every interface, the host that brokers reach
-// each other by.
-func (s *Server) advertisedHTTP() string {
-	if s.http == nil {
-		return ""
-	}
-	addr, ok := s.http.ln.Addr().(*net.TCPAddr)
-	if !ok || !addr.IP.IsUnspecified() {
-		return s.http.ln.Addr().String()
-	}
-	host := ""
-	for _, l := range s.listeners {
-		if l.Name == s.cfg.InterBroker {
-			host = l.AdvertisedHost
-		}
-	}
-	return net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
 // knownBroker is a broker as the metadata has it.
@@ -62,11 +41,10 @@ type knownBrokers struct {
 }
 
 // brokers lists the live brokers, and those that ought to be.
-func (h *httpServer) brokers(w http.ResponseWriter, _ *http.Request) {
-	s := h.srv
-	im := s.cluster.Image()
-	out := knownBrokers{Broker: s.cfg.NodeID, ClusterID: im.ClusterID, Brokers: []knownBroker{}}
-	if since, gone := s.cluster.StoreGone(); gone {
+func (h *Server) brokers(w http.ResponseWriter, _ *http.Request) {
+	im := h.src.Metadata().Image()
+	out := knownBrokers{Broker: h.src.ID(), ClusterID: im.ClusterID, Brokers: []knownBroker{}}
+	if since, gone := h.src.Metadata().StoreGone(); gone {
 		since = since.UTC()
 		out.StaleSince = &since
 	}
@@ -81,7 +59,7 @@ func (h *httpServer) brokers(w http.ResponseWriter, _ *http.Request) {
 			out.Brokers = append(out.Brokers, knownBroker{ID: id})
 		}
 	}
-	for id := range s.cfg.EtcdPeers {
+	for _, id := range h.src.Peers() {
 		down(id)
 	}
 	for _, t := range im.Topics() {

@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/conflict"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// refusedAppend is a refusal as JSON.
+type refusedAppend struct {
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	Time      time.Time `json:"time"`
+	Kind      string    `json:"kind"`
+	ID        string    `json:"id,omitempty"`
+	Lock      string    `json:"lock,omitempty"`
+	Last      *int64    `json:"last,omitempty"`
+	Basis     *int64    `json:"basis,omitempty"`
+	By        string    `json:"by,omitempty"`
+	Record    int32     `json:"record"`
+	LogEnd    int64     `json:"log_end"`
+	Message   string    `json:"message"`
+}
+
+// conflicts lists the latest refusals, oldest first.
+func (h *Server) conflicts(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	for name := range q {
+		if name != "topic" && name != "partition" && name != "id" {
+			fail(w, http.StatusBadRequest, "parameter %q is unknown; known are topic, partition and id", name)
+			return
+		}
+	}
+	index := int64(-1)
+	if text := q.Get("partition"); text != "" {
+		var err error
+		if index, err = strconv.ParseInt(text, 10, 32); err != nil || index < 0 {
+			fail(w, http.StatusBadRequest, "partition %q is not a number", text)
+			return
+		}
+	}
+	if name := q.Get("topic"); name != "" {
+		t, ok := h.topic(w, name)
+		switch {
+		case !ok:
+			return
+		case index >= int64(len(t.Partitions)):
+			fail(w, http.StatusNotFound, "topic %q has no partition %d; it has %d", name, index, len(t.Partitions))
+			return
+		}
+	}
+	reply(w, http.StatusOK, latestRefusals(h.src, q, int32(index)))
+}
+
+func latestRefusals(src Source, q url.Values, index int32) []refusedAppend {
+	out := []refusedAppend{}
+	src.Hosted().Each(func(t *partitions.Topic, p *partitions.Partition) {
+		if name := q.Get("topic"); name != "" && name != t.Name || index >= 0 && index != p.Index {
+			return
+		}
+		latest, _ := p.Refusals()
+		for i := range latest {
+			e := &latest[i]
+			if id := q.Get("id"); id == "" || id == e.ID || id == e.Refusal.ID {
+				out = append(out, asJSON(t.Name, p.Index, e))
+			}
+		}
+	})
+	sortByTime(out)
+	return out
+}
+
+// asJSON is one entry of the conflict history.
+func asJSON(topic string, partition int32, e *conflict.Refused) refusedAppend {
+	r := &e.Refusal
+	out := refusedAppend{
+		Topic: topic, Partition: partition, Time: time.UnixMilli(e.TimeMs).UTC(),
+		Kind: r.Kind.String(), ID: e.ID, Lock: r.Lock, By: r.By, Record: r.Record,
+		LogEnd: int64(e.LogEnd), Message: r.Message(),
+	}
+	if r.Kind == protocol.RefusalDuplicate {
+		out.ID = r.ID
+	}
+	if !r.LastInBatch && (r.Kind == protocol.RefusalConflict || r.Kind == protocol.RefusalDuplicate) {
+		last := int64(r.Last)
+		out.Last = &last
+	}
+	if r.Kind == protocol.RefusalConflict || r.Kind == protocol.RefusalUnknown {
+		basis := int64(r.Basis)
+		out.Basis = &basis
+	}
+	return out
+}
+
+func sortByTime(all []refusedAppend) {
+	slices.SortStableFunc(all, func(a, b refusedAppend) int { return a.Time.Compare(b.Time) })
+}

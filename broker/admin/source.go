@@ -1,0 +1,55 @@
+package admin
+
+import (
+	"iter"
+	"time"
+
+	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// Source is the broker, to be read. All but ID, Ready and Unserved is asked only
+// when the broker is ready.
+type Source interface {
+	ID() protocol.BrokerID
+	// Ready reports whether the broker has ever been ready.
+	Ready() bool
+	Metadata() Metadata
+	Hosted() Hosted
+	// Peers are the brokers that ought to be there, as far as that is configured.
+	Peers() []protocol.BrokerID
+	// Problems are what is wrong with this broker itself, in sentences.
+	Problems() []string
+	// DiskIsLow reports that the disk takes no writes, for want of room.
+	DiskIsLow() bool
+	// DiskFree is how much room the disk has left, in bytes, where that can be told.
+	DiskFree() (bytes uint64, ok bool)
+	// LockWindowBytes is the memory that the windows of all lock tables hold.
+	LockWindowBytes() int64
+	// Groups are the consumer groups that this broker coordinates.
+	Groups() []Group
+}
+
+// Metadata is the cluster as this broker knows it. A coordinator.Cluster is one.
+type Metadata interface {
+	Image() *coordinator.Image
+	StoreGone() (since time.Time, gone bool)
+	RoomTaken() (taken coordinator.RoomTaken, known bool)
+}
+
+// Hosted are the partitions that this broker holds replicas of. A partitions.Host
+// is such.
+type Hosted interface {
+	Topic(name string) *partitions.Topic
+	TopicByID(id protocol.TopicID) *partitions.Topic
+	Topics() iter.Seq[*partitions.Topic]
+	Each(func(*partitions.Topic, *partitions.Partition))
+}
+
+// Group is one consumer group as of one moment.
+type Group struct {
+	group.Listing
+	Offsets []group.Committed
+}

@@ -8,10 +8,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyAlterConfigs, (*Server).alterConfigs)
 
 // alterConfigs replaces all settings of a resource: what the request does not
 // name goes back to its default. Its successor is incrementalAlterConfigs.

@@ -5,10 +5,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyAlterReplicaLogDirs, (*Server).alterReplicaLogDirs)
 
 // alterReplicaLogDirs says what becomes of replicas that are to lie in a directory
 // (KIP-113). There is one: they are there already, or that directory is not.

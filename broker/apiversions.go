@@ -28,8 +28,6 @@ var features = []feature{
 // may begin at 0: Java clients that ask for less do not bear it (KIP-1022).
 const featureLevelZero = 4
 
-var _ = serves(protocol.KeyApiVersions, (*Server).apiVersions)
-
 // softwareName is what KIP-511 allows as a client's name and version.
 var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
 
@@ -61,12 +59,14 @@ func (s *Server) apiVersions(x *transport.Exchange, req *kmsg.ApiVersionsRequest
 	return resp
 }
 
-// refusedApiVersions answers a version that is not served.
-func refusedApiVersions() kmsg.Response {
+// refuseApiVersions answers a version that is not served, in the layout of version
+// 0 and with its own row alone: clients choose their next try from it (KIP-511).
+func (s *Server) refuseApiVersions(x *transport.Exchange) error {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	api, _ := protocol.Lookup(protocol.KeyApiVersions)
 	k := kmsg.NewApiVersionsResponseApiKey()
 	k.ApiKey, k.MinVersion, k.MaxVersion = api.Key, api.Min, api.Max
 	resp.ErrorCode, resp.ApiKeys = kerr.UnsupportedVersion.Code, []kmsg.ApiVersionsResponseApiKey{k}
-	return resp
+	sendResponse(x, resp)
+	return nil
 }

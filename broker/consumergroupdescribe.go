@@ -15,8 +15,6 @@ const (
 	memberConsumer int8 = 1
 )
 
-var _ = serves(protocol.KeyConsumerGroupDescribe, (*Server).consumerGroupDescribe)
-
 func (s *Server) consumerGroupDescribe(x *transport.Exchange, req *kmsg.ConsumerGroupDescribeRequest) kmsg.Response {
 	resp := respond[*kmsg.ConsumerGroupDescribeResponse](req)
 	resp.Groups = make([]kmsg.ConsumerGroupDescribeResponseGroup, len(req.Groups))
@@ -42,7 +40,7 @@ func (s *Server) consumerGroupDescribe(x *transport.Exchange, req *kmsg.Consumer
 			refuse(i, err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { sendResponse(x, resp) })
 	return nil
 }
 

@@ -7,14 +7,11 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // heartbeatOwnID is the version of ConsumerGroupHeartbeat from which on members
 // choose their ids (KIP-1082).
 const heartbeatOwnID = 1
-
-var _ = serves(protocol.KeyConsumerGroupHeartbeat, (*Server).consumerGroupHeartbeat)
 
 // consumerGroupHeartbeat is answered when what it changed is committed.
 func (s *Server) consumerGroupHeartbeat(x *transport.Exchange, req *kmsg.ConsumerGroupHeartbeatRequest) kmsg.Response {
@@ -33,7 +30,7 @@ func (s *Server) consumerGroupHeartbeat(x *transport.Exchange, req *kmsg.Consume
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.Finish(message{heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err)})
+			sendResponse(x, heartbeatResponse(req, group.ConsumerHeartbeatResponse{}, err))
 			return
 		}
 		told, fx, err := sh.Machine().ConsumerHeartbeat(s.groups.nowMs(), beat)
@@ -42,7 +39,7 @@ func (s *Server) consumerGroupHeartbeat(x *transport.Exchange, req *kmsg.Consume
 			if lost != nil {
 				err = lost
 			}
-			x.Finish(message{heartbeatResponse(req, told, err)})
+			sendResponse(x, heartbeatResponse(req, told, err))
 		})
 	})
 	return nil

@@ -9,8 +9,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyCreatePartitions, (*Server).createPartitions)
-
 // createPartitions answers when the added partitions can be produced to.
 func (s *Server) createPartitions(x *transport.Exchange, req *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := respond[*kmsg.CreatePartitionsResponse](req)

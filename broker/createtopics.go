@@ -12,8 +12,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyCreateTopics, (*Server).createTopics)
-
 // createTopics answers when the created topics can be produced to.
 func (s *Server) createTopics(x *transport.Exchange, req *kmsg.CreateTopicsRequest) kmsg.Response {
 	resp := respond[*kmsg.CreateTopicsResponse](req)

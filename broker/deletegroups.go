@@ -4,10 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyDeleteGroups, (*Server).deleteGroups)
 
 // deleteGroups deletes groups that nobody is in, with their offsets.
 func (s *Server) deleteGroups(x *transport.Exchange, req *kmsg.DeleteGroupsRequest) kmsg.Response {
@@ -29,6 +26,6 @@ func (s *Server) deleteGroups(x *transport.Exchange, req *kmsg.DeleteGroupsReque
 			resp.Groups[i].ErrorCode = codeOf(err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { sendResponse(x, resp) })
 	return nil
 }

@@ -14,8 +14,6 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-var _ = serves(protocol.KeyDeleteRecords, (*Server).deleteRecords)
-
 // deleteRecords moves the start of logs (KIP-107). What the lock table knows of
 // the deleted records stays.
 //

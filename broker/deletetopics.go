@@ -17,8 +17,6 @@ import (
 // named by id (KIP-516).
 const deleteTopicsByID = 6
 
-var _ = serves(protocol.KeyDeleteTopics, (*Server).deleteTopics)
-
 // deleteTopics answers when the topics are gone, their data included.
 func (s *Server) deleteTopics(x *transport.Exchange, req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	resp := respond[*kmsg.DeleteTopicsResponse](req)

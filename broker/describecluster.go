@@ -15,8 +15,6 @@ const (
 	endpointController int8 = 2
 )
 
-var _ = serves(protocol.KeyDescribeCluster, (*Server).describeCluster)
-
 func (s *Server) describeCluster(x *transport.Exchange, req *kmsg.DescribeClusterRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeClusterResponse](req)
 	if err := checkEndpointType(req); err != nil {

@@ -13,8 +13,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyDescribeConfigs, (*Server).describeConfigs)
-
 // configResource names what has settings. A broker's name is its id; "" stands
 // for all brokers.
 type configResource struct {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // describeGroupsNotFound is the version of DescribeGroups from which on a group
@@ -17,8 +16,6 @@ var groupOperations = operations(
 	kmsg.ACLOperationRead, kmsg.ACLOperationDelete, kmsg.ACLOperationDescribe,
 	kmsg.ACLOperationDescribeConfigs, kmsg.ACLOperationAlterConfigs,
 )
-
-var _ = serves(protocol.KeyDescribeGroups, (*Server).describeGroups)
 
 func (s *Server) describeGroups(x *transport.Exchange, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 	resp := respond[*kmsg.DescribeGroupsResponse](req)
@@ -41,7 +38,7 @@ func (s *Server) describeGroups(x *transport.Exchange, req *kmsg.DescribeGroupsR
 			resp.Groups[i] = groupNotDescribed(req, req.Groups[i], err)
 		}
 	}
-	s.groups.serveAll(x, req.Groups, each, done, func() { x.Finish(message{resp}) })
+	s.groups.serveAll(x, req.Groups, each, done, func() { sendResponse(x, resp) })
 	return nil
 }
 

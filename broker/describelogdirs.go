@@ -10,10 +10,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyDescribeLogDirs, (*Server).describeLogDirs)
 
 // describeLogDirs tells of the one data directory and how large the partitions
 // in it are. Partitions that are asked for and not here are left out, as in Kafka.

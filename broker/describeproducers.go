@@ -5,10 +5,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyDescribeProducers, (*Server).describeProducers)
 
 // describeProducers lists the producers that a partition remembers (KIP-664).
 func (s *Server) describeProducers(_ *transport.Exchange, req *kmsg.DescribeProducersRequest) kmsg.Response {

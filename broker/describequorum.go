@@ -5,10 +5,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyDescribeQuorum, (*Server).describeQuorum)
 
 const noQuorum = "Metadata is kept in etcd here: there is no KRaft quorum to describe."
 

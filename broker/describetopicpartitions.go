@@ -9,14 +9,11 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // describedPartitionsMax bounds one answer of DescribeTopicPartitions, whatever
 // the client asks for. Kafka calls it max.request.partition.size.limit.
 const describedPartitionsMax = 2000
-
-var _ = serves(protocol.KeyDescribeTopicPartitions, (*Server).describeTopicPartitions)
 
 // describeTopicPartitions tells topics in the order of their names, one page at
 // a time. The cursor names the first partition of a page (KIP-966).

@@ -18,8 +18,6 @@ const (
 	electUnclean   int8 = 1
 )
 
-var _ = serves(protocol.KeyElectLeaders, (*Server).electLeaders)
-
 // electLeaders holds elections now. An unclean one is held as any other: it
 // finds a leader where one is in sync and missing, and chooses nobody else, for
 // records that were acknowledged would be lost with it.

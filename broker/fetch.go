@@ -25,7 +25,7 @@ func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 		return s.replicaFetch(x, req)
 	}
 	if !wholeFetch(req) {
-		x.Finish(&fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
+		finish(x, &fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
 		return nil
 	}
 	f := s.gather(req)
@@ -33,7 +33,7 @@ func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 		f = s.await(x, req, f)
 	}
 	f.hint(s.view(x))
-	x.Finish(f)
+	finish(x, f)
 	return nil
 }
 

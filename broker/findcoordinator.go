@@ -34,8 +34,6 @@ type refusedTransaction struct{}
 func (refusedTransaction) Error() string { return "transactions are not supported by this broker" }
 func (refusedTransaction) Unwrap() error { return kerr.TransactionalIDAuthorizationFailed }
 
-var _ = serves(protocol.KeyFindCoordinator, (*Server).findCoordinator)
-
 func (s *Server) findCoordinator(x *transport.Exchange, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := respond[*kmsg.FindCoordinatorResponse](req)
 	if req.Version < findCoordinatorBatch {

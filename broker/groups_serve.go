@@ -103,7 +103,7 @@ func (g *groups) serveAll(
 // park keeps an exchange until the group has an answer for it, or its client has
 // left. The member stays until its session ends.
 func park(sh *groupShard, x *transport.Exchange, answer func(response any, err error) kmsg.Response) group.CallID {
-	call := sh.Park(func(response any, err error) { x.Finish(message{answer(response, err)}) })
+	call := sh.Park(func(response any, err error) { sendResponse(x, answer(response, err)) })
 	x.OnDisconnect(func() { sh.Abandon(call, x.HangUp) })
 	return group.CallID(call)
 }

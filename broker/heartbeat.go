@@ -5,10 +5,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyHeartbeat, (*Server).heartbeat)
 
 // heartbeat does not wait for writes under way: it tells nothing that a lost
 // write could make untrue.
@@ -22,7 +19,7 @@ func (s *Server) heartbeat(x *transport.Exchange, req *kmsg.HeartbeatRequest) km
 		}
 		resp := respond[*kmsg.HeartbeatResponse](req)
 		resp.ErrorCode = codeOf(err)
-		x.Finish(message{resp})
+		sendResponse(x, resp)
 	})
 	return nil
 }

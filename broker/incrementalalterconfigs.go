@@ -13,8 +13,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyIncrementalAlterConfigs, (*Server).incrementalAlterConfigs)
-
 // incrementalAlterConfigs changes the named settings of a resource (KIP-339).
 func (s *Server) incrementalAlterConfigs(x *transport.Exchange, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.IncrementalAlterConfigsResponse](req)

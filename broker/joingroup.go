@@ -8,7 +8,6 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // The versions of JoinGroup at which something begins.
@@ -18,8 +17,6 @@ const (
 	joinNullProtocol     = 7 // a refused member gets null instead of an empty protocol
 	joinSkipAssignment   = 9 // KIP-814
 )
-
-var _ = serves(protocol.KeyJoinGroup, (*Server).joinGroup)
 
 // joinGroup is answered when the group's next generation begins.
 func (s *Server) joinGroup(x *transport.Exchange, req *kmsg.JoinGroupRequest) kmsg.Response {
@@ -40,7 +37,7 @@ func (s *Server) joinGroup(x *transport.Exchange, req *kmsg.JoinGroupRequest) km
 	answer := func(response any, err error) kmsg.Response { return joinResponse(req, response, err) }
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.Finish(message{answer(nil, err)})
+			sendResponse(x, answer(nil, err))
 			return
 		}
 		sh.Apply(groupEffects(sh.Machine().Join(s.groups.nowMs(), park(sh, x, answer), join)))

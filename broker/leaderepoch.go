@@ -8,8 +8,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyOffsetForLeaderEpoch, (*Server).offsetForLeaderEpoch)
-
 // offsetForLeaderEpoch tells where an epoch ended, by which a client finds out
 // that what it has read is not in the log any more (KIP-320).
 func (s *Server) offsetForLeaderEpoch(_ *transport.Exchange, req *kmsg.OffsetForLeaderEpochRequest) kmsg.Response {

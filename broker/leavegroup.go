@@ -5,14 +5,11 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // leaveMembers is the version of LeaveGroup from which on several members can
 // be named, static ones by their instance (KIP-345).
 const leaveMembers = 3
-
-var _ = serves(protocol.KeyLeaveGroup, (*Server).leaveGroup)
 
 func (s *Server) leaveGroup(x *transport.Exchange, req *kmsg.LeaveGroupRequest) kmsg.Response {
 	leave := group.LeaveRequest{Group: req.Group}
@@ -24,7 +21,7 @@ func (s *Server) leaveGroup(x *transport.Exchange, req *kmsg.LeaveGroupRequest) 
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.Finish(message{leaveResponse(req, group.LeaveResponse{Err: err})})
+			sendResponse(x, leaveResponse(req, group.LeaveResponse{Err: err}))
 			return
 		}
 		left, fx := sh.Machine().Leave(s.groups.nowMs(), leave)
@@ -33,7 +30,7 @@ func (s *Server) leaveGroup(x *transport.Exchange, req *kmsg.LeaveGroupRequest) 
 			if err != nil {
 				left = group.LeaveResponse{Err: err}
 			}
-			x.Finish(message{leaveResponse(req, left)})
+			sendResponse(x, leaveResponse(req, left))
 		})
 	})
 	return nil

@@ -8,7 +8,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // The kinds of resources that can be listed, by version, are Kafka's (KIP-1142).
@@ -17,8 +16,6 @@ var (
 	listedKinds   = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeTopic, kmsg.ConfigResourceTypeBroker, kmsg.ConfigResourceTypeBrokerLogger, kmsg.ConfigResourceTypeClientMetrics, kmsg.ConfigResourceTypeGroupConfig}
 	listedKindsV0 = []kmsg.ConfigResourceType{kmsg.ConfigResourceTypeClientMetrics}
 )
-
-var _ = serves(protocol.KeyListConfigResources, (*Server).listConfigResources)
 
 // listConfigResources names what has settings, of the kinds that are asked for
 // or of all.

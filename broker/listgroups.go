@@ -9,7 +9,6 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // The types of groups (KIP-848).
@@ -17,8 +16,6 @@ const (
 	classicGroup  = "classic"
 	consumerGroup = "consumer"
 )
-
-var _ = serves(protocol.KeyListGroups, (*Server).listGroups)
 
 // listGroups lists the groups that this broker coordinates. While some of them
 // are still being loaded it says so, and lists the others.
@@ -35,11 +32,11 @@ func (s *Server) listGroups(x *transport.Exchange, req *kmsg.ListGroupsRequest) 
 			resp.Groups = append(resp.Groups, listing(req, sh.Machine().List())...)
 		})
 		slices.SortFunc(resp.Groups, func(a, b kmsg.ListGroupsResponseGroup) int { return strings.Compare(a.Group, b.Group) })
-		x.Finish(message{resp})
+		sendResponse(x, resp)
 	})
 	if err != nil {
 		resp.ErrorCode = codeOf(err)
-		x.Finish(message{resp})
+		sendResponse(x, resp)
 	}
 	return nil
 }

@@ -26,8 +26,6 @@ var specialTimes = map[int64]int16{
 	timeLatest: 1, timeEarliest: 1, timeMax: 7, timeEarliestLocal: 8, timeLatestTiered: 9,
 }
 
-var _ = serves(protocol.KeyListOffsets, (*Server).listOffsets)
-
 // listOffsets answers for consumers, up to the high watermark, where this broker
 // leads: a follower may be behind. There are no transactions yet, so that the
 // last stable offset is the same; and a client that calls itself a replica sees

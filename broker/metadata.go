@@ -17,8 +17,6 @@ const (
 	metadataByID         = 12 // KIP-516; 10 and 11 carry ids that must not be asked by
 )
 
-var _ = serves(protocol.KeyMetadata, (*Server).metadata)
-
 func (s *Server) metadata(x *transport.Exchange, req *kmsg.MetadataRequest) kmsg.Response {
 	resp := respond[*kmsg.MetadataResponse](req)
 	var failed map[string]error

@@ -7,8 +7,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func TestMetadataFindsTopicsByNameAndById(t *testing.T) {
@@ -230,14 +228,6 @@ func TestDescribeTopicPartitionsNamesWhatItDoesNotKnow(t *testing.T) {
 	for _, rt := range ask[*kmsg.DescribeTopicPartitionsResponse](w, 0, req).Topics {
 		if rt.ErrorCode != kerr.InvalidRequest.Code {
 			t.Errorf("a cursor at partition -1 gets code %d", rt.ErrorCode)
-		}
-	}
-}
-
-func TestVersionsTableAndHandlersAgree(t *testing.T) {
-	for _, api := range protocol.APIs() {
-		if _, ok := handlers[api.Key]; !ok && api.Key != protocol.KeyProduce && api.Key != protocol.KeyFetch {
-			t.Errorf("%s is advertised and has no handler", api.Name)
 		}
 	}
 }

@@ -7,14 +7,11 @@ import (
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // commitMemberEpoch is the version of OffsetCommit from which on its generation
 // may be a member epoch (KIP-848).
 const commitMemberEpoch = 9
-
-var _ = serves(protocol.KeyOffsetCommit, (*Server).offsetCommit)
 
 // offsetCommit is answered when the offsets are committed in their own topic.
 // Those of partitions that do not exist are refused one by one.
@@ -22,16 +19,16 @@ func (s *Server) offsetCommit(x *transport.Exchange, req *kmsg.OffsetCommitReque
 	resp, commit, places := s.commitOf(req)
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.Finish(message{committed(resp, places, nil, err)})
+			sendResponse(x, committed(resp, places, nil, err))
 			return
 		}
 		errs, fx, err := sh.Machine().Commit(s.groups.nowMs(), commit)
 		sh.Apply(groupEffects(fx))
 		if err != nil {
-			x.Finish(message{committed(resp, places, nil, err)})
+			sendResponse(x, committed(resp, places, nil, err))
 			return
 		}
-		sh.After(func(err error) { x.Finish(message{committed(resp, places, errs, err)}) })
+		sh.After(func(err error) { sendResponse(x, committed(resp, places, errs, err)) })
 	})
 	return nil
 }

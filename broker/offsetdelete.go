@@ -6,10 +6,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
-
-var _ = serves(protocol.KeyOffsetDelete, (*Server).offsetDelete)
 
 // offsetDelete makes a group forget offsets of topics that it does not read any
 // more (KIP-496).
@@ -35,7 +32,7 @@ func (s *Server) offsetDelete(x *transport.Exchange, req *kmsg.OffsetDeleteReque
 	}
 	refuse := func(err error) {
 		resp.ErrorCode, resp.Topics = codeOf(err), nil
-		x.Finish(message{resp})
+		sendResponse(x, resp)
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
@@ -56,7 +53,7 @@ func (s *Server) offsetDelete(x *transport.Exchange, req *kmsg.OffsetDeleteReque
 				refuse(err)
 				return
 			}
-			x.Finish(message{resp})
+			sendResponse(x, resp)
 		})
 	})
 	return nil

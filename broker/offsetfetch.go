@@ -5,7 +5,6 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // The versions of OffsetFetch at which something begins.
@@ -14,8 +13,6 @@ const (
 	fetchOffsetsGroups = 8 // several groups at once
 	fetchOffsetsMember = 9 // the member that asks, and its epoch (KIP-848)
 )
-
-var _ = serves(protocol.KeyOffsetFetch, (*Server).offsetFetch)
 
 // offsetFetch answers with committed offsets only. A group or partition without
 // an offset is no error: it has offset -1.
@@ -41,7 +38,7 @@ func (s *Server) offsetFetch(x *transport.Exchange, req *kmsg.OffsetFetchRequest
 			groups[i] = fetchedGroup(&wanted[i], nil, err)
 		}
 	}
-	s.groups.serveAll(x, ids, each, done, func() { x.Finish(message{offsetsResponse(req, groups)}) })
+	s.groups.serveAll(x, ids, each, done, func() { sendResponse(x, offsetsResponse(req, groups)) })
 	return nil
 }
 

@@ -35,7 +35,7 @@ func TestABrokerKeepsTheOrderOfAConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		writers.Go(func() { pipeline(t, nc, name, acks, each) })
+		writers.Go(func() { sendPipelined(t, nc, name, acks, each) })
 		if acks != 0 {
 			writers.Go(func() { inOrder(t, nc, name, each) })
 		}
@@ -73,8 +73,8 @@ func (ps *peers) moveTo(w *wire, topic string, leader int32) {
 	})
 }
 
-// pipeline sends numbered batches without waiting for answers, in bursts and one by one.
-func pipeline(t *testing.T, nc net.Conn, name string, acks int16, n int) {
+// sendPipelined sends numbered batches without waiting for answers, in bursts and one by one.
+func sendPipelined(t *testing.T, nc net.Conn, name string, acks int16, n int) {
 	rng := rand.New(rand.NewPCG(uint64(acks), uint64(n)))
 	f := kmsg.NewRequestFormatter(kmsg.FormatterClientID(name))
 	for i := range n {

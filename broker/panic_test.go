@@ -21,9 +21,10 @@ import (
 // Goal: a bug in a handler closes the connection that met it, and nothing else:
 // answers owed before it are sent, others are served, the broker stops.
 func TestAHandlerThatPanicsEndsItsConnectionAlone(t *testing.T) {
-	sound := handlers[protocol.KeyDescribeCluster]
-	handlers[protocol.KeyDescribeCluster] = func(*Server, *transport.Exchange, kmsg.Request) kmsg.Response { panic("planted") }
-	t.Cleanup(func() { handlers[protocol.KeyDescribeCluster] = sound })
+	row := lookup(protocol.KeyDescribeCluster)
+	sound := row.call
+	row.call.handle = func(*Server, *transport.Exchange, kmsg.Request) error { panic("planted") }
+	t.Cleanup(func() { row.call = sound })
 	var log said
 	s, cl := startServer(t, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	nc, err := net.Dial("tcp", s.Addr(""))

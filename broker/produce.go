@@ -17,8 +17,7 @@ import (
 )
 
 const (
-	zstdFromVersion   = 7 // of Produce (KIP-110)
-	produceServedFrom = 3
+	zstdFromVersion = 7 // of Produce (KIP-110)
 	// produceLeaderHints is the version from which a wrong broker names the right one.
 	produceLeaderHints = 10
 	tooOldBytesMax     = 1 << 20
@@ -284,7 +283,7 @@ func (p *producing) completed() {
 		}
 		return
 	}
-	p.x.Finish(p)
+	finish(p.x, p)
 }
 
 // note counts and, for a refusal, records what became of the part.
@@ -380,6 +379,10 @@ func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartit
 // produceTooOld answers versions that are advertised for the sake of old
 // feature detection and not served (KAFKA-18659).
 func (s *Server) produceTooOld(x *transport.Exchange) error {
+	versions, _ := protocol.Lookup(protocol.KeyProduce)
+	if x.Header.Version < versions.Min || x.Header.Version > versions.Max {
+		return x.Refused // it is not advertised either
+	}
 	resp := kmsg.NewPtrProduceResponse()
 	resp.Version = x.Header.Version
 	req := kmsg.NewPtrProduceRequest()
@@ -388,14 +391,14 @@ func (s *Server) produceTooOld(x *transport.Exchange) error {
 		return x.Refused
 	}
 	// Version 3 put a transactional id in front and changed nothing else.
-	if err := protocol.Prove(x.Header.Key, produceServedFrom, append([]byte{0xff, 0xff}, x.Body...)); err != nil {
+	if err := protocol.Prove(x.Header.Key, versions.ServeMin, append([]byte{0xff, 0xff}, x.Body...)); err != nil {
 		return fmt.Errorf("Produce v%d request: %w", x.Header.Version, err)
 	}
 	if err := req.ReadFrom(x.Body); err != nil {
 		return fmt.Errorf("Produce v%d request: %w", x.Header.Version, err)
 	}
 	if req.Acks == 0 {
-		return fmt.Errorf("Produce v%d is too old; at least v3 is needed", x.Header.Version)
+		return fmt.Errorf("Produce v%d is too old; at least v%d is needed", x.Header.Version, versions.ServeMin)
 	}
 	for _, t := range req.Topics {
 		rt := kmsg.NewProduceResponseTopic()
@@ -407,6 +410,6 @@ func (s *Server) produceTooOld(x *transport.Exchange) error {
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	x.Finish(message{resp})
+	sendResponse(x, resp)
 	return nil
 }

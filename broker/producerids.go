@@ -42,8 +42,6 @@ func (p *producerIDs) take(ctx context.Context) (protocol.ProducerID, error) {
 	return id, nil
 }
 
-var _ = serves(protocol.KeyInitProducerId, (*Server).initProducerID)
-
 // noProducerEpoch is the epoch where there is no producer.
 const noProducerEpoch = -1
 

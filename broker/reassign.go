@@ -10,11 +10,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var (
-	_ = serves(protocol.KeyAlterReassignments, (*Server).alterReassignments)
-	_ = serves(protocol.KeyListReassignments, (*Server).listReassignments)
-)
-
 // alterReassignments begins to move partitions to other brokers, or takes it
 // back (KIP-455). It answers when the metadata shows the beginning; how far it
 // is, ListPartitionReassignments tells.

@@ -11,8 +11,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyRemoveRaftVoter, (*Server).removeRaftVoter)
-
 // removeRaftVoter has the metadata's members forget one that is gone for good
 // (KIP-853), and lets a new one take its place under its id: members of etcd are
 // as many as --etcd-peers names. Which directory the old one had is not asked.

@@ -7,14 +7,11 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
-	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // syncProtocol is the version of SyncGroup from which on a member says which
 // protocol it goes by (KIP-559), and must.
 const syncProtocol = 5
-
-var _ = serves(protocol.KeySyncGroup, (*Server).syncGroup)
 
 // syncGroup is answered when the leader has assigned and the assignment is
 // committed.
@@ -34,7 +31,7 @@ func (s *Server) syncGroup(x *transport.Exchange, req *kmsg.SyncGroupRequest) km
 	}
 	s.groups.serve(x, req.Group, func(sh *groupShard, err error) {
 		if err != nil {
-			x.Finish(message{answer(nil, err)})
+			sendResponse(x, answer(nil, err))
 			return
 		}
 		sh.Apply(groupEffects(sh.Machine().Sync(s.groups.nowMs(), park(sh, x, answer), sync)))

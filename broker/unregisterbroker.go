@@ -8,8 +8,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyUnregisterBroker, (*Server).unregisterBroker)
-
 // unregisterBroker finds nothing to do: a registration hangs on the life of its broker,
 // so that of a dead one there is none, and a live one's would come again at once.
 func (s *Server) unregisterBroker(_ *transport.Exchange, req *kmsg.UnregisterBrokerRequest) kmsg.Response {

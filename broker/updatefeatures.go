@@ -11,8 +11,6 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-var _ = serves(protocol.KeyUpdateFeatures, (*Server).updateFeatures)
-
 // updateFeatures takes what is in force already, and refuses all else: a feature is in
 // force with the brokers that have it, and nobody turns it on or off.
 func (s *Server) updateFeatures(_ *transport.Exchange, req *kmsg.UpdateFeaturesRequest) kmsg.Response {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,9 +31,10 @@ func TestEveryServedVersionIsAnswered(t *testing.T) {
 			}
 		})
 	}
-	for _, api := range protocol.APIs() {
-		if _, mine := v.asks()[api.Key]; !mine && handlers[api.Key] != nil && api.Key != protocol.KeyApiVersions {
-			t.Errorf("%s has a handler and no test here", api.Name)
+	elsewhere := []int16{protocol.KeyProduce, protocol.KeyFetch, protocol.KeyApiVersions}
+	for i := range apis {
+		if _, mine := v.asks()[apis[i].key]; !mine && !slices.Contains(elsewhere, apis[i].key) {
+			t.Errorf("%s has a handler and no test here", apis[i].name())
 		}
 	}
 }

@@ -165,7 +165,8 @@ func (c *Conn) handle(x *Exchange) (err error) {
 func (c *Conn) logPanic(x *Exchange, what any) {
 	c.srv.o.Metrics.Panicked()
 	c.srv.o.Logger.Error("a handler panicked; its connection is closed", "api", x.Header.Key, "version", x.Header.Version,
-		"client", protocol.PrintableShort(x.Header.ClientID), "from", c.nc.RemoteAddr(), "panic", what, "stack", string(debug.Stack()))
+		"client", protocol.PrintableShort(x.Header.ClientID), "from", c.nc.RemoteAddr(),
+		"panic", what, "stack", string(debug.Stack()))
 }
 
 // readUntil gives the client that long for what is read next, unless the

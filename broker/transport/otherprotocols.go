@@ -13,10 +13,12 @@ var otherProtocols = []struct {
 	says   func(*Conn) string
 }{
 	{"\x16\x03", func(c *Conn) string {
-		return fmt.Sprintf("the client speaks TLS, and listener %q is plain text; set its security.protocol to PLAINTEXT", c.listener.Name)
+		return fmt.Sprintf("the client speaks TLS, and listener %q is plain text; "+
+			"set its security.protocol to PLAINTEXT", c.listener.Name)
 	}},
-	{"GET ", httpIsElsewhere}, {"HEAD", httpIsElsewhere}, {"POST", httpIsElsewhere}, {"PUT ", httpIsElsewhere}, {"DELE", httpIsElsewhere},
-	{"PATC", httpIsElsewhere}, {"OPTI", httpIsElsewhere}, {"CONN", httpIsElsewhere}, {"PRI ", httpIsElsewhere},
+	{"GET ", httpIsElsewhere}, {"HEAD", httpIsElsewhere}, {"POST", httpIsElsewhere}, {"PUT ", httpIsElsewhere},
+	{"DELE", httpIsElsewhere}, {"PATC", httpIsElsewhere}, {"OPTI", httpIsElsewhere},
+	{"CONN", httpIsElsewhere}, {"PRI ", httpIsElsewhere},
 	{"PROX", proxyAnnounced}, {"\r\n\r\n", proxyAnnounced},
 	{"SSH-", func(*Conn) string { return "the client speaks SSH" }},
 }

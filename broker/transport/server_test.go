@@ -390,11 +390,12 @@ func TestALargeRequestReservesMemoryByItsAPI(t *testing.T) {
 func TestAClientOfAnotherProtocolIsNamedInTheLog(t *testing.T) {
 	var log logText
 	_, l := listening(t, Options{
-		Handler: &testHandler{}, Logger: slog.New(slog.NewTextHandler(&log, nil)), HTTPAddr: func() string { return "here:9644" },
+		Handler: &testHandler{}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		HTTPAddr: func() string { return "here:9644" },
 	})
 	for begins, want := range map[string]string{
-		"GET / HTTP/1.1\r\n\r\n": "http://here:9644", "\x16\x03\x01\x02\x00": "the client speaks TLS", "SSH-2.0-x": "the client speaks SSH",
-		"PROXY TCP4 1.2.3.4": "the PROXY protocol",
+		"GET / HTTP/1.1\r\n\r\n": "http://here:9644", "\x16\x03\x01\x02\x00": "the client speaks TLS",
+		"SSH-2.0-x": "the client speaks SSH", "PROXY TCP4 1.2.3.4": "the PROXY protocol",
 	} {
 		c := dial(t, l)
 		c.send([]byte(begins))
@@ -449,7 +450,10 @@ func TestAListenerAdvertisesWhatIsBoundUnlessToldOtherwise(t *testing.T) {
 		host string
 		port int32
 		want string
-	}{{"", 0, "A://127.0.0.1:"}, {"db.example", 0, "A://db.example:"}, {"db.example", 19092, "A://db.example:19092"}, {"::1", 1, "A://[::1]:1"}} {
+	}{
+		{"", 0, "A://127.0.0.1:"}, {"db.example", 0, "A://db.example:"},
+		{"db.example", 19092, "A://db.example:19092"}, {"::1", 1, "A://[::1]:1"},
+	} {
 		l, err := Bind(ListenerConfig{Name: "A", Addr: "127.0.0.1:0", AdvertisedHost: c.host, AdvertisedPort: c.port})
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,110 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/lockstep-log/lockstep/broker/transport"
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
+// pipeline is the one way of every request:
+//
+//	decode ─► authenticate ─► authorize ─► quota ─► handle ─► throttle ─► encode
+//
+// The connection's reader goes it up to handle. The rest comes when the answer is
+// ready, which may be later and in another goroutine.
+type pipeline struct{ srv *Server }
+
+// Handle answers x, or has it answered later. An error closes the connection.
+func (p pipeline) Handle(x *transport.Exchange) error {
+	a := lookup(x.Header.Key)
+	req, err := a.decode(x)
+	if err != nil {
+		return fmt.Errorf("%s v%d request: %w", a.name(), x.Header.Version, err)
+	}
+	who := authenticate(x.Conn)
+	if refusal := authorize(who, a, req); refusal != nil {
+		sendResponse(x, refusal)
+		return nil
+	}
+	if refusal := checkQuota(who, a, req); refusal != nil {
+		sendResponse(x, refusal)
+		return nil
+	}
+	return a.call.handle(p.srv, x, req)
+}
+
+// HandleRefused answers what is not served, if its row says how.
+func (p pipeline) HandleRefused(x *transport.Exchange) error {
+	if a := lookup(x.Header.Key); a != nil && a.refused != nil {
+		return a.refused(p.srv, x)
+	}
+	return x.Refused
+}
+
+// ConnectionEnded ends what the connection's requests have begun.
+func (p pipeline) ConnectionEnded(c *transport.Conn) { connectionEnded(c) }
+
+// decode proves the shape of a request's body before it is decoded, within the
+// memory that was reserved for it, and makes its text UTF-8.
+func (a *api) decode(x *transport.Exchange) (kmsg.Request, error) {
+	proven, err := protocol.ProveWithin(x.DecodeBytesMax(), x.Header.Key, x.Header.Version, x.Body)
+	if err != nil {
+		return nil, err
+	}
+	x.DecodesTo(proven.Memory)
+	req := a.call.newRequest()
+	req.SetVersion(x.Header.Version)
+	if err := req.ReadFrom(x.Body); err != nil {
+		return nil, err
+	}
+	if !proven.ValidText {
+		protocol.MendText(req)
+	}
+	return req, nil
+}
+
+// principal is who a request is made for, in Kafka's words.
+type principal struct{ kind, name string }
+
+// anonymous is the principal of a connection that has proven nothing.
+var anonymous = &principal{"User", "ANONYMOUS"}
+
+// authenticate returns the principal of a connection. There are only listeners
+// in plain text, on which nobody proves who he is.
+func authenticate(*transport.Conn) *principal { return anonymous }
+
+// authorize returns the answer to who may not do what the row needs, or nil. There
+// are no ACLs: as with Kafka without an authorizer, everybody may do everything.
+func authorize(*principal, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
+
+// checkQuota returns the answer to who is beyond a quota that refuses, or nil.
+// There are no quotas.
+func checkQuota(*principal, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
+
+// throttle delays the answer of a client that is beyond a quota. There are none.
+func throttle(*transport.Exchange) {}
+
+// finish has an answer sent: the last steps of the pipeline. It is called once
+// for each request, from any goroutine; requests without an answer go past it.
+func finish(x *transport.Exchange, a transport.Answer) {
+	throttle(x)
+	x.Finish(a)
+}
+
+// sendResponse is finish with a response that kmsg encodes.
+func sendResponse(x *transport.Exchange, resp kmsg.Response) { finish(x, message{resp}) }
+
+// message is an answer that kmsg encodes.
+type message struct{ kmsg.Response }
+
+// Encode appends the response's header and body.
+func (m message) Encode(dst []byte, h protocol.Header) ([]byte, error) {
+	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
+	return m.AppendTo(dst), nil
+}
+
+// respond makes the response to a request, with its version.
+func respond[R kmsg.Response](req kmsg.Request) R { return req.ResponseKind().(R) }

@@ -1,13 +1,17 @@
 package broker
 
-import "github.com/lockstep-log/lockstep/broker/transport"
+import (
+	"github.com/lockstep-log/lockstep/broker/transport"
+
+	"github.com/lockstep-log/lockstep/broker/replication"
+)
 
 // connState is what handlers keep of a connection between its requests. It is the
 // reader's: only what a handler does before it returns may use it.
 type connState struct {
-	parking parking
-	away    turnedAway
-	peer    *peerSession // another broker's, which follows this one; nil: a client's
+	parking  parking
+	away     turnedAway
+	follower *replication.Session // of a broker that follows this one; nil: of a client
 }
 
 // stateOf returns the connection's state, which begins with its first use.
@@ -23,6 +27,6 @@ func stateOf(c *transport.Conn) *connState {
 // connectionEnded ends what a connection's requests have begun.
 func connectionEnded(c *transport.Conn) {
 	if st, _ := c.State.(*connState); st != nil {
-		st.peer.close()
+		st.follower.Close()
 	}
 }

@@ -19,14 +19,14 @@ func (s *Server) countAnswer(x *transport.Exchange) {
 		f.count()
 	}
 	code := int16(0)
-	if e, ok := x.Answer().(interface{ firstError() int16 }); ok {
-		code = e.firstError()
+	if e, ok := x.Answer().(interface{ FirstError() int16 }); ok {
+		code = e.FirstError()
 	}
 	s.metrics.Answered(x.Header.Key, time.Since(x.Began), code)
 }
 
-// firstError is the error that the request is counted under.
-func (p *producing) firstError() int16 {
+// FirstError is the error that the request is counted under.
+func (p *producing) FirstError() int16 {
 	for i := range p.parts {
 		switch r := &p.parts[i].Result; {
 		case r.Refusal != nil:
@@ -47,8 +47,8 @@ func (f *fetched) count() {
 	}
 }
 
-// firstError is the error that a request about groups is counted under.
-func (m message) firstError() int16 {
+// FirstError is the error that a request about groups is counted under.
+func (m message) FirstError() int16 {
 	switch r := m.Response.(type) {
 	case *kmsg.JoinGroupResponse:
 		return r.ErrorCode

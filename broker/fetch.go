@@ -22,7 +22,7 @@ const (
 // they move, it never polls.
 func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 	if req.Version >= replication.FetchVersion && req.ReplicaState.ID >= 0 {
-		return s.replicaFetch(x, req)
+		return s.followerFetch(x, req)
 	}
 	if !wholeFetch(req) {
 		finish(x, &fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
@@ -35,6 +35,13 @@ func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 	f.hint(s.view(x))
 	finish(x, f)
 	return nil
+}
+
+// followerFetch gives a follower's fetch to its session.
+func (s *Server) followerFetch(x *transport.Exchange, req *kmsg.FetchRequest) (err error) {
+	state := stateOf(x.Conn)
+	state.follower, err = s.sessions.Handle(state.follower, x, req)
+	return err
 }
 
 // wholeFetch reports whether a request names all that it wants: one of epoch 0
@@ -79,8 +86,6 @@ func (f *fetched) add(id protocol.TopicID, name string, part fetchedPart) {
 
 // WriteTail writes the records, and what is between them.
 func (f *fetched) WriteTail(c *transport.Conn) error { return f.Answer.WriteTail(c, nil) }
-
-func (f *fetched) firstError() int16 { return f.FirstError() }
 
 // enough reports whether the answer need not wait.
 func (f *fetched) enough() bool {
@@ -182,7 +187,7 @@ func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.
 	if part.Preferred = s.nearest(req, st); part.Preferred != protocol.NoBroker {
 		return nil
 	}
-	return part.Read(openLog{host}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
+	return part.Read(fetching.Log{Partition: host}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
 }
 
 // compare looks whether the log holds what the client has read last, which was

@@ -101,7 +101,7 @@ func (s *Server) askGrowth(ctx context.Context, rt *kmsg.CreatePartitionsRequest
 	}
 	got := resp.(*kmsg.CreatePartitionsResponse)
 	if len(got.Topics) == 1 && got.Topics[0].ErrorCode == kerr.PolicyViolation.Code {
-		return coordinator.Refuse(kerr.PolicyViolation, "%s", textOr(got.Topics[0].ErrorMessage))
+		return coordinator.Refuse(kerr.PolicyViolation, "%s", orEmpty(got.Topics[0].ErrorMessage))
 	}
 	return nil // of all else this broker judges by itself
 }

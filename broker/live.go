@@ -31,5 +31,5 @@ func (s *Server) takeSettings() {
 		return
 	}
 	s.hosted.ApplySettings(&b)
-	s.sessions.setThrottle(b.LeaderThrottledRate)
+	s.sessions.SetThrottle(b.LeaderThrottledRate)
 }

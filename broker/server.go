@@ -50,10 +50,9 @@ type Server struct {
 	budget   *conflict.Budget
 	files    *segment.Files
 	hosted   *partitions.Host
-	heard    heard
 	peers    *replication.Peers
 	fetchers *replication.Fetchers
-	sessions *peerSessions
+	sessions *replication.Sessions
 	groups   *groups
 	ids      producerIDs
 }
@@ -196,7 +195,7 @@ func (s *Server) isReady() bool {
 const tickEvery = 100 * time.Millisecond
 
 // tick tells the partitions that time passes, and those of a broker that cannot
-// reach the metadata to doubt themselves.
+// reach the metadata to step aside.
 func (s *Server) tick(ctx context.Context) error {
 	tick := time.NewTicker(tickEvery)
 	defer tick.Stop()
@@ -207,7 +206,7 @@ func (s *Server) tick(ctx context.Context) error {
 		case <-tick.C:
 			s.hosted.Tick()
 			if _, alone := s.cluster.StoreGone(); alone {
-				s.hosted.Each(func(_ *partitions.Topic, p *partitions.Partition) { s.doubt(p) })
+				s.sessions.StepAside()
 			}
 		}
 	}

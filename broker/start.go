@@ -58,10 +58,13 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 		FrameBytesMax: s.cfg.RequestBytesMax + 2*replication.AnswerBytesMax,
 		BytesFetched:  func(n int) { s.metrics.ReplicationIn.Add(float64(n)) },
 	})
-	s.sessions = newPeerSessions()
 	if s.hosted, err = partitions.New(s.hostOptions()); err != nil {
 		return cs, err
 	}
+	s.sessions = replication.NewSessions(replication.SessionsOptions{
+		NodeID: s.cfg.NodeID, Cluster: s.cluster, Host: s.hosted, Peers: s.peers, CodeOf: codeOf, Logger: s.log,
+		BytesSent: func(n int) { s.metrics.ReplicationOut.Add(float64(n)) },
+	})
 	s.takeSettings()
 	s.groups = newGroups(s)
 	cs.add(closeFunc(s.hosted.Close))

@@ -3,6 +3,8 @@ package replica
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/lockstep-log/lockstep/internal/notify"
 )
 
 // Waker is woken when a partition that it watches has moved: its high watermark,
@@ -11,26 +13,16 @@ import (
 type Waker interface{ Wake() }
 
 // Watcher is a Waker for one waiting fetch, of however many partitions.
-type Watcher struct{ C chan struct{} }
+type Watcher struct{ C notify.Signal }
 
 // NewWatcher returns a Watcher that nothing has woken.
-func NewWatcher() *Watcher { return &Watcher{C: make(chan struct{}, 1)} }
+func NewWatcher() *Watcher { return &Watcher{C: notify.New()} }
 
 // Wake never blocks: one pending wake says all.
-func (w *Watcher) Wake() {
-	select {
-	case w.C <- struct{}{}:
-	default:
-	}
-}
+func (w *Watcher) Wake() { w.C.Notify() }
 
 // Forget takes back a wake that nobody has waited for.
-func (w *Watcher) Forget() {
-	select {
-	case <-w.C:
-	default:
-	}
-}
+func (w *Watcher) Forget() { w.C.Clear() }
 
 // watchers is the set of fetches that wait on one partition.
 type watchers struct {

@@ -23,8 +23,8 @@ var codes = [...]struct {
 	{replica.ErrStorage, kerr.KafkaStorageError},
 }
 
-// CodeOf is what a leader answers a follower, if the protocol has a code for it.
-func CodeOf(err error) (code int16, ok bool) {
+// codeOf is what a leader answers a follower, if the protocol has a code for it.
+func codeOf(err error) (code int16, ok bool) {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
 			return c.code.Code, true

@@ -48,7 +48,7 @@ type fetcher struct {
 	connected    bool // the latest is in use
 	sent         int32
 	answered     int32            // <= sent
-	asked        [InFlightMax]int // the bytes that each request under way may bring
+	asked        [inFlightMax]int // the bytes that each request under way may bring
 	held         int              // bytes of answers that are being appended
 	emptyFetchAt time.Time        // nothing empty is sent before
 	broken       error            // why the reader ended
@@ -203,7 +203,7 @@ func (w *fetcher) due() (now bool, wait time.Duration, err error) {
 		return false, 0, w.broken
 	case w.sent == math.MaxInt32:
 		return false, 0, errors.New("the request numbers of the connection are used up")
-	case w.sent-w.answered >= InFlightMax || w.room() < PartitionBytesMax:
+	case w.sent-w.answered >= inFlightMax || w.room() < partitionBytesMax:
 		return false, 0, nil
 	case news:
 		return true, 0, nil
@@ -255,7 +255,7 @@ func (w *fetcher) deliver(a *fetchAnswer, buf *answerBuffer, k int32, connection
 	buf.freed = func() { w.free(size) }
 	w.all.mu.Lock()
 	w.answered++
-	w.asked[k%InFlightMax] = 0
+	w.asked[k%inFlightMax] = 0
 	w.held += size
 	if len(a.parts) > 0 {
 		w.emptyFetchAt = time.Now().Add(emptyFetchDelay)

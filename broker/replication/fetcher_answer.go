@@ -47,7 +47,7 @@ func (a *fetchAnswer) decode(b []byte, k int32) error {
 	for range count(&r) {
 		topic := protocol.TopicID(r.Uuid())
 		for range count(&r) {
-			if !r.Ok() || len(a.parts) == 2*ListedMax {
+			if !r.Ok() || len(a.parts) == 2*listedMax {
 				return errAnswerShape
 			}
 			a.parts = append(a.parts, answerPart{id: protocol.TopicPartition{Topic: topic}})

@@ -106,7 +106,7 @@ func FuzzAnswerDecode(f *testing.F) {
 // Codes are the same errors on both sides.
 func TestPeerErrorsGoThereAndBack(t *testing.T) {
 	for _, c := range codes {
-		code, ok := CodeOf(fmt.Errorf("because: %w", c.err))
+		code, ok := codeOf(fmt.Errorf("because: %w", c.err))
 		if got := errorOf(code); !ok || got != c.err {
 			t.Errorf("%v comes back as %v", c.err, got)
 		}

@@ -24,7 +24,7 @@ func newFetchRequest(w *fetcher) *fetchRequest {
 	r.req.Version = FetchVersion
 	r.req.ClusterID = kmsg.StringPtr(o.Cluster.Image().ClusterID)
 	r.req.ReplicaState.ID = int32(o.NodeID)
-	r.req.MaxWaitMillis, r.req.MinBytes = int32(HeartbeatInterval.Milliseconds()), 1
+	r.req.MaxWaitMillis, r.req.MinBytes = int32(heartbeatInterval.Milliseconds()), 1
 	return r
 }
 
@@ -36,7 +36,7 @@ func (r *fetchRequest) make(connection int) []byte {
 	k := w.sent
 	w.sent++
 	bytesMax := min(AnswerBytesMax, w.room())
-	w.asked[k%InFlightMax] = bytesMax
+	w.asked[k%inFlightMax] = bytesMax
 	r.forget(w.forgotten)
 	w.forgotten = w.forgotten[:0]
 	r.list(k, connection)
@@ -57,7 +57,7 @@ func (r *fetchRequest) list(k int32, connection int) {
 		case fo.state != followerWants:
 			fo.pending = false // it has left
 			continue
-		case listed == ListedMax, listed > 0 && fo.fetch.From.BrokerEpoch != r.from:
+		case listed == listedMax, listed > 0 && fo.fetch.From.BrokerEpoch != r.from:
 			kept = append(kept, fo)
 			continue
 		}
@@ -77,7 +77,7 @@ func (r *fetchRequest) add(fo *follower) {
 	id := fo.p.ID()
 	t := r.topic(id.Topic)
 	rp := kmsg.NewFetchRequestTopicPartition()
-	rp.Partition, rp.PartitionMaxBytes = id.Index, PartitionBytesMax
+	rp.Partition, rp.PartitionMaxBytes = id.Index, partitionBytesMax
 	rp.CurrentLeaderEpoch, rp.FetchOffset, rp.LastFetchedEpoch = int32(fo.fetch.Epoch), int64(fo.fetch.Offset), int32(fo.fetch.LastEpoch)
 	rp.LogStartOffset, rp.HighWatermark = int64(fo.p.Start()), int64(fo.p.HighWatermark())
 	if fo.fetch.Round > 0 {

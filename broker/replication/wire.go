@@ -6,22 +6,22 @@ import "time"
 const (
 	// FetchVersion is the one version of Fetch that brokers speak to each other.
 	FetchVersion = 17
-	// HeartbeatInterval is how long a leader keeps a follower's fetch when there is nothing
+	// heartbeatInterval is how long a leader keeps a follower's fetch when there is nothing
 	// to tell: its answer is then the heartbeat.
-	HeartbeatInterval = 500 * time.Millisecond
+	heartbeatInterval = 500 * time.Millisecond
 	// silenceMax is how long a follower waits for the next byte of an answer.
 	silenceMax = 1200 * time.Millisecond
-	// IdleTimeout is after how long without a request a leader gives up on a
+	// idleTimeout is after how long without a request a leader gives up on a
 	// follower that is behind a cut link, or not running.
-	IdleTimeout = 30 * time.Second
-	// InFlightMax is how many requests a follower has under way.
-	InFlightMax = 2
+	idleTimeout = 30 * time.Second
+	// inFlightMax is how many requests a follower has under way.
+	inFlightMax = 2
 
 	AnswerBytesMax    = 8 << 20 // of records in one answer; a first batch may be larger
-	PartitionBytesMax = 4 << 20 // of one partition in it
-	// LaggingBytesMax is of all partitions that the follower is not in sync with: what
+	partitionBytesMax = 4 << 20 // of one partition in it
+	// laggingBytesMax is of all partitions that the follower is not in sync with: what
 	// catches up must not hold up what has.
-	LaggingBytesMax = 2 << 20
-	// ListedMax bounds the partitions of one request or answer.
-	ListedMax = 4096
+	laggingBytesMax = 2 << 20
+	// listedMax bounds the partitions of one request or answer.
+	listedMax = 4096
 )

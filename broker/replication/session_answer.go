@@ -1,4 +1,4 @@
-package broker
+package replication
 
 import (
 	"errors"
@@ -9,15 +9,13 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
-	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// peerAnswer is a leader's answer to its follower. Records go from the log's
+// sessionAnswer is a leader's answer to its follower. Records go from the log's
 // file to the socket, up to the log's end: a follower has what it is to help
 // commit.
 //
@@ -25,11 +23,13 @@ import (
 // to lead may cut it off and write there anew; so before the last bytes of an
 // answer go out, each partition must still be led in the epoch that was asked
 // for. If one is not, the answer is never completed.
-type peerAnswer struct {
+type sessionAnswer struct {
 	fetching.Answer
-	session *peerSession
+	session *Session
 	led     []ledPart // of Parts
 }
+
+var _ transport.Streamed = (*sessionAnswer)(nil)
 
 // ledPart is a partition and the epoch that it must be led in.
 type ledPart struct {
@@ -38,12 +38,12 @@ type ledPart struct {
 }
 
 // newAnswer is the empty answer, which is the heartbeat.
-func (ps *peerSession) newAnswer() *peerAnswer {
-	return &peerAnswer{session: ps, Answer: fetching.Answer{Version: replication.FetchVersion}}
+func (ps *Session) newAnswer() *sessionAnswer {
+	return &sessionAnswer{session: ps, Answer: fetching.Answer{Version: FetchVersion}}
 }
 
 // finish answers the parked request.
-func (ps *peerSession) finish(a *peerAnswer) {
+func (ps *Session) finish(a *sessionAnswer) {
 	x := ps.parked.x
 	ps.parked, ps.due = nil, false
 	ps.heartbeat.Stop()
@@ -51,20 +51,20 @@ func (ps *peerSession) finish(a *peerAnswer) {
 }
 
 // answer answers the parked request, if there is something to say or its time is up.
-func (ps *peerSession) answer() {
+func (ps *Session) answer() {
 	if ps.parked == nil {
 		return
 	}
 	a := ps.newAnswer()
 	left := ps.fill(a, &ps.inSync, ps.parked.bytesMax)
-	ps.fillThrottled(a, min(left, replication.LaggingBytesMax))
+	ps.fillThrottled(a, min(left, laggingBytesMax))
 	if len(a.Parts) > 0 || ps.due {
 		ps.finish(a)
 	}
 }
 
 // fillThrottled adds what the followers that are not in sync may have.
-func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
+func (ps *Session) fillThrottled(a *sessionAnswer, left int) {
 	if len(ps.lagging.parts) == 0 {
 		return
 	}
@@ -78,7 +78,7 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 		left = min(left, int(limit.TokensAt(now)))
 	}
 	if left <= 0 {
-		ps.throttle.Reset(peerWatermarkDelay)
+		ps.throttle.Reset(watermarkDelay)
 		return
 	}
 	before := a.Bytes
@@ -93,11 +93,11 @@ func (ps *peerSession) fillThrottled(a *peerAnswer, left int) {
 
 // limits are what bounds the bytes for this follower's replicas that are not in sync:
 // this broker's limit as a leader, over all followers, and the follower's own.
-func (ps *peerSession) limits() (limits []*rate.Limiter) {
-	if limit := ps.srv.sessions.throttle.Load(); limit != nil {
+func (ps *Session) limits() (limits []*rate.Limiter) {
+	if limit := ps.all.throttle.Load(); limit != nil {
 		limits = append(limits, limit)
 	}
-	if wanted := ps.srv.throttleOfFollower(ps.from.ID); wanted != ps.ownRate {
+	if wanted := ps.all.throttleOfFollower(ps.from.ID); wanted != ps.ownRate {
 		ps.ownRate, ps.ownLimit = wanted, throttleOf(wanted)
 	}
 	if ps.ownLimit != nil {
@@ -106,25 +106,17 @@ func (ps *peerSession) limits() (limits []*rate.Limiter) {
 	return limits
 }
 
-// throttleOfFollower is what another broker wants to be sent at most by each leader.
-func (s *Server) throttleOfFollower(id protocol.BrokerID) int64 {
-	im := s.cluster.Image()
-	return settings.FollowerThrottledRate(
-		settings.Layer{Source: settings.FromBroker, Values: im.BrokerConfigs(id)},
-		settings.Layer{Source: settings.FromCluster, Values: im.ClusterConfigs()})
-}
-
 // fill adds the partitions of a queue in turn, and returns how many bytes more
 // the answer may hold.
-func (ps *peerSession) fill(a *peerAnswer, q *partQueue, left int) int {
-	for left > 0 && len(a.Parts) < replication.ListedMax {
+func (ps *Session) fill(a *sessionAnswer, q *partitionQueue, left int) int {
+	for left > 0 && len(a.Parts) < listedMax {
 		part := q.pop()
 		if part == nil {
 			break
 		}
-		n, whole := ps.add(a, part, min(left, replication.PartitionBytesMax))
+		n, whole := ps.add(a, part, min(left, partitionBytesMax))
 		if !whole {
-			q.unpush(part)
+			q.pushFront(part)
 			break
 		}
 		left -= n
@@ -134,11 +126,11 @@ func (ps *peerSession) fill(a *peerAnswer, q *partQueue, left int) int {
 
 // add adds a partition to the answer. It reports false when its next batch is
 // larger than what is left: it must be the first of an answer.
-func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, whole bool) {
+func (ps *Session) add(a *sessionAnswer, part *sessionPartition, bytesMax int) (n int, whole bool) {
 	out := fetching.NewPart(part.id.Index)
 	switch said := &part.answer; {
 	case said.Err != nil:
-		out.Code, out.HighWatermark, out.LogStart = peerCode(said.Err), said.HighWatermark, said.LogStart
+		out.Code, out.HighWatermark, out.LogStart = ps.all.code(said.Err), said.HighWatermark, said.LogStart
 		if part.topic == nil {
 			out.Code = kerr.UnknownTopicID.Code
 		}
@@ -148,7 +140,7 @@ func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, 
 	default:
 		out.HighWatermark, out.LogStart = part.host.HighWatermark(), part.host.Start()
 		out.Round = max(said.Round, part.host.Round())
-		log := openLog{part.host}
+		log := fetching.Log{Partition: part.host}
 		end := log.Below(fetching.LogEnd)
 		err := out.Read(log, part.fetch.Offset, end, bytesMax, a.Bytes == 0)
 		switch {
@@ -157,13 +149,13 @@ func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, 
 			return 0, true
 		case err != nil:
 			out.Release()
-			out.Code, out.Bytes = peerCode(err), 0
+			out.Code, out.Bytes = ps.all.code(err), 0
 		case out.Bytes == 0 && part.fetch.Offset < end && a.Bytes > 0:
 			return 0, false
 		}
 	}
-	part.state, part.toldHW, part.toldStart = peerIdle, out.HighWatermark, max(part.toldStart, out.LogStart)
-	if !part.open() {
+	part.state, part.toldHW, part.toldStart = fetchIdle, out.HighWatermark, max(part.toldStart, out.LogStart)
+	if !part.host.IsOpen() {
 		part.leave() // nothing is kept of what is not here
 		delete(ps.parts, part.id)
 	}
@@ -173,7 +165,7 @@ func (ps *peerSession) add(a *peerAnswer, part *peerPart, bytesMax int) (n int, 
 }
 
 // fenced reports whether part i may hold bytes of another leader's.
-func (a *peerAnswer) fenced(i int) bool {
+func (a *sessionAnswer) fenced(i int) bool {
 	if a.Parts[i].Code != 0 {
 		return false
 	}
@@ -182,7 +174,7 @@ func (a *peerAnswer) fenced(i int) bool {
 }
 
 // fence turns what may not be sent into an error, and reports whether there was any.
-func (a *peerAnswer) fence() (found bool) {
+func (a *sessionAnswer) fence() (found bool) {
 	for i := range a.Parts {
 		if !a.fenced(i) {
 			continue
@@ -190,13 +182,13 @@ func (a *peerAnswer) fence() (found bool) {
 		found = true
 		a.Drop(i)
 		part := &a.Parts[i]
-		part.Code, part.Diverging = peerCode(replica.ErrNotLeader), nil
+		part.Code, part.Diverging = a.session.all.code(replica.ErrNotLeader), nil
 	}
 	return found
 }
 
 // Encode appends the answer, without what may not be sent any more.
-func (a *peerAnswer) Encode(dst []byte, h protocol.Header) ([]byte, error) {
+func (a *sessionAnswer) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 	a.fence()
 	before := len(dst)
 	for {
@@ -209,22 +201,20 @@ func (a *peerAnswer) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 }
 
 // WriteTail completes the answer only if all of it was right until its last byte.
-func (a *peerAnswer) WriteTail(c *transport.Conn) error {
+func (a *sessionAnswer) WriteTail(c *transport.Conn) error {
 	return a.Answer.WriteTail(c, func() error {
 		for i := range a.Parts {
 			if a.fenced(i) {
-				return errPeerFenced
+				return errFenced
 			}
 		}
 		return nil
 	})
 }
 
-func (a *peerAnswer) firstError() int16 { return a.FirstError() }
-
 // Release lets go of what the records lie in.
-func (a *peerAnswer) Release() {
+func (a *sessionAnswer) Release() {
 	a.session.unsent.Add(-1)
-	a.session.srv.metrics.ReplicationOut.Add(float64(a.Bytes))
+	a.session.all.o.BytesSent(a.Bytes)
 	a.Answer.Release()
 }

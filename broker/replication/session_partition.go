@@ -1,4 +1,4 @@
-package broker
+package replication
 
 import (
 	"github.com/lockstep-log/lockstep/broker/partitions"
@@ -6,84 +6,82 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// peerState is where the fetch of a partition in a session is.
-type peerState uint8
+// fetchState is where the fetch of a partition in a session is.
+type fetchState uint8
 
 const (
-	peerIdle  peerState = iota // answered: the follower is to fetch again
-	peerAsks                   // the partition's loop is to judge it
-	peerWaits                  // it is right, and there is nothing to say yet
-	peerReady                  // it is in a queue
-	peerGone                   // the follower has left it
+	fetchIdle    fetchState = iota // answered: the follower is to fetch again
+	fetchAsked                     // the partition's loop is to judge it
+	fetchWaiting                   // it is right, and there is nothing to say yet
+	fetchReady                     // it is in a queue
+	fetchGone                      // the follower has left it
 )
 
-// peerPart is one partition in a session.
+// sessionPartition is one partition in a session.
 //
-//	listed ─► asks ─► waits ─► ready ─► idle
-//	            └── an error ────▲
+//	listed ─► asked ─► waiting ─► ready ─► idle
+//	            └── an error ────────▲
 //
 // run owns all but told, which mu of the session guards.
-type peerPart struct {
-	session *peerSession
+type sessionPartition struct {
+	session *Session
 	id      protocol.TopicPartition
 	topic   *partitions.Topic     // nil: unknown here
 	host    *partitions.Partition // nil, or broken: not here
 
-	state     peerState
+	state     fetchState
 	fetch     replica.Fetch
 	answer    replica.FetchAnswer // of the partition's loop, to fetch
 	toldHW    protocol.Offset     // what the follower knows
 	toldStart protocol.Offset
 	queued    bool // it is in inSync or lagging
-	isBehind  bool // it is in behind
+	isDelayed bool // it is in delayed
 
 	told struct {
-		woken  bool // it is in woken
+		moved  bool // it is in the session's moved
 		asked  int  // counts the questions
 		answer replica.FetchAnswer
 		fresh  bool // answer is to the latest question, and not looked at yet
 	}
 }
 
-func (part *peerPart) open() bool { return part.host.IsOpen() }
-
-// join has the partition wake this part when it moves.
-func (part *peerPart) join() {
-	if part.open() {
+// join has the partition tell this part when it moves.
+func (part *sessionPartition) join() {
+	if part.host.IsOpen() {
 		part.host.Watch(part)
 	}
 }
 
 // leave is the end of the part.
-func (part *peerPart) leave() {
-	part.state = peerGone
-	if part.open() {
+func (part *sessionPartition) leave() {
+	part.state = fetchGone
+	if part.host.IsOpen() {
 		part.host.Unwatch(part)
 	}
 }
 
-// Wake is called by the partition's loop.
-func (part *peerPart) Wake() {
+// Wake implements replica.Waker; it is called by the partition's loop.
+func (part *sessionPartition) Wake() {
 	part.session.mu.Lock()
 	defer part.session.mu.Unlock()
-	part.session.wake(part)
+	part.session.noteMoved(part)
 }
 
 // ask has the partition's loop judge the fetch: by it the loop learns what the
 // follower has on its disk.
-func (part *peerPart) ask() {
-	part.state = peerAsks
+func (part *sessionPartition) ask() {
+	part.state = fetchAsked
 	part.session.mu.Lock()
 	part.told.asked++
 	part.told.fresh = false
 	asked := part.told.asked
 	part.session.mu.Unlock()
 	switch {
-	case !part.open():
+	case !part.host.IsOpen():
 		part.judged(asked, part.absent())
 		return
 	case part.leaves():
-		part.state = peerIdle
+		part.state = fetchIdle
 		return
 	}
 	part.host.Fetched(part.fetch, func(a replica.FetchAnswer) { part.judged(asked, a) })
@@ -91,13 +89,13 @@ func (part *peerPart) ask() {
 
 // leaves reports whether the follower is about to stop and out of sync already.
 // Hearing from it now, the leader would want it in sync again.
-func (part *peerPart) leaves() bool {
-	b, live := part.session.srv.cluster.Image().Broker(part.fetch.From.ID)
+func (part *sessionPartition) leaves() bool {
+	b, live := part.session.all.o.Cluster.Image().Broker(part.fetch.From.ID)
 	return live && b.Leaving && !part.host.State().InSync(part.fetch.From.ID)
 }
 
 // absent is the answer where the partition is not, or not open.
-func (part *peerPart) absent() replica.FetchAnswer {
+func (part *sessionPartition) absent() replica.FetchAnswer {
 	a := replica.FetchAnswer{Fetch: part.fetch, Err: replica.ErrNotLeader, HighWatermark: protocol.None, LogStart: protocol.None}
 	if part.host != nil && part.host.Broken != nil {
 		a.Err = replica.ErrStorage
@@ -106,48 +104,48 @@ func (part *peerPart) absent() replica.FetchAnswer {
 }
 
 // judged takes the loop's answer.
-func (part *peerPart) judged(asked int, a replica.FetchAnswer) {
+func (part *sessionPartition) judged(asked int, a replica.FetchAnswer) {
 	ps := part.session
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if part.told.asked == asked {
 		part.told.answer, part.told.fresh = a, true
-		ps.wake(part)
+		ps.noteMoved(part)
 	}
 }
 
 // look finds out what there is to say.
-func (part *peerPart) look() {
-	if part.state == peerAsks && !part.heard() {
+func (part *sessionPartition) look() {
+	if part.state == fetchAsked && !part.takeJudgement() {
 		return
 	}
-	if part.state != peerWaits {
+	if part.state != fetchWaiting {
 		return
 	}
 	switch st := part.host.State(); {
 	case !part.leads(st):
 		part.ask() // for the reason
 	case part.host.End() > part.fetch.Offset:
-		part.state = peerReady
+		part.state = fetchReady
 		if st.InSync(part.fetch.From.ID) {
 			part.session.inSync.push(part)
 		} else {
 			part.session.lagging.push(part)
 		}
 	case part.host.Round() > part.fetch.Round:
-		part.hurry()
+		part.answerNow()
 	case min(part.host.HighWatermark(), part.fetch.Offset) > part.toldHW || part.host.Start() > part.toldStart:
-		part.session.fallBehind(part)
+		part.session.tellLater(part)
 	}
 }
 
 // leads reports whether this broker still leads in the epoch of the fetch.
-func (part *peerPart) leads(st *replica.State) bool {
+func (part *sessionPartition) leads(st *replica.State) bool {
 	return st.Role == replica.RoleLeader && st.Epoch == part.fetch.Epoch
 }
 
-// heard takes in what the loop said of the fetch, and reports whether it did.
-func (part *peerPart) heard() bool {
+// takeJudgement takes in what the loop said of the fetch, and reports whether it did.
+func (part *sessionPartition) takeJudgement() bool {
 	part.session.mu.Lock()
 	fresh, a := part.told.fresh, part.told.answer
 	part.told.fresh = false
@@ -155,27 +153,27 @@ func (part *peerPart) heard() bool {
 	if !fresh {
 		return false
 	}
-	part.answer, part.state = a, peerWaits
+	part.answer, part.state = a, fetchWaiting
 	if a.Err != nil || a.Diverging {
-		part.hurry()
+		part.answerNow()
 	}
 	return true
 }
 
-// hurry has the part answered at once.
-func (part *peerPart) hurry() {
-	part.state = peerReady
+// answerNow has the part answered at once.
+func (part *sessionPartition) answerNow() {
+	part.state = fetchReady
 	part.session.inSync.push(part)
 }
 
-// fallBehind has the part told of a higher high watermark soon, or together with
+// tellLater has the part told of a higher high watermark soon, or together with
 // records that come first.
-func (ps *peerSession) fallBehind(part *peerPart) {
-	if part.isBehind {
+func (ps *Session) tellLater(part *sessionPartition) {
+	if part.isDelayed {
 		return
 	}
-	part.isBehind = true
-	if ps.behind = append(ps.behind, part); len(ps.behind) == 1 {
-		ps.later.Reset(peerWatermarkDelay)
+	part.isDelayed = true
+	if ps.delayed = append(ps.delayed, part); len(ps.delayed) == 1 {
+		ps.delay.Reset(watermarkDelay)
 	}
 }

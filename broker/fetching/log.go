@@ -1,0 +1,33 @@
+package fetching
+
+import (
+	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/segment"
+)
+
+// Log is the log of a partition that is open here, as readers read it.
+type Log struct{ *partitions.Partition }
+
+// Below implements RecordSource. There are no transactions yet: what is committed is
+// stable.
+func (l Log) Below(bound Bound) protocol.Offset {
+	if bound == LogEnd {
+		return l.End()
+	}
+	return l.HighWatermark()
+}
+
+// Read implements RecordSource.
+func (l Log) Read(from, below protocol.Offset, maxBytes int, atLeastOne bool) (Records, error) {
+	return ReadLog(l.Log(), from, below, maxBytes, atLeastOne)
+}
+
+// ReadLog is Log.Read of any log.
+func ReadLog(log *segment.Log, from, below protocol.Offset, maxBytes int, atLeastOne bool) (Records, error) {
+	r, err := log.Read(from, below, maxBytes, atLeastOne)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}

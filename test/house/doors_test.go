@@ -71,6 +71,8 @@ var doors = []door{
 // sealed are rooms within the broker that know no Kafka message and no metric,
 // though the broker around them does.
 var sealed = map[string][]string{
+	"broker/transport":    append([]string{"github.com/cockroachdb/pebble/v2/vfs"}, kafka...),
+	"broker/fetching":     {"github.com/twmb/franz-go/pkg/kmsg", "github.com/twmb/franz-go/pkg/kerr", "github.com/prometheus"},
 	"broker/partitions":   kafka,
 	"broker/replication":  {"github.com/prometheus"},
 	"broker/coordination": {"github.com/twmb/franz-go/pkg/kmsg", "github.com/twmb/franz-go/pkg/kbin"},
@@ -140,6 +142,12 @@ func TestTheDoorsThemselvesCanClose(t *testing.T) {
 		{"coordinator/storetest", "go.etcd.io/etcd/client/v3", false, true},
 		{"replica", "go.etcd.io/etcd/client/v3", false, false},
 		{"broker/partitions", "github.com/twmb/franz-go/pkg/kmsg", false, false},
+		{"broker/transport", "github.com/twmb/franz-go/pkg/kmsg", false, false},
+		{"broker/transport", "github.com/prometheus/client_golang/prometheus", false, false},
+		{"broker/fetching", "github.com/twmb/franz-go/pkg/kmsg", false, false},
+		{"broker/fetching", "github.com/twmb/franz-go/pkg/kbin", false, true},
+		{"broker", "github.com/prometheus/client_golang/prometheus", false, false},
+		{"broker/admin", "github.com/prometheus/client_golang/prometheus", false, true},
 		{"broker", "github.com/twmb/franz-go/pkg/kgo", false, false},
 		{"broker", "github.com/twmb/franz-go/pkg/kgo", true, true},
 	} {

@@ -47,14 +47,14 @@ func (b Batches) Each(ctx context.Context, fn func(record.Batch) error) error {
 	}
 	at := place{b.Topic, b.Partition}
 	c := &Client{cl: b.Client, opts: opts, ctx: ctx}
-	c.mu.newest = map[place]*newest{}
+	c.mu.epochs = map[place]*knownEpoch{}
 	f := feedOver(c, b.Client, at, b.From)
 	defer f.stop()
 	f.patience = b.Patience
 	f.removed = func(start int64) error {
 		return fmt.Errorf("%w: offset %d was removed; %s-%d starts at offset %d now", ErrLogCut, f.next.offset, at.topic, at.partition, start)
 	}
-	f.begun(b.End) // nobody waits for it
+	f.noteBegin(b.End) // nobody waits for it
 	err = f.run(func(batches []record.Batch, next position) (position, error) {
 		for _, batch := range batches {
 			if err := fn(batch); err != nil {

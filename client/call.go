@@ -7,11 +7,11 @@ import (
 )
 
 // call is an Append that waits for its outcome. Its goroutine leaves when its
-// context ends, and the lane takes it into a batch: state says which of the
+// context ends, and the writer takes it into a batch: state says which of the
 // two was first.
 //
-//	waiting ──► taken ──► waiting   sent, and known not to be in the log
-//	   └──────────┴─────► left      nobody waits any more
+//	waiting ──► sent ──► waiting     sent, and known not to be in the log
+//	   └──────────┴────► abandoned   nobody waits any more
 type call struct {
 	answer chan outcome // capacity 1; nothing is sent after it
 	state  atomic.Int32
@@ -25,55 +25,55 @@ type outcome struct {
 
 const (
 	callWaiting = iota
-	callTaken   // it is in a batch that was sent, or is about to be
-	callLeft
+	callSent    // it is in a batch that was sent, or is about to be
+	callAbandoned
 )
 
-// calls are those that got their answer, to be used again. One that was left
-// without an answer is still the lane's.
-var calls = sync.Pool{New: func() any { return &call{answer: make(chan outcome, 1)} }}
+// callPool holds calls that got their answer. One that was abandoned before belongs
+// to the writer, and never comes back.
+var callPool = sync.Pool{New: func() any { return &call{answer: make(chan outcome, 1)} }}
 
 func newCall() *call {
-	w := calls.Get().(*call)
-	w.state.Store(callWaiting)
-	w.last.Store(nil)
-	return w
+	c := callPool.Get().(*call)
+	c.state.Store(callWaiting)
+	c.last.Store(nil)
+	return c
 }
 
 // wait waits for the outcome, until ctx or the client ends.
-func (w *call) wait(ctx, client context.Context) (Result, error) {
+func (c *call) wait(ctx, client context.Context) (Result, error) {
 	var err error
 	select {
-	case o := <-w.answer:
-		return w.end(o)
+	case o := <-c.answer:
+		return c.finish(o)
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-client.Done():
 		err = ErrClosed
 	}
-	sent := w.state.Swap(callLeft) == callTaken
+	sent := c.state.Swap(callAbandoned) == callSent
 	select {
-	case o := <-w.answer: // at the last moment
-		return w.end(o)
+	case o := <-c.answer: // at the last moment
+		return c.finish(o)
 	default:
 	}
 	end := &Interruption{Err: err, Sent: sent}
-	if last := w.last.Load(); last != nil {
+	if last := c.last.Load(); last != nil {
 		end.Last = *last
 	}
 	return Result{}, end
 }
 
-func (w *call) end(o outcome) (Result, error) {
-	calls.Put(w)
+func (c *call) finish(o outcome) (Result, error) {
+	callPool.Put(c)
 	return o.result, o.err
 }
 
-// take reports whether somebody still waits, who is told from now on that the
+// claim reports whether somebody still waits, who is told from now on that the
 // append was sent.
-func (w *call) take() bool {
-	return w.state.CompareAndSwap(callWaiting, callTaken) || w.state.Load() == callTaken
+func (c *call) claim() bool {
+	return c.state.CompareAndSwap(callWaiting, callSent) || c.state.Load() == callSent
 }
 
-// untake takes that back.
-func (w *call) untake() { w.state.CompareAndSwap(callTaken, callWaiting) }
+// unclaim takes that back.
+func (c *call) unclaim() { c.state.CompareAndSwap(callSent, callWaiting) }

@@ -18,27 +18,26 @@ import (
 //
 //	Append ─► the batch that waits ─► Produce request ─► verdicts ─► Append returns
 //
-// Each partition that is written to has a lane: a goroutine that lives while
-// the lane holds anything, gives its batches sequences as an idempotent
-// producer does, and sends a batch whose outcome it does not know again until
-// it knows. Appends that wait while a request is in flight form the next batch:
+// Each partition that is written to has a partitionWriter. Its goroutine lives while
+// it holds anything, gives its batches sequences as an idempotent producer does,
+// and sends a batch whose outcome it does not know again until it knows. Appends that wait while a request is in flight form the next batch:
 // each is written into it by its caller, and is nothing but bytes from then on.
 type Client struct {
-	cl    *kgo.Client
-	opts  options
-	slots *slots
+	cl          *kgo.Client
+	opts        options
+	appendLimit *appendLimit
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 
 	mu struct {
 		sync.Mutex
-		lanes  map[place]*lane
-		newest map[place]*newest
-		closed bool
+		writers map[place]*partitionWriter
+		epochs  map[place]*knownEpoch
+		closed  bool
 	}
-	recent  atomic.Pointer[lane] // the one that was asked for last
-	running sync.WaitGroup       // lanes and requests
+	lastWriter atomic.Pointer[partitionWriter] // the one that was asked for last
+	running    sync.WaitGroup                  // writers and requests
 }
 
 // place names a partition.
@@ -56,13 +55,13 @@ func New(cl *kgo.Client, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{cl: cl, opts: o, slots: newSlots(o.buffered)}
+	c := &Client{cl: cl, opts: o, appendLimit: newAppendLimit(o.buffered)}
 	c.ctx, c.stop = context.WithCancel(cl.Context())
 	if err := c.checkFeature(); err != nil {
 		c.stop()
 		return nil, err
 	}
-	c.mu.lanes, c.mu.newest = map[place]*lane{}, map[place]*newest{}
+	c.mu.writers, c.mu.epochs = map[place]*partitionWriter{}, map[place]*knownEpoch{}
 	return c, nil
 }
 
@@ -132,50 +131,50 @@ func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32,
 	}
 }
 
-// append waits for a slot and hands an append to its lane. After an error its
+// append waits until the client may hold one more, and hands it to its partition's writer. After an error its
 // outcome is told to nobody else.
 func (c *Client) append(p pending, at place, cond Cond, recs []*kgo.Record) error {
-	room := rooms.Get().(*headerRoom)
-	defer rooms.Put(room)
-	locks, err := c.opts.prepare(at, &cond, recs, room)
+	buf := headerBufPool.Get().(*headerBuf)
+	defer headerBufPool.Put(buf)
+	locks, err := c.opts.prepare(at, &cond, recs, buf)
 	if err != nil {
 		return err
 	}
 	p.id = cond.ID
-	if err := c.slots.acquire(p.ctx, c.ctx); err != nil {
+	if err := c.appendLimit.acquire(p.ctx, c.ctx); err != nil {
 		return &Interruption{Err: err}
 	}
-	l, err := c.lane(at)
-	if err == nil && !l.enqueue(p, recs, locks) {
+	w, err := c.partitionWriter(at)
+	if err == nil && !w.enqueue(p, recs, locks) {
 		err = ErrClosed
 	}
 	if err != nil {
-		c.slots.release(1)
+		c.appendLimit.release(1)
 	}
 	return err
 }
 
-// lane finds or makes a partition's lane.
-func (c *Client) lane(at place) (*lane, error) {
-	if l := c.recent.Load(); l != nil && l.at == at {
-		return l, nil // it knows itself when the client is closed
+// partitionWriter finds a partition's writer, or makes it.
+func (c *Client) partitionWriter(at place) (*partitionWriter, error) {
+	if w := c.lastWriter.Load(); w != nil && w.at == at {
+		return w, nil // it knows itself when the client is closed
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed {
 		return nil, ErrClosed
 	}
-	l := c.mu.lanes[at]
-	if l == nil {
-		l = newLane(c, at, c.newestLocked(at))
-		c.mu.lanes[at] = l
+	w := c.mu.writers[at]
+	if w == nil {
+		w = newPartitionWriter(c, at, c.knownEpochLocked(at))
+		c.mu.writers[at] = w
 	}
-	c.recent.Store(l)
-	return l, nil
+	c.lastWriter.Store(w)
+	return w, nil
 }
 
-// start runs f on a goroutine that Close waits for, unless the client is closed.
-func (c *Client) start(f func()) bool {
+// startGoroutine runs f on a goroutine that Close waits for, unless the client is closed.
+func (c *Client) startGoroutine(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed {

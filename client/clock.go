@@ -6,24 +6,24 @@ import "time"
 // answers most of them from memory: to ask the system costs about as much as to
 // write a record.
 type clock struct {
-	ms   int64
-	good int // how many times more ms may be told
+	ms         int64
+	validCalls int // how many times more ms may be told
 }
 
 const clockStride = 15
 
 func (c *clock) now() int64 {
-	if c.good > 0 {
-		c.good--
+	if c.validCalls > 0 {
+		c.validCalls--
 		return c.ms
 	}
 	ms := time.Now().UnixMilli()
 	if ms == c.ms {
-		c.good = clockStride
+		c.validCalls = clockStride
 	}
 	c.ms = ms
 	return ms
 }
 
-// pass says that time has passed: a request has ended, or a batch begun.
-func (c *clock) pass() { c.good = 0 }
+// invalidate says that time has passed: a request has ended, or a batch begun.
+func (c *clock) invalidate() { c.validCalls = 0 }

@@ -31,7 +31,7 @@ type feed struct {
 	c      *Client
 	own    Client // over a kgo.Client of the feed's own, to ask for leaders; it appends nothing
 	at     place
-	newest *newest
+	epochs *knownEpoch
 	// allowCut lets a feed that begins without a state begin where the log does.
 	allowCut bool
 	// patience is for how long the feed may come no further; 0: for ever.
@@ -41,12 +41,12 @@ type feed struct {
 
 	// Of the goroutine.
 	next   position
-	leader leadership // leaderless: to be asked for
+	leader leadership // noLeader: to be asked for
 	topic  topicIdentity
 	size   int // about what a batch takes, in bytes
 
-	stirred chan struct{} // one signal: look again how to read on
-	began   struct {
+	wake  chan struct{} // one signal: look again how to read on
+	began struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
 		end  int64         // the high watermark before the first fetch
@@ -80,7 +80,7 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 
 // feedOver is a feed that reads through cl.
 func feedOver(c *Client, cl *kgo.Client, at place, from int64) *feed {
-	f := &feed{c: c, at: at, newest: c.newest(at), next: position{from, -1}, leader: leaderless, stirred: make(chan struct{}, 1)}
+	f := &feed{c: c, at: at, epochs: c.knownEpoch(at), next: position{from, -1}, leader: noLeader, wake: make(chan struct{}, 1)}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx
@@ -105,7 +105,7 @@ func (f *feed) start(take takeFunc, plan planFunc, end func(error)) {
 			err = ErrClosed
 		}
 		end(err)
-		f.begun(0)
+		f.noteBegin(0)
 	})
 }
 
@@ -115,9 +115,9 @@ func (f *feed) close() {
 	f.own.cl.Close()
 }
 
-// begin waits until the feed has begun and returns the last offset that was
+// awaitBegin waits until the feed has begun and returns the last offset that was
 // committed then.
-func (f *feed) begin(ctx context.Context) (int64, error) {
+func (f *feed) awaitBegin(ctx context.Context) (int64, error) {
 	select {
 	case <-f.began.done:
 		return f.began.end - 1, nil
@@ -126,7 +126,7 @@ func (f *feed) begin(ctx context.Context) (int64, error) {
 	}
 }
 
-func (f *feed) begun(end int64) {
+func (f *feed) noteBegin(end int64) {
 	f.began.Do(func() {
 		f.began.end = end
 		close(f.began.done)
@@ -137,14 +137,14 @@ func (f *feed) run(take takeFunc, plan planFunc) error {
 	tries, moved := 0, time.Now()
 	for f.ctx.Err() == nil {
 		before := f.next
-		p, err := f.ask(f.idle(plan))
+		p, err := f.ask(f.awaitReader(plan))
 		var ended error
 		switch {
 		case err == nil && p.DivergingEpoch.EndOffset >= 0, errors.Is(err, kerr.OffsetOutOfRange) && p != nil:
-			ended, err = f.missing(take)
+			ended, err = f.confirmMissing(take)
 		case err == nil:
 			tries = 0
-			ended = f.hand(p, take)
+			ended = f.deliver(p, take)
 		}
 		if f.next != before {
 			moved = time.Now()
@@ -161,7 +161,7 @@ func (f *feed) run(take takeFunc, plan planFunc) error {
 			// A connection that broke is made again at once; who leads is
 			// asked again when that does not help.
 			if tries++; tries > 1 || ofBroker(err) {
-				f.leader = leaderless
+				f.leader = noLeader
 				f.sleep(fetchBackOff)
 			}
 		}
@@ -171,7 +171,7 @@ func (f *feed) run(take takeFunc, plan planFunc) error {
 
 // ask fetches from the leader, once it is known.
 func (f *feed) ask(r reading) (_ *kmsg.FetchResponseTopicPartition, err error) {
-	if f.leader.broker < 0 || f.leader.epoch < f.newest.epoch() {
+	if f.leader.broker < 0 || f.leader.epoch < f.epochs.epoch() {
 		if f.leader, err = f.findLeader(); err != nil {
 			return nil, err
 		}
@@ -189,11 +189,11 @@ func (f *feed) findLeader() (leadership, error) {
 	if err == nil {
 		err = f.topic.check(l.topic)
 	}
-	if err == nil && !f.newest.accept(l) {
+	if err == nil && !f.epochs.accept(l) {
 		err = errStaleLeader
 	}
 	if err != nil {
-		return leaderless, err
+		return noLeader, err
 	}
 	return l, nil
 }
@@ -208,30 +208,30 @@ func (f *feed) learnEnd() error {
 	}
 	end, err := f.offsetOf(f.ctx, f.leader, timeLatest)
 	if err == nil {
-		f.begun(end)
+		f.noteBegin(end)
 	}
 	return err
 }
 
-// idle lets time pass while nobody needs what there is to read.
-func (f *feed) idle(plan planFunc) reading {
+// awaitReader lets time pass while nobody needs what there is to read.
+func (f *feed) awaitReader(plan planFunc) reading {
 	for {
 		r, next := plan()
 		if next.offset > f.next.offset {
 			f.next = next
 		}
-		if r.rest == 0 || !f.rest(r.rest) && r.writes > 0 || f.ctx.Err() != nil {
+		if r.rest == 0 || !f.sleepUntilNotified(r.rest) && r.writes > 0 || f.ctx.Err() != nil {
 			return r
 		}
 	}
 }
 
-// rest reports whether it was stirred.
-func (f *feed) rest(d time.Duration) (stirred bool) {
+// sleepUntilNotified reports whether it was notified.
+func (f *feed) sleepUntilNotified(d time.Duration) (notified bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case <-f.stirred:
+	case <-f.wake:
 		return true
 	case <-t.C:
 	case <-f.ctx.Done():
@@ -239,10 +239,10 @@ func (f *feed) rest(d time.Duration) (stirred bool) {
 	return false
 }
 
-// stir has the feed ask anew how to read on, if it rests.
-func (f *feed) stir() {
+// notify has the feed ask anew how to read on, if it rests.
+func (f *feed) notify() {
 	select {
-	case f.stirred <- struct{}{}:
+	case f.wake <- struct{}{}:
 	default:
 	}
 }
@@ -289,7 +289,7 @@ func (f *feed) fetch(r reading) (*kmsg.FetchResponseTopicPartition, error) {
 func (f *feed) end(ctx context.Context) (int64, error) {
 	for {
 		l, err := f.own.leader(f.at)
-		if err == nil && !f.newest.accept(l) {
+		if err == nil && !f.epochs.accept(l) {
 			err = errStaleLeader
 		}
 		if err == nil {
@@ -334,8 +334,8 @@ func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int
 	return p.Offset, errorOf(p.ErrorCode)
 }
 
-// hand takes the answer apart and hands it on.
-func (f *feed) hand(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
+// deliver takes the answer apart and hands it on.
+func (f *feed) deliver(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
 	var batches []record.Batch
 	bytes := 0
 	next, raw := f.next, p.RecordBatches

@@ -112,25 +112,25 @@ func (f *Fold) take(batches []record.Batch, next position) (position, error) {
 	}
 	f.applying.Lock()
 	defer f.applying.Unlock()
-	applied := f.at()
+	applied := f.position()
 	if next.offset <= applied.offset {
 		return applied, nil // the fold's own, which came sooner
 	}
 	for len(records) > 0 && records[0].Offset < applied.offset {
 		records = records[1:]
 	}
-	return f.bring(records, next)
+	return f.applyUpTo(records, next)
 }
 
-// at is the position behind what is applied.
-func (f *Fold) at() position {
+// position is the position behind what is applied.
+func (f *Fold) position() position {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	return position{f.mu.applied + 1, f.mu.epoch}
 }
 
-// bring applies records up to a position and notes how far that went. applying is held.
-func (f *Fold) bring(records []*kgo.Record, next position) (position, error) {
+// applyUpTo applies records up to a position and notes how far that went. applying is held.
+func (f *Fold) applyUpTo(records []*kgo.Record, next position) (position, error) {
 	applied, err := f.apply(f.feed.ctx, records, next.offset-1)
 	if err != nil {
 		return next, err
@@ -173,7 +173,7 @@ func (f *Fold) Await(ctx context.Context) error {
 // caughtUp waits until the fold has read what there was when it began, and up
 // to an offset.
 func (f *Fold) caughtUp(ctx context.Context, offset int64) error {
-	begin, err := f.feed.begin(ctx)
+	begin, err := f.feed.awaitBegin(ctx)
 	if err != nil {
 		return err
 	}
@@ -192,8 +192,8 @@ func (f *Fold) waitFor(ctx context.Context, holds func() bool) error {
 		case ok:
 			return nil
 		case first:
-			f.hurry(1)
-			defer f.hurry(-1)
+			f.addWaiter(1)
+			defer f.addWaiter(-1)
 		}
 		select {
 		case <-moved:
@@ -203,13 +203,13 @@ func (f *Fold) waitFor(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// hurry notes that somebody waits for more to be applied, or does not any more.
-func (f *Fold) hurry(calls int) {
+// addWaiter notes that somebody waits for more to be applied, or does not any more.
+func (f *Fold) addWaiter(calls int) {
 	f.mu.Lock()
 	f.mu.waiting += calls
 	f.mu.Unlock()
 	if calls > 0 {
-		f.feed.stir()
+		f.feed.notify()
 	}
 }
 

@@ -14,25 +14,25 @@ import (
 // between, and it is committed. Then there is nothing to read for the fold while
 // it goes on like that; its feed rests.
 type own struct {
-	flying int       // appends under way
-	alone  bool      // the last one was applied so
-	landed time.Time // when
+	inFlight        int       // appends under way
+	appliedDirectly bool      // the last one was applied so
+	committed       time.Time // when
 }
 
 func (o *own) reading(lull time.Duration, now time.Time) reading {
 	switch {
-	case !o.alone:
+	case !o.appliedDirectly:
 		return readOn
-	case o.flying > 0:
+	case o.inFlight > 0:
 		return reading{rest: lull}
-	case now.Sub(o.landed) < lull:
-		return reading{rest: lull - now.Sub(o.landed)}
+	case now.Sub(o.committed) < lull:
+		return reading{rest: lull - now.Sub(o.committed)}
 	}
 	return readOn
 }
 
-// timed gives records the time that they are sent with.
-func timed(records []*kgo.Record) []*kgo.Record {
+// withTimestamps gives records the time that they are sent with.
+func withTimestamps(records []*kgo.Record) []*kgo.Record {
 	now := time.UnixMilli(time.Now().UnixMilli())
 	sent := make([]*kgo.Record, len(records))
 	for i, r := range records {
@@ -45,11 +45,11 @@ func timed(records []*kgo.Record) []*kgo.Record {
 	return sent
 }
 
-// tookOwn notes an append that is in, and applies it if it can be.
-func (f *Fold) tookOwn(cond Cond, sent []*kgo.Record, r Result) {
+// noteOwnAppend notes an append that is in, and applies it if it can be.
+func (f *Fold) noteOwnAppend(cond Cond, sent []*kgo.Record, r Result) {
 	alone := f.appliesOwn && f.applyOwn(cond, sent, r)
 	f.mu.Lock()
-	f.mu.own.alone, f.mu.own.landed = alone, time.Now()
+	f.mu.own.appliedDirectly, f.mu.own.committed = alone, time.Now()
 	f.mu.Unlock()
 }
 
@@ -61,10 +61,10 @@ func (f *Fold) applyOwn(cond Cond, sent []*kgo.Record, r Result) bool {
 		return false
 	}
 	defer f.applying.Unlock()
-	if f.at().offset != r.Offset || f.ended() {
+	if f.position().offset != r.Offset || f.ended() {
 		return false
 	}
-	if _, err := f.bring(f.asRead(cond, sent, r.Offset), position{r.Last() + 1, r.epoch}); err != nil {
+	if _, err := f.applyUpTo(f.asRead(cond, sent, r.Offset), position{r.Last() + 1, r.epoch}); err != nil {
 		f.end(err)
 		f.feed.stop()
 	}

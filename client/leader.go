@@ -17,13 +17,13 @@ type leadership struct {
 	topic  [16]byte // the topic's id; zero: it was not told
 }
 
-var leaderless = leadership{broker: -1, epoch: -1}
+var noLeader = leadership{broker: -1, epoch: -1}
 
-// newest is the newest leader epoch of a partition that a client has heard of,
-// from whomever: its lane and its feeds share it. A broker that was cut off goes
+// knownEpoch is the newest leader epoch of a partition that a client has heard of,
+// from whomever: its writer and its feeds share it. A broker that was cut off goes
 // on to name the leader of an earlier epoch, and that leader may be cut off with
 // it: it lacks what was committed since. (KIP-320)
-type newest struct {
+type knownEpoch struct {
 	mu struct {
 		sync.Mutex
 		topic [16]byte
@@ -40,28 +40,28 @@ const staleMax = 20
 // errStaleLeader: whoever was asked knows of an earlier leader only.
 var errStaleLeader = fmt.Errorf("%w: the broker that was asked lags behind", kerr.LeaderNotAvailable)
 
-func newNewest() *newest {
-	n := &newest{}
-	n.mu.epoch = -1
-	return n
+func newKnownEpoch() *knownEpoch {
+	k := &knownEpoch{}
+	k.mu.epoch = -1
+	return k
 }
 
 // accept reports whether an answer is as new as what is known, or has to do. A
 // topic that was made again begins its epochs anew.
-func (n *newest) accept(l leadership) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if another(l.topic, n.mu.topic) {
-		n.mu.epoch = -1
+func (k *knownEpoch) accept(l leadership) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if another(l.topic, k.mu.topic) {
+		k.mu.epoch = -1
 	}
 	if l.topic != [16]byte{} {
-		n.mu.topic = l.topic
+		k.mu.topic = l.topic
 	}
-	if l.epoch >= 0 && l.epoch < n.mu.epoch {
-		n.mu.stale++
-		return n.mu.stale > staleMax
+	if l.epoch >= 0 && l.epoch < k.mu.epoch {
+		k.mu.stale++
+		return k.mu.stale > staleMax
 	}
-	n.mu.epoch, n.mu.stale = max(n.mu.epoch, l.epoch), 0
+	k.mu.epoch, k.mu.stale = max(k.mu.epoch, l.epoch), 0
 	return true
 }
 
@@ -69,33 +69,33 @@ func (n *newest) accept(l leadership) bool {
 func another(a, b [16]byte) bool { return a != b && a != [16]byte{} && b != [16]byte{} }
 
 // learn notes an epoch in which the partition is known to have been led.
-func (n *newest) learn(epoch int32) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.mu.epoch = max(n.mu.epoch, epoch)
+func (k *knownEpoch) learn(epoch int32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mu.epoch = max(k.mu.epoch, epoch)
 }
 
 // epoch is the newest that is known; -1 if none is.
-func (n *newest) epoch() int32 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.epoch
+func (k *knownEpoch) epoch() int32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.mu.epoch
 }
 
-// newest finds or makes what is known of a partition.
-func (c *Client) newest(at place) *newest {
+// knownEpoch finds or makes what is known of a partition.
+func (c *Client) knownEpoch(at place) *knownEpoch {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.newestLocked(at)
+	return c.knownEpochLocked(at)
 }
 
-func (c *Client) newestLocked(at place) *newest {
-	n := c.mu.newest[at]
-	if n == nil {
-		n = newNewest()
-		c.mu.newest[at] = n
+func (c *Client) knownEpochLocked(at place) *knownEpoch {
+	k := c.mu.epochs[at]
+	if k == nil {
+		k = newKnownEpoch()
+		c.mu.epochs[at] = k
 	}
-	return n
+	return k
 }
 
 // leader asks who leads a partition.
@@ -109,14 +109,14 @@ func (c *Client) leader(at place) (leadership, error) {
 	defer cancel()
 	resp, err := req.RequestWith(ctx, c.cl)
 	if err != nil {
-		return leaderless, fmt.Errorf("ask for the leader of %s-%d: %w", at.topic, at.partition, err)
+		return noLeader, fmt.Errorf("ask for the leader of %s-%d: %w", at.topic, at.partition, err)
 	}
 	l, err := leaderIn(resp, at)
 	if err == nil && l.broker < 0 {
 		err = kerr.LeaderNotAvailable
 	}
 	if err != nil {
-		return leaderless, err
+		return noLeader, err
 	}
 	return l, nil
 }
@@ -127,7 +127,7 @@ func leaderIn(resp *kmsg.MetadataResponse, at place) (leadership, error) {
 			continue
 		}
 		if err := errorOf(t.ErrorCode); err != nil {
-			return leaderless, err
+			return noLeader, err
 		}
 		for _, p := range t.Partitions {
 			if p.Partition == at.partition {
@@ -135,7 +135,7 @@ func leaderIn(resp *kmsg.MetadataResponse, at place) (leadership, error) {
 			}
 		}
 	}
-	return leaderless, kerr.UnknownTopicOrPartition
+	return noLeader, kerr.UnknownTopicOrPartition
 }
 
 func (c *Client) createsTopics() bool {

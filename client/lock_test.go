@@ -64,13 +64,13 @@ func TestMistakesAreRefusedBeforeTheyAreSent(t *testing.T) {
 		"an id of spaces":  {ID: "a b"},
 		"too many locks":   {Locks: make([]Lock, protocol.LocksPerRecordMax+1)},
 	} {
-		_, err := new(options).prepare(place{"t", 0}, &cond, []*kgo.Record{{}, {}}, new(headerRoom))
+		_, err := new(options).prepare(place{"t", 0}, &cond, []*kgo.Record{{}, {}}, new(headerBuf))
 		if !errors.Is(err, ErrMalformed) || errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	attached := Attach(&kgo.Record{}, 1, Write("a"))
-	_, err := new(options).prepare(place{"t", 0}, &Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached}, new(headerRoom))
+	_, err := new(options).prepare(place{"t", 0}, &Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached}, new(headerBuf))
 	if !errors.Is(err, ErrMalformed) {
 		t.Errorf("locks of both kinds: %v", err)
 	}

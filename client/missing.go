@@ -16,15 +16,15 @@ var (
 	errTopicReplaced = errors.New("the topic was deleted and made again")
 )
 
-// missing decides what becomes of a feed that was told that its position is not in
+// confirmMissing decides what becomes of a feed that was told that its position is not in
 // the log. Who told it is not believed: it may be a leader that was deposed, or
 // have been one when it answered. The leader of the newest epoch that is known is
 // asked, where the epoch of what was read last ends, and where the log begins; only
 // when it confirms that what was read, or what comes next, is not there does the
 // feed end, with the first error. After the second one, if any, it goes on.
-func (f *feed) missing(take takeFunc) (ended, err error) {
+func (f *feed) confirmMissing(take takeFunc) (ended, err error) {
 	l, err := f.findLeader()
-	if err == nil && l.epoch < f.newest.epoch() {
+	if err == nil && l.epoch < f.epochs.epoch() {
 		err = errStaleLeader
 	}
 	if err != nil {
@@ -40,21 +40,21 @@ func (f *feed) missing(take takeFunc) (ended, err error) {
 	case err != nil:
 		return nil, err
 	case start > f.next.offset:
-		return f.cut(start, take), nil
+		return f.logCut(start, take), nil
 	case end.offset >= f.next.offset && (f.next.epoch < 0 || end.epoch == f.next.epoch):
-		return nil, errMistaken
+		return nil, errNotMissing
 	}
 	return fmt.Errorf("%w: %s-%d was read up to offset %d, in leader epoch %d; broker %d, which leads in epoch %d, has epoch %d up to offset %d",
 		errTruncated, f.at.topic, f.at.partition, f.next.offset-1, f.next.epoch, l.broker, l.epoch, end.epoch, end.offset-1), nil
 }
 
-// errMistaken: a broker said that something is not in the log which is.
-var errMistaken = fmt.Errorf("%w: it lacked what is in the log", kerr.NotLeaderForPartition)
+// errNotMissing: a broker said that something is not in the log which is.
+var errNotMissing = fmt.Errorf("%w: it lacked what is in the log", kerr.NotLeaderForPartition)
 
-// cut decides what becomes of a feed whose next record was removed. What was
+// logCut decides what becomes of a feed whose next record was removed. What was
 // removed counts as read where that was allowed, and then only for a fold that
 // has read nothing: any other's state would have a gap.
-func (f *feed) cut(start int64, take takeFunc) (err error) {
+func (f *feed) logCut(start int64, take takeFunc) (err error) {
 	switch {
 	case f.removed != nil:
 		return f.removed(start)

@@ -15,7 +15,7 @@ import (
 )
 
 // pending is what is left of an append on its way once its records are in a
-// shipment, which holds it by value. Its outcome is told to one of call and done.
+// batch, which holds it by value. Its outcome is told to one of call and done.
 type pending struct {
 	ctx     context.Context
 	call    *call               // of Append
@@ -26,25 +26,25 @@ type pending struct {
 	// last is why an AppendAsync is not done yet; a call knows it itself.
 	last error
 
-	// doubt: a request that carried it may still be executed, and its id will
+	// maybeWritten: a request that carried it may still be executed, and its id will
 	// tell. It has been sent, then, even while it waits.
-	doubt bool
+	maybeWritten bool
 }
 
-// take notes that p is sent now. It is not to be if nobody waits for it, or if
+// claim notes that p is sent now. It is not to be if nobody waits for it, or if
 // its context ended before it was ever sent.
-func (p *pending) take() bool {
-	if !p.doubt && p.ctx.Err() != nil {
+func (p *pending) claim() bool {
+	if !p.maybeWritten && p.ctx.Err() != nil {
 		return false
 	}
-	return p.call == nil || p.call.take()
+	return p.call == nil || p.call.claim()
 }
 
 // expired reports whether take would refuse.
-func (p *pending) expired() bool { return !p.doubt && p.ctx.Err() != nil || p.left() }
+func (p *pending) expired() bool { return !p.maybeWritten && p.ctx.Err() != nil || p.abandoned() }
 
-// left reports whether nobody waits for it.
-func (p *pending) left() bool { return p.call != nil && p.call.state.Load() == callLeft }
+// abandoned reports whether nobody waits for it.
+func (p *pending) abandoned() bool { return p.call != nil && p.call.state.Load() == callAbandoned }
 
 // finish tells the outcome.
 func (p *pending) finish(result Result, err error) {
@@ -55,8 +55,8 @@ func (p *pending) finish(result Result, err error) {
 	p.done(result, err)
 }
 
-// expire tells that it was not sent.
-func (p *pending) expire() {
+// finishExpired tells that it was not sent.
+func (p *pending) finishExpired() {
 	err := p.ctx.Err()
 	if err == nil {
 		err = ErrClosed
@@ -73,9 +73,9 @@ func (p *pending) failedOnce(err error) {
 	p.last = err
 }
 
-// refused finishes it with a refusal that counted records in the batch, of
+// finishRefused finishes it with a refusal that counted records in the batch, of
 // which its own begin at first.
-func (p *pending) refused(at place, first int32, text string) {
+func (p *pending) finishRefused(at place, first int32, text string) {
 	r, ok := protocol.ParseRefusal(text)
 	if !ok {
 		p.finish(Result{}, fmt.Errorf("the broker refused the append with a text of no known form: %q", text))
@@ -85,19 +85,19 @@ func (p *pending) refused(at place, first int32, text string) {
 	p.finish(Result{}, newError(at.topic, at.partition, &r, text))
 }
 
-// headerRoom is memory for the headers that a condition makes, nearly always
+// headerBuf is memory for the headers that a condition makes, nearly always
 // enough, while its append is written.
-type headerRoom struct {
+type headerBuf struct {
 	headers [lockHeadersMax]record.Header
-	values  [headerRoomBytes]byte
+	values  [headerBufBytes]byte
 }
 
-// rooms are those that nobody uses.
-var rooms = sync.Pool{New: func() any { return new(headerRoom) }}
+// headerBufPool holds those that are not in use.
+var headerBufPool = sync.Pool{New: func() any { return new(headerBuf) }}
 
 const (
-	lockHeadersMax  = 5 // one of each kind
-	headerRoomBytes = 192
+	lockHeadersMax = 5 // one of each kind
+	headerBufBytes = 192
 )
 
 // prepare makes the lock headers of an append's last record, and of its others
@@ -105,14 +105,14 @@ const (
 // locks go with the last record: whoever has read up to there has read the
 // whole append. It may give cond an id: that of its only record, or a random
 // one, which holds its records together.
-func (o *options) prepare(at place, cond *Cond, recs []*kgo.Record, room *headerRoom) (locks []record.Header, err error) {
+func (o *options) prepare(at place, cond *Cond, recs []*kgo.Record, buf *headerBuf) (locks []record.Header, err error) {
 	if len(recs) == 0 {
 		return nil, errors.New("an append without records")
 	}
 	if cond.ID == "" && len(recs) > 1 {
 		cond.ID = rand.Text()
 	}
-	locks, plain := appendLocks(room.headers[:0], room.values[:0], cond)
+	locks, plain := appendLocks(buf.headers[:0], buf.values[:0], cond)
 	if plain && !attached(recs) {
 		return locks, nil
 	}
@@ -154,8 +154,8 @@ func attached(recs []*kgo.Record) bool {
 // broker will, so that a mistake of one append costs its neighbours nothing. It
 // returns the lock-id.
 func checkRecords(at place, cond *Cond, recs []*kgo.Record) (id string, err error) {
-	check := checks.Get().(*protocol.LockRequest)
-	defer checks.Put(check)
+	check := lockRequestPool.Get().(*protocol.LockRequest)
+	defer lockRequestPool.Put(check)
 	locks, _ := appendLocks(nil, nil, cond)
 	for i, r := range recs {
 		headers := withLocks(nil, r, locks, cond.ID != "", i == len(recs)-1)
@@ -167,8 +167,8 @@ func checkRecords(at place, cond *Cond, recs []*kgo.Record) (id string, err erro
 	return id, nil
 }
 
-// checks are requests to check headers with, to be used again.
-var checks = sync.Pool{New: func() any { return new(protocol.LockRequest) }}
+// lockRequestPool holds requests to check headers with.
+var lockRequestPool = sync.Pool{New: func() any { return new(protocol.LockRequest) }}
 
 // withLocks appends the headers of a record that is written: its own, and those
 // of prepare's that are for it.

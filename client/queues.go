@@ -15,11 +15,11 @@ type queues struct {
 // queue is held by who has put its token into the channel.
 type queue struct {
 	token chan struct{} // capacity 1; those who wait to send are served in order
-	held  int           // by one, and wanted by the others
+	users int           // by one, and wanted by the others
 }
 
-// busy finds the first of the locks that somebody contends for.
-func (q *queues) busy(locks []Lock) (string, bool) {
+// contended finds the first of the locks that somebody contends for.
+func (q *queues) contended(locks []Lock) (string, bool) {
 	q.Lock()
 	defer q.Unlock()
 	if len(q.byLock) == 0 {
@@ -44,7 +44,7 @@ func (q *queues) acquire(ctx context.Context, lock string) (release func(), err 
 		mine = &queue{token: make(chan struct{}, 1)}
 		q.byLock[lock] = mine
 	}
-	mine.held++
+	mine.users++
 	q.Unlock()
 	select {
 	case mine.token <- struct{}{}:
@@ -58,7 +58,7 @@ func (q *queues) acquire(ctx context.Context, lock string) (release func(), err 
 func (q *queues) leave(lock string, mine *queue) {
 	q.Lock()
 	defer q.Unlock()
-	if mine.held--; mine.held == 0 {
+	if mine.users--; mine.users == 0 {
 		delete(q.byLock, lock)
 	}
 }
@@ -68,7 +68,7 @@ func (q *queues) users(lock string) int {
 	q.Lock()
 	defer q.Unlock()
 	if mine := q.byLock[lock]; mine != nil {
-		return mine.held
+		return mine.users
 	}
 	return 0
 }

@@ -11,63 +11,67 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// recover decides what becomes of the batches in flight, none of which is
-// under way and none settled.
-func (l *lane) recover() {
-	first := l.flight[0]
+// recover decides what becomes of the unsettled batches, none of which is in flight
+// any more. The first of them decides, since the broker judges them in their order.
+func (w *partitionWriter) recover() {
+	first := w.unsettled[0]
 	switch {
-	case l.abandoned():
+	case w.abandoned():
 		// Their callers were told that they do not know. Nobody else ever will.
-		for _, s := range l.flight {
-			s.unknown(s.cause)
+		for _, b := range w.unsettled {
+			b.failUnknown(b.cause)
 		}
-		l.flight = nil
-		l.raiseEpoch()
+		w.unsettled = nil
+		w.raiseEpoch()
 	case first.state == failed:
-		l.flight = l.flight[1:]
-		l.failed(first)
-		l.rewind()
-		l.raiseEpoch()
-	case first.state == disordered && first.first:
-		l.rewind()
-		l.producer = protocol.NoProducer
-		l.backOff()
-	case first.state == disordered:
-		l.resend() // what was missing before it has been settled since
-	case l.nothingWritten():
-		// They wait as if they had never been sent: whoever leaves knows the outcome.
-		noteFailure(l.flight, first.cause)
-		l.rewind()
-		l.raiseEpoch()
-		l.backOff()
-		l.dropExpired()
-		l.findLeaderAfter(first)
+		// The append to blame fails; of the others nothing is in the log. With a higher epoch
+		// no request of before can be executed any more.
+		w.unsettled = w.unsettled[1:]
+		w.splitFailed(first)
+		w.requeue()
+		w.raiseEpoch()
+	case first.state == outOfSequence && first.sentFirst:
+		// Nothing was missing before it, so the broker has forgotten the producer.
+		w.requeue()
+		w.producer = protocol.NoProducer
+		w.backOff()
+	case first.state == outOfSequence:
+		w.resend() // what was missing before it has been settled since
+	case w.nothingWritten():
+		// They wait as if they had never been sent: who stops waiting knows the outcome.
+		noteFailure(w.unsettled, first.cause)
+		w.requeue()
+		w.raiseEpoch()
+		w.backOff()
+		w.dropExpired()
+		w.findLeaderAfter(first)
 	default:
-		noteFailure(l.flight, first.cause)
-		l.backOff()
-		l.dropExpired()
-		l.findLeaderAfter(first)
-		if l.c.ctx.Err() == nil && l.prepare() == nil {
-			l.resend()
+		// The first may be in the log. The same bytes under the same sequence will tell.
+		noteFailure(w.unsettled, first.cause)
+		w.backOff()
+		w.dropExpired()
+		w.findLeaderAfter(first)
+		if w.c.ctx.Err() == nil && w.prepare() == nil {
+			w.resend()
 		}
 	}
 }
 
 // findLeaderAfter has the leader asked for, or takes the one that was named, unless a
 // connection just broke for the first time.
-func (l *lane) findLeaderAfter(s *shipment) {
-	if l.tries > 1 || ofBroker(s.cause) {
-		l.leader = l.follow(s.elsewhere)
+func (w *partitionWriter) findLeaderAfter(b *batch) {
+	if w.attempts > 1 || ofBroker(b.cause) {
+		w.leader = w.follow(b.redirect)
 	}
 }
 
 // follow is the leader that a broker has named which does not lead, if that is news;
 // else it has to be asked for.
-func (l *lane) follow(named leadership) leadership {
-	if named.broker >= 0 && named.epoch > l.leader.epoch && l.newest.accept(named) {
+func (w *partitionWriter) follow(named leadership) leadership {
+	if named.broker >= 0 && named.epoch > w.leader.epoch && w.epochs.accept(named) {
 		return named
 	}
-	return leaderless
+	return noLeader
 }
 
 // ofBroker reports whether an error is a broker's answer, and not the lack of one.
@@ -76,11 +80,11 @@ func ofBroker(err error) bool {
 	return errors.As(err, &ke)
 }
 
-// abandoned reports whether nobody waits for any append in flight.
-func (l *lane) abandoned() bool {
-	for _, s := range l.flight {
-		for i := range s.appends {
-			if !s.appends[i].left() {
+// abandoned reports whether nobody waits for any append that is not settled.
+func (w *partitionWriter) abandoned() bool {
+	for _, b := range w.unsettled {
+		for i := range b.appends {
+			if !b.appends[i].abandoned() {
 				return false
 			}
 		}
@@ -90,9 +94,9 @@ func (l *lane) abandoned() bool {
 
 // nothingWritten reports whether brokers have answered, for every batch in flight
 // and every time, that nothing of it was written.
-func (l *lane) nothingWritten() bool {
-	for _, s := range l.flight {
-		if s.state != again || s.doubt || slices.ContainsFunc(s.appends, func(p pending) bool { return p.doubt }) {
+func (w *partitionWriter) nothingWritten() bool {
+	for _, b := range w.unsettled {
+		if b.state != retry || b.maybeWritten || slices.ContainsFunc(b.appends, func(p pending) bool { return p.maybeWritten }) {
 			return false
 		}
 	}
@@ -100,80 +104,80 @@ func (l *lane) nothingWritten() bool {
 }
 
 // resend sends the batches again, in their order, up to one that has failed.
-func (l *lane) resend() {
-	for _, s := range l.flight {
-		if s.state == failed {
+func (w *partitionWriter) resend() {
+	for _, b := range w.unsettled {
+		if b.state == failed {
 			return
 		}
-		l.launch(s)
+		w.sendAsync(b)
 	}
 }
 
-// failed deals with a batch that the broker refused as a whole: with the
+// splitFailed deals with a batch that the broker refused as a whole: with the
 // append to blame, if the broker blames one, else with ever smaller parts.
-func (l *lane) failed(s *shipment) {
-	place, first := s.blamed()
-	var rest []*shipment
+func (w *partitionWriter) splitFailed(b *batch) {
+	place, first := b.badAppend()
+	var rest []*batch
 	switch {
 	case place >= 0:
-		rest = s.split(len(s.appends), func(i int, _ *pending) bool { return i != place })
-		l.c.slots.release(1)
-		s.appends[place].refused(l.at, first, s.cause.Error())
-	case len(s.appends) == 1:
-		s.fail(s.cause)
+		rest = b.split(len(b.appends), func(i int, _ *pending) bool { return i != place })
+		w.c.appendLimit.release(1)
+		b.appends[place].finishRefused(w.at, first, b.cause.Error())
+	case len(b.appends) == 1:
+		b.failAll(b.cause)
 	default:
-		rest = s.split((len(s.appends)+1)/2, func(int, *pending) bool { return true })
+		rest = b.split((len(b.appends)+1)/2, func(int, *pending) bool { return true })
 	}
-	l.flight = append(rest, l.flight...)
+	w.unsettled = append(rest, w.unsettled...)
 }
 
-// rewind puts the appends in flight back into the queue, at its front. What is
-// in doubt and has no id can only be told to be unknown.
-func (l *lane) rewind() {
-	var back []*shipment
+// requeue puts the unsettled appends back into the queue, at its front. One that may
+// be written and has no id can only be told that its result is unknown.
+func (w *partitionWriter) requeue() {
+	var back []*batch
 	bytes := 0
-	for _, s := range l.flight {
-		for _, part := range l.keep(s) {
-			part.doubt, part.cause = false, nil // of what is kept its appends know it
+	for _, b := range w.unsettled {
+		for _, part := range w.requeueable(b) {
+			part.maybeWritten, part.cause = false, nil // each append of it knows itself
 			back = append(back, part)
 			bytes += part.size
 		}
 	}
-	l.flight = nil
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.mu.bytes += bytes
-	l.mu.queue = append(back, l.mu.queue...)
+	w.unsettled = nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.bytes += bytes
+	w.mu.queue = append(back, w.mu.queue...)
 }
 
-// keep is what of a shipment may be sent once more under another sequence.
-func (l *lane) keep(s *shipment) []*shipment {
+// requeueable is what of a batch may be sent once more under another sequence.
+func (w *partitionWriter) requeueable(b *batch) []*batch {
 	var unknown []*pending
-	parts := s.split(len(s.appends), func(_ int, p *pending) bool {
-		if s.doubt && p.id == "" {
+	parts := b.split(len(b.appends), func(_ int, p *pending) bool {
+		if b.maybeWritten && p.id == "" {
 			unknown = append(unknown, p)
 			return false
 		}
-		p.doubt = p.doubt || s.doubt
-		if p.call != nil && !p.doubt {
-			p.call.untake()
+		p.maybeWritten = p.maybeWritten || b.maybeWritten
+		if p.call != nil && !p.maybeWritten {
+			p.call.unclaim()
 		}
 		return true
 	})
-	l.c.slots.release(len(unknown))
+	w.c.appendLimit.release(len(unknown))
 	for _, p := range unknown {
-		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, s.cause))
+		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, b.cause))
 	}
 	return parts
 }
 
 // raiseEpoch begins a new sequence. A broker that has seen the new epoch takes
 // nothing of the old one any more.
-func (l *lane) raiseEpoch() {
-	l.next = 0
-	if l.epoch == math.MaxInt16 {
-		l.producer = protocol.NoProducer
+func (w *partitionWriter) raiseEpoch() {
+	w.next = 0
+	if w.epoch == math.MaxInt16 {
+		w.producer = protocol.NoProducer
 		return
 	}
-	l.epoch++
+	w.epoch++
 }

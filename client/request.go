@@ -63,36 +63,36 @@ func (p *produce) release() {
 
 // request makes the request that sends s once more, to the leader of an epoch, in
 // the memory of the last one if that has got its answer.
-func (s *shipment) request(epoch int32) *produce {
-	at := s.lane.at
-	if s.req == nil || s.lost {
-		s.req = newProduce(at, &s.lane.c.opts)
+func (b *batch) request(epoch int32) *produce {
+	at := b.writer.at
+	if b.req == nil || b.requestLost {
+		b.req = newProduce(at, &b.writer.c.opts)
 	}
-	s.req.sent.Store(false)
+	b.req.sent.Store(false)
 	select {
-	case <-s.req.encoded:
+	case <-b.req.encoded:
 	default:
 	}
-	protocol.AppendLeaderEpoch(s.req.epoch[:0], protocol.LeaderEpoch(epoch))
-	s.req.Topics[0].Topic = at.topic
-	s.req.Topics[0].Partitions[0].Partition = at.partition
-	s.req.Topics[0].Partitions[0].Records = s.batch
-	return s.req
+	protocol.AppendLeaderEpoch(b.req.epoch[:0], protocol.LeaderEpoch(epoch))
+	b.req.Topics[0].Topic = at.topic
+	b.req.Topics[0].Partitions[0].Partition = at.partition
+	b.req.Topics[0].Partitions[0].Records = b.encoded
+	return b.req
 }
 
 // reply is what a request came to.
 type reply struct {
-	s    *shipment
-	sent bool // it may have reached the broker
-	resp *kmsg.ProduceResponse
-	err  error
+	batch *batch
+	sent  bool // it may have reached the broker
+	resp  *kmsg.ProduceResponse
+	err   error
 }
 
-// ship sends a request and returns its reply.
-func (c *Client) ship(leader int32, s *shipment, req *produce) reply {
+// roundTrip sends a request and returns its reply.
+func (c *Client) roundTrip(leader int32, b *batch, req *produce) reply {
 	resp, err := c.cl.Broker(int(leader)).Request(c.ctx, req)
 	req.release()
-	r := reply{s: s, sent: req.sent.Load(), err: err}
+	r := reply{batch: b, sent: req.sent.Load(), err: err}
 	if err == nil {
 		r.resp = resp.(*kmsg.ProduceResponse)
 	}
@@ -101,35 +101,35 @@ func (c *Client) ship(leader int32, s *shipment, req *produce) reply {
 
 var errNoPartition = errors.New("the answer does not hold the partition")
 
-// settle reads a reply into its shipment's state, and answers the appends if
+// apply reads a reply into its batch's state, and answers the appends if
 // it holds their verdicts.
-func (r *reply) settle() {
-	s := r.s
-	s.elsewhere = leaderless
+func (r *reply) apply() {
+	b := r.batch
+	b.redirect = noLeader
 	if r.err != nil {
-		s.state, s.cause, s.doubt, s.lost = again, r.err, s.doubt || r.sent, true
+		b.state, b.cause, b.maybeWritten, b.requestLost = retry, r.err, b.maybeWritten || r.sent, true
 		return
 	}
 	if len(r.resp.Topics) != 1 || len(r.resp.Topics[0].Partitions) != 1 {
-		s.state, s.cause, s.doubt = again, errNoPartition, true
+		b.state, b.cause, b.maybeWritten = retry, errNoPartition, true
 		return
 	}
 	p := &r.resp.Topics[0].Partitions[0]
-	s.elsewhere = leadership{broker: p.CurrentLeader.LeaderID, epoch: p.CurrentLeader.LeaderEpoch}
+	b.redirect = leadership{broker: p.CurrentLeader.LeaderID, epoch: p.CurrentLeader.LeaderEpoch}
 	switch err := errorOf(p.ErrorCode); {
 	case err == nil:
 		r.verdicts(p)
 	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch), errors.Is(err, kerr.NotEnoughReplicas):
-		s.state, s.cause = again, inItsWords(err, p) // nothing was written
+		b.state, b.cause = retry, inItsWords(err, p) // nothing was written
 	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID), errors.Is(err, kerr.InvalidProducerEpoch):
-		s.state, s.cause = disordered, err
+		b.state, b.cause = outOfSequence, err
 	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.DuplicateSequenceNumber):
 		// It was appended, and what it held of appends nobody knows any more.
-		s.unknown(err)
+		b.failUnknown(err)
 	case kerr.IsRetriable(err) && !errors.Is(err, kerr.CorruptMessage):
-		s.state, s.cause, s.doubt = again, inItsWords(err, p), true
+		b.state, b.cause, b.maybeWritten = retry, inItsWords(err, p), true
 	default:
-		s.refuse(err, p)
+		b.refused(err, p)
 	}
 }
 
@@ -148,39 +148,39 @@ func (r *reply) verdicts(p *kmsg.ProduceResponseTopicPartition) {
 		}
 	})
 	var verdicts []protocol.Verdict // a plain batch has none, and is in as a whole
-	if !r.s.lane.c.opts.plain {
+	if !r.batch.writer.c.opts.plain {
 		var err error
-		if verdicts, err = r.s.readVerdicts(value); err != nil {
-			r.s.unknown(err)
+		if verdicts, err = r.batch.readVerdicts(value); err != nil {
+			r.batch.failUnknown(err)
 			return
 		}
 	}
-	r.s.state = done
-	r.s.lane.newest.learn(int32(epoch))
-	r.s.answer(protocol.Offset(p.BaseOffset), int32(epoch), p.LogAppendTime >= 0, verdicts)
+	r.batch.state = settled
+	r.batch.writer.epochs.learn(int32(epoch))
+	r.batch.complete(protocol.Offset(p.BaseOffset), int32(epoch), p.LogAppendTime >= 0, verdicts)
 }
 
-func (s *shipment) readVerdicts(value []byte) ([]protocol.Verdict, error) {
+func (b *batch) readVerdicts(value []byte) ([]protocol.Verdict, error) {
 	if value == nil {
 		return nil, ErrUnsupported
 	}
-	return protocol.ReadVerdicts(value, s.builder.Count())
+	return protocol.ReadVerdicts(value, b.builder.Count())
 }
 
-// unknown ends a shipment without ever knowing.
-func (s *shipment) unknown(why error) {
-	s.state = done
-	s.fail(fmt.Errorf("%w: %w", ErrUnknownResult, why))
+// failUnknown ends a batch without ever knowing.
+func (b *batch) failUnknown(why error) {
+	b.state = settled
+	b.failAll(fmt.Errorf("%w: %w", ErrUnknownResult, why))
 }
 
-// refuse notes a refusal of the whole batch.
-func (s *shipment) refuse(err error, p *kmsg.ProduceResponseTopicPartition) {
-	s.state, s.cause, s.culprit = failed, inItsWords(err, p), -1
+// refused notes a refusal of the whole batch.
+func (b *batch) refused(err error, p *kmsg.ProduceResponseTopicPartition) {
+	b.state, b.cause, b.badRecord = failed, inItsWords(err, p), -1
 	if p.ErrorMessage == nil {
 		return
 	}
 	if r, ok := protocol.ParseRefusal(*p.ErrorMessage); ok {
-		s.culprit, s.cause = r.Record, errors.New(*p.ErrorMessage)
+		b.badRecord, b.cause = r.Record, errors.New(*p.ErrorMessage)
 	}
 }
 

@@ -324,7 +324,7 @@ func (v *simView) awaitTurn() {
 
 func (v *simView) append() {
 	began, basis := v.w.now, v.basis
-	v.own.flying++
+	v.own.inFlight++
 	v.id++
 	id := newID(v.turns.self, v.id, v.turns.more([]string{"hot"}, ""))
 	r := &kgo.Record{Headers: []kgo.RecordHeader{{Key: "lock-write", Value: []byte("other@3 hot")}, {Key: "lock-id", Value: []byte(id)}}}
@@ -335,7 +335,7 @@ func (v *simView) append() {
 		ok := v.w.append(r, basis)
 		last := len(v.w.log) - 1
 		answer(func() {
-			v.own.flying--
+			v.own.inFlight--
 			v.turns.took(v.w.now.Sub(began))
 			if !ok {
 				_, by := v.w.log[last].record, string(v.w.log[last].record.Headers[1].Value)
@@ -353,8 +353,8 @@ func (v *simView) append() {
 				v.caughtUp()
 				return
 			}
-			if v.own.alone = v.basis == int(r.Offset)-1; v.own.alone {
-				v.own.landed = v.w.now
+			if v.own.appliedDirectly = v.basis == int(r.Offset)-1; v.own.appliedDirectly {
+				v.own.committed = v.w.now
 				v.turns.see([]*kgo.Record{r}, v.w.now)
 				v.basis++
 			}

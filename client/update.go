@@ -66,7 +66,7 @@ func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *
 			return Result{Offset: None}, nil
 		}
 		if !u.waited {
-			waited, err := u.standInLine(ctx)
+			waited, err := u.awaitContended(ctx)
 			if err != nil {
 				return Result{}, err
 			}
@@ -91,19 +91,19 @@ type update struct {
 	fn func(context.Context, *Tx) error
 	tx Tx
 
-	wanted bool   // the lines know what it wants
-	waited bool   // the line was waited for since the last refusal
-	lock   string // whose queue is held; "" for none
-	leave  func() // leaves it
-	until  int64  // turns of lock that may end before it goes, if it has no place in line
+	wanted     bool   // the lines know what it wants
+	waited     bool   // the line was waited for since the last refusal
+	lock       string // whose queue is held; "" for none
+	leaveQueue func() // leaves it
+	until      int64  // turns of lock that may end before it goes, if it has no place in line
 
 	refusals int
 }
 
 func (u *update) release() {
-	if u.leave != nil {
-		u.leave()
-		u.leave, u.lock = nil, ""
+	if u.leaveQueue != nil {
+		u.leaveQueue()
+		u.leaveQueue, u.lock = nil, ""
 	}
 }
 
@@ -133,66 +133,66 @@ func (u *update) wants() {
 // append sends what was decided.
 func (u *update) append(ctx context.Context) (Result, error) {
 	f, cond, began := u.f, Cond{ID: u.tx.id, Basis: u.tx.basis, Locks: u.tx.locks}, time.Now()
-	more := u.begin()
+	more := u.noteSend()
 	if cond.ID == "" {
 		cond.ID = f.newID(more)
 	}
 	sent := u.tx.records
 	if f.appliesOwn {
-		sent = timed(sent)
+		sent = withTimestamps(sent)
 	}
 	result, err := f.c.Append(ctx, f.feed.at.topic, f.feed.at.partition, cond, sent...)
 	if err == nil {
-		f.wrote(result)
+		f.noteWritten(result)
 		f.counts.commits.Add(1)
-		f.tookOwn(cond, sent, result)
+		f.noteOwnAppend(cond, sent, result)
 	}
-	u.end(err == nil, time.Since(began))
+	u.noteOutcome(err == nil, time.Since(began))
 	return result, err
 }
 
-// begin notes an append that is about to be sent, and says how many writes more
+// noteSend notes an append that is about to be sent, and says how many writes more
 // the turn will have after it.
-func (u *update) begin() (more int) {
+func (u *update) noteSend() (more int) {
 	queued := ""
 	if u.lock != "" && u.f.queue.users(u.lock) > 1 {
 		queued = u.lock
 	}
 	u.f.mu.Lock()
 	defer u.f.mu.Unlock()
-	u.f.mu.own.flying++
+	u.f.mu.own.inFlight++
 	return u.f.mu.turns.more(u.tx.marks(), queued)
 }
 
-// end notes what became of it.
-func (u *update) end(in bool, took time.Duration) {
+// noteOutcome notes what became of it.
+func (u *update) noteOutcome(in bool, took time.Duration) {
 	u.f.mu.Lock()
 	defer u.f.mu.Unlock()
-	u.f.mu.own.flying--
+	u.f.mu.own.inFlight--
 	u.f.mu.turns.took(took)
 	if in {
 		u.f.mu.turns.done(u.tx.marks(), time.Now())
 	}
 }
 
-// standInLine waits for the turn of a lock that others contend for, and
+// awaitContended waits for the turn of a lock that others contend for, and
 // reports whether there was anything to wait for.
-func (u *update) standInLine(ctx context.Context) (waited bool, err error) {
-	lock, busy := u.f.queue.busy(u.tx.locks)
+func (u *update) awaitContended(ctx context.Context) (waited bool, err error) {
+	lock, busy := u.f.queue.contended(u.tx.locks)
 	if !busy {
 		if lock, busy = u.f.contended(u.tx.locks); !busy {
 			return false, nil
 		}
 	}
-	if err := u.hold(ctx, lock); err != nil {
+	if err := u.joinQueue(ctx, lock); err != nil {
 		return false, err
 	}
 	return true, u.awaitTurn(ctx)
 }
 
-// hold takes the fold's own queue of a lock.
-func (u *update) hold(ctx context.Context, lock string) error {
-	if u.lock == lock && u.leave != nil {
+// joinQueue takes the fold's own queue of a lock.
+func (u *update) joinQueue(ctx context.Context, lock string) error {
+	if u.lock == lock && u.leaveQueue != nil {
 		return nil
 	}
 	u.release()
@@ -200,7 +200,7 @@ func (u *update) hold(ctx context.Context, lock string) error {
 	if err != nil {
 		return err
 	}
-	u.lock, u.leave = lock, leave
+	u.lock, u.leaveQueue = lock, leave
 	u.f.mu.RLock()
 	u.until = u.f.mu.turns.enter(lock)
 	u.f.mu.RUnlock()
@@ -230,17 +230,17 @@ func (u *update) refused(ctx context.Context, err error) error {
 	if err := u.f.caughtUp(ctx, last); err != nil {
 		return err
 	}
-	if err := u.hold(ctx, e.Lock); err != nil {
+	if err := u.joinQueue(ctx, e.Lock); err != nil {
 		return err
 	}
 	u.waited = true
-	u.again()
+	u.chooseTurn()
 	return u.awaitTurn(ctx)
 }
 
-// again finds a turn after a refusal. The first one was had in ignorance of the
+// chooseTurn finds a turn after a refusal. The first one was had in ignorance of the
 // line.
-func (u *update) again() {
+func (u *update) chooseTurn() {
 	if u.refusals++; u.refusals == 1 {
 		return
 	}
@@ -294,7 +294,7 @@ func (u *update) enterLine() {
 	u.f.mu.Lock()
 	u.f.mu.inLine = append(u.f.mu.inLine, u)
 	u.f.mu.Unlock()
-	u.f.feed.stir()
+	u.f.feed.notify()
 }
 
 func (u *update) leaveLine() {
@@ -321,8 +321,8 @@ func (f *Fold) contended(locks []Lock) (string, bool) {
 	return "", false
 }
 
-// wrote notes what the fold has appended.
-func (f *Fold) wrote(r Result) {
+// noteWritten notes what the fold has appended.
+func (f *Fold) noteWritten(r Result) {
 	f.written.Lock()
 	f.written.offset = max(f.written.offset, r.Last())
 	f.written.Unlock()

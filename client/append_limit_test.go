@@ -13,12 +13,12 @@ import (
 // TestSlotsAreServedInOrder of those who wait, and a release of many serves many.
 func TestSlotsAreServedInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSlots(2)
+		l := newAppendLimit(2)
 		var mu sync.Mutex
 		var served []int
 		for i := range 6 {
 			go func() {
-				if err := s.acquire(t.Context(), t.Context()); err != nil {
+				if err := l.acquire(t.Context(), t.Context()); err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
@@ -28,23 +28,23 @@ func TestSlotsAreServedInOrder(t *testing.T) {
 			synctest.Wait()
 		}
 		for _, n := range []int{1, 0, 2, 1} {
-			s.release(n)
+			l.release(n)
 			synctest.Wait()
 			if slices.Max(served) != len(served)-1 {
 				t.Errorf("served %v", served)
 			}
 		}
-		if len(served) != 6 || s.mu.free != 0 || len(s.mu.line) != 0 {
-			t.Errorf("served %v, %d free, %d in line", served, s.mu.free, len(s.mu.line))
+		if len(served) != 6 || l.mu.free != 0 || len(l.mu.waiters) != 0 {
+			t.Errorf("served %v, %d free, %d in line", served, l.mu.free, len(l.mu.waiters))
 		}
 	})
 }
 
 // TestNoSlotIsLostByWhoLeavesTheLine, at whatever moment. Method: many wait
-// with contexts that end while slots are given back.
+// with contexts that end while room is released.
 func TestNoSlotIsLostByWhoLeavesTheLine(t *testing.T) {
 	const free, users = 3, 50
-	s := newSlots(free)
+	l := newAppendLimit(free)
 	closed, closing := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	for range users {
@@ -54,9 +54,9 @@ func TestNoSlotIsLostByWhoLeavesTheLine(t *testing.T) {
 				if rand.IntN(2) == 0 {
 					go cancel()
 				}
-				switch err := s.acquire(ctx, closed); {
+				switch err := l.acquire(ctx, closed); {
 				case err == nil:
-					s.release(1)
+					l.release(1)
 				case !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed):
 					t.Error(err)
 				}
@@ -65,16 +65,16 @@ func TestNoSlotIsLostByWhoLeavesTheLine(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if s.mu.free != free || len(s.mu.line) != 0 {
-		t.Errorf("%d of %d are free, %d in line", s.mu.free, free, len(s.mu.line))
+	if l.mu.free != free || len(l.mu.waiters) != 0 {
+		t.Errorf("%d of %d are free, %d in line", l.mu.free, free, len(l.mu.waiters))
 	}
 	for range free {
-		if err := s.acquire(t.Context(), closed); err != nil {
+		if err := l.acquire(t.Context(), closed); err != nil {
 			t.Fatal(err)
 		}
 	}
 	closing()
-	if err := s.acquire(t.Context(), closed); !errors.Is(err, ErrClosed) {
+	if err := l.acquire(t.Context(), closed); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// idle is a lane that never sends.
-func idle(t testing.TB) *lane {
+// idle is a writer that never sends.
+func idle(t testing.TB) *partitionWriter {
 	t.Helper()
 	o, err := newOptions(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLane(&Client{opts: o, slots: newSlots(o.buffered), ctx: context.Background()}, place{"t", 0}, newNewest())
-	l.mu.running = true
-	return l
+	w := newPartitionWriter(&Client{opts: o, appendLimit: newAppendLimit(o.buffered), ctx: context.Background()}, place{"t", 0}, newKnownEpoch())
+	w.mu.running = true
+	return w
 }
 
-// read is the records of a sealed shipment, each as a text.
-func (s *shipment) read(t *rapid.T) (texts []string) {
-	raw, err := s.builder.Seal()
+// read is the records of a sealed batch, each as a text.
+func (b *batch) read(t *rapid.T) (texts []string) {
+	raw, err := b.builder.Seal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,9 +55,9 @@ func (s *shipment) read(t *rapid.T) (texts []string) {
 // TestWhatIsSentAgainIsWhatWasAppended: a batch that is split holds the appends
 // that were kept, in their order, each with all its records as they were.
 func TestWhatIsSentAgainIsWhatWasAppended(t *testing.T) {
-	l := idle(t)
+	w := idle(t)
 	rapid.Check(t, func(t *rapid.T) {
-		s := newShipment(l)
+		b := newBatch(w)
 		n := rapid.IntRange(1, 20).Draw(t, "appends")
 		var clock clock
 		for i := range n {
@@ -70,26 +70,26 @@ func TestWhatIsSentAgainIsWhatWasAppended(t *testing.T) {
 				}
 				recs = append(recs, r)
 			}
-			locks, err := new(options).prepare(l.at, &cond, recs, new(headerRoom))
+			locks, err := new(options).prepare(w.at, &cond, recs, new(headerBuf))
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.add(pending{ctx: context.Background(), id: cond.ID}, sizeOf(recs, locks), recs, locks, &clock)
+			b.add(pending{ctx: context.Background(), id: cond.ID}, sizeOf(recs, locks), recs, locks, &clock)
 		}
-		texts := s.read(t)
+		texts := b.read(t)
 		keep := rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, "keep")
 		most := rapid.IntRange(1, n).Draw(t, "most")
 		var want []string
 		at := 0
-		for i := range s.appends {
-			end := at + int(s.appends[i].records)
+		for i := range b.appends {
+			end := at + int(b.appends[i].records)
 			if keep[i] {
 				want = append(want, texts[at:end]...)
 			}
 			at = end
 		}
 		var got []string
-		for _, part := range s.split(most, func(i int, _ *pending) bool { return keep[i] }) {
+		for _, part := range b.split(most, func(i int, _ *pending) bool { return keep[i] }) {
 			if len(part.appends) > most || !part.sealed {
 				t.Fatalf("a part of %d appends, at most %d", len(part.appends), most)
 			}
@@ -133,16 +133,16 @@ func TestWhatIsPlainIsInOrder(t *testing.T) {
 
 // TestNeighboursOfOneIDDoNotShareABatch: they would be one append.
 func TestNeighboursOfOneIDDoNotShareABatch(t *testing.T) {
-	l := idle(t)
+	w := idle(t)
 	for _, id := range []string{"a", "a", "b", "", "", "b"} {
 		p := pending{ctx: t.Context(), id: id, done: func(Result, error) {}}
-		if !l.enqueue(p, []*kgo.Record{{Value: []byte("v")}}, nil) {
+		if !w.enqueue(p, []*kgo.Record{{Value: []byte("v")}}, nil) {
 			t.Fatal("closed")
 		}
 	}
 	var sizes []int
-	for _, s := range l.mu.queue {
-		sizes = append(sizes, len(s.appends))
+	for _, b := range w.mu.queue {
+		sizes = append(sizes, len(b.appends))
 	}
 	if !slices.Equal(sizes, []int{1, 5}) {
 		t.Errorf("batches of %v appends", sizes)
@@ -155,9 +155,9 @@ func BenchmarkEnqueue(b *testing.B) {
 	value := make([]byte, 100)
 	for _, locks := range []int{0, 1, 2, 8} {
 		b.Run(fmt.Sprint("locks=", locks), func(b *testing.B) {
-			l := idle(b)
-			c := l.c
-			c.recent.Store(l)
+			w := idle(b)
+			c := w.c
+			c.lastWriter.Store(w)
 			cond := Cond{Basis: 1234567}
 			for i := range locks {
 				cond.Locks = append(cond.Locks, Write(fmt.Sprint("acct:", 100_000+i)))
@@ -166,11 +166,11 @@ func BenchmarkEnqueue(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				c.AppendAsync(c.ctx, "t", 0, cond, done, &kgo.Record{Value: value})
-				if len(l.mu.queue) == 2 {
-					s := l.mu.queue[0]
-					l.mu.queue, l.mu.bytes = append(l.mu.queue[:0], l.mu.queue[1]), 0
-					s.answer(0, -1, false, nil)
-					s.release()
+				if len(w.mu.queue) == 2 {
+					s := w.mu.queue[0]
+					w.mu.queue, w.mu.bytes = append(w.mu.queue[:0], w.mu.queue[1]), 0
+					s.complete(0, -1, false, nil)
+					s.recycle()
 				}
 			}
 		})

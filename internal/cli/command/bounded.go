@@ -11,7 +11,7 @@ import (
 
 // How a command ends. Whatever it waits for, --timeout bounds all of it and an
 // interruption ends it: both are a context that ends, and a command that does
-// not heed it within a grace is left behind, for the process ends with it.
+// not end within a grace period is left behind, for the process ends with it.
 const (
 	endGrace = 800 * time.Millisecond // with what a process needs to end, less than a second
 	StopSlow = 500 * time.Millisecond // for what is under way to be answered
@@ -64,7 +64,7 @@ func EndInTime(cmd *cobra.Command) {
 		return
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkNumbers(cmd); err != nil {
+		if err := errors.Join(checkNumbers(cmd), checkHTTP(cmd)); err != nil {
 			return err
 		}
 		ctx, cancel, err := withTimeout(cmd)

@@ -24,14 +24,25 @@ type Cluster struct {
 	Timeout time.Duration
 }
 
-// Flags adds --brokers and --timeout.
+// Flags adds --brokers, --timeout and, so that every client command takes the same
+// flags, --http.
 func (c *Cluster) Flags(cmd *cobra.Command, s *Streams) {
+	addBrokersFlag(cmd, s, &c.Brokers, "brokers to ask first, `HOST:PORT,...`; also "+envBrokers)
+	addTimeoutFlag(cmd, &c.Timeout)
+	addHTTPFlag(cmd, s, new(string), "`HOST:PORT,...` of the HTTP side of brokers; this command does not ask it")
+}
+
+const (
+	brokersFlag = "brokers"
+	envBrokers  = "LOCKSTEP_BROKERS"
+)
+
+func addBrokersFlag(cmd *cobra.Command, s *Streams, to *string, usage string) {
 	def := defaultBrokers
-	if v := s.getenv("LOCKSTEP_BROKERS"); v != "" {
+	if v := s.getenv(envBrokers); v != "" {
 		def = v
 	}
-	cmd.Flags().StringVarP(&c.Brokers, "brokers", "b", def, "brokers to ask first, `HOST:PORT,...`; also LOCKSTEP_BROKERS")
-	addTimeoutFlag(cmd, &c.Timeout)
+	cmd.Flags().StringVarP(to, brokersFlag, "b", def, usage)
 }
 
 const defaultTimeout = 10 * time.Second
@@ -45,8 +56,8 @@ func addTimeoutFlag(cmd *cobra.Command, to *time.Duration) {
 	cmd.Flags().DurationVar(to, timeoutFlag, defaultTimeout, usage)
 }
 
-// Connect returns a client that has talked to a broker once, so that a wrong
-// address is told as such and not as a timeout of something else.
+// Connect returns a client that has asked a broker once, so that a wrong
+// address is reported as such and not as a timeout of something else.
 func (c *Cluster) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
 	seeds := SplitList(c.Brokers)
 	if len(seeds) == 0 {

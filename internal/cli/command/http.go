@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -17,43 +19,65 @@ import (
 )
 
 const (
-	defaultHTTP    = "127.0.0.1:9644"
+	httpPort       = "9644"
+	defaultHTTP    = "127.0.0.1:" + httpPort
 	answerBytesMax = 16 << 20
 	envHTTP        = "LOCKSTEP_HTTP"
 )
 
 // HTTP is the HTTP side of one broker or several.
 type HTTP struct {
-	list    string // as typed
-	typed   func() bool
+	list    string // what --http is, typed or not
+	brokers string // what --brokers is
+	given   func(flag, variable string) bool
 	timeout time.Duration
 	client  http.Client
 }
 
-// Flags adds --http and --timeout.
+// Flags adds --http, --brokers and --timeout.
 func (h *HTTP) Flags(cmd *cobra.Command, s *Streams) {
+	addBrokersFlag(cmd, s, &h.brokers, "brokers, `HOST:PORT,...`, whose hosts are asked at port 9644 where --http is not given; also "+envBrokers)
+	addTimeoutFlag(cmd, &h.timeout)
+	addHTTPFlag(cmd, s, &h.list, "`HOST:PORT,...` of the HTTP side of brokers; also "+envHTTP)
+	h.given = func(flag, variable string) bool { return cmd.Flags().Changed(flag) || s.getenv(variable) != "" }
+}
+
+const httpFlag = "http"
+
+func addHTTPFlag(cmd *cobra.Command, s *Streams, to *string, usage string) {
 	def := defaultHTTP
 	if v := s.getenv(envHTTP); v != "" {
 		def = v
 	}
-	addTimeoutFlag(cmd, &h.timeout)
-	cmd.Flags().StringVar(&h.list, "http", def, "`HOST:PORT,...` of the HTTP side of brokers; also LOCKSTEP_HTTP")
-	h.typed = func() bool { return cmd.Flags().Changed("http") }
+	cmd.Flags().StringVar(to, httpFlag, def, usage)
 }
 
 // Addrs are the addresses, by the rule of the setting http: LOCKSTEP_HTTP is where
 // a broker's HTTP side is, for the broker that opens it and for whoever asks. An
-// address of every interface is this machine's.
+// address of every interface is this machine's. Where only --brokers says which
+// cluster is meant, its hosts are asked at the usual port.
 func (h *HTTP) Addrs(cmd *cobra.Command) ([]string, error) {
-	from := Given{h.list, "flag --http"}
-	if !h.typed() {
-		from.From = "environment variable " + envHTTP
+	list := h.list
+	if !h.given(httpFlag, envHTTP) && h.given(brokersFlag, envBrokers) {
+		list = atHTTPPort(h.brokers)
 	}
-	var addrs []string
-	for _, item := range SplitList(h.list) {
+	addrs, err := httpAddrs(list)
+	if err != nil {
+		from := Given{list, "flag --" + httpFlag}
+		if !cmd.Flags().Changed(httpFlag) {
+			from.From = "environment variable " + envHTTP
+		}
+		return nil, Usagef(cmd, "%s: %w", DescribeSetting("http", from), err)
+	}
+	return addrs, nil
+}
+
+// httpAddrs reads a list of addresses to ask.
+func httpAddrs(list string) (addrs []string, err error) {
+	for _, item := range SplitList(list) {
 		l, err := ParseHostPort(item)
 		if err != nil {
-			return nil, Usagef(cmd, "%s: %w", DescribeSetting("http", from), err)
+			return nil, err
 		}
 		if l.Wildcard() {
 			l.Host = loopbackOf(l.Host)
@@ -61,9 +85,37 @@ func (h *HTTP) Addrs(cmd *cobra.Command) ([]string, error) {
 		addrs = append(addrs, l.Addr())
 	}
 	if len(addrs) == 0 {
-		return nil, Usagef(cmd, "%s: want HOST:PORT", DescribeSetting("http", from))
+		return nil, errors.New("want HOST:PORT")
 	}
 	return addrs, nil
+}
+
+// atHTTPPort are the hosts of brokers at the usual port of HTTP, each once.
+func atHTTPPort(brokers string) string {
+	var addrs []string
+	for _, item := range SplitList(brokers) {
+		host, _, err := net.SplitHostPort(item)
+		if err != nil {
+			host = item // kgo takes a host alone too
+		}
+		if addr := net.JoinHostPort(host, httpPort); !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	return strings.Join(addrs, ",")
+}
+
+// checkHTTP refuses an --http that was typed and is none, also where the command does
+// not ask it.
+func checkHTTP(cmd *cobra.Command) error {
+	f := cmd.Flags().Lookup(httpFlag)
+	if f == nil || !f.Changed || f.Value.Type() != "string" {
+		return nil
+	}
+	if _, err := httpAddrs(f.Value.String()); err != nil {
+		return Usagef(cmd, "%s: %w", DescribeSetting("http", Given{f.Value.String(), "flag --" + httpFlag}), err)
+	}
+	return nil
 }
 
 // loopbackOf is how to reach what binds every interface, in its family.

@@ -6,7 +6,7 @@
 // client commands speak the Kafka protocol and the HTTP API like any other
 // client, and serve hands its configuration to package broker.
 //
-// Every command keeps the same manners. Standard output is the result and
+// Every command keeps the same rules. Standard output is the result and
 // nothing else; diagnostics go to standard error. The exit code
 // is 0 when the work is done, 1 on an error, 2 when the command was typed
 // wrongly, and 3 when the broker refused an append.

@@ -14,7 +14,7 @@ import (
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
-// healthAnswer is one broker's standing, and what it says of its cluster.
+// healthAnswer is one broker's state, and what it says of its cluster.
 type healthAnswer struct {
 	Live    bool           `json:"live" yaml:"live"`
 	Ready   *bool          `json:"ready,omitempty" yaml:"ready,omitempty"` // nil: it was not asked
@@ -97,7 +97,7 @@ func (h *healthCommand) ask(ctx context.Context, addr string) (healthAnswer, err
 	}
 	a, err := h.http.Get(ctx, addr, nil, "v1", "cluster", "health")
 	if errors.As(err, &status) {
-		err = nil // an unwell cluster may answer with a status of its own
+		err = nil // an unhealthy cluster may answer with a status of its own
 	}
 	if err == nil {
 		_ = json.Unmarshal(a.Body, &answer.Cluster) // what cannot be read is not shown

@@ -44,7 +44,7 @@ type dumpedRecord struct {
 }
 
 // segment prints every batch of a log file and fails at the first damage. The
-// zeros that a preallocated segment ends in are told and are no damage.
+// zeros that a preallocated segment ends in are reported and are no damage.
 func (d *dumpCommand) segment(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

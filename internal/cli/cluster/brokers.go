@@ -55,7 +55,7 @@ func newClusterBrokers(s *command.Streams) *cobra.Command {
 				probed := probe(ctx, &t.Cluster, cl, meta.Brokers)
 				brokers := brokersOf(&meta, probed)
 				err = t.Format.Render(s.Out, brokers, func(w io.Writer) { printBrokers(w, brokers) })
-				return errors.Join(err, tellProbed(s.Err, probed))
+				return errors.Join(err, reportProbed(s.Err, probed))
 			})
 		},
 	})

@@ -13,24 +13,24 @@ import (
 
 // clusterHealth is the broker's word on its cluster.
 type clusterHealth struct {
-	Healthy         bool              `json:"healthy" yaml:"healthy"`
-	Degraded        bool              `json:"degraded" yaml:"degraded"`
-	StaleSince      *time.Time        `json:"stale_since,omitempty" yaml:"stale_since,omitempty"`
-	ClusterID       string            `json:"cluster_id" yaml:"cluster_id"`
-	Controller      int32             `json:"controller" yaml:"controller"`
-	Brokers         []int32           `json:"brokers" yaml:"brokers"`
-	Missing         []int32           `json:"missing_brokers" yaml:"missing_brokers"`
-	Topics          int               `json:"topics" yaml:"topics"`
-	Partitions      int               `json:"partitions" yaml:"partitions"`
-	Store           string            `json:"metadata_store" yaml:"metadata_store"`
-	Problems        []string          `json:"problems" yaml:"problems"`
-	Offline         []ailingPartition `json:"offline_partitions" yaml:"offline_partitions"`
-	UnderMinISR     []ailingPartition `json:"under_min_isr_partitions" yaml:"under_min_isr_partitions"`
-	UnderReplicated []ailingPartition `json:"under_replicated_partitions" yaml:"under_replicated_partitions"`
-	LeftOut         int               `json:"left_out" yaml:"left_out"`
+	Healthy         bool               `json:"healthy" yaml:"healthy"`
+	Degraded        bool               `json:"degraded" yaml:"degraded"`
+	StaleSince      *time.Time         `json:"stale_since,omitempty" yaml:"stale_since,omitempty"`
+	ClusterID       string             `json:"cluster_id" yaml:"cluster_id"`
+	Controller      int32              `json:"controller" yaml:"controller"`
+	Brokers         []int32            `json:"brokers" yaml:"brokers"`
+	Missing         []int32            `json:"missing_brokers" yaml:"missing_brokers"`
+	Topics          int                `json:"topics" yaml:"topics"`
+	Partitions      int                `json:"partitions" yaml:"partitions"`
+	Store           string             `json:"metadata_store" yaml:"metadata_store"`
+	Problems        []string           `json:"problems" yaml:"problems"`
+	Offline         []partitionProblem `json:"offline_partitions" yaml:"offline_partitions"`
+	UnderMinISR     []partitionProblem `json:"under_min_isr_partitions" yaml:"under_min_isr_partitions"`
+	UnderReplicated []partitionProblem `json:"under_replicated_partitions" yaml:"under_replicated_partitions"`
+	LeftOut         int                `json:"left_out" yaml:"left_out"`
 }
 
-type ailingPartition struct {
+type partitionProblem struct {
 	Topic     string `json:"topic" yaml:"topic"`
 	Partition int32  `json:"partition" yaml:"partition"`
 	Reason    string `json:"reason" yaml:"reason"`
@@ -105,7 +105,7 @@ func (h clusterHealth) print(w io.Writer) {
 	}
 	for _, list := range []struct {
 		what       string
-		partitions []ailingPartition
+		partitions []partitionProblem
 	}{{"offline", h.Offline}, {"under min ISR", h.UnderMinISR}, {"under-replicated", h.UnderReplicated}} {
 		for _, p := range list.partitions {
 			command.Row(w, list.what, p.Topic+"-"+strconv.Itoa(int(p.Partition)), p.Reason)

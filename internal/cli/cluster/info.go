@@ -54,7 +54,7 @@ func newClusterInfo(s *command.Streams) *cobra.Command {
 					}
 				}
 				err = t.Format.Render(s.Out, info, info.print)
-				return errors.Join(err, tellProbed(s.Err, probed), unasked)
+				return errors.Join(err, reportProbed(s.Err, probed), unasked)
 			})
 		},
 	})

@@ -35,12 +35,12 @@ func (p probedBroker) state() string {
 	return "live"
 }
 
-// probePatience is how long a broker may take to say that it is there.
-const probePatience = 2 * time.Second
+// probeTimeout is how long a broker may take to say that it is there.
+const probeTimeout = 2 * time.Second
 
 // probe asks all brokers that are listed, in the order of their ids.
 func probe(ctx context.Context, c *command.Cluster, cl *kgo.Client, listed kadm.BrokerDetails) []probedBroker {
-	ctx, cancel := command.Within(ctx, min(probePatience, c.Timeout/2))
+	ctx, cancel := command.Within(ctx, min(probeTimeout, c.Timeout/2))
 	defer cancel()
 	probed := make([]probedBroker, len(listed))
 	command.ForEach(len(listed), func(i int) { probed[i] = probeOne(ctx, cl, listed[i].NodeID) })
@@ -63,16 +63,16 @@ func probeOne(ctx context.Context, cl *kgo.Client, id int32) probedBroker {
 	}
 }
 
-// tellProbed says who does not answer, which is an error, and who is cut off from
+// reportProbed says who does not answer, which is an error, and who is cut off from
 // the metadata store.
-func tellProbed(w io.Writer, probed []probedBroker) (failed error) {
+func reportProbed(w io.Writer, probed []probedBroker) (failed error) {
 	for _, p := range probed {
 		switch {
 		case p.err != nil:
 			fmt.Fprintf(w, "lockstep: broker %d is in the metadata and does not answer\n", p.id)
 			failed = command.ErrNegative
 		case p.staleSince != nil:
-			command.TellStale(w, fmt.Sprintf("broker %d", p.id), *p.staleSince)
+			command.PrintStale(w, fmt.Sprintf("broker %d", p.id), *p.staleSince)
 		}
 	}
 	return failed

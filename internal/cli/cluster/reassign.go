@@ -304,7 +304,7 @@ func outcomeFor(topic string, partition int32, done string, err error) partition
 	return o
 }
 
-// print tells what was done as the result, what was not as talk, and fails if
+// print prints what was done as the result, what was not on standard error, and fails if
 // anything was not.
 func (r *reassign) print(outcomes []partitionOutcome) error {
 	var failed error
@@ -330,7 +330,7 @@ func (r *reassign) print(outcomes []partitionOutcome) error {
 // reassignPoll is how often --wait asks.
 const reassignPoll = 200 * time.Millisecond
 
-// await tells, from time to time, how much is moving still, and returns when
+// await says, from time to time, how much is moving still, and returns when
 // nothing is.
 func (r *reassign) await(command context.Context, adm *kadm.Client, names []string) error {
 	if r.wait <= 0 {

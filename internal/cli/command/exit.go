@@ -42,22 +42,22 @@ type RefusedError struct{ Text string }
 // Error is the broker's text.
 func (e *RefusedError) Error() string { return e.Text }
 
-// toldError is an error that was told already.
-type toldError struct{ err error }
+// reportedError is an error that was printed already.
+type reportedError struct{ err error }
 
-// Told marks an error as told: it is not printed again.
-func Told(err error) error { return &toldError{err} }
+// Reported marks an error as reported: it is not printed again.
+func Reported(err error) error { return &reportedError{err} }
 
-func (e *toldError) Error() string { return e.err.Error() }
-func (e *toldError) Unwrap() error { return e.err }
+func (e *reportedError) Error() string { return e.err.Error() }
+func (e *reportedError) Unwrap() error { return e.err }
 
 // ErrNegative is a result that is itself the message, such as an unhealthy
 // cluster: it ends with exit code 1, and what it was joined with is all that is
 // printed.
 var ErrNegative = errors.New("negative result")
 
-// Printable is an error for a person. It may hold what a client chose, or a stranger
-// that listens where a broker should.
+// Printable is an error as it may be printed. It may hold what a client chose, or
+// whoever listens where a broker should.
 func Printable(err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	for i := range lines {
@@ -70,9 +70,9 @@ func Printable(err error) string {
 func Report(w io.Writer, err error) int {
 	var refused *RefusedError
 	var usage *usageError
-	var told *toldError
-	if errors.As(err, &told) {
-		return Report(io.Discard, told.err)
+	var done *reportedError
+	if errors.As(err, &done) {
+		return Report(io.Discard, done.err)
 	}
 	switch {
 	case err == nil:
@@ -90,13 +90,13 @@ func Report(w io.Writer, err error) int {
 		fmt.Fprintln(w, "lockstep: interrupted")
 		return ExitError
 	default:
-		tell(w, err)
+		printError(w, err)
 		return ExitError
 	}
 }
 
-// tell says what of err is not said already.
-func tell(w io.Writer, err error) {
+// printError prints what of err is not printed already.
+func printError(w io.Writer, err error) {
 	lines := slices.DeleteFunc(strings.Split(Printable(err), "\n"), func(line string) bool { return line == ErrNegative.Error() })
 	if len(lines) > 0 {
 		fmt.Fprintln(w, "lockstep:", strings.Join(lines, "\n"))

@@ -26,8 +26,8 @@ func AskStale(ctx context.Context, r kmsg.Requestor) (since *time.Time, err erro
 	return since, nil
 }
 
-// TellStale says since when metadata is not up to date.
-func TellStale(w io.Writer, who string, since time.Time) {
+// PrintStale says since when metadata is not up to date.
+func PrintStale(w io.Writer, who string, since time.Time) {
 	fmt.Fprintf(w, "lockstep: %s has no contact with the metadata store: leaders and replicas may be as of %s\n", who, since.UTC().Format(time.RFC3339))
 }
 
@@ -35,6 +35,6 @@ func TellStale(w io.Writer, who string, since time.Time) {
 // still.
 func NoteStale(ctx context.Context, w io.Writer, cl kmsg.Requestor) {
 	if since, err := AskStale(ctx, cl); err == nil && since != nil {
-		TellStale(w, "the broker that was asked", *since)
+		PrintStale(w, "the broker that was asked", *since)
 	}
 }

@@ -33,7 +33,7 @@ type groupOutcome struct {
 	Error  string `json:"error,omitempty" yaml:"error,omitempty"`
 }
 
-// printOutcomes prints what was done as the result and what was not as talk,
+// printOutcomes prints what was done as the result and what was not on standard error,
 // and fails if anything was not.
 func (g *groupCommand) printOutcomes(done string, names []string, errs map[string]error) error {
 	var failed error

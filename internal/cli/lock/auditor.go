@@ -43,7 +43,7 @@ type audited struct {
 	Locks     int              `json:"locks" yaml:"locks"`
 	Unproven  int64            `json:"unproven" yaml:"unproven"` // their basis is older than the log
 	Carried   int64            `json:"carried" yaml:"carried"`   // records with lock headers that were not requests
-	Stretches []stretch        `json:"carried_stretches" yaml:"carried_stretches"`
+	Stretches []carriedRange   `json:"carried_stretches" yaml:"carried_stretches"`
 	Wrong     []wrongAdmission `json:"wrong" yaml:"wrong"`
 	WrongAll  int64            `json:"wrong_total" yaml:"wrong_total"`
 }
@@ -54,24 +54,24 @@ type wrongAdmission struct {
 	Reason string          `json:"reason" yaml:"reason"`
 }
 
-// stretch is a part of the log that was carried: between its ends no lock request
+// carriedRange is a part of the log that was carried: between its ends no lock request
 // was judged. First and Last have lock headers.
-type stretch struct {
+type carriedRange struct {
 	First   protocol.Offset `json:"first" yaml:"first"`
 	Last    protocol.Offset `json:"last" yaml:"last"`
 	Records int64           `json:"records" yaml:"records"`
 }
 
-// stretchesListed bounds the stretches that are told; what is in others is counted.
-const stretchesListed = 100
+// rangesListed bounds the ranges that are listed; what is in others is counted.
+const rangesListed = 100
 
-// wrongListed bounds what is told one by one; all are counted.
+// wrongListed bounds what is listed one by one; all are counted.
 const wrongListed = 100
 
 func newAuditor(partition int32, start protocol.Offset) *auditor {
 	return &auditor{
 		start: start, next: start, all: protocol.None, last: map[lockKey]protocol.Offset{},
-		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}, Stretches: []stretch{}},
+		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}, Stretches: []carriedRange{}},
 	}
 }
 
@@ -162,8 +162,8 @@ func (a *auditor) readCarried(w *record.Walker, r *auditedRecord) {
 	case a.carrying && len(all) > 0:
 		s := &all[len(all)-1]
 		s.Last, s.Records = r.offset, s.Records+1
-	case len(all) < stretchesListed:
-		a.out.Stretches = append(all, stretch{r.offset, r.offset, 1})
+	case len(all) < rangesListed:
+		a.out.Stretches = append(all, carriedRange{r.offset, r.offset, 1})
 		a.carrying = true
 	}
 }

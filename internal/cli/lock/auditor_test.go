@@ -55,7 +55,7 @@ func TestTheAuditorKnowsWhatWasCarried(t *testing.T) {
 	fold(true, "lock-read=a; lock-basis=none")                                 // 9
 	want := audited{
 		End: 10, Records: 10, Requests: 3, Locks: 3, Carried: 5,
-		Stretches: []stretch{{0, 5, 4}, {9, 9, 1}},
+		Stretches: []carriedRange{{0, 5, 4}, {9, 9, 1}},
 		Wrong:     []wrongAdmission{{7, `lock "c" was written at offset 5, after its basis 1`}}, WrongAll: 1,
 	}
 	if !reflect.DeepEqual(a.out, want) {

@@ -103,7 +103,7 @@ func (l *checkCommand) run(cmd *cobra.Command, topic string) error {
 	return errors.Join(l.outcome(topic, meant, judged), errors.Join(errs...), t.leaderless(l.Streams.Err, topic, meant))
 }
 
-// judge asks a partition's leader. One that leads no more is told of by the next look.
+// judge asks a partition's leader. The next look shows one that leads no more.
 func (l *checkCommand) judge(ctx context.Context, leader command.AskedBroker, question url.Values, topic string, partition int32) (c checked, err error) {
 	for {
 		a, err := l.HTTP.GetFrom(ctx, leader, question, "v1", "locks", topic, strconv.Itoa(int(partition)))

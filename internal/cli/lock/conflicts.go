@@ -73,7 +73,7 @@ func (t *tailCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	tail := tailing{tailCommand: t, addrs: addrs, seen: map[int32]seenRefusals{}, missing: map[int32]bool{}}
+	tail := tailRun{tailCommand: t, addrs: addrs, seen: map[int32]seenRefusals{}, missing: map[int32]bool{}}
 	for past := true; ; past = false {
 		fresh, err := tail.poll(ctx)
 		if errors.Is(ctx.Err(), context.Canceled) {
@@ -94,19 +94,19 @@ func (t *tailCommand) run(cmd *cobra.Command, _ []string) error {
 	}
 }
 
-// tailing is one run of the command.
-type tailing struct {
+// tailRun is one run of the command.
+type tailRun struct {
 	*tailCommand
 	addrs   []string
 	before  []string               // of all brokers, at the last poll
 	seen    map[int32]seenRefusals // by broker
-	missing map[int32]bool         // brokers that were told to be
+	missing map[int32]bool         // brokers that were reported to be
 	was     bool                   // any of them, at any time
 }
 
 // poll returns the refusals that were not there at the last poll, by time.
 // Brokers come and go, so it looks who is there each time.
-func (t *tailing) poll(ctx context.Context) ([]timedRefusal, error) {
+func (t *tailRun) poll(ctx context.Context) ([]timedRefusal, error) {
 	brokers, err := t.present(ctx)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (t *tailing) poll(ctx context.Context) ([]timedRefusal, error) {
 
 // present are those that the addresses lead to or, where all of those are gone,
 // the ones that were there before.
-func (t *tailing) present(ctx context.Context) ([]command.AskedBroker, error) {
+func (t *tailRun) present(ctx context.Context) ([]command.AskedBroker, error) {
 	brokers, err := t.HTTP.EveryBroker(ctx, t.addrs)
 	if err != nil && len(t.before) > 0 {
 		brokers, err = t.HTTP.EveryBroker(ctx, t.before)
@@ -151,7 +151,7 @@ func (t *tailing) present(ctx context.Context) ([]command.AskedBroker, error) {
 	return brokers, nil
 }
 
-func (t *tailing) query() url.Values {
+func (t *tailRun) query() url.Values {
 	query := url.Values{}
 	if t.topic != "" {
 		query.Set("topic", t.topic)
@@ -165,8 +165,8 @@ func (t *tailing) query() url.Values {
 	return query
 }
 
-// note tells of each broker that cannot be asked, once while that lasts.
-func (t *tailing) note(brokers []command.AskedBroker) {
+// note reports each broker that cannot be asked, once while that lasts.
+func (t *tailRun) note(brokers []command.AskedBroker) {
 	for _, b := range brokers {
 		if b.Why != nil && !t.missing[b.ID] {
 			t.was = true
@@ -176,7 +176,7 @@ func (t *tailing) note(brokers []command.AskedBroker) {
 	}
 }
 
-func (t *tailing) outcome() error {
+func (t *tailRun) outcome() error {
 	if t.was {
 		return command.ErrNegative
 	}

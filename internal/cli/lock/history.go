@@ -97,7 +97,7 @@ func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
 	}
 	for _, p := range chosen {
-		r := historyReader{partition: p, name: name, reads: h.reads, patience: h.cluster.Timeout, tell: func(u lockUse) error { return h.print(out, u) }}
+		r := historyReader{partition: p, name: name, reads: h.reads, timeout: h.cluster.Timeout, emit: func(u lockUse) error { return h.print(out, u) }}
 		if err := errors.Join(r.read(ctx, cl, args[0], spans[p]), out.Flush()); err != nil {
 			return err
 		}
@@ -149,14 +149,14 @@ type historyReader struct {
 	partition int32
 	name      []byte
 	reads     bool
-	patience  time.Duration
-	tell      func(lockUse) error
+	timeout   time.Duration
+	emit      func(lockUse) error
 	q         protocol.LockRequest
 }
 
 // read goes through a span of the log, batch by batch.
 func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span command.OffsetSpan) error {
-	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End, Patience: h.patience}
+	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End, Patience: h.timeout}
 	return batches.Each(ctx, func(b record.Batch) error { return h.batch(b, span.Next) })
 }
 
@@ -182,7 +182,7 @@ func (h *historyReader) batch(b record.Batch, from int64) error {
 	return nil
 }
 
-// record tells of one record if it names the lock. Of one that was carried each
+// record emits one record if it names the lock. Of one that was carried each
 // header is looked at by itself, and its bases are another log's.
 func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) error {
 	h.q.Reset()
@@ -212,7 +212,7 @@ func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) erro
 		if basis := item.Basis; item.Kind.Judged() && !carried {
 			use.Basis = &basis
 		}
-		if err := h.tell(use); err != nil {
+		if err := h.emit(use); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ type failureLog struct{ last atomic.Pointer[string] }
 // retriedAnswer is how the library logs an answer after which it tries again.
 var retriedAnswer = regexp.MustCompile(`retrying@-?\d+,\d+\((.*?)\)\}`)
 
-// Level is that of the lines that tell of answers.
+// Level is that of the lines about answers.
 func (*failureLog) Level() kgo.LogLevel { return kgo.LogLevelDebug }
 
 // Log is called by the library.

@@ -143,7 +143,7 @@ type production struct {
 }
 
 // all sends what the input holds. When it is interrupted, what is under way has
-// a moment to be answered, and what was not is told.
+// a moment to be answered, and what was not is reported.
 func (p *production) all(ctx context.Context) error {
 	// A record that was begun is not taken back: nobody would know its outcome.
 	sending, abandon := context.WithCancel(context.WithoutCancel(ctx))

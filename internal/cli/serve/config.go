@@ -7,7 +7,7 @@ import (
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
-// serveConfig is what one broker is told, from whatever layer it came. The
+// serveConfig is the settings of one broker, from whatever layer they came. The
 // zero value is not ready: loadConfig fills in the defaults and checks it.
 type serveConfig struct {
 	NodeID    int32

@@ -20,8 +20,8 @@ import (
 //	brokers while they run, can have
 //	asks for what is not done         refused at start: a deletion that is not
 //	                                  prevented, a policy that nobody enforces
-//	another setting of Kafka's        told once: nothing depends on it here
-//	anything else                     told once, as a warning: it may be misspelled
+//	another setting of Kafka's        logged once: nothing depends on it here
+//	anything else                     logged once, as a warning: it may be misspelled
 //
 // What asks for security has a file of its own.
 const (

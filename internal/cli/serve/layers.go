@@ -102,7 +102,7 @@ func settingNamed(name string) *setting {
 }
 
 // unknown lists the variables with our prefix or Kafka's that set nothing. Those
-// that ask for security are refused. The others are told and not refused:
+// that ask for security are refused. The others are logged and not refused:
 // Kubernetes makes LOCKSTEP_PORT and its like of a service's name, and images
 // carry many KAFKA_ variables.
 func (l *layers) unknown() []string {

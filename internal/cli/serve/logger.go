@@ -13,15 +13,15 @@ import (
 
 // newLogger says things on standard error: as text to a person, as JSON to a
 // machine. Both go through one door, which makes values readable, and another that
-// bounds how often one cause is told.
+// bounds how often one cause is logged.
 func newLogger(s *command.Streams, cfg serveConfig) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // checked by the settings table
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if logsJSON(s, cfg.LogFormat) {
-		return slog.New(newBounded(slog.NewJSONHandler(s.Err, opts)))
+		return slog.New(newRateLimited(slog.NewJSONHandler(s.Err, opts)))
 	}
-	return slog.New(newBounded(slog.NewTextHandler(s.Err, opts)))
+	return slog.New(newRateLimited(slog.NewTextHandler(s.Err, opts)))
 }
 
 // logsJSON reports whether the log is for a machine.
@@ -47,7 +47,7 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 
 const durationRound = time.Microsecond
 
-// cause is what lines have in common that are told for the same reason: what they
+// cause is what lines have in common that are logged for the same reason: what they
 // say, and the innermost of the errors that they give for it, without its numbers.
 // Of a reason ("why") that is the whole text: what a client did is said around the
 // error that came of it, and TLS and HTTP come to the same error.
@@ -98,5 +98,5 @@ func fatal(s *command.Streams, format string, err error) error {
 		return err
 	}
 	newLogger(s, serveConfig{LogFormat: format}).Error("the broker has ended", "error", err)
-	return command.Told(err)
+	return command.Reported(err)
 }

@@ -130,7 +130,7 @@ func TestCausesThatAreRememberedAreBounded(t *testing.T) {
 	for i := range 5 * causesMax {
 		log.Warn("x" + strings.Repeat("y", i%70) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)))
 	}
-	if n := len(log.Handler().(*bounded).causes.mu.of); n > causesMax {
+	if n := len(log.Handler().(*rateLimited).causes.mu.of); n > causesMax {
 		t.Errorf("%d causes are remembered", n)
 	}
 	said.Reset()

@@ -9,42 +9,42 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// bounded is a slog.Handler that tells each cause a few times at once, then seldom,
-// and how often it was left out: a disk that fails is one cause for each partition
+// rateLimited is a slog.Handler that logs each cause a few times at once, then seldom,
+// and how often it was suppressed: a disk that fails is one cause for each partition
 // on it, and a scanner of ports for each of its connections. Nothing is lost that
 // metrics and /v1/cluster/health do not have.
 //
 // Handlers made by WithAttrs and WithGroup share what is known of the causes.
-type bounded struct {
+type rateLimited struct {
 	next   slog.Handler
 	causes *causes
 }
 
-// causes is what was told lately.
+// causes is what was logged lately.
 type causes struct {
 	mu struct {
 		sync.Mutex
-		of map[string]*toldCause // at most causesMax
+		of map[string]*causeState // at most causesMax
 	}
 }
 
-// toldCause is one of them.
-type toldCause struct {
-	limit   *rate.Limiter
-	leftOut int
-	last    slog.Record  // the last one that was left out
-	to      slog.Handler // where it would have gone
-	pending bool         // its count is about to be told
+// causeState is one of them.
+type causeState struct {
+	limit      *rate.Limiter
+	suppressed int
+	last       slog.Record  // the last one that was suppressed
+	to         slog.Handler // where it would have gone
+	pending    bool         // its count is about to be logged
 }
 
 const (
 	causesMax = 1000
-	// leftOutAfter is how long a count of lines waits for more of them.
-	leftOutAfter = 10 * time.Second
-	leftOutKey   = "left_out"
+	// suppressedAfter is how long a count of lines waits for more of them.
+	suppressedAfter = 10 * time.Second
+	leftOutKey      = "left_out"
 )
 
-// What is wrong is told five times and then twice a minute, what happened fifty
+// What is wrong is logged five times and then twice a minute, what happened fifty
 // times and then once a second.
 func limitOf(level slog.Level) *rate.Limiter {
 	if level >= slog.LevelWarn {
@@ -53,84 +53,84 @@ func limitOf(level slog.Level) *rate.Limiter {
 	return rate.NewLimiter(rate.Every(time.Second), 50)
 }
 
-func newBounded(next slog.Handler) *bounded {
-	b := &bounded{next: next, causes: &causes{}}
-	b.causes.mu.of = make(map[string]*toldCause)
+func newRateLimited(next slog.Handler) *rateLimited {
+	b := &rateLimited{next: next, causes: &causes{}}
+	b.causes.mu.of = make(map[string]*causeState)
 	return b
 }
 
 // Enabled implements slog.Handler.
-func (b *bounded) Enabled(ctx context.Context, level slog.Level) bool {
+func (b *rateLimited) Enabled(ctx context.Context, level slog.Level) bool {
 	return b.next.Enabled(ctx, level)
 }
 
 // WithAttrs implements slog.Handler.
-func (b *bounded) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &bounded{b.next.WithAttrs(attrs), b.causes}
+func (b *rateLimited) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &rateLimited{b.next.WithAttrs(attrs), b.causes}
 }
 
 // WithGroup implements slog.Handler.
-func (b *bounded) WithGroup(name string) slog.Handler {
-	return &bounded{b.next.WithGroup(name), b.causes}
+func (b *rateLimited) WithGroup(name string) slog.Handler {
+	return &rateLimited{b.next.WithGroup(name), b.causes}
 }
 
 // Handle implements slog.Handler.
-func (b *bounded) Handle(ctx context.Context, r slog.Record) error {
+func (b *rateLimited) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level < slog.LevelInfo {
 		return b.next.Handle(ctx, r)
 	}
-	leftOut, told := b.causes.take(cause(r), r, b.next)
-	if !told {
+	suppressed, allowed := b.causes.allow(cause(r), r, b.next)
+	if !allowed {
 		return nil
 	}
-	if leftOut > 0 {
+	if suppressed > 0 {
 		r = r.Clone()
-		r.AddAttrs(slog.Int(leftOutKey, leftOut))
+		r.AddAttrs(slog.Int(leftOutKey, suppressed))
 	}
 	return b.next.Handle(ctx, r)
 }
 
-// take says whether a line is told, and how many like it were not since the last.
-func (c *causes) take(key string, r slog.Record, to slog.Handler) (leftOut int, told bool) {
+// allow says whether a line is logged, and how many like it were not since the last.
+func (c *causes) allow(key string, r slog.Record, to slog.Handler) (suppressed int, allowed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.mu.of[key]
 	if t == nil {
 		if len(c.mu.of) >= causesMax {
-			clear(c.mu.of) // their counts are still told: see leaveOut
+			clear(c.mu.of) // their counts are still logged: see suppress
 		}
-		t = &toldCause{limit: limitOf(r.Level)}
+		t = &causeState{limit: limitOf(r.Level)}
 		c.mu.of[key] = t
 	}
 	if !t.limit.AllowN(r.Time, 1) {
-		c.leaveOut(t, r, to)
+		c.suppress(t, r, to)
 		return 0, false
 	}
-	leftOut, t.leftOut = t.leftOut, 0
-	return leftOut, true
+	suppressed, t.suppressed = t.suppressed, 0
+	return suppressed, true
 }
 
-// leaveOut counts a line, and has the count told when it has waited for long enough.
-func (c *causes) leaveOut(t *toldCause, r slog.Record, to slog.Handler) {
-	t.leftOut++
+// suppress counts a line, and has the count logged when it has waited for long enough.
+func (c *causes) suppress(t *causeState, r slog.Record, to slog.Handler) {
+	t.suppressed++
 	t.last, t.to = r.Clone(), to
 	if !t.pending {
 		t.pending = true
-		time.AfterFunc(leftOutAfter, func() { c.tellLeftOut(t) })
+		time.AfterFunc(suppressedAfter, func() { c.logSuppressed(t) })
 	}
 }
 
-// tellLeftOut tells the last of the lines that were left out, and how many they were.
-func (c *causes) tellLeftOut(t *toldCause) {
+// logSuppressed logs the last of the lines that were suppressed, and how many they were.
+func (c *causes) logSuppressed(t *causeState) {
 	c.mu.Lock()
-	leftOut, r, to := t.leftOut, t.last, t.to
-	t.leftOut, t.pending, t.last, t.to = 0, false, slog.Record{}, nil
+	suppressed, r, to := t.suppressed, t.last, t.to
+	t.suppressed, t.pending, t.last, t.to = 0, false, slog.Record{}, nil
 	c.mu.Unlock()
-	if leftOut == 0 {
+	if suppressed == 0 {
 		return
 	}
-	if leftOut > 1 { // but this one
-		r.AddAttrs(slog.Int(leftOutKey, leftOut-1))
+	if suppressed > 1 { // but this one
+		r.AddAttrs(slog.Int(leftOutKey, suppressed-1))
 	}
 	_ = to.Handle(context.Background(), r)
 }

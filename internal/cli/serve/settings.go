@@ -11,7 +11,7 @@ import (
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
-// setting is one thing that a broker can be told. Its name is its flag and its
+// setting is one setting of a broker. Its name is its flag and its
 // key in a file; upper-cased behind LOCKSTEP_ it is its variable. Every layer
 // gives text, so that one parser serves all of them.
 type setting struct {
@@ -33,7 +33,7 @@ var settings = []setting{
 	{name: "node-id", arg: "N", def: "1", usage: "number of this broker, unique in its cluster",
 		kafka: []string{"KAFKA_NODE_ID", "KAFKA_BROKER_ID"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.NodeID) }},
-	{name: "data-dir", arg: "DIR", def: "./lockstep-data", usage: "directory of everything that is kept",
+	{name: "data-dir", arg: "DIR", def: "./lockstep-data", usage: "data directory: logs, the lock base and embedded etcd",
 		kafka: []string{"KAFKA_LOG_DIRS", "KAFKA_LOG_DIR"}, set: setDataDir},
 	{name: "rack", arg: "NAME", usage: "failure zone of this broker",
 		kafka: []string{"KAFKA_BROKER_RACK"},

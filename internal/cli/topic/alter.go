@@ -48,7 +48,7 @@ func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []stri
 	return t.printOutcomes("altered", names, errs)
 }
 
-// changeable tells the topics that the change fits from those that do not have what is
+// changeable separates the topics that the change fits from those that do not have what is
 // to be unset.
 func changeable(ctx context.Context, adm *kadm.Client, a *command.Alteration, names []string) (errs map[string]error, right []string, err error) {
 	errs = map[string]error{}

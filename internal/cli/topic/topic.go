@@ -31,7 +31,7 @@ type outcome struct {
 	Error  string `json:"error,omitempty" yaml:"error,omitempty"`
 }
 
-// printOutcomes prints what was done as the result and what was not as talk,
+// printOutcomes prints what was done as the result and what was not on standard error,
 // and fails if anything was not.
 func (t *topicCommand) printOutcomes(done string, names []string, errs map[string]error) error {
 	var failed error

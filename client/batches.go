@@ -52,7 +52,8 @@ func (b Batches) Each(ctx context.Context, fn func(record.Batch) error) error {
 	defer f.stop()
 	f.patience = b.Patience
 	f.removed = func(start int64) error {
-		return fmt.Errorf("%w: offset %d was removed; %s-%d starts at offset %d now", ErrLogCut, f.next.offset, at.topic, at.partition, start)
+		return fmt.Errorf("%w: offset %d was removed; %s-%d starts at offset %d now", ErrLogCut, f.next.offset, at.topic,
+			at.partition, start)
 	}
 	f.noteBegin(b.End) // nobody waits for it
 	err = f.run(func(batches []record.Batch, next position) (position, error) {

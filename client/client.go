@@ -20,8 +20,9 @@ import (
 //
 // Each partition that is written to has a partitionWriter. Its goroutine lives while
 // it holds anything, gives its batches sequences as an idempotent producer does,
-// and sends a batch whose outcome it does not know again until it knows. Appends that wait while a request is in flight form the next batch:
-// each is written into it by its caller, and is nothing but bytes from then on.
+// and sends a batch whose outcome it does not know again until it knows. Appends
+// that wait while a request is in flight form the next batch: each is written into
+// it by its caller, and is nothing but bytes from then on.
 type Client struct {
 	cl          *kgo.Client
 	opts        options
@@ -109,7 +110,8 @@ func judges(resp *kmsg.ApiVersionsResponse) error {
 // Partition are not looked at. The records are not changed, and must not be
 // changed until Append returns; a zero Timestamp is now, or the time of an append
 // of the same batch shortly before.
-func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond, recs ...*kgo.Record) (Result, error) {
+func (c *Client) Append(ctx context.Context, topic string, partition int32, cond Cond,
+	recs ...*kgo.Record) (Result, error) {
 	w := newCall()
 	if err := c.append(pending{ctx: ctx, call: w}, place{topic, partition}, cond, recs); err != nil {
 		return Result{}, err
@@ -125,7 +127,8 @@ func (c *Client) Append(ctx context.Context, topic string, partition int32, cond
 // for until its outcome is known or the client is closed. Appends that one
 // goroutine hands over one after the other are judged in that order, unless a
 // batch of theirs is refused as a whole.
-func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32, cond Cond, done func(Result, error), recs ...*kgo.Record) {
+func (c *Client) AppendAsync(ctx context.Context, topic string, partition int32, cond Cond, done func(Result, error),
+	recs ...*kgo.Record) {
 	if err := c.append(pending{ctx: ctx, done: done}, place{topic, partition}, cond, recs); err != nil {
 		done(Result{}, err)
 	}

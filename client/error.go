@@ -30,9 +30,11 @@ var (
 // closed, before its outcome was known. errors.Is knows the context's error or
 // ErrClosed by it, and ErrUnknownResult if the append was sent.
 type Interruption struct {
-	Err  error // the context's error, or ErrClosed
-	Last error // why it was not done by then: the last failure on its way, a broker's answer or the lack of one; nil if there was none
-	Sent bool  // it may be in the log
+	Err error // the context's error, or ErrClosed
+	// Last is why it was not done by then: the last failure on its way, a broker's answer
+	// or the lack of one; nil if there was none.
+	Last error
+	Sent bool // it may be in the log
 }
 
 // Error says what is known, and the last failure.

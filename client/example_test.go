@@ -28,7 +28,8 @@ func ExampleAttach() {
 
 // The text of a refusal that a client of another kind has shown.
 func ExampleParse() {
-	e, ok := client.Parse(`CONFLICT lock=acct:7 last=18 basis=12 by=req-9 record=0: lock "acct:7" was written at offset 18, after your basis 12; read up to offset 18 and try again`)
+	e, ok := client.Parse(
+		`CONFLICT lock=acct:7 last=18 basis=12 by=req-9 record=0: lock "acct:7" was written at offset 18, after your basis 12; read up to offset 18 and try again`)
 	fmt.Println(ok, e.Lock, e.Last, e.By, errors.Is(e, client.ErrConflict))
 	// Output: true acct:7 18 req-9 true
 }

@@ -80,7 +80,8 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 
 // feedOver is a feed that reads through cl.
 func feedOver(c *Client, cl *kgo.Client, at place, from int64) *feed {
-	f := &feed{c: c, at: at, epochs: c.knownEpoch(at), next: position{from, -1}, leader: noLeader, wake: make(chan struct{}, 1)}
+	f := &feed{c: c, at: at, epochs: c.knownEpoch(at), next: position{from, -1}, leader: noLeader,
+		wake: make(chan struct{}, 1)}
 	f.own.cl, f.own.opts = cl, c.opts
 	f.ctx, f.stop = context.WithCancel(c.ctx)
 	f.own.ctx = f.ctx

@@ -70,7 +70,8 @@ func TestMistakesAreRefusedBeforeTheyAreSent(t *testing.T) {
 		}
 	}
 	attached := Attach(&kgo.Record{}, 1, Write("a"))
-	_, err := new(options).prepare(place{"t", 0}, &Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached}, new(headerBuf))
+	_, err := new(options).prepare(place{"t", 0}, &Cond{Locks: []Lock{Write("b")}}, []*kgo.Record{attached},
+		new(headerBuf))
 	if !errors.Is(err, ErrMalformed) {
 		t.Errorf("locks of both kinds: %v", err)
 	}

@@ -44,8 +44,10 @@ func (f *feed) confirmMissing(take takeFunc) (ended, err error) {
 	case end.offset >= f.next.offset && (f.next.epoch < 0 || end.epoch == f.next.epoch):
 		return nil, errNotMissing
 	}
-	return fmt.Errorf("%w: %s-%d was read up to offset %d, in leader epoch %d; broker %d, which leads in epoch %d, has epoch %d up to offset %d",
-		errTruncated, f.at.topic, f.at.partition, f.next.offset-1, f.next.epoch, l.broker, l.epoch, end.epoch, end.offset-1), nil
+	const text = "%w: %s-%d was read up to offset %d, in leader epoch %d; broker %d, which leads in epoch %d, " +
+		"has epoch %d up to offset %d"
+	return fmt.Errorf(text, errTruncated, f.at.topic, f.at.partition, f.next.offset-1, f.next.epoch,
+		l.broker, l.epoch, end.epoch, end.offset-1), nil
 }
 
 // errNotMissing: a broker said that something is not in the log which is.
@@ -62,8 +64,8 @@ func (f *feed) logCut(start int64, take takeFunc) (err error) {
 		return fmt.Errorf("%w: %s-%d starts at offset %d, and the state reaches to %d; it has to be made anew",
 			ErrLogCut, f.at.topic, f.at.partition, start, f.next.offset-1)
 	case !f.allowCut:
-		return fmt.Errorf("%w: %s-%d starts at offset %d; begin from a snapshot, or AllowCut if what is left is all that matters "+
-			"(a topic with retention.ms=-1 keeps its records)", ErrLogCut, f.at.topic, f.at.partition, start)
+		return fmt.Errorf("%w: %s-%d starts at offset %d; begin from a snapshot, or AllowCut if what is left is all "+
+			"that matters (a topic with retention.ms=-1 keeps its records)", ErrLogCut, f.at.topic, f.at.partition, start)
 	default:
 		f.next, err = take(nil, position{start, -1})
 		return err

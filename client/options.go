@@ -70,7 +70,8 @@ var codecs = map[string]record.Codec{
 }
 
 func newOptions(opts []Option) (options, error) {
-	o := options{batchBytes: batchBytesDefault, inFlight: inFlightMax, buffered: bufferedDefault, requestTimeout: requestTimeoutDefault}
+	o := options{batchBytes: batchBytesDefault, inFlight: inFlightMax, buffered: bufferedDefault,
+		requestTimeout: requestTimeoutDefault}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -82,7 +83,8 @@ func newOptions(opts []Option) (options, error) {
 	case o.inFlight < 1 || o.inFlight > inFlightMax:
 		return o, fmt.Errorf("%d requests in flight; 1 to %d are possible", o.inFlight, inFlightMax)
 	case o.batchBytes < 1 || o.buffered < 1 || o.linger < 0 || o.requestTimeout <= 0:
-		return o, fmt.Errorf("batch bytes %d, buffered %d and request timeout %v must be above 0, linger %v not below", o.batchBytes, o.buffered, o.requestTimeout, o.linger)
+		return o, fmt.Errorf("batch bytes %d, buffered %d and request timeout %v must be above 0, linger %v not below",
+			o.batchBytes, o.buffered, o.requestTimeout, o.linger)
 	}
 	return o, nil
 }

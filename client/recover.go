@@ -96,7 +96,8 @@ func (w *partitionWriter) abandoned() bool {
 // and every time, that nothing of it was written.
 func (w *partitionWriter) nothingWritten() bool {
 	for _, b := range w.unsettled {
-		if b.state != retry || b.maybeWritten || slices.ContainsFunc(b.appends, func(p pending) bool { return p.maybeWritten }) {
+		if b.state != retry || b.maybeWritten ||
+			slices.ContainsFunc(b.appends, func(p pending) bool { return p.maybeWritten }) {
 			return false
 		}
 	}

@@ -119,9 +119,11 @@ func (r *reply) apply() {
 	switch err := errorOf(p.ErrorCode); {
 	case err == nil:
 		r.verdicts(p)
-	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch), errors.Is(err, kerr.NotEnoughReplicas):
+	case errors.Is(err, kerr.FencedLeaderEpoch), errors.Is(err, kerr.UnknownLeaderEpoch),
+		errors.Is(err, kerr.NotEnoughReplicas):
 		b.state, b.cause = retry, inItsWords(err, p) // nothing was written
-	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID), errors.Is(err, kerr.InvalidProducerEpoch):
+	case errors.Is(err, kerr.OutOfOrderSequenceNumber), errors.Is(err, kerr.UnknownProducerID),
+		errors.Is(err, kerr.InvalidProducerEpoch):
 		b.state, b.cause = outOfSequence, err
 	case errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.DuplicateSequenceNumber):
 		// It was appended, and what it held of appends nobody knows any more.

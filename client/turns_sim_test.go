@@ -327,7 +327,8 @@ func (v *simView) append() {
 	v.own.inFlight++
 	v.id++
 	id := newID(v.turns.self, v.id, v.turns.more([]string{"hot"}, ""))
-	r := &kgo.Record{Headers: []kgo.RecordHeader{{Key: "lock-write", Value: []byte("other@3 hot")}, {Key: "lock-id", Value: []byte(id)}}}
+	r := &kgo.Record{Headers: []kgo.RecordHeader{{Key: "lock-write", Value: []byte("other@3 hot")},
+		{Key: "lock-id", Value: []byte(id)}}}
 	v.w.request(func(answer func(func())) {
 		if v.dead {
 			return
@@ -432,9 +433,11 @@ func play(t *testing.T, c conditions, seed uint64) summary {
 
 var (
 	near    = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond}
-	hiccups = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond, hiccups: 300}
+	hiccups = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond,
+		hiccups: 300}
 	far     = conditions{work: 20 * time.Microsecond, net: 500 * time.Microsecond}
-	leisure = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond, think: 2 * time.Millisecond}
+	leisure = conditions{cpus: 2, work: 20 * time.Microsecond, look: 5 * time.Microsecond, net: 10 * time.Microsecond,
+		think: 2 * time.Millisecond}
 )
 
 // TestViewsOfOneLockTakeTurns: hardly a try is in vain, views hardly read, nobody

@@ -78,7 +78,8 @@ func FeedWith(opts ...kgo.Opt) ViewOption { return func(o *viewOptions) { o.kgo 
 // Update or Read waits until the view has read what was committed when it
 // began. A view without a state on a partition that has lost its first records
 // ends with ErrLogCut: see AllowCut.
-func NewView[S any](c *Client, topic string, partition int32, init S, apply func(*S, *kgo.Record), o ...ViewOption) (*View[S], error) {
+func NewView[S any](c *Client, topic string, partition int32, init S, apply func(*S, *kgo.Record),
+	o ...ViewOption) (*View[S], error) {
 	opts := newViewOptions(o)
 	v := &View[S]{apply: apply, poison: opts.poison}
 	v.mu.state, v.mu.basis = init, opts.basis

@@ -129,7 +129,8 @@ func (e *commitError) Unwrap() error { return e.err }
 
 // try runs one transaction: the row moves, do changes the tables, or nothing
 // has happened. After an error of the commit nobody knows which.
-func (a *applier) try(ctx context.Context, s step, do func(context.Context, *sql.Tx, step) error) (moved bool, err error) {
+func (a *applier) try(ctx context.Context, s step,
+	do func(context.Context, *sql.Tx, step) error) (moved bool, err error) {
 	tx, err := a.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, fmt.Errorf("begin: %w", err)
@@ -178,7 +179,8 @@ func (a *applier) poisoned(ctx context.Context, s step, cause error) error {
 		switch {
 		case err == nil && moved:
 			a.basis = s.to
-			a.opts.Logger.Warn("a record that cannot be applied was skipped", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "cause", cause)
+			a.opts.Logger.Warn("a record that cannot be applied was skipped", "topic", r.Topic, "partition", r.Partition,
+				"offset", r.Offset, "cause", cause)
 			return nil
 		case err == nil:
 			return a.reload(ctx)
@@ -219,7 +221,8 @@ func (a *applier) reload(ctx context.Context) error {
 // of the recovery.
 func (a *applier) backOff(ctx context.Context, err error) error {
 	if a.troubled++; a.troubled == 1 {
-		a.opts.Logger.Warn("the database refuses; trying again", "topic", a.row.topic, "partition", a.row.partition, "basis", a.basis, "error", err)
+		a.opts.Logger.Warn("the database refuses; trying again", "topic", a.row.topic, "partition", a.row.partition, "basis",
+			a.basis, "error", err)
 	}
 	t := time.NewTimer(min(backOffMax, backOffMin<<min(a.troubled-1, 10)))
 	defer t.Stop()
@@ -233,7 +236,8 @@ func (a *applier) backOff(ctx context.Context, err error) error {
 
 func (a *applier) well() {
 	if a.troubled > 0 {
-		a.opts.Logger.Info("the database accepts again", "topic", a.row.topic, "partition", a.row.partition, "basis", a.basis, "failures", a.troubled)
+		a.opts.Logger.Info("the database accepts again", "topic", a.row.topic, "partition", a.row.partition, "basis",
+			a.basis, "failures", a.troubled)
 		a.troubled = 0
 	}
 }

@@ -27,9 +27,11 @@ func newBasisRow(o *Options, topic string, partition int32, id [16]byte) basisRo
 	table := o.Prefix + "basis"
 	return basisRow{
 		topic: topic, partition: partition, id: hex.EncodeToString(id[:]),
-		create: o.Dialect.bind(`INSERT INTO ` + table + ` (topic, part, topic_id, basis) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`),
-		read:   o.Dialect.bind(`SELECT topic_id, basis FROM ` + table + ` WHERE topic = ? AND part = ?`),
-		move:   o.Dialect.bind(`UPDATE ` + table + ` SET basis = ? WHERE topic = ? AND part = ? AND topic_id = ? AND basis = ?`),
+		create: o.Dialect.bind(`INSERT INTO ` +
+			table + ` (topic, part, topic_id, basis) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`),
+		read: o.Dialect.bind(`SELECT topic_id, basis FROM ` + table + ` WHERE topic = ? AND part = ?`),
+		move: o.Dialect.bind(`UPDATE ` +
+			table + ` SET basis = ? WHERE topic = ? AND part = ? AND topic_id = ? AND basis = ?`),
 	}
 }
 

@@ -35,7 +35,8 @@ func Quarantine(d Dialect, prefix string) Poison {
 	if prefix == "" {
 		prefix = prefixDefault
 	}
-	insert := d.bind(`INSERT INTO ` + prefix + `poison (topic, part, log_offset, record_key, record_value, reason) VALUES (?, ?, ?, ?, ?, ?)`)
+	insert := d.bind(`INSERT INTO ` +
+		prefix + `poison (topic, part, log_offset, record_key, record_value, reason) VALUES (?, ?, ?, ?, ?, ?)`)
 	return func(ctx context.Context, tx *sql.Tx, r *kgo.Record, cause error) error {
 		_, err := tx.ExecContext(ctx, insert, r.Topic, r.Partition, r.Offset, r.Key, r.Value, cause.Error())
 		return err

@@ -31,7 +31,8 @@ type Tx struct {
 // or holds what another topic of this name has told (ErrOtherTopic). Tables that
 // are new, on a partition that has lost its first records, end the view with
 // client.ErrLogCut.
-func New(ctx context.Context, c *client.Client, db *sql.DB, topic string, partition int32, apply Apply, o Options) (*View, error) {
+func New(ctx context.Context, c *client.Client, db *sql.DB, topic string, partition int32, apply Apply,
+	o Options) (*View, error) {
 	if o.Dialect == (Dialect{}) {
 		return nil, errors.New("sqlview: Options.Dialect is needed: SQLite or PostgreSQL")
 	}

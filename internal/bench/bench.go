@@ -17,7 +17,8 @@ import (
 
 // New is the command bench.
 func New(s *command.Streams) *cobra.Command {
-	return command.Group("bench", "Measure throughput and latency", newBenchProduce(s), newBenchConsume(s), newBenchAppend(s))
+	return command.Group("bench", "Measure throughput and latency", newBenchProduce(s), newBenchConsume(s),
+		newBenchAppend(s))
 }
 
 // benchCommand is what the measurements share.
@@ -71,10 +72,12 @@ func (b *benchCommand) tell(r benchResult) error {
 		command.Row(w, r.Operation, fmt.Sprintf("%d records in %.2f s, topic %s", r.Records, r.Seconds, r.Topic))
 		command.Row(w, "rate", fmt.Sprintf("%.0f records/s, %.1f MB/s", r.RecordsPerSecond, r.MBPerSecond))
 		if l := r.Latency; l != nil {
-			command.Row(w, "latency", fmt.Sprintf("p50 %.2f ms, p90 %.2f, p99 %.2f, p99.9 %.2f, max %.2f", l.P50, l.P90, l.P99, l.P999, l.Max))
+			command.Row(w, "latency",
+				fmt.Sprintf("p50 %.2f ms, p90 %.2f, p99 %.2f, p99.9 %.2f, max %.2f", l.P50, l.P90, l.P99, l.P999, l.Max))
 		}
 		if r.Refusals != nil {
-			command.Row(w, "refusals", fmt.Sprintf("%d, %.2f tries a commit", *r.Refusals, 1+float64(*r.Refusals)/float64(max(1, r.Records))))
+			command.Row(w, "refusals",
+				fmt.Sprintf("%d, %.2f tries a commit", *r.Refusals, 1+float64(*r.Refusals)/float64(max(1, r.Records))))
 		}
 	})
 }

@@ -37,5 +37,6 @@ const (
 
 func drawBar(w io.Writer, part, perSecond float64) {
 	full := int(part * barWidth)
-	fmt.Fprintf(w, "\r[%s%s] %3.0f %%  %.0f records/s \x1b[K", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), 100*part, perSecond)
+	fmt.Fprintf(w, "\r[%s%s] %3.0f %%  %.0f records/s \x1b[K", strings.Repeat("=", full),
+		strings.Repeat(" ", barWidth-full), 100*part, perSecond)
 }

@@ -53,10 +53,12 @@ func TestConsumeSaysWhatWasRemovedAndGoesOn(t *testing.T) {
 		code := execute(ctx, append([]string{"consume", "accounts", "-f", `%o\n`}, args...), s)
 		return code, s.Out.(*bytes.Buffer).String(), s.Err.(*bytes.Buffer).String()
 	}
-	if code, out, said := consume("-o", "1", "-n", "3"); code != command.ExitDone || out != "3\n4\n5\n" || !strings.Contains(said, "accounts/0: offsets 1 to 2 were removed; going on at 3") {
+	if code, out, said := consume("-o", "1", "-n", "3"); code != command.ExitDone || out != "3\n4\n5\n" ||
+		!strings.Contains(said, "accounts/0: offsets 1 to 2 were removed; going on at 3") {
 		t.Errorf("from a removed offset: exit %d, %q, %q", code, out, said)
 	}
-	if code, out, said := consume("-o", "99", "-n", "3"); code != command.ExitError || out != "" || !strings.Contains(said, "offset 99 is not in the log") {
+	if code, out, said := consume("-o", "99", "-n", "3"); code != command.ExitError || out != "" ||
+		!strings.Contains(said, "offset 99 is not in the log") {
 		t.Errorf("from beyond the end: exit %d, %q, %q", code, out, said)
 	}
 }

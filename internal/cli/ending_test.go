@@ -29,13 +29,16 @@ const endLimit = 5 * time.Second
 // asked is what each command that asks a broker is called with, so that it
 // would wait for an answer. Commands that ask nobody stand in asksNobody.
 var asked = map[string]string{
-	"topic create": "t", "topic list": "", "topic describe": "t", "topic alter": "t -c retention.ms=1", "topic delete": "t",
+	"topic create": "t", "topic list": "", "topic describe": "t", "topic alter": "t -c retention.ms=1",
+	"topic delete":         "t",
 	"topic add-partitions": "t -n 1",
 	"produce":              "t", "consume": "t", "append": "t value",
-	"group list": "", "group describe": "g", "group alter": "g -c consumer.session.timeout.ms=50000", "group delete": "g", "group reset": "g -o start",
+	"group list": "", "group describe": "g", "group alter": "g -c consumer.session.timeout.ms=50000", "group delete": "g",
+	"group reset":  "g -o start",
 	"cluster info": "", "cluster health": "", "cluster brokers": "", "cluster reassign": "",
-	"lock show": "t l", "lock check": "t --write l --basis none", "lock hot": "", "lock history": "t l", "conflicts tail": "",
-	"demo bank": "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",
+	"lock show": "t l", "lock check": "t --write l --basis none", "lock hot": "", "lock history": "t l",
+	"conflicts tail": "",
+	"demo bank":      "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",
 	"health": "", "audit": "t",
 }
 
@@ -114,7 +117,8 @@ func TestEveryCommandThatAsksIsBoundByItsTimeout(t *testing.T) {
 			if took := time.Since(began); code != command.ExitError || took > endLimit {
 				t.Errorf("exit code %d after %s: %s", code, took, s.Err)
 			}
-			if said := s.Err.(*bytes.Buffer).String(); !strings.Contains(said, "no answer in time") && !strings.Contains(said, "not done within 300ms") {
+			if said := s.Err.(*bytes.Buffer).String(); !strings.Contains(said, "no answer in time") &&
+				!strings.Contains(said, "not done within 300ms") {
 				t.Errorf("it said %q", said)
 			}
 		})
@@ -300,7 +304,8 @@ func TestCtrlCEndsWhatWaitsForAPerson(t *testing.T) {
 func TestACommandThatDoesNotHeedIsLeftBehind(t *testing.T) {
 	released := make(chan struct{})
 	defer close(released)
-	deaf := &cobra.Command{Use: "deaf", SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error { <-released; return nil }}
+	deaf := &cobra.Command{Use: "deaf", SilenceErrors: true, SilenceUsage: true,
+		RunE: func(*cobra.Command, []string) error { <-released; return nil }}
 	command.EndInTime(deaf)
 	ctx, interrupt := context.WithCancel(context.Background())
 	interrupt()

@@ -20,7 +20,8 @@ func TestAGroupWithMembersIsNeitherResetNorDeleted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumerGroup("billing"), kgo.ConsumeTopics("orders"))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumerGroup("billing"),
+		kgo.ConsumeTopics("orders"))
 	if err != nil {
 		t.Fatal(err)
 	}

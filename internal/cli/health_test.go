@@ -21,8 +21,10 @@ func TestHealthIsTheBrokersReadinessAndShowsTheClustersWord(t *testing.T) {
 	}{
 		{200, 200, `{}`, `{"healthy":true}`, command.ExitDone, "LIVE     yes\nREADY    yes\nhealthy  true\n"},
 		{200, 200, `{}`, `{"brokers":1}`, command.ExitDone, "LIVE     yes\nREADY    yes\nbrokers  1\n"},
-		{200, 503, `{}`, `{"healthy":false,"reasons":["a/0 has no leader"]}`, command.ExitDone, "LIVE     yes\nREADY    yes\nhealthy  false\nreasons  [\"a/0 has no leader\"]\n"},
-		{503, 200, `{"error":"a/0 has no leader"}`, `{"healthy":true}`, command.ExitError, "LIVE     yes\nREADY    no: a/0 has no leader\nhealthy  true\n"},
+		{200, 503, `{}`, `{"healthy":false,"reasons":["a/0 has no leader"]}`, command.ExitDone,
+			"LIVE     yes\nREADY    yes\nhealthy  false\nreasons  [\"a/0 has no leader\"]\n"},
+		{503, 200, `{"error":"a/0 has no leader"}`, `{"healthy":true}`, command.ExitError, "LIVE     yes\nREADY    no: " +
+			"a/0 has no leader\nhealthy  true\n"},
 		{503, 404, `gone`, `gone`, command.ExitError, "LIVE   yes\nREADY  no: Service Unavailable\n"},
 	} {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +46,8 @@ func TestHealthIsTheBrokersReadinessAndShowsTheClustersWord(t *testing.T) {
 			t.Errorf("%+v: got %q", c, got)
 		}
 		s = commandtest.Quiet(s.Environ...)
-		if code := execute(context.Background(), []string{"health", "--live"}, s); code != command.ExitDone || s.Out.(*bytes.Buffer).String() != "LIVE  yes\n" {
+		if code := execute(context.Background(), []string{"health", "--live"}, s); code != command.ExitDone ||
+			s.Out.(*bytes.Buffer).String() != "LIVE  yes\n" {
 			t.Errorf("%+v: it does not live: exit code %d, %s", c, code, s.Out)
 		}
 		web.Close()

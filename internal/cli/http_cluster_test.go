@@ -21,7 +21,8 @@ func stubBroker(t *testing.T, id string, brokers *string) string {
 		case "/v1/brokers":
 			_, _ = w.Write([]byte(`{"broker":` + id + `,"cluster_id":"c","brokers":[` + *brokers + `]}`))
 		case "/v1/conflicts":
-			_, _ = w.Write([]byte(`[{"time":"2026-11-23T08:00:0` + id + `Z","topic":"t","partition":0,"message":"CONFLICT of broker ` + id + `"}]`))
+			_, _ = w.Write([]byte(`[{"time":"2026-11-23T08:00:0` +
+				id + `Z","topic":"t","partition":0,"message":"CONFLICT of broker ` + id + `"}]`))
 		}
 	}))
 	t.Cleanup(web.Close)
@@ -43,7 +44,8 @@ func TestEveryBrokerIsFoundFromOneAndAskedOnce(t *testing.T) {
 	list = `{"id":1,"live":true,"http":"` + one + `"},{"id":2,"live":true,"http":"` + two + `"}`
 	for _, addrs := range []string{one, two, one + "," + two, two + "," + one, "127.0.0.1:1," + one} {
 		code, out, said := tailOnce(t, addrs)
-		if first := strings.Index(out, "broker 1"); code != command.ExitDone || strings.Count(out, "CONFLICT") != 2 || first > strings.Index(out, "broker 2") {
+		if first := strings.Index(out, "broker 1"); code != command.ExitDone || strings.Count(out, "CONFLICT") != 2 ||
+			first > strings.Index(out, "broker 2") {
 			t.Errorf("by %s: exit code %d, %q, %q", addrs, code, out, said)
 		}
 	}
@@ -54,7 +56,8 @@ func TestEveryBrokerIsFoundFromOneAndAskedOnce(t *testing.T) {
 func TestAnAddressThatIsAnotherBrokersIsNotTakenForIt(t *testing.T) {
 	var list string
 	one := stubBroker(t, "1", &list)
-	list = `{"id":1,"live":true,"http":"` + one + `"},{"id":2,"live":true,"http":"` + one + `"},{"id":3,"live":true},{"id":4,"live":false}`
+	list = `{"id":1,"live":true,"http":"` + one + `"},{"id":2,"live":true,"http":"` +
+		one + `"},{"id":3,"live":true},{"id":4,"live":false}`
 	code, out, said := tailOnce(t, one)
 	if code != command.ExitError || strings.Count(out, "CONFLICT") != 1 {
 		t.Errorf("exit code %d, %q", code, out)
@@ -77,7 +80,8 @@ func TestBrokersOfTwoClustersAreNotAskedTogether(t *testing.T) {
 		_, _ = w.Write([]byte(`{"broker":1,"cluster_id":"another","brokers":[]}`))
 	}))
 	defer other.Close()
-	if code, _, said := tailOnce(t, one+","+strings.TrimPrefix(other.URL, "http://")); code != command.ExitError || !strings.Contains(said, "is of another cluster") {
+	if code, _, said := tailOnce(t, one+","+strings.TrimPrefix(other.URL, "http://")); code != command.ExitError ||
+		!strings.Contains(said, "is of another cluster") {
 		t.Errorf("exit code %d, %q", code, said)
 	}
 }

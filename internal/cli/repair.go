@@ -56,7 +56,8 @@ func newRepair(s *command.Streams) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&r.dir, "data-dir", "", "the same as `DIR`")
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "look, and change nothing")
-	cmd.Flags().BoolVar(&r.own, "original", false, "the directory is the broker's own and no copy: logs that are whole have all that they had")
+	cmd.Flags().BoolVar(&r.own, "original", false, "the directory is the broker's own and no copy: logs that are whole "+
+		"have all that they had")
 	r.format.Flag(cmd)
 	return cmd
 }
@@ -89,7 +90,8 @@ type repairResult struct {
 }
 
 func (r *repairCommand) run() error {
-	found, err := partitions.Repair(vfs.Default, partitions.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
+	found, err := partitions.Repair(vfs.Default,
+		partitions.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,8 @@ func (r repairResult) print(w io.Writer) {
 			fmt.Fprintf(w, "%s: %s\n", l.Partition, protocol.Printable(l.Error))
 		}
 		for _, x := range l.LeftOut {
-			fmt.Fprintf(w, "%s: left out from offset %d: %s, %d bytes from byte %d: %s\n", l.Partition, int64(x.Offset), x.File, x.Bytes, x.From, protocol.Printable(x.Why))
+			fmt.Fprintf(w, "%s: left out from offset %d: %s, %d bytes from byte %d: %s\n", l.Partition, int64(x.Offset), x.File,
+				x.Bytes, x.From, protocol.Printable(x.Why))
 		}
 	}
 	if r.Locks != "" {

@@ -30,7 +30,8 @@ func newRoot(s *command.Streams) *cobra.Command {
 	root := command.Group("lockstep", "A Kafka-protocol log broker that refuses conflicting writes",
 		serve.New(s), serve.NewDev(s),
 		topic.New(s), records.NewProduce(s), records.NewConsume(s), records.NewAppend(s),
-		group.New(s), cluster.New(s), lock.New(s), lock.NewConflicts(s), demo.New(s), bench.New(s), newHealth(s), lock.NewAudit(s), dump.New(s), newRepair(s), newVersion(s))
+		group.New(s), cluster.New(s), lock.New(s), lock.NewConflicts(s), demo.New(s), bench.New(s), newHealth(s),
+		lock.NewAudit(s), dump.New(s), newRepair(s), newVersion(s))
 	root.Long = "Lockstep is a Kafka-protocol log broker that refuses conflicting writes.\n\n" +
 		"Existing Kafka clients use it unchanged. A record with lock headers is a conditional\n" +
 		"append: it enters the log only if nothing it depends on was written after the writer\n" +
@@ -60,7 +61,8 @@ func refuseUnknownNames(root *cobra.Command) {
 				if err == nil && len(rest) == 0 {
 					return nil
 				}
-				return command.Usagef(cmd, "unknown command %q%s", strings.Join(args, " "), command.DidYouMean(of.SuggestionsFor(strings.Join(rest, " "))))
+				return command.Usagef(cmd, "unknown command %q%s", strings.Join(args, " "),
+					command.DidYouMean(of.SuggestionsFor(strings.Join(rest, " "))))
 			}
 		}
 	}

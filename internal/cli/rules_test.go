@@ -117,7 +117,8 @@ func TestAnHTTPAddressIsReadByOneRule(t *testing.T) {
 var (
 	keyRule = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 	// offsetKeys are numbers, of which -1 stands for none.
-	offsetKeys = []string{"basis", "last", "offset", "committed", "end", "start", "from", "to", "high_watermark", "log_start_offset", "base_offset", "last_offset", "log_end"}
+	offsetKeys = []string{"basis", "last", "offset", "committed", "end", "start", "from", "to", "high_watermark",
+		"log_start_offset", "base_offset", "last_offset", "log_end"}
 	offsetType = []string{"int64", "protocol.Offset", "*int64", "*protocol.Offset"}
 )
 

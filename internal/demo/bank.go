@@ -102,7 +102,8 @@ func (b *bankCommand) run(cmd *cobra.Command) error {
 }
 
 func (b *bankCommand) tellerArgs(name string) []string {
-	return []string{"demo", "teller", "--brokers", b.cluster.Brokers, "--timeout", b.cluster.Timeout.String(), "--topic", b.topic, "--name", name,
+	return []string{"demo", "teller", "--brokers", b.cluster.Brokers, "--timeout", b.cluster.Timeout.String(), "--topic",
+		b.topic, "--name", name,
 		"--writers", fmt.Sprint(b.writers), "--accounts", fmt.Sprint(b.accounts), fmt.Sprintf("--locks=%v", b.locks)}
 }
 
@@ -114,7 +115,8 @@ func (b *bankCommand) open(ctx context.Context, c *client.Client, run string) er
 	}
 	defer adm.Close()
 	keep := "-1" // the balances are folded from all of it
-	if _, err := adm.CreateTopic(ctx, 1, -1, map[string]*string{"retention.ms": &keep}, b.topic); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+	if _, err := adm.CreateTopic(ctx, 1, -1, map[string]*string{"retention.ms": &keep}, b.topic); err != nil &&
+		!errors.Is(err, kerr.TopicAlreadyExists) {
 		return command.TopicError(b.topic, err)
 	}
 	ends, err := adm.ListEndOffsets(ctx, b.topic)
@@ -124,7 +126,8 @@ func (b *bankCommand) open(ctx context.Context, c *client.Client, run string) er
 	if len(ends[b.topic]) != 1 {
 		return fmt.Errorf("topic %q has %d partitions; the demo wants 1", b.topic, len(ends[b.topic]))
 	}
-	fmt.Fprintf(b.s.Err, "topic %s, %d processes of %d writers, %d accounts of %d\n", b.topic, b.processes, b.writers, b.accounts, openingBalance)
+	fmt.Fprintf(b.s.Err, "topic %s, %d processes of %d writers, %d accounts of %d\n", b.topic, b.processes, b.writers,
+		b.accounts, openingBalance)
 	bank, err := client.NewView(c, b.topic, 0, newLedger(), applyEntry)
 	if err != nil {
 		return err
@@ -196,15 +199,17 @@ func (b *bankCommand) judge(ctx context.Context, f *fleet, c *client.Client) (ba
 	defer bank.Close()
 	var v bankVerdict
 	err = bank.Read(ctx, func(l *ledger, basis int64) error {
-		v = bankVerdict{Topic: b.topic, Basis: basis, Entries: l.entries, Accounts: len(l.accounts), Total: l.total(), Supply: l.supply,
-			Wrong: l.wrongAll, Wrongs: slices.Clone(l.wrong), digest: l.digest()}
+		v = bankVerdict{Topic: b.topic, Basis: basis, Entries: l.entries, Accounts: len(l.accounts), Total: l.total(),
+			Supply: l.supply,
+			Wrong:  l.wrongAll, Wrongs: slices.Clone(l.wrong), digest: l.digest()}
 		v.compareAcked(f.acked(), l.last)
 		return nil
 	})
 	if err != nil {
 		return v, err
 	}
-	if err := f.order(ctx, fmt.Sprintf("digest %d", v.Basis), func(r tellerReport) bool { return r.Digest != "" }); err != nil {
+	if err := f.order(ctx, fmt.Sprintf("digest %d", v.Basis),
+		func(r tellerReport) bool { return r.Digest != "" }); err != nil {
 		return v, err
 	}
 	v.compareFleet(f.table())

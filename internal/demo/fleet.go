@@ -197,7 +197,8 @@ func (f *fleet) table() []tellerRow {
 	var rows []tellerRow
 	for i, p := range f.mu.posts {
 		r := tellerRow{
-			Process: fmt.Sprint(i + 1), Commits: p.commits + p.last.Commits, Refusals: p.refused + p.last.Refusals, Reruns: p.reruns + p.last.Reruns,
+			Process: fmt.Sprint(i + 1), Commits: p.commits + p.last.Commits, Refusals: p.refused + p.last.Refusals,
+			Reruns: p.reruns + p.last.Reruns,
 			Killed: p.killed, Total: p.last.Total, Supply: p.last.Supply, Basis: p.last.Basis, digest: p.last.Digest,
 		}
 		rows = append(rows, r)

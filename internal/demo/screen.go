@@ -49,7 +49,8 @@ func (b *bankScreen) show(rows []tellerRow, now time.Time) {
 	tw := tabwriter.NewWriter(&text, 6, 8, 2, ' ', tabwriter.AlignRight)
 	command.Row(tw, "process", "commits/s", "commits", "refusals", "re-runs", "killed", "offset", "total", "")
 	for _, r := range rows {
-		all.Commits, all.Refusals, all.Reruns, all.Killed = all.Commits+r.Commits, all.Refusals+r.Refusals, all.Reruns+r.Reruns, all.Killed+r.Killed
+		all.Commits, all.Refusals, all.Reruns, all.Killed = all.Commits+r.Commits, all.Refusals+r.Refusals,
+			all.Reruns+r.Reruns, all.Killed+r.Killed
 		if r.Basis >= all.Basis {
 			all.Basis, all.Total, all.Supply = r.Basis, r.Total, r.Supply
 		}
@@ -79,5 +80,6 @@ func (b *bankScreen) line(w io.Writer, r tellerRow, perSecond float64) {
 			total += fmt.Sprintf(" INSTEAD OF %d", r.Supply)
 		}
 	}
-	command.Row(w, r.Process, fmt.Sprintf("%.0f", perSecond), r.Commits, r.Refusals, r.Reruns, r.Killed, max(r.Basis, 0), total, "")
+	command.Row(w, r.Process, fmt.Sprintf("%.0f", perSecond), r.Commits, r.Refusals, r.Reruns, r.Killed, max(r.Basis, 0),
+		total, "")
 }

@@ -44,7 +44,8 @@ func (v *bankVerdict) compareAcked(acked, last map[string]int) {
 func (v *bankVerdict) compareFleet(rows []tellerRow) {
 	v.Fleet = rows
 	for _, r := range rows {
-		v.Commits, v.Refusals, v.Reruns, v.Killed = v.Commits+r.Commits, v.Refusals+r.Refusals, v.Reruns+r.Reruns, v.Killed+r.Killed
+		v.Commits, v.Refusals, v.Reruns, v.Killed = v.Commits+r.Commits, v.Refusals+r.Refusals, v.Reruns+r.Reruns,
+			v.Killed+r.Killed
 		if r.digest == v.digest {
 			v.Equal++
 		}
@@ -54,11 +55,13 @@ func (v *bankVerdict) compareFleet(rows []tellerRow) {
 
 // text is the verdict for people.
 func (v *bankVerdict) text(w io.Writer) {
-	command.Row(w, "entries", fmt.Sprintf("%d in %.1f s, %.0f a second; %d refusals, %.2f re-runs a commit", v.Entries, v.Seconds,
-		float64(v.Commits)/max(v.Seconds, 0.001), v.Refusals, float64(v.Reruns)/float64(max(v.Commits, 1))))
+	command.Row(w, "entries",
+		fmt.Sprintf("%d in %.1f s, %.0f a second; %d refusals, %.2f re-runs a commit", v.Entries, v.Seconds,
+			float64(v.Commits)/max(v.Seconds, 0.001), v.Refusals, float64(v.Reruns)/float64(max(v.Commits, 1))))
 	command.Row(w, "total", fmt.Sprintf("%d of %d in %d accounts and in hands", v.Total, v.Supply, v.Accounts))
 	command.Row(w, "acknowledged", fmt.Sprintf("%d, of which %d are not in the log", v.Acked, v.Lost))
-	command.Row(w, "processes", fmt.Sprintf("%d of %d hold the log's ledger; %d were killed on the way", v.Equal, len(v.Fleet), v.Killed))
+	command.Row(w, "processes",
+		fmt.Sprintf("%d of %d hold the log's ledger; %d were killed on the way", v.Equal, len(v.Fleet), v.Killed))
 	command.Row(w, "wrong", v.Wrong)
 	for _, text := range v.Wrongs {
 		fmt.Fprintln(w, "  "+text)

@@ -27,7 +27,8 @@ func New(s *command.Streams) *cobra.Command {
 		Use:   "dump PATH",
 		Short: "Decode a file of a log or a lock table, or compare a lock table with its log",
 		Long: "Decode what is on disk, of a broker that does not run: a segment, an index or another file of\n" +
-			"a log, or the lock table of one partition's directory or of a whole data directory. With --replay each lock table is\n" +
+			"a log, or the lock table of one partition's directory or of a whole data directory. With --replay each lock " +
+			"table is\n" +
 			"compared with a replay of its log; exit 1 if they differ. A directory is recovered first,\n" +
 			"as a start of the broker would.",
 		Example: "  lockstep dump lockstep-data/logs/accounts-0.*/00000000000000000000.log --records\n" +

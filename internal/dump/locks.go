@@ -105,7 +105,8 @@ func (d *dumpCommand) table(base *conflict.Base, dir string) (equal bool, err er
 		if !out.Equal {
 			verdict = "DIFFERENT"
 		}
-		fmt.Fprintf(w, "%s: %s: %d locks in the table, %d in a replay of offsets %d to %d\n", name, verdict, out.Locks, out.Replayed, int64(out.LogStart), int64(out.LogEnd))
+		fmt.Fprintf(w, "%s: %s: %d locks in the table, %d in a replay of offsets %d to %d\n", name, verdict, out.Locks,
+			out.Replayed, int64(out.LogStart), int64(out.LogEnd))
 		for _, line := range out.Differ {
 			fmt.Fprintln(w, "  "+line)
 		}

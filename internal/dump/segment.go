@@ -28,10 +28,11 @@ type dumpedBatch struct {
 	Codec         string                 `json:"codec" yaml:"codec"`
 	Control       bool                   `json:"control,omitempty" yaml:"control,omitempty"`
 	Transactional bool                   `json:"transactional,omitempty" yaml:"transactional,omitempty"`
-	Carried       bool                   `json:"carried,omitempty" yaml:"carried,omitempty"` // lock headers were not judged
-	MaxTimestamp  time.Time              `json:"max_timestamp" yaml:"max_timestamp"`
-	Problem       string                 `json:"problem,omitempty" yaml:"problem,omitempty"`
-	Records       []dumpedRecord         `json:"records,omitempty" yaml:"records,omitempty"`
+	// lock headers were not judged
+	Carried      bool           `json:"carried,omitempty" yaml:"carried,omitempty"`
+	MaxTimestamp time.Time      `json:"max_timestamp" yaml:"max_timestamp"`
+	Problem      string         `json:"problem,omitempty" yaml:"problem,omitempty"`
+	Records      []dumpedRecord `json:"records,omitempty" yaml:"records,omitempty"`
 }
 
 type dumpedRecord struct {
@@ -190,7 +191,8 @@ func (d *dumpCommand) printBatch(out *bufio.Writer, b dumpedBatch) error {
 		b.Position, b.Size, b.BaseOffset, b.LastOffset, b.Count, b.LeaderEpoch,
 		b.ProducerID, b.ProducerEpoch, b.BaseSequence, b.Codec, b.state())
 	for _, r := range b.Records {
-		fmt.Fprintf(out, "%10s offset=%d time=%s key=%s value=%dB", "", r.Offset, r.Timestamp.Format(time.RFC3339Nano), protocol.Printable(orNull(r.Key, r.KeyBase64)), r.ValueSize)
+		fmt.Fprintf(out, "%10s offset=%d time=%s key=%s value=%dB", "", r.Offset, r.Timestamp.Format(time.RFC3339Nano),
+			protocol.Printable(orNull(r.Key, r.KeyBase64)), r.ValueSize)
 		for _, h := range r.Headers {
 			fmt.Fprintf(out, " %s=%s", protocol.Printable(h.Key), protocol.Printable(orNull(h.Value, h.ValueBase64)))
 		}

@@ -59,7 +59,8 @@ func newClusterBrokers(s *command.Streams) *cobra.Command {
 			})
 		},
 	})
-	cmd.Flags().Int32Var(&replace, "replace", 0, "forget what broker `ID`, which is down for good, was to etcd, so that it may start anew with an empty directory")
+	cmd.Flags().Int32Var(&replace, "replace", 0, "forget what broker `ID`, which is down for good, was to etcd, so "+
+		"that it may start anew with an empty directory")
 	return cmd
 }
 
@@ -109,6 +110,7 @@ func printBrokers(w io.Writer, brokers []listedBroker) {
 		if b.Controller {
 			controller = "yes"
 		}
-		command.Row(w, b.ID, b.State, command.OrDashIfBlank(b.Host), command.OrDashIfBlank(portText(b.Port)), command.OrDashIfBlank(b.Rack), controller, b.Leads, b.Replicas, b.OutOfSync)
+		command.Row(w, b.ID, b.State, command.OrDashIfBlank(b.Host), command.OrDashIfBlank(portText(b.Port)),
+			command.OrDashIfBlank(b.Rack), controller, b.Leads, b.Replicas, b.OutOfSync)
 	}
 }

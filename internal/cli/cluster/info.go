@@ -77,7 +77,8 @@ func countCluster(meta *kadm.Metadata) clusterInfo {
 }
 
 // countMoving asks the controller, if that answers.
-func (i *clusterInfo) countMoving(ctx context.Context, adm *kadm.Client, meta *kadm.Metadata, probed []probedBroker) error {
+func (i *clusterInfo) countMoving(ctx context.Context, adm *kadm.Client, meta *kadm.Metadata,
+	probed []probedBroker) error {
 	at := slices.IndexFunc(probed, func(p probedBroker) bool { return p.id == meta.Controller })
 	err := errors.New("there is none")
 	var moving []movingPartition
@@ -112,7 +113,8 @@ func movingPartitions(ctx context.Context, adm *kadm.Client, topics kadm.TopicDe
 	}
 	moving := []movingPartition{}
 	for _, p := range listed.Sorted() {
-		moving = append(moving, movingPartition{p.Topic, p.Partition, p.Replicas, listOf(p.AddingReplicas), listOf(p.RemovingReplicas)})
+		moving = append(moving,
+			movingPartition{p.Topic, p.Partition, p.Replicas, listOf(p.AddingReplicas), listOf(p.RemovingReplicas)})
 	}
 	return moving, nil
 }

@@ -55,7 +55,8 @@ func newClusterReassign(s *command.Streams) *cobra.Command {
 		},
 	}, command.OpenEnded)) // --wait may be longer than a single answer takes
 	cmd.Flags().Int32SliceVarP(&r.partitions, "partition", "p", nil, "partitions, `N,...` (default: all)")
-	cmd.Flags().Int32SliceVar(&r.replicas, "replicas", nil, "brokers that are to hold them, `ID,...`; the first prefers to lead")
+	cmd.Flags().Int32SliceVar(&r.replicas, "replicas", nil, "brokers that are to hold them, `ID,...`; the first "+
+		"prefers to lead")
 	cmd.Flags().StringVar(&r.replace, "replace", "", "put one broker in the place of another, `OLD=NEW`")
 	cmd.Flags().BoolVar(&r.cancel, "cancel", false, "take back what is under way")
 	cmd.Flags().BoolVar(&r.leaders, "leaders", false, "have the preferred replicas lead again")
@@ -129,7 +130,8 @@ func (r *reassign) run(ctx context.Context, adm *kadm.Client, names []string) er
 	return r.Format.Render(r.Streams.Out, moving, func(w io.Writer) {
 		command.Row(w, "TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING")
 		for _, m := range moving {
-			command.Row(w, m.Topic, m.Partition, command.IDList(m.Replicas), command.OrDashIfBlank(command.IDList(m.Adding)), command.OrDashIfBlank(command.IDList(m.Removing)))
+			command.Row(w, m.Topic, m.Partition, command.IDList(m.Replicas), command.OrDashIfBlank(command.IDList(m.Adding)),
+				command.OrDashIfBlank(command.IDList(m.Removing)))
 		}
 	})
 }
@@ -198,7 +200,8 @@ func (r *reassign) knows(topics kadm.TopicDetails, brokers []int32) error {
 	case !slices.Contains(brokers, by):
 		return fmt.Errorf("broker %d is not there to take anything; there are %s", by, command.IDList(brokers))
 	case !holds && !slices.Contains(brokers, old):
-		return fmt.Errorf("broker %d is not known: it is not there and holds no replica; there are %s", old, command.IDList(brokers))
+		return fmt.Errorf("broker %d is not known: it is not there and holds no replica; there are %s", old,
+			command.IDList(brokers))
 	}
 	return nil
 }
@@ -228,7 +231,8 @@ func standIn(p kadm.PartitionDetail, old, by int32, brokers []int32, load map[in
 		}
 	}
 	if best < 0 {
-		return -1, fmt.Errorf("%s-%d: broker %d holds it already, and no other live broker could take the place of %d; its replicas are %s",
+		return -1, fmt.Errorf("%s-%d: broker %d holds it already, and no other live broker could take the place of %d; "+
+			"its replicas are %s",
 			p.Topic, p.Partition, by, old, command.IDList(p.Replicas))
 	}
 	return best, nil
@@ -248,7 +252,8 @@ func (r *reassign) cancelAll(ctx context.Context, adm *kadm.Client, topics kadm.
 	return r.alter(ctx, adm, "cancelled", req)
 }
 
-func (r *reassign) alter(ctx context.Context, adm *kadm.Client, done string, req kadm.AlterPartitionAssignmentsReq) error {
+func (r *reassign) alter(ctx context.Context, adm *kadm.Client, done string,
+	req kadm.AlterPartitionAssignmentsReq) error {
 	answers, err := adm.AlterPartitionAssignments(ctx, req)
 	if err != nil {
 		return err

@@ -118,7 +118,8 @@ func unreachable(addr string, err error) error {
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf(`cannot reach a broker at %s: connection refused; start one with "lockstep serve", or name another with --brokers`, addr)
+		return fmt.Errorf("cannot reach a broker at %s: connection refused; "+
+			`start one with "lockstep serve", or name another with --brokers`, addr)
 	case errors.As(err, &dns):
 		return fmt.Errorf("cannot reach a broker at %s: the name %s is not known", addr, dns.Name)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -81,7 +81,8 @@ func Report(w io.Writer, err error) int {
 		fmt.Fprintln(w, refused.Text)
 		return exitRefused
 	case errors.As(err, &usage):
-		fmt.Fprintf(w, "%s: %s\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), Printable(err), usage.cmd.CommandPath())
+		fmt.Fprintf(w, "%s: %s\nRun '%s --help' for its usage.\n", usage.cmd.CommandPath(), Printable(err),
+			usage.cmd.CommandPath())
 		return ExitUsage
 	case errors.Is(err, ErrUnknownResult): // also if that is so because it was interrupted
 		fmt.Fprintln(w, "lockstep:", Printable(err))
@@ -97,7 +98,8 @@ func Report(w io.Writer, err error) int {
 
 // printError prints what of err is not printed already.
 func printError(w io.Writer, err error) {
-	lines := slices.DeleteFunc(strings.Split(Printable(err), "\n"), func(line string) bool { return line == ErrNegative.Error() })
+	lines := slices.DeleteFunc(strings.Split(Printable(err), "\n"),
+		func(line string) bool { return line == ErrNegative.Error() })
 	if len(lines) > 0 {
 		fmt.Fprintln(w, "lockstep:", strings.Join(lines, "\n"))
 	}

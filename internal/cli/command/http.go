@@ -36,7 +36,8 @@ type HTTP struct {
 
 // Flags adds --http, --brokers and --timeout.
 func (h *HTTP) Flags(cmd *cobra.Command, s *Streams) {
-	addBrokersFlag(cmd, s, &h.brokers, "brokers, `HOST:PORT,...`, whose hosts are asked at port 9644 where --http is not given; also "+envBrokers)
+	addBrokersFlag(cmd, s, &h.brokers, "brokers, `HOST:PORT,...`, whose hosts are asked at port 9644 where --http is "+
+		"not given; also "+envBrokers)
 	addTimeoutFlag(cmd, &h.timeout)
 	addHTTPFlag(cmd, s, &h.list, "`HOST:PORT,...` of the HTTP side of brokers; also "+envHTTP)
 	h.given = func(flag, variable string) bool { return cmd.Flags().Changed(flag) || s.getenv(variable) != "" }
@@ -193,7 +194,8 @@ func (h *HTTP) Get(ctx context.Context, addr string, query url.Values, parts ...
 }
 
 // GetAny asks one address after the other until one answers, whatever it says.
-func (h *HTTP) GetAny(ctx context.Context, addrs []string, query url.Values, parts ...string) (a HTTPAnswer, err error) {
+func (h *HTTP) GetAny(ctx context.Context, addrs []string, query url.Values,
+	parts ...string) (a HTTPAnswer, err error) {
 	var first error
 	for _, addr := range addrs {
 		a, err = h.Get(ctx, addr, query, parts...)

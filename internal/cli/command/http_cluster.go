@@ -80,7 +80,8 @@ func (h *HTTP) askWhoIsThere(ctx context.Context, addrs []string) (map[string]br
 	ForEach(len(addrs), func(i int) {
 		a, err := h.Get(ctx, addrs[i], nil, "v1", "brokers")
 		if IsStatus(err, http.StatusNotFound) {
-			err = fmt.Errorf("%s does not know its cluster; is it a Lockstep HTTP address, of a broker that is no older than this command?", addrs[i])
+			err = fmt.Errorf("%s does not know its cluster; is it a Lockstep HTTP address, of a broker that is no older than "+
+				"this command?", addrs[i])
 		}
 		if err == nil {
 			err = a.Into(&answers[i])
@@ -107,7 +108,8 @@ func (h *HTTP) askWhoIsThere(ctx context.Context, addrs []string) (map[string]br
 // Ask asks every broker that can be asked, and hands each answer to take, in the
 // order of the brokers. It notes who could not be asked. An error is one of the
 // question itself, which none has an answer to.
-func (h *HTTP) Ask(ctx context.Context, brokers []AskedBroker, take func(b AskedBroker, a HTTPAnswer) error, query url.Values, parts ...string) error {
+func (h *HTTP) Ask(ctx context.Context, brokers []AskedBroker, take func(b AskedBroker, a HTTPAnswer) error,
+	query url.Values, parts ...string) error {
 	answers, errs := make([]HTTPAnswer, len(brokers)), make([]error, len(brokers))
 	ForEach(len(brokers), func(i int) {
 		if brokers[i].Why == nil {

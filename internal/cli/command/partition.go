@@ -25,7 +25,8 @@ func FindPartition(ctx context.Context, client *kgo.Client, topic string, partit
 	}
 	if partition < 0 {
 		if len(d.Partitions) != 1 {
-			return -1, fmt.Errorf("topic %q has %d partitions and locks are per partition; choose one with -p", topic, len(d.Partitions))
+			return -1, fmt.Errorf("topic %q has %d partitions and locks are per partition; choose one with -p", topic,
+				len(d.Partitions))
 		}
 		return 0, nil
 	}

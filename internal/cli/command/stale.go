@@ -28,7 +28,8 @@ func AskStale(ctx context.Context, r kmsg.Requestor) (since *time.Time, err erro
 
 // PrintStale says since when metadata is not up to date.
 func PrintStale(w io.Writer, who string, since time.Time) {
-	fmt.Fprintf(w, "lockstep: %s has no contact with the metadata store: leaders and replicas may be as of %s\n", who, since.UTC().Format(time.RFC3339))
+	fmt.Fprintf(w, "lockstep: %s has no contact with the metadata store: leaders and replicas may be as of %s\n", who,
+		since.UTC().Format(time.RFC3339))
 }
 
 // NoteStale says so where the broker that was asked shows metadata that stands

@@ -51,7 +51,8 @@ func (g *groupCommand) alter(ctx context.Context, cl *kgo.Client, names []string
 		one.ResourceType, one.ResourceName = kmsg.ConfigResourceTypeGroupConfig, name
 		for _, c := range changes {
 			op := kmsg.IncrementalAlterConfigOp(c.Op)
-			one.Configs = append(one.Configs, kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: c.Name, Op: op, Value: c.Value})
+			one.Configs = append(one.Configs,
+				kmsg.IncrementalAlterConfigsRequestResourceConfig{Name: c.Name, Op: op, Value: c.Value})
 		}
 		req.Resources = append(req.Resources, one)
 	}
@@ -62,7 +63,8 @@ func (g *groupCommand) alter(ctx context.Context, cl *kgo.Client, names []string
 	errs := map[string]error{}
 	for _, r := range resp.Resources {
 		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
-			errs[r.ResourceName] = fmt.Errorf("group %q: %w", r.ResourceName, command.BrokerError(err, command.OrEmpty(r.ErrorMessage)))
+			errs[r.ResourceName] = fmt.Errorf("group %q: %w", r.ResourceName,
+				command.BrokerError(err, command.OrEmpty(r.ErrorMessage)))
 		}
 	}
 	return g.printOutcomes("altered", names, errs)
@@ -79,7 +81,8 @@ func groupConfigs(ctx context.Context, cl *kgo.Client, names []string) (map[stri
 	for _, r := range resources {
 		for _, c := range r.Configs {
 			if c.Source == kmsg.ConfigSourceGroupConfig {
-				own[r.ResourceName] = append(own[r.ResourceName], command.Setting{Key: c.Name, Value: command.OrEmpty(c.Value), Source: "group"})
+				own[r.ResourceName] = append(own[r.ResourceName],
+					command.Setting{Key: c.Name, Value: command.OrEmpty(c.Value), Source: "group"})
 			}
 		}
 	}
@@ -87,7 +90,8 @@ func groupConfigs(ctx context.Context, cl *kgo.Client, names []string) (map[stri
 }
 
 // describeGroupConfigs are all settings that groups could have, with defaults.
-func describeGroupConfigs(ctx context.Context, cl *kgo.Client, names []string) ([]kmsg.DescribeConfigsResponseResource, error) {
+func describeGroupConfigs(ctx context.Context, cl *kgo.Client,
+	names []string) ([]kmsg.DescribeConfigsResponseResource, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	for _, name := range names {
 		one := kmsg.NewDescribeConfigsRequestResource()
@@ -102,5 +106,6 @@ func describeGroupConfigs(ctx context.Context, cl *kgo.Client, names []string) (
 }
 
 func hasConfig(r kmsg.DescribeConfigsResponseResource, name string) bool {
-	return slices.ContainsFunc(r.Configs, func(c kmsg.DescribeConfigsResponseResourceConfig) bool { return c.Name == name })
+	return slices.ContainsFunc(r.Configs,
+		func(c kmsg.DescribeConfigsResponseResourceConfig) bool { return c.Name == name })
 }

@@ -114,7 +114,8 @@ func describeGroup(l kadm.DescribedGroupLag) describedGroup {
 	}
 	held := map[string]int{}
 	for _, p := range l.Lag.Sorted() {
-		one := groupPartitionLag{Topic: p.Topic, Partition: p.Partition, Committed: p.Commit.At, End: p.End.Offset, Lag: p.Lag}
+		one := groupPartitionLag{Topic: p.Topic, Partition: p.Partition, Committed: p.Commit.At, End: p.End.Offset,
+			Lag: p.Lag}
 		if p.Member != nil {
 			one.Member = p.Member.MemberID
 			held[one.Member]++
@@ -132,7 +133,8 @@ func describeGroup(l kadm.DescribedGroupLag) describedGroup {
 }
 
 func (d describedGroup) print(w io.Writer) {
-	fmt.Fprintf(w, "GROUP %s  LAG %d  STATE %s  MEMBERS %d  COORDINATOR %d\n", protocol.Printable(d.Group), d.Lag, d.State, len(d.Members), d.Coordinator)
+	fmt.Fprintf(w, "GROUP %s  LAG %d  STATE %s  MEMBERS %d  COORDINATOR %d\n", protocol.Printable(d.Group), d.Lag,
+		d.State, len(d.Members), d.Coordinator)
 	if len(d.Topics) > 0 {
 		fmt.Fprintln(w)
 		command.Row(w, "TOPIC", "LAG")
@@ -142,7 +144,8 @@ func (d describedGroup) print(w io.Writer) {
 		fmt.Fprintln(w)
 		command.Row(w, "TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")
 		for _, p := range d.Partitions {
-			command.Row(w, p.Topic, p.Partition, command.NumberOrDash(p.Committed), command.NumberOrDash(p.End), command.NumberOrDash(p.Lag), command.OrDash(p.Member))
+			command.Row(w, p.Topic, p.Partition, command.NumberOrDash(p.Committed), command.NumberOrDash(p.End),
+				command.NumberOrDash(p.Lag), command.OrDash(p.Member))
 		}
 	}
 	if len(d.Members) > 0 {

@@ -26,7 +26,8 @@ func TestADescribedGroupBeginsWithItsTotalLag(t *testing.T) {
 	}
 	d := describeGroup(kadm.DescribedGroupLag{
 		Group: "billing", State: "Stable", Protocol: "range", Coordinator: kadm.BrokerDetail{NodeID: 1}, Members: members,
-		Lag: kadm.GroupLag{"orders": {0: lag(0, &members[0], 5, 12), 1: lag(1, &members[0], -1, 3), 2: lag(2, &members[1], 9, 9)}},
+		Lag: kadm.GroupLag{"orders": {0: lag(0, &members[0], 5, 12), 1: lag(1, &members[0], -1, 3),
+			2: lag(2, &members[1], 9, 9)}},
 	})
 	var out bytes.Buffer
 	text := command.FormatText

@@ -36,12 +36,14 @@ func newGroupList(s *command.Streams) *cobra.Command {
 			return g.With(cmd, func(ctx context.Context, adm *kadm.Client) error { return g.list(ctx, adm, states) })
 		},
 	})
-	cmd.Flags().StringSliceVar(&states, "state", nil, "list groups in these states only: `STATE,...`, such as Stable or Empty")
+	cmd.Flags().StringSliceVar(&states, "state", nil, "list groups in these states only: `STATE,...`, such as Stable "+
+		"or Empty")
 	return cmd
 }
 
 // groupStates are those that a group may be in, of either protocol.
-var groupStates = []string{"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Stable", "Empty", "Dead"}
+var groupStates = []string{"PreparingRebalance", "CompletingRebalance", "Assigning", "Reconciling", "Stable", "Empty",
+	"Dead"}
 
 // groupStatesNamed are states as brokers spell them.
 func groupStatesNamed(names []string) ([]string, error) {

@@ -79,11 +79,13 @@ func (a *auditCommand) run(ctx context.Context, topic string) error {
 func auditTable(w io.Writer, results []audited) {
 	command.Row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "UNPROVEN", "WRONG")
 	for _, r := range results {
-		command.Row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Unproven, r.WrongAll)
+		command.Row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Unproven,
+			r.WrongAll)
 	}
 	for _, r := range results {
 		for _, s := range r.Stretches {
-			fmt.Fprintf(w, "partition %d, offsets %d to %d: %d records with lock headers were carried (conflict.policy=carry), not judged\n",
+			fmt.Fprintf(w, "partition %d, offsets %d to %d: %d records with lock headers were carried "+
+				"(conflict.policy=carry), not judged\n",
 				r.Partition, int64(s.First), int64(s.Last), s.Records)
 		}
 		for _, x := range r.Wrong {
@@ -129,7 +131,8 @@ func (a *auditCommand) bounds(ctx context.Context, client *kgo.Client, topic str
 func (a *auditCommand) read(ctx context.Context, kafka *kgo.Client, topic string, b bound, aud *auditor) error {
 	defer a.progressDone()
 	span := client.Batches{
-		Client: kafka, Topic: topic, Partition: b.partition, From: int64(b.start), End: int64(b.end), Patience: a.cluster.Timeout,
+		Client: kafka, Topic: topic, Partition: b.partition, From: int64(b.start), End: int64(b.end),
+		Patience: a.cluster.Timeout,
 	}
 	return span.Each(ctx, func(batch record.Batch) error {
 		if err := aud.fold(batch); err != nil {

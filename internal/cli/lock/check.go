@@ -19,13 +19,14 @@ import (
 
 // checkedLock is one lock of an append that would come now, judged alone.
 type checkedLock struct {
-	Lock      string           `json:"lock" yaml:"lock"`
-	Partition int32            `json:"partition" yaml:"partition"`
-	Kind      string           `json:"kind" yaml:"kind"`
-	Basis     *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"` // -1: none; a blind write has no basis at all
-	Last      protocol.Offset  `json:"last" yaml:"last"`
-	By        string           `json:"by" yaml:"by"`
-	Pass      bool             `json:"pass" yaml:"pass"`
+	Lock      string `json:"lock" yaml:"lock"`
+	Partition int32  `json:"partition" yaml:"partition"`
+	Kind      string `json:"kind" yaml:"kind"`
+	// -1: none; a blind write has no basis at all
+	Basis *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"`
+	Last  protocol.Offset  `json:"last" yaml:"last"`
+	By    string           `json:"by" yaml:"by"`
+	Pass  bool             `json:"pass" yaml:"pass"`
 }
 
 // checked is a leader's judgement.
@@ -71,7 +72,8 @@ func newLockCheck(s *command.Streams) *cobra.Command {
 func (l *checkCommand) question(cmd *cobra.Command) url.Values {
 	q := url.Values{}
 	for _, h := range []struct{ name, value string }{
-		{"write", strings.Join(l.write, " ")}, {"read", strings.Join(l.read, " ")}, {"append", strings.Join(l.blind, " ")}, {"basis", l.basis},
+		{"write", strings.Join(l.write, " ")}, {"read", strings.Join(l.read, " ")}, {"append", strings.Join(l.blind, " ")},
+		{"basis", l.basis},
 	} {
 		if cmd.Flags().Changed(h.name) {
 			q.Set(h.name, h.value)
@@ -104,7 +106,8 @@ func (l *checkCommand) run(cmd *cobra.Command, topic string) error {
 }
 
 // judge asks a partition's leader. The next look shows one that leads no more.
-func (l *checkCommand) judge(ctx context.Context, leader command.AskedBroker, question url.Values, topic string, partition int32) (c checked, err error) {
+func (l *checkCommand) judge(ctx context.Context, leader command.AskedBroker, question url.Values, topic string,
+	partition int32) (c checked, err error) {
 	for {
 		a, err := l.HTTP.GetFrom(ctx, leader, question, "v1", "locks", topic, strconv.Itoa(int(partition)))
 		if err == nil {

@@ -204,6 +204,7 @@ func (t *tailCommand) printOne(raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(t.Streams.Out, "%s %s %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.place(), protocol.Printable(r.Message))
+	_, err := fmt.Fprintf(t.Streams.Out, "%s %s %s\n", r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), r.place(),
+		protocol.Printable(r.Message))
 	return err
 }

@@ -22,13 +22,14 @@ import (
 
 // lockUse is a record that names a lock.
 type lockUse struct {
-	Partition int32            `json:"partition" yaml:"partition"`
-	Offset    int64            `json:"offset" yaml:"offset"`
-	Time      time.Time        `json:"time" yaml:"time"`
-	Kind      string           `json:"kind" yaml:"kind"`                       // the header
-	Basis     *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"` // -1: none; a blind write has no basis at all
-	By        string           `json:"by" yaml:"by"`
-	Key       string           `json:"key" yaml:"key"`
+	Partition int32     `json:"partition" yaml:"partition"`
+	Offset    int64     `json:"offset" yaml:"offset"`
+	Time      time.Time `json:"time" yaml:"time"`
+	Kind      string    `json:"kind" yaml:"kind"` // the header
+	// -1: none; a blind write has no basis at all
+	Basis *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"`
+	By    string           `json:"by" yaml:"by"`
+	Key   string           `json:"key" yaml:"key"`
 }
 
 // historyCommand reads the log for one lock.
@@ -97,7 +98,8 @@ func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
 		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
 	}
 	for _, p := range chosen {
-		r := historyReader{partition: p, name: name, reads: h.reads, timeout: h.cluster.Timeout, emit: func(u lockUse) error { return h.print(out, u) }}
+		r := historyReader{partition: p, name: name, reads: h.reads, timeout: h.cluster.Timeout,
+			emit: func(u lockUse) error { return h.print(out, u) }}
 		if err := errors.Join(r.read(ctx, cl, args[0], spans[p]), out.Flush()); err != nil {
 			return err
 		}
@@ -140,7 +142,8 @@ func (h *historyCommand) print(out io.Writer, u lockUse) error {
 	if h.format != command.FormatText {
 		return h.format.Encode(out, u)
 	}
-	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"), u.Kind, basisText(u.Basis), command.OrDash(u.By), protocol.Printable(u.Key))
+	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
+		u.Kind, basisText(u.Basis), command.OrDash(u.By), protocol.Printable(u.Key))
 	return err
 }
 
@@ -156,7 +159,8 @@ type historyReader struct {
 
 // read goes through a span of the log, batch by batch.
 func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span command.OffsetSpan) error {
-	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End, Patience: h.timeout}
+	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End,
+		Patience: h.timeout}
 	return batches.Each(ctx, func(b record.Batch) error { return h.batch(b, span.Next) })
 }
 
@@ -174,7 +178,8 @@ func (h *historyReader) batch(b record.Batch, from int64) error {
 		if offset < from {
 			continue
 		}
-		use := lockUse{Partition: h.partition, Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta), Key: string(w.Key)}
+		use := lockUse{Partition: h.partition, Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta),
+			Key: string(w.Key)}
 		if err := h.record(&w, use, b.Carried()); err != nil {
 			return err
 		}

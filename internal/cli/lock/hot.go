@@ -72,7 +72,8 @@ func hotTable(w io.Writer, hot []hotLock) {
 		if l.Last >= 0 {
 			last = strconv.FormatInt(l.Last, 10)
 		}
-		command.Row(w, l.Topic+"/"+strconv.Itoa(int(l.Partition)), l.Lock, l.Refused, fmt.Sprintf("%.1f", l.PerSecond), last, command.OrDash(l.By), l.Latest.UTC().Format(time.RFC3339))
+		command.Row(w, l.Topic+"/"+strconv.Itoa(int(l.Partition)), l.Lock, l.Refused, fmt.Sprintf("%.1f", l.PerSecond), last,
+			command.OrDash(l.By), l.Latest.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -122,7 +123,8 @@ func addUp(ring []refusal) []hotLock {
 		hot = append(hot, *l)
 	}
 	slices.SortFunc(hot, func(a, b hotLock) int {
-		return cmp.Or(b.Refused-a.Refused, b.Latest.Compare(a.Latest), cmp.Compare(a.Lock, b.Lock), cmp.Compare(a.Partition, b.Partition))
+		return cmp.Or(b.Refused-a.Refused, b.Latest.Compare(a.Latest), cmp.Compare(a.Lock, b.Lock),
+			cmp.Compare(a.Partition, b.Partition))
 	})
 	return hot
 }

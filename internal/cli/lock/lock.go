@@ -69,7 +69,8 @@ type lockTable struct {
 
 // look asks all brokers. Who wrote a lock last is the leader's word; refusals are
 // added up.
-func (l *lockCommand) look(ctx context.Context, brokers []command.AskedBroker, topic string, locks []string) (*lockTable, error) {
+func (l *lockCommand) look(ctx context.Context, brokers []command.AskedBroker, topic string,
+	locks []string) (*lockTable, error) {
 	t := &lockTable{leaders: map[int32]command.AskedBroker{}, states: map[lockPlace]lockState{}}
 	err := l.HTTP.Ask(ctx, brokers, func(b command.AskedBroker, a command.HTTPAnswer) error {
 		var here locksHere
@@ -131,6 +132,7 @@ func (t *lockTable) leaderless(w io.Writer, topic string, partitions []int32) er
 	if len(missing) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "lockstep: topic %q: nobody who leads it could be asked of partition %s\n", topic, strings.Join(missing, ","))
+	fmt.Fprintf(w, "lockstep: topic %q: nobody who leads it could be asked of partition %s\n", topic,
+		strings.Join(missing, ","))
 	return command.ErrNegative
 }

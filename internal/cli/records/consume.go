@@ -70,7 +70,8 @@ func (c *consumeCommand) run(cmd *cobra.Command, args []string) error {
 		return command.Usagef(cmd, "--print-format: %w", err)
 	}
 	ctx := cmd.Context()
-	client, err := c.cluster.Connect(ctx, kgo.FetchMaxWait(250*time.Millisecond), kgo.ConsumeResetOffset(kgo.NoResetOffset()))
+	client, err := c.cluster.Connect(ctx, kgo.FetchMaxWait(250*time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()))
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,8 @@ func (c *consumeCommand) run(cmd *cobra.Command, args []string) error {
 }
 
 // chosen is the spans of the partitions that were asked for.
-func (c *consumeCommand) chosen(ctx context.Context, client *kgo.Client, pos command.Position, topic string) (map[int32]command.OffsetSpan, error) {
+func (c *consumeCommand) chosen(ctx context.Context, client *kgo.Client, pos command.Position,
+	topic string) (map[int32]command.OffsetSpan, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cluster.Timeout)
 	defer cancel()
 	spans, err := pos.Spans(ctx, kadm.NewClient(client), topic)
@@ -193,7 +195,8 @@ func (r *reading) goOnAtStart(ctx context.Context, partition int32, why error) e
 	case !ok || start.Err != nil || start.Offset <= s.Next:
 		return fmt.Errorf("%s/%d: offset %d is not in the log: %w", r.topic, partition, s.Next, why)
 	}
-	fmt.Fprintf(r.s.Err, "%s/%d: offsets %d to %d were removed; going on at %d\n", r.topic, partition, s.Next, start.Offset-1, start.Offset)
+	fmt.Fprintf(r.s.Err, "%s/%d: offsets %d to %d were removed; going on at %d\n", r.topic, partition, s.Next,
+		start.Offset-1, start.Offset)
 	r.advance(partition, start.Offset)
 	at := map[string]map[int32]kgo.Offset{r.topic: {partition: kgo.NewOffset().At(start.Offset)}}
 	r.client.RemoveConsumePartitions(map[string][]int32{r.topic: {partition}})

@@ -35,7 +35,8 @@ func (r *reading) skipEmptyTails(ctx context.Context) error {
 // print: the offset itself if a record is there, or if nothing can be said.
 func (r *reading) lookAhead(ctx context.Context, partition int32, s command.OffsetSpan) (int64, error) {
 	next := s.Next
-	rest := client.Batches{Client: r.client, Topic: r.topic, Partition: partition, From: s.Next, End: s.End, Patience: lull}
+	rest := client.Batches{Client: r.client, Topic: r.topic, Partition: partition, From: s.Next, End: s.End,
+		Patience: lull}
 	err := rest.Each(ctx, func(b record.Batch) error {
 		if holds, err := holdsRecords(b, s.Next); err != nil || holds {
 			return cmp.Or(err, errRecordsFound)

@@ -31,12 +31,14 @@ func TestTheEndOfAnAppendIsWordedForAPerson(t *testing.T) {
 		text             string
 		refused, unknown bool
 	}{
-		{parsed("CONFLICT lock=a last=1 basis=0 by=- record=0: read on"), false, "CONFLICT lock=a last=1 basis=0 by=- record=0: read on", true, false},
+		{parsed("CONFLICT lock=a last=1 basis=0 by=- record=0: read on"), false,
+			"CONFLICT lock=a last=1 basis=0 by=- record=0: read on", true, false},
 		{parsed("MALFORMED record=0: so"), false, "MALFORMED record=0: so", false, false},
 		{&client.Interruption{Err: context.DeadlineExceeded, Last: few}, false, few.Error(), false, false},
 		{&client.Interruption{Err: context.Canceled}, false, context.Canceled.Error(), false, false},
 		{&client.Interruption{Err: context.DeadlineExceeded, Last: few, Sent: true}, false,
-			"the append may or may not be in the log: " + few.Error() + "; give it a name with --id and it can be sent again safely", false, true},
+			"the append may or may not be in the log: " +
+				few.Error() + "; give it a name with --id and it can be sent again safely", false, true},
 		{&client.Interruption{Err: context.DeadlineExceeded, Last: few, Sent: true}, true,
 			"the append may or may not be in the log: " + few.Error() + "; run the same command again", false, true},
 	} {

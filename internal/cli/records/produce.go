@@ -93,7 +93,8 @@ func (p *produceCommand) prepare(cmd *cobra.Command, topic string) (*production,
 	if err != nil {
 		return nil, command.Usagef(cmd, "--header: %w", err)
 	}
-	reader, err := kgo.NewRecordReader(closedBy(delimiterOf(p.layout), command.Interruptible(cmd.Context(), p.s.In)), p.layout)
+	reader, err := kgo.NewRecordReader(closedBy(delimiterOf(p.layout), command.Interruptible(cmd.Context(), p.s.In)),
+		p.layout)
 	if err != nil {
 		return nil, command.Usagef(cmd, "--read-format: %w", err)
 	}
@@ -169,7 +170,8 @@ func (p *production) all(ctx context.Context) error {
 		p.fail(err)
 	}
 	err := p.failed()
-	if left := p.sent - p.answered(); left > 0 && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	if left := p.sent - p.answered(); left > 0 &&
+		(errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return fmt.Errorf("%d of %d records have no answer: %w", left, p.sent, command.ErrUnknownResult)
 	}
 	return err

@@ -82,7 +82,8 @@ func (c *serveConfig) check(from func(name string) string) error {
 
 func (c *serveConfig) checkEtcd(from func(string) string) error {
 	if len(c.Etcd) > 0 && len(c.EtcdPeers) > 0 {
-		return fmt.Errorf("%s and %s exclude each other: an outside etcd, or one embedded in the brokers", from("etcd"), from("etcd-peers"))
+		return fmt.Errorf("%s and %s exclude each other: an outside etcd, or one embedded in the brokers", from("etcd"),
+			from("etcd-peers"))
 	}
 	if len(c.EtcdPeers) == 0 {
 		return nil
@@ -113,7 +114,8 @@ func (c *serveConfig) advertise(from func(string) string) error {
 		if at := slices.IndexFunc(given, func(a listener) bool { return a.Name == l.Name }); at >= 0 {
 			c.Advertised[i] = given[at]
 		} else if l.Wildcard() {
-			return fmt.Errorf("%s binds every interface at %s and says nothing of what to tell clients; set advertise to an address that they can reach", from("listen"), l)
+			return fmt.Errorf("%s binds every interface at %s and says nothing of what to tell clients; set advertise to an "+
+				"address that they can reach", from("listen"), l)
 		}
 	}
 	return nil

@@ -76,7 +76,8 @@ func (l *layers) refuseTwoWords(*serveConfig) error {
 // checkTopicDefaults refuses what no topic could have.
 func (l *layers) checkTopicDefaults(c *serveConfig) error {
 	if err := broker.CheckTopicDefaults(c.TopicDefaults); err != nil {
-		return fmt.Errorf("%s: %w", command.DescribeSetting("topic-defaults", l.strongest(settingNamed("topic-defaults"))), err)
+		return fmt.Errorf("%s: %w", command.DescribeSetting("topic-defaults", l.strongest(settingNamed("topic-defaults"))),
+			err)
 	}
 	return nil
 }
@@ -168,10 +169,12 @@ func (l *layers) topicDefault(c *serveConfig, d *registry.Definition, key, value
 // notDone are settings that ask for what is not done, with the values that do not.
 // Without a value: whatever it is set to.
 var notDone = []struct{ setting, fine, why string }{
-	{"process.roles", "broker,controller broker", "there is no controller of its own: metadata is kept in etcd, embedded in the brokers or outside; leave this container out"},
+	{"process.roles", "broker,controller broker", "there is no controller of its own: metadata is kept in etcd, " +
+		"embedded in the brokers or outside; leave this container out"},
 	{"controlled.shutdown.enable", "true", "a broker that stops always hands its leaderships over"},
 	{"log.cleaner.enable", "true", "topics with cleanup.policy=compact are compacted"},
-	{"group.coordinator.rebalance.protocols", "classic,consumer consumer,classic", "groups are of the protocols classic and consumer"},
+	{"group.coordinator.rebalance.protocols", "classic,consumer consumer,classic",
+		"groups are of the protocols classic and consumer"},
 	{"group.consumer.migration.policy", "bidirectional BIDIRECTIONAL", "groups change between the protocols both ways"},
 	{"create.topic.policy.class.name", "", "no classes are loaded, and nobody would enforce the policy"},
 	{"alter.config.policy.class.name", "", "no classes are loaded, and nobody would enforce the policy"},
@@ -195,7 +198,8 @@ func (l *layers) refuseNotDone(*serveConfig) error {
 }
 
 // launchers are the beginnings of variables that start and watch a Java process.
-var launchers = []string{"KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_", "KAFKA_GC_", "KAFKA_JMX_", "KAFKA_LOG4J_", "KAFKA_TOOLS_LOG4J_",
+var launchers = []string{"KAFKA_HEAP_OPTS", "KAFKA_OPTS", "KAFKA_JVM_", "KAFKA_GC_", "KAFKA_JMX_", "KAFKA_LOG4J_",
+	"KAFKA_TOOLS_LOG4J_",
 	"KAFKA_VERSION", "KAFKA_HOME", "KAFKA_ENABLE_KRAFT", "KAFKA_KRAFT_", "KAFKA_ZOOKEEPER_"}
 
 // leftOver sorts what set nothing: what is Kafka's and has no meaning here, and

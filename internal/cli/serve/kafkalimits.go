@@ -32,7 +32,8 @@ var kafkaNumbers = []struct {
 	{"replica.lag.time.max.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.LagMs }},
 	{"broker.session.timeout.ms", 1000, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.SessionMs }},
 	{"offsets.retention.check.interval.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.OffsetsCheckMs }},
-	{"leader.imbalance.check.interval.seconds", 1, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.PreferredSeconds }},
+	{"leader.imbalance.check.interval.seconds", 1, math.MaxInt32,
+		func(k *kafkaLimits) *int64 { return &k.PreferredSeconds }},
 }
 
 // kafkaDenials is the table of those that turn off what is on by default.
@@ -54,7 +55,8 @@ func (l *layers) applyKafkaLimits(c *serveConfig) error {
 		}
 		l.carried[name] = true
 		if err := parseInt64(text, v.least, v.at(&c.Kafka)); err != nil || *v.at(&c.Kafka) > v.most {
-			return fmt.Errorf("%s: want a number from %d to %d", command.DescribeSetting(v.setting, l.env.given(name)), v.least, v.most)
+			return fmt.Errorf("%s: want a number from %d to %d", command.DescribeSetting(v.setting, l.env.given(name)), v.least,
+				v.most)
 		}
 	}
 	for _, v := range kafkaDenials {

@@ -32,7 +32,8 @@ type layers struct {
 // the log's format alone that is good. flags holds the
 // flags that were typed, by setting; path names a YAML file or is empty.
 func loadConfig(flags map[string]string, environ []string, path string) (serveConfig, error) {
-	l := layers{flags: flags, env: environment(environ), path: path, carried: map[string]bool{}, defaulted: map[string]bool{}}
+	l := layers{flags: flags, env: environment(environ), path: path, carried: map[string]bool{},
+		defaulted: map[string]bool{}}
 	if path == "" {
 		l.path = l.env.value["LOCKSTEP_CONFIG"]
 	}
@@ -59,7 +60,8 @@ func (l *layers) merge() (serveConfig, error) {
 	}
 	l.dropControllers(&c)
 	for _, apply := range []func(*serveConfig) error{
-		l.refuseTwoWords, l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.checkTopicDefaults, l.applyKafkaGroups, l.applyKafkaLimits, l.refuseNotDone,
+		l.refuseTwoWords, l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.checkTopicDefaults, l.applyKafkaGroups,
+		l.applyKafkaLimits, l.refuseNotDone,
 		l.checkListenerSecurity, l.checkSecurity,
 	} {
 		if err := apply(&c); err != nil {
@@ -121,7 +123,8 @@ func (l *layers) unknown() []string {
 	}
 	var names []string
 	for name := range l.env.value {
-		if (strings.HasPrefix(name, kafkaPrefix) || strings.HasPrefix(name, "LOCKSTEP_")) && !known[name] && !l.carried[name] {
+		if (strings.HasPrefix(name, kafkaPrefix) || strings.HasPrefix(name, "LOCKSTEP_")) && !known[name] &&
+			!l.carried[name] {
 			names = append(names, name)
 		}
 	}
@@ -145,7 +148,8 @@ func readFile(path string) (map[string]command.Given, error) {
 	}
 	var second yaml.Node
 	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("setting config = %q: want one document of settings, and another begins at line %d", path, second.Line)
+		return nil, fmt.Errorf("setting config = %q: want one document of settings, and another begins at line %d", path,
+			second.Line)
 	}
 	top := doc.Content[0]
 	if top.Kind != yaml.MappingNode {
@@ -156,7 +160,8 @@ func readFile(path string) (map[string]command.Given, error) {
 		key, node := top.Content[i], top.Content[i+1]
 		from := fmt.Sprintf("%s line %d", path, key.Line)
 		if settingNamed(key.Value) == nil {
-			return nil, fmt.Errorf("setting %s (%s) is unknown%s", key.Value, from, command.DidYouMean(nearestSettings(key.Value)))
+			return nil, fmt.Errorf("setting %s (%s) is unknown%s", key.Value, from,
+				command.DidYouMean(nearestSettings(key.Value)))
 		}
 		value, err := flatten(key.Value, node)
 		if err != nil {

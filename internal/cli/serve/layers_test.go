@@ -99,7 +99,8 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 	values := map[string]string{
 		"node-id": "7", "data-dir": "/d", "rack": "r", "listen": "in://a:1,out://b:2", "advertise": "out://c:3",
 		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-peers": "7=http://p:6",
-		"default-replicas": "2", "replication-throttle": "1000000", "topics": "x:3,y", "auto-create-topics": "false", "num-partitions": "8", "cluster-id": "c",
+		"default-replicas": "2", "replication-throttle": "1000000", "topics": "x:3,y", "auto-create-topics": "false",
+		"num-partitions": "8", "cluster-id": "c",
 		"group-rebalance-delay": "0", "offsets-partitions": "9", "offsets-replicas": "2",
 		"topic-defaults": "cleanup.policy=compact,delete,retention.ms=1", "log-format": "json", "log-level": "warn",
 	}
@@ -158,7 +159,8 @@ rack:
 	if want := []topicSpec{{"accounts", 3}, {"limits", 1}}; !slices.Equal(c.Topics, want) {
 		t.Errorf("topics %v, want %v", c.Topics, want)
 	}
-	if want := map[string]string{"cleanup.policy": "compact,delete", "segment.bytes": "1048576"}; !reflect.DeepEqual(c.TopicDefaults, want) {
+	if want := map[string]string{"cleanup.policy": "compact,delete",
+		"segment.bytes": "1048576"}; !reflect.DeepEqual(c.TopicDefaults, want) {
 		t.Errorf("topic defaults %v, want %v", c.TopicDefaults, want)
 	}
 }
@@ -209,7 +211,8 @@ func TestKafkasRetentionWinsOverTheFileAndLosesToTopicDefaultsSaidCloser(t *test
 	if got := mustLoad(t, nil, environ, file).TopicDefaults; got["retention.ms"] != "1" || got["segment.bytes"] != "6000" {
 		t.Errorf("over a file: %v", got)
 	}
-	if got := mustLoad(t, []string{"topic-defaults=retention.ms=2"}, environ, file).TopicDefaults; got["retention.ms"] != "2" {
+	if got := mustLoad(t, []string{"topic-defaults=retention.ms=2"}, environ,
+		file).TopicDefaults; got["retention.ms"] != "2" {
 		t.Errorf("under a flag: %v", got)
 	}
 }
@@ -223,13 +226,20 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		want           string
 	}{
 		{flags: []string{"node-id=-1"}, want: `setting node-id = "-1" (flag --node-id): want a number from 0`},
-		{flags: []string{"node-id=5000000000"}, want: `setting node-id = "5000000000" (flag --node-id): want a number from 0`},
-		{environ: []string{"KAFKA_BROKER_ID=x"}, want: `setting node-id = "x" (environment variable KAFKA_BROKER_ID): want a number from 0`},
-		{environ: []string{"LOCKSTEP_HTTP=9644"}, want: `setting http = "9644" (environment variable LOCKSTEP_HTTP): want HOST:PORT, got "9644"`},
-		{environ: []string{"KAFKA_LOG_DIRS=/a,/b"}, want: `setting data-dir = "/a,/b" (environment variable KAFKA_LOG_DIRS): want one directory; several are not supported`},
-		{environ: []string{"KAFKA_LOG_RETENTION_HOURS=week"}, want: `setting log.retention.hours = "week" (environment variable KAFKA_LOG_RETENTION_HOURS): Invalid value week for configuration log.retention.hours: Not a number`},
-		{environ: []string{"KAFKA_LOG_RETENTION_MINUTES=0"}, want: `setting log.retention.minutes = "0" (environment variable KAFKA_LOG_RETENTION_MINUTES): Invalid value 0 for configuration log.retention.minutes: must be unlimited (-1)`},
-		{environ: []string{"KAFKA_GROUP_MAX_SIZE=0"}, want: `setting group.max.size = "0" (environment variable KAFKA_GROUP_MAX_SIZE): want a number from 1`},
+		{flags: []string{"node-id=5000000000"},
+			want: `setting node-id = "5000000000" (flag --node-id): want a number from 0`},
+		{environ: []string{"KAFKA_BROKER_ID=x"},
+			want: `setting node-id = "x" (environment variable KAFKA_BROKER_ID): want a number from 0`},
+		{environ: []string{"LOCKSTEP_HTTP=9644"},
+			want: `setting http = "9644" (environment variable LOCKSTEP_HTTP): want HOST:PORT, got "9644"`},
+		{environ: []string{"KAFKA_LOG_DIRS=/a,/b"},
+			want: `setting data-dir = "/a,/b" (environment variable KAFKA_LOG_DIRS): want one directory; several are not supported`},
+		{environ: []string{"KAFKA_LOG_RETENTION_HOURS=week"},
+			want: `setting log.retention.hours = "week" (environment variable KAFKA_LOG_RETENTION_HOURS): Invalid value week for configuration log.retention.hours: Not a number`},
+		{environ: []string{"KAFKA_LOG_RETENTION_MINUTES=0"},
+			want: `setting log.retention.minutes = "0" (environment variable KAFKA_LOG_RETENTION_MINUTES): Invalid value 0 for configuration log.retention.minutes: must be unlimited (-1)`},
+		{environ: []string{"KAFKA_GROUP_MAX_SIZE=0"},
+			want: `setting group.max.size = "0" (environment variable KAFKA_GROUP_MAX_SIZE): want a number from 1`},
 		{file: "rack: a\nnum-partitions: many\n", want: `line 2): want a number from 1`},
 		{file: "num_partitions: 3\n", want: `setting num_partitions (FILE line 1) is unknown; did you mean num-partitions?`},
 		{file: "quorum: 3\n", want: `setting quorum (FILE line 1) is unknown`},
@@ -237,26 +247,35 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{file: "- a\n", want: `want settings as name: value`},
 		{file: "rack: a\n---\ntls-cert: /x\n", want: `want one document of settings, and another begins at line 2`},
 		{flags: []string{"listen=:65536"}, want: `want a port from 0 to 65535, got "65536"`},
-		{flags: []string{"listen=127.0.0.1:1,127.0.0.1:2"}, want: `two listeners are named "default"; give each a name, as in internal://HOST:PORT`},
+		{flags: []string{"listen=127.0.0.1:1,127.0.0.1:2"},
+			want: `two listeners are named "default"; give each a name, as in internal://HOST:PORT`},
 		{flags: []string{"listen= , "}, want: `want at least one [NAME://]HOST:PORT`},
-		{flags: []string{"listen=0.0.0.0:9092"}, want: `setting listen = "0.0.0.0:9092" (flag --listen) binds every interface at default://0.0.0.0:9092 and says nothing of what to tell clients`},
-		{flags: []string{"listen=[::]:9092", "advertise=0.0.0.0:9092"}, want: `setting advertise = "0.0.0.0:9092" (flag --advertise): clients cannot be sent to default://0.0.0.0:9092`},
-		{flags: []string{"advertise=out://a:1"}, want: `setting advertise = "out://a:1" (flag --advertise) advertises "out", which is no listener; setting listen = "127.0.0.1:9092" (default)`},
-		{flags: []string{"inter-broker-listener=x"}, want: `setting inter-broker-listener = "x" (flag --inter-broker-listener) is no listener`},
-		{flags: []string{"etcd=a:1"}, environ: []string{"LOCKSTEP_ETCD_PEERS=1=http://b:2"}, want: `setting etcd = "a:1" (flag --etcd) and setting etcd-peers = "1=http://b:2" (environment variable LOCKSTEP_ETCD_PEERS) exclude each other`},
+		{flags: []string{"listen=0.0.0.0:9092"},
+			want: `setting listen = "0.0.0.0:9092" (flag --listen) binds every interface at default://0.0.0.0:9092 and says nothing of what to tell clients`},
+		{flags: []string{"listen=[::]:9092", "advertise=0.0.0.0:9092"},
+			want: `setting advertise = "0.0.0.0:9092" (flag --advertise): clients cannot be sent to default://0.0.0.0:9092`},
+		{flags: []string{"advertise=out://a:1"},
+			want: `setting advertise = "out://a:1" (flag --advertise) advertises "out", which is no listener; setting listen = "127.0.0.1:9092" (default)`},
+		{flags: []string{"inter-broker-listener=x"},
+			want: `setting inter-broker-listener = "x" (flag --inter-broker-listener) is no listener`},
+		{flags: []string{"etcd=a:1"}, environ: []string{"LOCKSTEP_ETCD_PEERS=1=http://b:2"},
+			want: `setting etcd = "a:1" (flag --etcd) and setting etcd-peers = "1=http://b:2" (environment variable LOCKSTEP_ETCD_PEERS) exclude each other`},
 		{flags: []string{"etcd-peers=2=http://b:2"}, want: `does not name this broker, setting node-id = "1" (default)`},
 		{flags: []string{"etcd-peers=1=http://b:2,1=http://c:2"}, want: `node 1 is named twice`},
 		{flags: []string{"etcd-peers=1=b:2"}, want: `want http://HOST:PORT for node 1, got "b:2"`},
 		{flags: []string{"topics=a:0"}, want: `partitions of a: want a number from 1`},
 		{flags: []string{"topics=a,a:2"}, want: `topic a is named twice`},
-		{flags: []string{"topic-defaults=nosuch=1"}, want: `setting topic-defaults = "nosuch=1" (flag --topic-defaults): Unknown topic config name: nosuch`},
-		{file: "topic-defaults: {retention.ms: week}\n", want: `line 1): Invalid value week for configuration retention.ms: Not a number of type LONG`},
+		{flags: []string{"topic-defaults=nosuch=1"},
+			want: `setting topic-defaults = "nosuch=1" (flag --topic-defaults): Unknown topic config name: nosuch`},
+		{file: "topic-defaults: {retention.ms: week}\n",
+			want: `line 1): Invalid value week for configuration retention.ms: Not a number of type LONG`},
 		{environ: []string{"KAFKA_LISTENERS=PLAINTEXT://127.0.0.1:1", "KAFKA_CFG_LISTENERS=SSL://127.0.0.1:1"},
 			want: `environment variables KAFKA_LISTENERS and KAFKA_CFG_LISTENERS differ; set one of them`},
 		{flags: []string{"topic-defaults=compact"}, want: `want KEY=VALUE, got "compact"`},
 		{flags: []string{"auto-create-topics=maybe"}, want: `want true or false`},
 		{flags: []string{"log-level=loud"}, want: `want one of debug, info, warn, error`},
-		{environ: []string{"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=DEFAULT:SASL_SSL"}, want: `listener default asks for SASL_SSL; only PLAINTEXT is spoken yet`},
+		{environ: []string{"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=DEFAULT:SASL_SSL"},
+			want: `listener default asks for SASL_SSL; only PLAINTEXT is spoken yet`},
 		{environ: []string{"LOCKSTEP_CONFIG=/nowhere.yaml"}, want: `setting config: open /nowhere.yaml`},
 	} {
 		_, err := load(t, c.flags, c.environ, c.file)

@@ -41,10 +41,12 @@ func TestALogOfJSONIsReadable(t *testing.T) {
 	log, said := jsonLogger()
 	id := protocol.TopicID{1, 2, 3}
 	log.Info("deleted", "id", id, "at", protocol.TopicPartition{Topic: id, Index: 7}, "took", 1500*time.Millisecond,
-		"from", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, "error", fmt.Errorf("a: %w", io.EOF), slog.Group("in", "wait", time.Second))
+		"from", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, "error", fmt.Errorf("a: %w", io.EOF),
+		slog.Group("in", "wait", time.Second))
 	got := lines(t, said)[0]
 	for key, want := range map[string]any{
-		"id": id.String(), "at": id.String() + "-7", "took": "1.5s", "from": "127.0.0.1:9", "error": "a: EOF", "in": map[string]any{"wait": "1s"},
+		"id": id.String(), "at": id.String() + "-7", "took": "1.5s", "from": "127.0.0.1:9", "error": "a: EOF",
+		"in": map[string]any{"wait": "1s"},
 	} {
 		if fmt.Sprint(got[key]) != fmt.Sprint(want) {
 			t.Errorf("%s is %v, want %v", key, got[key], want)
@@ -60,7 +62,8 @@ func TestOneCauseIsToldAFewTimesAndThenSeldom(t *testing.T) {
 		log, said := jsonLogger()
 		disk := errors.New("no space left on device")
 		for i := range 250 {
-			log.With("topic", "a").Error("partition takes no more writes", "partition", i, "error", fmt.Errorf("write /logs/a-%d: %w", i, disk))
+			log.With("topic", "a").Error("partition takes no more writes", "partition", i, "error",
+				fmt.Errorf("write /logs/a-%d: %w", i, disk))
 		}
 		log.Error("partition takes no more writes", "partition", 0, "error", errors.New("input/output error"))
 		time.Sleep(time.Minute)
@@ -99,7 +102,8 @@ func TestReasonsThatEndInTheSameErrorAreCausesOfTheirOwn(t *testing.T) {
 	log, said := jsonLogger()
 	for _, who := range []string{"TLS", "HTTP", "SSH"} {
 		for i := range 20 {
-			log.Warn("connection closed", "why", fmt.Errorf("the client speaks %s (%w)", who, fmt.Errorf("frame length %d is over the limit", i)))
+			log.Warn("connection closed", "why",
+				fmt.Errorf("the client speaks %s (%w)", who, fmt.Errorf("frame length %d is over the limit", i)))
 		}
 	}
 	told := map[string]int{}
@@ -107,7 +111,8 @@ func TestReasonsThatEndInTheSameErrorAreCausesOfTheirOwn(t *testing.T) {
 		who, _, _ := strings.Cut(fmt.Sprint(l["why"]), " (")
 		told[who]++
 	}
-	if want := map[string]int{"the client speaks TLS": 5, "the client speaks HTTP": 5, "the client speaks SSH": 5}; !maps.Equal(told, want) {
+	if want := map[string]int{"the client speaks TLS": 5, "the client speaks HTTP": 5,
+		"the client speaks SSH": 5}; !maps.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
 }
@@ -128,7 +133,8 @@ func TestWhatHappensIsToldAsLongAsItIsNoFlood(t *testing.T) {
 func TestCausesThatAreRememberedAreBounded(t *testing.T) {
 	log, said := jsonLogger()
 	for i := range 5 * causesMax {
-		log.Warn("x" + strings.Repeat("y", i%70) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)))
+		log.Warn("x" + strings.Repeat("y",
+			i%70) + string(rune('a'+i%26)) + string(rune('a'+i/26%26)) + string(rune('a'+i/676)))
 	}
 	if n := len(log.Handler().(*rateLimited).causes.mu.of); n > causesMax {
 		t.Errorf("%d causes are remembered", n)

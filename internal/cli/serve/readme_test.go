@@ -19,7 +19,8 @@ func TestTheReadmesConfigurationLoads(t *testing.T) {
 		t.Fatal("the README has no YAML example")
 	}
 	c := mustLoad(t, nil, nil, example)
-	if c.DataDir != "/var/lib/lockstep" || len(c.Advertised) != 2 || len(c.Topics) != 2 || c.TopicDefaults["retention.ms"] == "" {
+	if c.DataDir != "/var/lib/lockstep" || len(c.Advertised) != 2 || len(c.Topics) != 2 ||
+		c.TopicDefaults["retention.ms"] == "" {
 		t.Errorf("got %+v", c)
 	}
 }

@@ -47,7 +47,8 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 	}
 	for i, l := range c.Listeners {
 		a := c.Advertised[i]
-		out.Listeners = append(out.Listeners, broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port)})
+		out.Listeners = append(out.Listeners,
+			broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port)})
 	}
 	if len(c.EtcdPeers) > 0 {
 		out.EtcdPeers = make(map[protocol.BrokerID]string, len(c.EtcdPeers))

@@ -52,7 +52,8 @@ func (l *layers) protocolMap() (protocols map[string]string, said command.Given,
 	for _, item := range command.SplitList(strings.ToLower(said.Value)) {
 		name, protocol, ok := strings.Cut(item, ":")
 		if !ok {
-			return nil, said, fmt.Errorf("%s: want LISTENER:PROTOCOL, got %q", command.DescribeSetting("listener security", said), item)
+			return nil, said, fmt.Errorf("%s: want LISTENER:PROTOCOL, got %q",
+				command.DescribeSetting("listener security", said), item)
 		}
 		protocols[strings.TrimSpace(name)] = strings.TrimSpace(protocol)
 	}
@@ -63,8 +64,10 @@ func (l *layers) protocolMap() (protocols map[string]string, said command.Given,
 // is, or for what he may do: those of Kafka, of its images, and those that
 // Lockstep will have.
 var securityWords = map[string]bool{
-	"SSL": true, "TLS": true, "MTLS": true, "KEYSTORE": true, "TRUSTSTORE": true, "CERT": true, "CERTIFICATE": true, "SECURITY": true,
-	"SASL": true, "JAAS": true, "SCRAM": true, "OAUTH": true, "OAUTHBEARER": true, "KERBEROS": true, "KRB5": true, "GSSAPI": true,
+	"SSL": true, "TLS": true, "MTLS": true, "KEYSTORE": true, "TRUSTSTORE": true, "CERT": true, "CERTIFICATE": true,
+	"SECURITY": true,
+	"SASL":     true, "JAAS": true, "SCRAM": true, "OAUTH": true, "OAUTHBEARER": true, "KERBEROS": true, "KRB5": true,
+	"GSSAPI":   true,
 	"PASSWORD": true, "PASSWORDS": true, "SECRET": true, "CREDENTIAL": true, "CREDENTIALS": true, "DELEGATION": true,
 	"AUTH": true, "REAUTH": true, "AUTHENTICATION": true, "AUTHORIZATION": true,
 	"AUTHORIZER": true, "ACL": true, "ACLS": true, "PRINCIPAL": true, "USERS": true,
@@ -75,7 +78,8 @@ var javaSecurity = []string{"java.security.auth.login.config", "javax.net.ssl."}
 
 // fromOrchestrator is what Kubernetes and Docker make of the name of a service,
 // which may well be kafka-ssl: nobody asks for anything by it.
-var fromOrchestrator = regexp.MustCompile(`_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
+var fromOrchestrator = regexp.MustCompile(
+	`_SERVICE_(HOST|PORT)(_[A-Z0-9_]+)?$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$`)
 
 // asksForSecurity judges a variable that is not understood.
 func asksForSecurity(name, value string) bool {
@@ -85,7 +89,8 @@ func asksForSecurity(name, value string) bool {
 	case slices.ContainsFunc(strings.Split(name, "_"), func(word string) bool { return securityWords[word] }):
 		return true
 	}
-	return strings.HasSuffix(name, "OPTS") && slices.ContainsFunc(javaSecurity, func(option string) bool { return strings.Contains(value, option) })
+	return strings.HasSuffix(name, "OPTS") &&
+		slices.ContainsFunc(javaSecurity, func(option string) bool { return strings.Contains(value, option) })
 }
 
 // declinesSecurity reports whether a value says that the thing is not wanted. To
@@ -95,7 +100,8 @@ func declinesSecurity(name, value string) bool {
 	case "", "none", "off", "plaintext":
 		return true
 	case "false", "no":
-		return strings.HasSuffix(name, "_ENABLE") || strings.HasSuffix(name, "_ENABLED") || strings.HasSuffix(name, "_SET_ACL")
+		return strings.HasSuffix(name, "_ENABLE") || strings.HasSuffix(name, "_ENABLED") ||
+			strings.HasSuffix(name, "_SET_ACL")
 	}
 	return false
 }
@@ -112,6 +118,7 @@ func (l *layers) checkSecurity(*serveConfig) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("environment variables that ask for TLS, authentication or access control: %s; %s, and to everybody: unset them if that is meant",
+	return fmt.Errorf("environment variables that ask for TLS, authentication or access control: %s; %s, and to "+
+		"everybody: unset them if that is meant",
 		strings.Join(names, ", "), onlyPlaintext)
 }

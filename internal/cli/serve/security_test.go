@@ -14,7 +14,8 @@ func TestWhatAsksForSecurityIsRefusedAtStart(t *testing.T) {
 		want           string // what the error names; "" = the broker starts
 	}{
 		// A listener that is named by a protocol.
-		{environ: []string{"KAFKA_LISTENERS=SSL://127.0.0.1:0"}, want: `setting listen = "SSL://127.0.0.1:0" (environment variable KAFKA_LISTENERS): listener ssl asks for SSL by its name; only PLAINTEXT is spoken yet`},
+		{environ: []string{"KAFKA_LISTENERS=SSL://127.0.0.1:0"},
+			want: `setting listen = "SSL://127.0.0.1:0" (environment variable KAFKA_LISTENERS): listener ssl asks for SSL by its name; only PLAINTEXT is spoken yet`},
 		{environ: []string{"KAFKA_LISTENERS=SASL_SSL://127.0.0.1:0"}, want: "asks for SASL_SSL"},
 		{environ: []string{"KAFKA_LISTENERS=SASL_PLAINTEXT://127.0.0.1:0"}, want: "asks for SASL_PLAINTEXT"},
 		{environ: []string{"KAFKA_LISTENERS=PLAINTEXT://127.0.0.1:0,ssl://127.0.0.1:0"}, want: "asks for SSL"},
@@ -26,24 +27,31 @@ func TestWhatAsksForSecurityIsRefusedAtStart(t *testing.T) {
 
 		// Kafka's map.
 		{environ: []string{"KAFKA_LISTENERS=SSL://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=SSL:PLAINTEXT"}},
-		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:SASL_SSL"}, want: `setting listener security = "IN:SASL_SSL"`},
-		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:TLSv1.3"}, want: "asks for TLSV1.3"},
-		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IM:SSL"}, want: "listener in has no security protocol there"},
-		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN"}, want: `want LISTENER:PROTOCOL, got "in"`},
-		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0,CTL://127.0.0.1:0", "KAFKA_CONTROLLER_LISTENER_NAMES=CTL", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:PLAINTEXT,CTL:SSL"}},
+		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:SASL_SSL"},
+			want: `setting listener security = "IN:SASL_SSL"`},
+		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:TLSv1.3"},
+			want: "asks for TLSV1.3"},
+		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IM:SSL"},
+			want: "listener in has no security protocol there"},
+		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0", "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN"},
+			want: `want LISTENER:PROTOCOL, got "in"`},
+		{environ: []string{"KAFKA_LISTENERS=IN://127.0.0.1:0,CTL://127.0.0.1:0", "KAFKA_CONTROLLER_LISTENER_NAMES=CTL",
+			"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=IN:PLAINTEXT,CTL:SSL"}},
 
 		// Variables of Kafka and of its images.
 		{environ: []string{"KAFKA_SSL_KEYSTORE_LOCATION=/etc/broker.jks"}, want: "KAFKA_SSL_KEYSTORE_LOCATION"},
 		{environ: []string{"KAFKA_SSL_CLIENT_AUTH=required"}, want: "KAFKA_SSL_CLIENT_AUTH"},
 		{environ: []string{"KAFKA_SSL_CLIENT_AUTH=none"}},
 		{environ: []string{"KAFKA_SASL_ENABLED_MECHANISMS=PLAIN"}, want: "KAFKA_SASL_ENABLED_MECHANISMS"},
-		{environ: []string{"KAFKA_AUTHORIZER_CLASS_NAME=org.apache.kafka.metadata.authorizer.StandardAuthorizer"}, want: "KAFKA_AUTHORIZER_CLASS_NAME"},
+		{environ: []string{"KAFKA_AUTHORIZER_CLASS_NAME=org.apache.kafka.metadata.authorizer.StandardAuthorizer"},
+			want: "KAFKA_AUTHORIZER_CLASS_NAME"},
 		{environ: []string{"KAFKA_SUPER_USERS=User:admin"}, want: "KAFKA_SUPER_USERS"},
 		{environ: []string{"KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND=false"}, want: "KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"},
 		{environ: []string{"KAFKA_PRINCIPAL_BUILDER_CLASS=a.B"}, want: "KAFKA_PRINCIPAL_BUILDER_CLASS"},
 		{environ: []string{"KAFKA_SECURITY_INTER_BROKER_PROTOCOL=SSL"}, want: "KAFKA_SECURITY_INTER_BROKER_PROTOCOL"},
 		{environ: []string{"KAFKA_SECURITY_INTER_BROKER_PROTOCOL=PLAINTEXT"}},
-		{environ: []string{"KAFKA_LISTENER_NAME_IN_SCRAM___SHA___512_SASL_JAAS_CONFIG=x"}, want: "KAFKA_LISTENER_NAME_IN_SCRAM"},
+		{environ: []string{"KAFKA_LISTENER_NAME_IN_SCRAM___SHA___512_SASL_JAAS_CONFIG=x"},
+			want: "KAFKA_LISTENER_NAME_IN_SCRAM"},
 		{environ: []string{"KAFKA_CFG_SASL_MECHANISM_INTER_BROKER_PROTOCOL=PLAIN"}, want: "KAFKA_CFG_SASL"},
 		{environ: []string{"KAFKA_CLIENT_PASSWORDS=hunter2"}, want: "KAFKA_CLIENT_PASSWORDS"},
 		{environ: []string{"KAFKA_OPTS=-Djava.security.auth.login.config=/etc/kafka/jaas.conf"}, want: "KAFKA_OPTS"},
@@ -55,7 +63,8 @@ func TestWhatAsksForSecurityIsRefusedAtStart(t *testing.T) {
 		{environ: []string{"KAFKA_TRUSTSTORE=a", "KAFKA_KEYSTORE=b"}, want: "control: KAFKA_KEYSTORE, KAFKA_TRUSTSTORE;"},
 
 		// What an orchestrator makes of a service that is called kafka-ssl.
-		{environ: []string{"KAFKA_SSL_SERVICE_HOST=10.0.0.1", "KAFKA_SSL_SERVICE_PORT_CLIENTS=9093", "KAFKA_SSL_PORT=tcp://10.0.0.1:9093", "KAFKA_SSL_PORT_9093_TCP_ADDR=10.0.0.1"}},
+		{environ: []string{"KAFKA_SSL_SERVICE_HOST=10.0.0.1", "KAFKA_SSL_SERVICE_PORT_CLIENTS=9093",
+			"KAFKA_SSL_PORT=tcp://10.0.0.1:9093", "KAFKA_SSL_PORT_9093_TCP_ADDR=10.0.0.1"}},
 
 		// Keys of the file, and etcd.
 		{file: "ssl-keystore: /etc/broker.jks\n", want: "setting ssl-keystore"},

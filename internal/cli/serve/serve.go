@@ -82,7 +82,8 @@ func (f *settingFlag) Type() string       { return f.arg }
 // NewDev is the command dev.
 func NewDev(s *command.Streams) *cobra.Command {
 	cmd := serveCommand(s, "dev", "Run one broker in a temporary directory", runTemporary(runBroker))
-	cmd.Long = "Run one broker in a temporary directory, which is deleted when it stops.\nIt takes the flags of serve; --data-dir is where the temporary directory is made."
+	cmd.Long = "Run one broker in a temporary directory, which is deleted when it stops.\nIt takes the flags of serve; " +
+		"--data-dir is where the temporary directory is made."
 	return cmd
 }
 

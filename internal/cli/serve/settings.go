@@ -41,7 +41,8 @@ var settings = []setting{
 	{name: "listen", arg: "[NAME://]HOST:PORT,...", def: "127.0.0.1:9092", usage: "addresses to accept Kafka clients at",
 		kafka: []string{"KAFKA_LISTENERS"},
 		set:   func(c *serveConfig, v string) (err error) { c.Listeners, err = parseListeners(v); return err }},
-	{name: "advertise", arg: "[NAME://]HOST:PORT,...", usage: "addresses to tell clients, where they are not those of --listen",
+	{name: "advertise", arg: "[NAME://]HOST:PORT,...", usage: "addresses to tell clients, where they are not those of " +
+		"--listen",
 		kafka: []string{"KAFKA_ADVERTISED_LISTENERS"},
 		set:   func(c *serveConfig, v string) (err error) { c.Advertised, err = parseListeners(v); return err }},
 	{name: "inter-broker-listener", arg: "NAME", usage: "listener that the other brokers use (default: the first)",
@@ -55,24 +56,29 @@ var settings = []setting{
 		set: setEtcdPeers},
 	{name: "topics", arg: "NAME[:PARTITIONS],...", usage: "topics to create at start, before ready",
 		set: setTopics},
-	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it", isOn: true,
+	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it",
+		isOn:  true,
 		kafka: []string{"KAFKA_AUTO_CREATE_TOPICS_ENABLE"},
 		set:   func(c *serveConfig, v string) error { return parseBool(v, &c.AutoCreateTopics) }},
 	{name: "num-partitions", arg: "N", def: "1", usage: "partitions of a topic created without a count",
 		kafka: []string{"KAFKA_NUM_PARTITIONS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.NumPartitions) }},
-	{name: "default-replicas", arg: "N", usage: "replicas of a topic created without a number (default: 3, or as many as etcd-peers names; else 1)",
+	{name: "default-replicas", arg: "N", usage: "replicas of a topic created without a number (default: 3, or as many " +
+		"as etcd-peers names; else 1)",
 		kafka: []string{"KAFKA_DEFAULT_REPLICATION_FACTOR"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.DefaultReplicas) }},
-	{name: "replication-throttle", arg: "BYTES", def: "0", usage: "what replicas that catch up get of this broker in a second (default: no bound)",
+	{name: "replication-throttle", arg: "BYTES", def: "0", usage: "what replicas that catch up get of this broker in a " +
+		"second (default: no bound)",
 		set: func(c *serveConfig, v string) error { return parseInt64(v, 0, &c.Throttle) }},
-	{name: "group-rebalance-delay", arg: "MS", def: "500", usage: "how long an empty consumer group waits for more members, in milliseconds",
+	{name: "group-rebalance-delay", arg: "MS", def: "500", usage: "how long an empty consumer group waits for more " +
+		"members, in milliseconds",
 		kafka: []string{"KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 0, &c.GroupDelayMs) }},
 	{name: "offsets-partitions", arg: "N", def: "50", usage: "partitions of __consumer_offsets, when it is created",
 		kafka: []string{"KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.OffsetsPartitions) }},
-	{name: "offsets-replicas", arg: "N", def: "3", usage: "replicas of __consumer_offsets, or as many as there are brokers",
+	{name: "offsets-replicas", arg: "N", def: "3",
+		usage: "replicas of __consumer_offsets, or as many as there are brokers",
 		kafka: []string{"KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"},
 		set:   func(c *serveConfig, v string) error { return parseInt32(v, 1, &c.OffsetsReplicas) }},
 	{name: "cluster-id", arg: "ID", usage: "name of the cluster (default: made at first start)",
@@ -119,7 +125,8 @@ func setEtcd(c *serveConfig, v string) error {
 		c.Etcd = append(c.Etcd, item)
 	}
 	secure := func(item string) bool { return strings.HasPrefix(item, "https://") }
-	if slices.ContainsFunc(c.Etcd, secure) && slices.ContainsFunc(c.Etcd, func(item string) bool { return !secure(item) }) {
+	if slices.ContainsFunc(c.Etcd, secure) &&
+		slices.ContainsFunc(c.Etcd, func(item string) bool { return !secure(item) }) {
 		return errors.New("want https:// before all of them or before none: etcd is spoken to in one way")
 	}
 	return nil

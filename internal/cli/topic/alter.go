@@ -30,7 +30,8 @@ func newTopicAlter(s *command.Streams) *cobra.Command {
 	}))
 }
 
-func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []string, a *command.Alteration, changes []kadm.AlterConfig) error {
+func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []string, a *command.Alteration,
+	changes []kadm.AlterConfig) error {
 	errs, right, err := changeable(ctx, adm, a, names)
 	if err != nil {
 		return err
@@ -50,7 +51,8 @@ func (t *topicCommand) alter(ctx context.Context, adm *kadm.Client, names []stri
 
 // changeable separates the topics that the change fits from those that do not have what is
 // to be unset.
-func changeable(ctx context.Context, adm *kadm.Client, a *command.Alteration, names []string) (errs map[string]error, right []string, err error) {
+func changeable(ctx context.Context, adm *kadm.Client, a *command.Alteration, names []string) (errs map[string]error,
+	right []string, err error) {
 	errs = map[string]error{}
 	if len(a.Unset) == 0 {
 		return errs, names, nil

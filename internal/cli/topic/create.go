@@ -29,13 +29,16 @@ func newTopicCreate(s *command.Streams) *cobra.Command {
 			})
 		},
 	})
-	cmd.Flags().Int32VarP(&partitions, "partitions", "p", -1, "`PARTITIONS` of each topic; -1: as many as the broker sees fit")
-	cmd.Flags().Int16VarP(&replicas, "replicas", "r", -1, "`REPLICAS` of each partition; -1: as many as the broker sees fit")
+	cmd.Flags().Int32VarP(&partitions, "partitions", "p", -1, "`PARTITIONS` of each topic; -1: as many as the broker "+
+		"sees fit")
+	cmd.Flags().Int16VarP(&replicas, "replicas", "r", -1, "`REPLICAS` of each partition; -1: as many as the broker "+
+		"sees fit")
 	cmd.Flags().StringArrayVarP(&configs, "config", "c", nil, "`KEY=VALUE` setting of the topic; may be repeated")
 	return cmd
 }
 
-func (t *topicCommand) create(ctx context.Context, adm *kadm.Client, names []string, partitions int32, replicas int16, set map[string]string) error {
+func (t *topicCommand) create(ctx context.Context, adm *kadm.Client, names []string, partitions int32, replicas int16,
+	set map[string]string) error {
 	configs := map[string]*string{}
 	for k, v := range set {
 		configs[k] = &v

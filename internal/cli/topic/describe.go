@@ -87,7 +87,8 @@ func describeTopic(ctx context.Context, adm *kadm.Client, d kadm.TopicDetail) (d
 	if err != nil {
 		return describedTopic{}, err
 	}
-	one := describedTopic{Topic: d.Topic, ID: protocol.TopicID(d.ID).String(), Partitions: []describedPartition{}, Configs: configs}
+	one := describedTopic{Topic: d.Topic, ID: protocol.TopicID(d.ID).String(), Partitions: []describedPartition{},
+		Configs: configs}
 	for _, p := range d.Partitions.Sorted() {
 		one.Partitions = append(one.Partitions, describedPartition{
 			p.Partition, p.Leader, p.LeaderEpoch, p.Replicas, p.ISR,
@@ -150,7 +151,8 @@ func (d describedTopic) print(w io.Writer) {
 	fmt.Fprintf(w, "TOPIC %s  ID %s\n\n", d.Topic, d.ID)
 	command.Row(w, "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "LOG-START", "HIGH-WATERMARK")
 	for _, p := range d.Partitions {
-		command.Row(w, p.Partition, p.Leader, p.LeaderEpoch, command.IDList(p.Replicas), command.IDList(p.ISR), p.LogStart, p.HighWatermark)
+		command.Row(w, p.Partition, p.Leader, p.LeaderEpoch, command.IDList(p.Replicas), command.IDList(p.ISR), p.LogStart,
+			p.HighWatermark)
 	}
 	fmt.Fprintln(w)
 	command.Row(w, "SETTING", "VALUE", "SOURCE")

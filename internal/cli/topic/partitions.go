@@ -39,7 +39,8 @@ func newTopicAddPartitions(s *command.Streams) *cobra.Command {
 		},
 	})
 	cmd.Flags().IntVarP(&a.count, "num", "n", 0, "`COUNT` of partitions to add to each")
-	cmd.Flags().BoolVar(&a.force, "force", false, "add them though the topic holds locks: no writer chooses its partition by key")
+	cmd.Flags().BoolVar(&a.force, "force", false, "add them though the topic holds locks: no writer chooses its "+
+		"partition by key")
 	return cmd
 }
 

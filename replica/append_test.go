@@ -31,6 +31,12 @@ func settings() Settings {
 
 func open(t testing.TB, fs vfs.FS) *bench {
 	t.Helper()
+	return openWith(t, fs)
+}
+
+// openWith opens a partition that has more folds than the product's.
+func openWith(t testing.TB, fs vfs.FS, more ...Fold) *bench {
+	t.Helper()
 	base, err := conflict.OpenBase(fs, "base")
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +44,7 @@ func open(t testing.TB, fs vfs.FS) *bench {
 	p, err := Open(Options{
 		FS: fs, Dir: "p", ID: protocol.TopicPartition{Topic: protocol.TopicID{1}}, Self: 1, Host: alone{}, Base: base, Budget: conflict.NewBudget(0),
 		Settings: settings(), NowMs: func() int64 { return 1_700_000_000_000 }, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		moreFolds: more,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,9 @@ type Fold interface {
 	// Apply takes in a batch. Its records are nil if not asked for, or if the fold
 	// has judged them.
 	Apply(b record.Batch, records *record.Records, nowMs int64)
+	// Due forgets what time has made useless, and reports whether the fold is to be
+	// saved now. Housekeeping asks it, from time to time.
+	Due(log Log, highWatermark protocol.Offset, nowMs int64) (bool, error)
 	// Checkpoint saves the fold. All that it has seen is on disk, but what lies
 	// above the high watermark may be cut off again. A fold with a store of its
 	// own returns nil, others what is to be kept beside the log at Applied().
@@ -44,7 +47,8 @@ type Fold interface {
 	Close()
 }
 
-// folds are those of one partition. A further fold is one more of all.
+// folds are those of one partition. A further fold is one more of all, and no
+// rule of the machine names it.
 type folds struct {
 	all       []Fold
 	locks     *lockFold
@@ -55,7 +59,9 @@ type folds struct {
 
 func newFolds(o *MachineOptions) folds {
 	locks, producers := &lockFold{o: o}, &producerFold{o: o}
-	return folds{all: []Fold{locks, producers}, locks: locks, producers: producers, limits: o.Limits}
+	return folds{
+		all: append([]Fold{locks, producers}, o.moreFolds...), locks: locks, producers: producers, limits: o.Limits,
+	}
 }
 
 func (f *folds) open(log Log) error {
@@ -194,6 +200,12 @@ func (f *lockFold) NeedsRecords(b record.Batch) bool { return conflict.NeedsReco
 
 // Apply implements Fold.
 func (f *lockFold) Apply(b record.Batch, records *record.Records, _ int64) { f.table.Fold(b, records) }
+
+// Due implements Fold: the table is saved when retention waits for it, and not by
+// the clock, since a million locks take the base a second.
+func (f *lockFold) Due(log Log, highWatermark protocol.Offset, nowMs int64) (bool, error) {
+	return log.Expires(nowMs, highWatermark)
+}
 
 // Checkpoint implements Fold: it brings the base up to the high watermark.
 func (f *lockFold) Checkpoint(highWatermark protocol.Offset, nowMs int64) ([]byte, error) {

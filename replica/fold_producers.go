@@ -55,6 +55,13 @@ func (f *producerFold) Apply(b record.Batch, _ *record.Records, nowMs int64) {
 	f.applied = b.NextOffset()
 }
 
+// Due implements Fold: silent producers are forgotten, and the table is saved when
+// a start after a crash would have much to fold.
+func (f *producerFold) Due(log Log, _ protocol.Offset, nowMs int64) (bool, error) {
+	f.table.Expire(nowMs - f.o.Settings.ProducerMs)
+	return int64(log.End()-f.saved) >= f.o.CheckpointEvery, nil
+}
+
 // Checkpoint implements Fold.
 func (f *producerFold) Checkpoint(protocol.Offset, int64) ([]byte, error) {
 	f.saved = f.applied

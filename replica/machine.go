@@ -65,6 +65,7 @@ type MachineOptions struct {
 	// plants a mistake there; nil: nothing does.
 	Judge     func(*conflict.LockTable) Judge
 	Sequences func(*Producers) Sequences
+	moreFolds []Fold // that a test adds to those that there are
 }
 
 // Machine is all the rules of one replica of one partition: who may append, in

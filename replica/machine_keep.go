@@ -19,15 +19,14 @@ const committedName = "committed"
 // ErrOffsetOutOfRange: DeleteRecords named an offset that is not in the log.
 var ErrOffsetOutOfRange = errors.New("offset out of range")
 
-// housekeep does what time asks for: flush.ms, expiry of silent producers,
-// checkpoints.
+// housekeep does what time asks for: flush.ms, and what the folds ask for.
 func (m *Machine) housekeep(c *Call) {
 	m.tick()
 	if m.failed != nil {
 		m.finish(c, nil)
 		return
 	}
-	m.inTurn(func(err error) { m.finish(c, err) }, m.followStart, m.syncIfOld, m.saveProducersIfDue, m.saveLocksIfWanted)
+	m.inTurn(func(err error) { m.finish(c, err) }, m.followStart, m.syncIfOld, m.saveDue)
 }
 
 func (m *Machine) syncIfOld(next func(error)) {
@@ -40,25 +39,20 @@ func (m *Machine) syncIfOld(next func(error)) {
 	m.settle(next)
 }
 
-func (m *Machine) saveProducersIfDue(next func(error)) {
-	producers := m.folds.producers
-	producers.table.Expire(m.o.NowMs() - m.settings.ProducerMs)
-	if int64(m.log.End()-producers.saved) < m.o.CheckpointEvery {
-		next(nil)
-		return
+// saveDue saves the folds that say that it is time.
+func (m *Machine) saveDue(next func(error)) {
+	var actions []action
+	for _, fold := range m.folds.all {
+		actions = append(actions, func(next func(error)) {
+			due, err := fold.Due(m.log, m.highWatermark, m.o.NowMs())
+			if err != nil || !due {
+				next(err)
+				return
+			}
+			m.save(fold)(next)
+		})
 	}
-	m.save(producers)(next)
-}
-
-// saveLocksIfWanted saves the lock table when retention waits for it, and not by
-// the clock: a million locks take the base a second.
-func (m *Machine) saveLocksIfWanted(next func(error)) {
-	expires, err := m.log.Expires(m.o.NowMs(), m.highWatermark)
-	if err != nil || !expires {
-		next(err)
-		return
-	}
-	m.save(m.folds.locks)(next)
+	m.inTurn(next, actions...)
 }
 
 // checkpoint saves all folds.

@@ -22,6 +22,7 @@ func Open(opts Options) (*Partition, error) {
 		p.m, err = NewMachine(MachineOptions{
 			ID: opts.ID, Self: opts.Self, Log: log, Base: opts.Base, Budget: opts.Budget, Settings: opts.Settings, Limits: opts.Limits,
 			LagMaxMs: opts.LagMaxMs, FetchTimeoutMs: fetchTimeoutMs, NowMs: opts.NowMs, SteadyMs: coreMs, Logger: opts.Logger,
+			moreFolds: opts.moreFolds,
 		})
 	}
 	if err != nil {

@@ -56,6 +56,8 @@ type Options struct {
 	// Full reports that nothing may be appended now, since the disk has no room:
 	// proposals wait, and what came from a leader is asked for again. nil: never.
 	Full func() bool
+
+	moreFolds []Fold // that a test adds to those that there are
 }
 
 // Partition is one broker's copy of one partition: a Core, the log and the folds

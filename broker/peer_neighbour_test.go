@@ -41,7 +41,7 @@ func TestBadNeighboursAreToldWhatIsWrong(t *testing.T) {
 		{"of another cluster", func(r *kmsg.FetchRequest) { r.ClusterID = kmsg.StringPtr("elsewhere") }, kerr.InconsistentClusterID},
 		{"of no cluster", func(r *kmsg.FetchRequest) { r.ClusterID = nil }, kerr.InconsistentClusterID},
 		{"with this broker's id", func(r *kmsg.FetchRequest) { r.ReplicaState.ID = 1 }, kerr.DuplicateBrokerRegistration},
-		{"in an earlier life", func(r *kmsg.FetchRequest) { r.ReplicaState.Epoch = int64(now - 1) }, kerr.StaleBrokerEpoch},
+		{"in an earlier epoch", func(r *kmsg.FetchRequest) { r.ReplicaState.Epoch = int64(now - 1) }, kerr.StaleBrokerEpoch},
 		{"in the midst of a session", func(r *kmsg.FetchRequest) { r.SessionEpoch = 5 }, kerr.InvalidFetchSessionEpoch},
 		{"in another's session", func(r *kmsg.FetchRequest) { r.SessionID = 7 }, kerr.InvalidFetchSessionEpoch},
 	} {
@@ -250,21 +250,21 @@ func (l *lines) String() string {
 
 // A dead process is known by its refused connections, long before its lease
 // runs out.
-func TestDeadLeaderIsBuriedAtOnce(t *testing.T) {
+func TestDeadLeaderIsFencedAtOnce(t *testing.T) {
 	ps := startPeers(t, 1, func(c *Config) { c.SessionTimeout = time.Hour })
 	im := newImpostor(t, func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k) })
 	im.enlist(t, ps)
 	<-im.heard
 	before, _ := ps.all[1].cluster.Image().Broker(9)
 	im.die()
-	ps.await("broker 9 to be buried", func() bool {
+	ps.await("broker 9 to be fenced", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
 		return !live || b.Epoch > before.Epoch
 	})
 }
 
 // A broker that followed this one and is gone is noticed by its leader.
-func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
+func TestDeadFollowerIsFencedAtOnce(t *testing.T) {
 	ps := startPeers(t, 1, func(c *Config) { c.SessionTimeout = time.Hour })
 	im := newImpostor(t, func(k int32) []byte { return answerOf(kmsg.NewFetchResponse(), k) })
 	nine := im.register(t, ps)
@@ -275,7 +275,7 @@ func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
 	}
 	im.die()
 	w.nc.Close()
-	ps.await("broker 9 to be buried", func() bool {
+	ps.await("broker 9 to be fenced", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
 		return !live || b.Epoch > before
 	})
@@ -283,7 +283,7 @@ func TestDeadFollowerIsBuriedAtOnce(t *testing.T) {
 
 // A broker that was never reached is not taken for dead: the door may be closed
 // to this one alone.
-func TestBrokerThatWasNeverReachedIsNotBuried(t *testing.T) {
+func TestBrokerThatWasNeverReachedIsNotFenced(t *testing.T) {
 	var said lines
 	ps := startPeers(t, 1, func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&said, nil)) })
 	im := newImpostor(t, func(k int32) []byte { return nil })

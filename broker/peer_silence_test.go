@@ -9,9 +9,9 @@ import (
 )
 
 // Goal: a process that is stopped is known by its silence, whatever it leads,
-// and in each life once. Method: broker 9 is an impostor, which leads nothing
+// and in each broker epoch once. Method: broker 9 is an impostor, which leads nothing
 // and whose lease does not lapse.
-func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
+func TestASilentBrokerIsFencedByAllOthers(t *testing.T) {
 	ps := startPeers(t, 2, func(c *Config) { c.SessionTimeout = time.Hour })
 	var silent atomic.Bool
 	im := newImpostor(t, func(k int32) []byte {
@@ -29,7 +29,7 @@ func TestASilentBrokerIsBuriedByAllOthers(t *testing.T) {
 		})
 	}
 	silent.Store(true)
-	ps.await("broker 9 to be buried, and to begin a new life", func() bool {
+	ps.await("broker 9 to be fenced, and to begin a new epoch", func() bool {
 		b, live := ps.all[1].cluster.Image().Broker(9)
 		return live && b.Epoch > before
 	})

@@ -104,7 +104,7 @@ func (m *Machine) confirm(group []*Proposal) {
 	if m.core == nil || m.core.role != RoleLeader {
 		return
 	}
-	m.round = m.core.Confirm()
+	m.round = m.core.ConfirmLeadership()
 	for _, q := range group {
 		if q.unsure {
 			q.round = m.round

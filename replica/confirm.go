@@ -13,16 +13,16 @@ type confirming struct {
 	done       func(protocol.LeaderEpoch, error)
 }
 
-// Confirm asks for the proof that this broker leads the partition, see
-// Core.Confirm. done is called once, from the loop, and must not block: with the
+// ConfirmLeadership asks for the proof that this broker leads the partition, see
+// Core.ConfirmLeadership. done is called once, from the loop, and must not block: with the
 // epoch in which this broker led after the call, or with ErrNotLeader, when it
-// does not lead, doubts that it does, or has no proof within patienceMs.
+// does not lead, doubts that it does, or has no proof within timeoutMs.
 //
 // Any answer to a client that rests on what is *not* in the log needs it: a
 // leader that was deposed and does not know it would tell a reader who has read
 // from its successor that what he has read does not exist.
-func (p *Partition) Confirm(patienceMs int64, done func(protocol.LeaderEpoch, error)) {
-	if !p.tell(ConfirmLeadership{patienceMs, done}) {
+func (p *Partition) ConfirmLeadership(timeoutMs int64, done func(protocol.LeaderEpoch, error)) {
+	if !p.tell(ConfirmLeadership{timeoutMs, done}) {
 		done(-1, ErrNotLeader)
 	}
 }
@@ -33,7 +33,7 @@ func (m *Machine) confirmLeadership(e ConfirmLeadership) {
 		m.confirmedTo(e.Done, -1, ErrNotLeader)
 		return
 	}
-	m.round = m.core.Confirm()
+	m.round = m.core.ConfirmLeadership()
 	m.asking = append(m.asking, confirming{m.round, m.nowMs + e.PatienceMs, e.Done})
 	m.emit(EffectMoved) // followers' fetches that wait are answered, and ask again
 }

@@ -1,6 +1,6 @@
 package replica
 
-// Confirm begins a round and returns its number. CoreConfirm tells when it is
+// ConfirmLeadership begins a round and returns its number. CoreConfirm tells when it is
 // certain that this broker still led the partition after the call: then nothing
 // that any leader had said before the call can have been newer than what this
 // one knew.
@@ -16,7 +16,7 @@ package replica
 // election could only have chosen one of them. A driver answers the fetches that
 // wait when it begins a round. A round that is never confirmed ends with the
 // leadership.
-func (c *Core) Confirm() int64 {
+func (c *Core) ConfirmLeadership() int64 {
 	if c.role != RoleLeader {
 		return 0
 	}

@@ -12,7 +12,7 @@ const (
 	CoreRole CoreEffectKind = iota + 1
 	// CoreCommit: the high watermark has moved to Offset; complete what waited for it.
 	CoreCommit
-	// CoreConfirm: this broker led when Round began, see Confirm.
+	// CoreConfirm: this broker led when Round began, see ConfirmLeadership.
 	CoreConfirm
 	// CoreFetch: send Fetch to the leader, and give its answer to FetchAnswered.
 	CoreFetch

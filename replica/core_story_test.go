@@ -107,7 +107,7 @@ func (s *story) step(t *testing.T, d *datadriven.TestData) {
 	case "min":
 		s.nodes[arg(t, d, "at")-1].core.SetMinInsync(arg(t, d, "n"))
 	case "confirm":
-		s.tell("round %d\n", s.nodes[arg(t, d, "at")-1].core.Confirm())
+		s.tell("round %d\n", s.nodes[arg(t, d, "at")-1].core.ConfirmLeadership())
 	case "fail":
 		s.nodes[arg(t, d, "at")-1].core.Failed(errors.New("the disk is gone"), s.now)
 	case "crash":

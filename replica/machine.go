@@ -112,7 +112,7 @@ type Machine struct {
 	final         []*Proposal      // answers that the next Reply sends
 	spare         []*Proposal      // final's other slice
 	verdict       conflict.Verdict // scratch: a verdict that is passed to the judge
-	round         int64            // the newest round of Core.Confirm
+	round         int64            // the newest round of Core.ConfirmLeadership
 	confirmed     int64            // the newest round that is certain
 	asking        []confirming     // wait for their round to be certain
 	doubted       bool             // see Doubt
@@ -336,7 +336,7 @@ func (m *Machine) Failed() error { return m.failed }
 // HighWatermark is the offset below which all is committed.
 func (m *Machine) HighWatermark() protocol.Offset { return m.highWatermark }
 
-// Round is what a leader's answer to a follower carries, see Core.Confirm.
+// Round is what a leader's answer to a follower carries, see Core.ConfirmLeadership.
 func (m *Machine) Round() int64 { return m.round }
 
 // Core is the replica's rules of replication, to be asked only; nil before Begin.

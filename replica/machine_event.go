@@ -41,7 +41,7 @@ type (
 		Err error
 	}
 	// ConfirmLeadership is a note: prove that this broker leads, see
-	// Partition.Confirm. EffectConfirmed answers it.
+	// Partition.ConfirmLeadership. EffectConfirmed answers it.
 	ConfirmLeadership struct {
 		PatienceMs int64
 		Done       func(protocol.LeaderEpoch, error)

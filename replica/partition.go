@@ -125,7 +125,7 @@ func (p *Partition) Log() *segment.Log { return p.log }
 // Epoch is the newest leader epoch that this replica knows of; -1 before any.
 func (p *Partition) Epoch() protocol.LeaderEpoch { return p.State().Epoch }
 
-// Round is what a leader's answer to a follower's fetch carries, see Core.Confirm.
+// Round is what a leader's answer to a follower's fetch carries, see Core.ConfirmLeadership.
 func (p *Partition) Round() int64 { return p.round.Load() }
 
 // ID names the partition.

@@ -3,7 +3,7 @@ package fetching
 import "encoding/binary"
 
 // TagRound is the tagged field of a partition in a Fetch between brokers, in
-// request and answer: an int64, the round of leadership (replica.Core.Confirm).
+// request and answer: an int64, the round of leadership (replica.Core.ConfirmLeadership).
 const TagRound = 10101
 
 // AppendRound appends the field's value.

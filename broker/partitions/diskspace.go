@@ -168,7 +168,8 @@ func (d *DiskSpace) lookLocked() {
 	}
 	switch low := free < enough; {
 	case low && !d.low.Swap(true):
-		d.log.Error("the disk is nearly full: writes of clients are refused", "dir", d.dir, "free", free, "floor", d.floor+d.missing())
+		d.log.Error("the disk is nearly full: writes of clients are refused",
+			"dir", d.dir, "free", free, "floor", d.floor+d.missing())
 	case !low && d.low.Swap(false):
 		d.log.Info("the disk has room again: writes are taken", "dir", d.dir, "free", free)
 	}
@@ -219,7 +220,8 @@ func (d *DiskSpace) Problem() string {
 func (d *DiskSpace) shortText() string {
 	d.looking.Lock()
 	defer d.looking.Unlock()
-	return fmt.Sprintf("the disk has %s free, and %s are to stay so", mebibytes(d.free.Load()), mebibytes(d.floor+d.missing()))
+	return fmt.Sprintf("the disk has %s free, and %s are to stay so",
+		mebibytes(d.free.Load()), mebibytes(d.floor+d.missing()))
 }
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -72,6 +72,6 @@ func (h *Host) DescriptorProblem() string {
 }
 
 func (h *Host) starvingText(n int) string {
-	return fmt.Sprintf("%d partitions cannot open their logs, and their writers wait: the process may have %d files open, and has. "+
-		"Raise the limit (ulimit -n, LimitNOFILE)", n, h.o.DescriptorsMax)
+	return fmt.Sprintf("%d partitions cannot open their logs, and their writers wait: "+
+		"the process may have %d files open, and has. Raise the limit (ulimit -n, LimitNOFILE)", n, h.o.DescriptorsMax)
 }

@@ -58,10 +58,12 @@ func ClaimIdentity(fsys vfs.FS, dir string, node protocol.BrokerID, cluster stri
 	}
 	switch {
 	case id.Node != unknownNode && id.Node != node:
-		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and this is node %d; give this broker a data directory of its own, or start it with --node-id %d%s",
+		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and this is node %d; "+
+			"give this broker a data directory of its own, or start it with --node-id %d%s",
 			ErrForeignDirectory, dir, id.Node, OrUnknown(id.Cluster), node, id.Node, onceOne(id.Node, node))
 	case id.Cluster != UnknownClusterID && cluster != "" && id.Cluster != cluster:
-		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and cluster %s is asked for; give this broker a data directory of its own, or leave the cluster id out",
+		return id, fmt.Errorf("%w: %s was written by node %d of cluster %s, and cluster %s is asked for; "+
+			"give this broker a data directory of its own, or leave the cluster id out",
 			ErrForeignDirectory, dir, id.Node, id.Cluster, cluster)
 	}
 	claimed := id

@@ -49,7 +49,8 @@ func (l *isrLog) note(topic string, was, is *coordinator.Partition) {
 		l.leave(len(out) > 0)
 		return
 	}
-	l.log.Info(what, "topic", topic, "partition", is.Index, "out", out, "in", in, "isr", now, "leader", is.Leader, "epoch", is.LeaderEpoch)
+	l.log.Info(what, "topic", topic, "partition", is.Index, "out", out, "in", in, "isr", now,
+		"leader", is.Leader, "epoch", is.LeaderEpoch)
 }
 
 func (l *isrLog) leave(shrunk bool) {

@@ -24,7 +24,7 @@ type LeadershipProof chan error
 // ProveLeadership asks for the proof; Wait tells the outcome.
 func (p *Partition) ProveLeadership(in protocol.LeaderEpoch) LeadershipProof {
 	outcome := make(LeadershipProof, 1)
-	p.Confirm(proofTimeoutMs, func(epoch protocol.LeaderEpoch, err error) {
+	p.ConfirmLeadership(proofTimeoutMs, func(epoch protocol.LeaderEpoch, err error) {
 		if err == nil && epoch != in {
 			err = replica.ErrNotLeader // what was looked up in one epoch is not told in another
 		}

@@ -18,7 +18,8 @@ import (
 
 // errLogLost is a log that was here and is not any more. An empty one does not
 // take its place while the metadata counts on what it held.
-var errLogLost = errors.New("partition log is missing; it will be rebuilt from the leader once this replica has left the ISR")
+var errLogLost = errors.New("partition log is missing; " +
+	"it will be rebuilt from the leader once this replica has left the ISR")
 
 // open opens one partition's log. One that will not open stays closed and says
 // why to everyone who asks; the others go on.
@@ -32,8 +33,10 @@ func (h *Host) open(t *Topic, ip *coordinator.Partition) *Partition {
 	}
 	p, err := replica.Open(replica.Options{
 		FS: h.o.FS, Dir: dir, ID: id, Self: h.o.NodeID, Host: h.replicas, Base: h.o.Base, Budget: h.o.Budget,
-		Settings: h.partitionSettings(t.Settings), Limits: record.Limits{DecompressedBytesMax: h.o.DecompressedBytesMax},
-		LagMaxMs: h.o.LagTimeMax.Milliseconds(), NowMs: h.o.NowMs, Logger: log, Synced: h.o.Metrics.LogSynced, Full: h.o.Space.Full,
+		Settings: h.partitionSettings(t.Settings),
+		Limits:   record.Limits{DecompressedBytesMax: h.o.DecompressedBytesMax},
+		LagMaxMs: h.o.LagTimeMax.Milliseconds(), NowMs: h.o.NowMs, Logger: log,
+		Synced: h.o.Metrics.LogSynced, Full: h.o.Space.Full,
 	})
 	if err != nil {
 		return h.openBroken(ip, dir, log, err)
@@ -99,7 +102,8 @@ func (h *Host) openBroken(ip *coordinator.Partition, dir string, log *slog.Logge
 		p.Prefix, p.Broken = openPrefix(h.o.FS, dir, h.o.Files, err)
 	}
 	if p.Prefix != nil {
-		log.Error("partition takes no writes, and is read up to the first gap", "partition", ip.Index, "end", p.Prefix.End(), "error", p.Broken)
+		log.Error("partition takes no writes, and is read up to the first gap",
+			"partition", ip.Index, "end", p.Prefix.End(), "error", p.Broken)
 		return p
 	}
 	log.Error("partition stays closed", "partition", ip.Index, "error", err)
@@ -122,6 +126,7 @@ func openPrefix(fs vfs.FS, dir string, files *segment.Files, cause error) (*segm
 		_ = log.Close() // what is wrong with it is known
 		return nil, cause
 	}
-	return log, fmt.Errorf("%w; offsets %d to %d can be read, of %d at least; once this broker is stopped, lockstep repair makes that the log and puts the rest aside",
+	return log, fmt.Errorf("%w; offsets %d to %d can be read, of %d at least; "+
+		"once this broker is stopped, lockstep repair makes that the log and puts the rest aside",
 		cause, int64(whole.Start), int64(whole.End-1), int64(whole.Known-whole.Start))
 }

@@ -43,7 +43,8 @@ func (h *Host) reconcile(im *coordinator.Image) {
 		layers: h.o.Layers(),
 	}
 	r := &reconciliation{
-		h: h, im: im, layers: next.layers, carry: settings.CarryTopicsOf(next.layers...), sameLayers: sameLayers(old.layers, next.layers),
+		h: h, im: im, layers: next.layers,
+		carry: settings.CarryTopicsOf(next.layers...), sameLayers: sameLayers(old.layers, next.layers),
 	}
 	if !r.sameLayers {
 		h.o.LayersChanged()

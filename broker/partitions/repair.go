@@ -25,7 +25,8 @@ import (
 const repairedLogsFile = "repaired.list"
 
 // errLogRepaired is such a log, of a partition that others hold too.
-var errLogRepaired = fmt.Errorf("lockstep repair was at work on its directory, and other brokers hold the partition: %w", errLogLost)
+var errLogRepaired = fmt.Errorf(
+	"lockstep repair was at work on its directory, and other brokers hold the partition: %w", errLogLost)
 
 // leftOutDir is where Repair puts what it takes out, below a directory each time.
 const leftOutDir = "left-out"
@@ -69,7 +70,8 @@ func Repair(fs vfs.FS, o RepairOptions) (r Repaired, err error) {
 		return r, fmt.Errorf("%w; stop the broker first", err)
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	p := repair{fs: fs, o: o, out: Repaired{Aside: filepath.Join(o.DataDir, leftOutDir, o.Now.UTC().Format("20060102T150405Z"))}}
+	p := repair{fs: fs, o: o}
+	p.out.Aside = filepath.Join(o.DataDir, leftOutDir, o.Now.UTC().Format("20060102T150405Z"))
 	if p.cut, err = openLogList(fs, o.DataDir, repairedLogsFile); err != nil {
 		return r, err
 	}
@@ -133,7 +135,8 @@ func (p *repair) lost(kept *logList, names []string) {
 	for text := range kept.set {
 		topic, index, _ := cutLast(text, "-")
 		if !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, "-"+index+"."+topic) }) {
-			p.out.Logs = append(p.out.Logs, RepairedLog{Name: text, Err: errors.New("partition log is missing; nothing of it can be repaired")})
+			gone := errors.New("partition log is missing; nothing of it can be repaired")
+			p.out.Logs = append(p.out.Logs, RepairedLog{Name: text, Err: gone})
 		}
 	}
 }

@@ -78,7 +78,8 @@ func (r *fetchRequest) add(fo *follower) {
 	t := r.topic(id.Topic)
 	rp := kmsg.NewFetchRequestTopicPartition()
 	rp.Partition, rp.PartitionMaxBytes = id.Index, partitionBytesMax
-	rp.CurrentLeaderEpoch, rp.FetchOffset, rp.LastFetchedEpoch = int32(fo.fetch.Epoch), int64(fo.fetch.Offset), int32(fo.fetch.LastEpoch)
+	rp.CurrentLeaderEpoch, rp.LastFetchedEpoch = int32(fo.fetch.Epoch), int32(fo.fetch.LastEpoch)
+	rp.FetchOffset = int64(fo.fetch.Offset)
 	rp.LogStartOffset, rp.HighWatermark = int64(fo.p.Start()), int64(fo.p.HighWatermark())
 	if fo.fetch.Round > 0 {
 		rp.UnknownTags.Set(fetching.TagRound, fetching.AppendRound(nil, fo.fetch.Round))

@@ -73,7 +73,8 @@ const (
 
 // NewFetchers returns Fetchers that follow nobody yet.
 func NewFetchers(o FetchersOptions) *Fetchers {
-	f := &Fetchers{o: o, log: o.Logger, changed: notify.New(), logged: rate.NewLimiter(rate.Every(time.Second), logBurst)}
+	f := &Fetchers{o: o, log: o.Logger, changed: notify.New()}
+	f.logged = rate.NewLimiter(rate.Every(time.Second), logBurst)
 	f.mu.followers = map[protocol.TopicPartition]*follower{}
 	f.mu.fetchers = map[protocol.BrokerID]*fetcher{}
 	return f

@@ -41,8 +41,9 @@ type Peers struct {
 
 	mu struct {
 		sync.Mutex
-		probes  []protocol.Member                          // whose connection to this broker ended
-		reached map[protocol.BrokerID]protocol.BrokerEpoch // the newest epoch of each that was reached, and is not known to be over
+		probes []protocol.Member // whose connection to this broker ended
+		// reached is the newest epoch of each that was reached, and is not known to be over.
+		reached map[protocol.BrokerID]protocol.BrokerEpoch
 		running bool
 	}
 }

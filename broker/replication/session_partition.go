@@ -96,7 +96,8 @@ func (part *sessionPartition) leaves() bool {
 
 // absent is the answer where the partition is not, or not open.
 func (part *sessionPartition) absent() replica.FetchAnswer {
-	a := replica.FetchAnswer{Fetch: part.fetch, Err: replica.ErrNotLeader, HighWatermark: protocol.None, LogStart: protocol.None}
+	a := replica.FetchAnswer{Fetch: part.fetch, Err: replica.ErrNotLeader}
+	a.HighWatermark, a.LogStart = protocol.None, protocol.None
 	if part.host != nil && part.host.Broken != nil {
 		a.Err = replica.ErrStorage
 	}

@@ -34,8 +34,10 @@ func newSessionRequest(x *transport.Exchange, req *kmsg.FetchRequest) *sessionRe
 		n += len(req.Topics[i].Partitions)
 	}
 	q := &sessionRequest{
-		x:      x,
-		from:   protocol.Member{ID: protocol.BrokerID(req.ReplicaState.ID), BrokerEpoch: protocol.BrokerEpoch(req.ReplicaState.Epoch)},
+		x: x,
+		from: protocol.Member{
+			ID: protocol.BrokerID(req.ReplicaState.ID), BrokerEpoch: protocol.BrokerEpoch(req.ReplicaState.Epoch),
+		},
 		waitMs: req.MaxWaitMillis, bytesMax: max(0, min(AnswerBytesMax, int(req.MaxBytes))),
 		listed: make([]listing, 0, n),
 	}

@@ -34,7 +34,7 @@ func (c *Coordinator) joinClassicMember(now int64, call CallID, g *group, r *Joi
 	}
 	c.retargetIfDue(now, g, changed)
 	c.reconcile(now, g, m, c.byID(s.owned))
-	c.touchConsumer(g, m, now)
+	c.resetConsumerSession(g, m, now)
 	c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs) // to sync
 	c.reply(call, JoinResponse{
 		Generation: m.epoch, ProtocolType: consumerType, Protocol: m.classic.protocols[0].Name, Member: m.id,
@@ -114,7 +114,7 @@ func (c *Coordinator) updateClassicMember(g *group, m *consumer, r *JoinRequest,
 		m.classic = &classicSide{r.SessionMs, r.Protocols}
 	}
 	g.modern.bytes += m.size()
-	if !m.written || !m.saysSame(&was) {
+	if !m.written || !m.sameSubscription(&was) {
 		c.appendMember(g, m)
 	}
 	return !slices.Equal(m.names, was.names) || m.pattern != was.pattern
@@ -145,7 +145,7 @@ func (c *Coordinator) syncClassicMember(now int64, call CallID, g *group, r *Syn
 	if r.ProtocolType != "" && r.ProtocolType != consumerType || r.Protocol != "" && r.Protocol != protocol {
 		return ErrInconsistentProtocol
 	}
-	c.touchConsumer(g, m, now)
+	c.resetConsumerSession(g, m, now)
 	if m.epoch < mg.epoch && m.state != unrevoked {
 		c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs) // to join
 		return ErrRebalanceInProgress
@@ -163,7 +163,7 @@ func (c *Coordinator) heartbeatClassicMember(now int64, g *group, r *HeartbeatRe
 	if err != nil {
 		return err
 	}
-	c.touchConsumer(g, m, now)
+	c.resetConsumerSession(g, m, now)
 	if m.epoch == mg.epoch && (m.state == stable || m.state == unreleased && mg.blocked(m)) {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (c *Coordinator) leaveClassicMembers(now int64, g *group, r *LeaveRequest) 
 		}
 	}
 	if len(gone) > 0 {
-		c.dismiss(now, g, gone...)
+		c.removeMembers(now, g, gone...)
 	}
 	return resp
 }

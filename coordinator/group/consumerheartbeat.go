@@ -44,7 +44,7 @@ func (c *Coordinator) ConsumerHeartbeat(now int64, r ConsumerHeartbeatRequest) (
 	if r.Epoch < epochJoin {
 		resp, err = c.consumerLeave(now, &r)
 	} else {
-		resp, err = c.consumerBeat(now, &r)
+		resp, err = c.handleHeartbeat(now, &r)
 	}
 	return resp, c.take(), err
 }
@@ -105,7 +105,7 @@ func (r *ConsumerHeartbeatRequest) full() bool {
 	return r.Epoch == epochJoin || r.RebalanceMs != -1 && (r.Names != nil || r.Pattern != nil) && r.Owned != nil
 }
 
-func (c *Coordinator) consumerBeat(now int64, r *ConsumerHeartbeatRequest) (ConsumerHeartbeatResponse, error) {
+func (c *Coordinator) handleHeartbeat(now int64, r *ConsumerHeartbeatRequest) (ConsumerHeartbeatResponse, error) {
 	if err := c.checkPattern(r); err != nil {
 		return ConsumerHeartbeatResponse{}, err
 	}
@@ -113,15 +113,15 @@ func (c *Coordinator) consumerBeat(now int64, r *ConsumerHeartbeatRequest) (Cons
 	if err != nil {
 		return ConsumerHeartbeatResponse{}, err
 	}
-	m, err := c.beating(g, r)
+	m, err := c.obtainConsumer(g, r)
 	if err != nil {
 		c.forgetIfUnused(g)
 		return ConsumerHeartbeatResponse{}, err
 	}
 	had := m.assigned
-	c.retargetIfDue(now, g, c.hear(g, m, r))
+	c.retargetIfDue(now, g, c.updateMember(g, m, r))
 	c.reconcile(now, g, m, r.Owned)
-	c.touchConsumer(g, m, now)
+	c.resetConsumerSession(g, m, now)
 	resp := ConsumerHeartbeatResponse{Member: m.id, Epoch: m.epoch, HeartbeatMs: c.heartbeatIntervalMs(now, g, m)}
 	if r.full() || !had.equal(m.assigned) {
 		resp.Assignment = m.assigned.plus(nil)
@@ -137,8 +137,8 @@ func (c *Coordinator) checkPattern(r *ConsumerHeartbeatRequest) error {
 	return err
 }
 
-// beating finds the member, or makes it when it joins.
-func (c *Coordinator) beating(g *group, r *ConsumerHeartbeatRequest) (*consumer, error) {
+// obtainConsumer finds the member, or makes it when it joins.
+func (c *Coordinator) obtainConsumer(g *group, r *ConsumerHeartbeatRequest) (*consumer, error) {
 	mg := g.modern
 	if r.Epoch == epochJoin {
 		return c.consumerJoins(g, r)
@@ -217,8 +217,8 @@ func (r *ConsumerHeartbeatRequest) size() int {
 // newConsumer makes a member that is in no group yet.
 func (c *Coordinator) newConsumer(g *group, id, instance string) *consumer {
 	m := &consumer{id: id, instance: instance, assigned: Partitions{}, revoking: Partitions{}, target: Partitions{}}
-	m.session.Fire = func(now int64) { c.dismiss(now, g, m) }
-	m.rebalanceTimer.Fire = func(now int64) { c.dismiss(now, g, m) }
+	m.session.Fire = func(now int64) { c.removeMembers(now, g, m) }
+	m.rebalanceTimer.Fire = func(now int64) { c.removeMembers(now, g, m) }
 	return m
 }
 
@@ -239,9 +239,9 @@ func (c *Coordinator) takeOver(g *group, old *consumer, id string, epoch int32) 
 	return m
 }
 
-// hear notes what the member says of itself, and reports whether that changes
+// updateMember notes what the member says of itself, and reports whether that changes
 // the group's subscriptions.
-func (c *Coordinator) hear(g *group, m *consumer, r *ConsumerHeartbeatRequest) (subscribes bool) {
+func (c *Coordinator) updateMember(g *group, m *consumer, r *ConsumerHeartbeatRequest) (subscribes bool) {
 	mg := g.modern
 	was := *m
 	mg.bytes -= m.size()
@@ -259,7 +259,7 @@ func (c *Coordinator) hear(g *group, m *consumer, r *ConsumerHeartbeatRequest) (
 		m.pattern = ""
 	}
 	mg.bytes += m.size()
-	if !m.written || !m.saysSame(&was) {
+	if !m.written || !m.sameSubscription(&was) {
 		c.appendMember(g, m)
 	}
 	return !slices.Equal(m.names, was.names) || m.pattern != was.pattern || mg.epoch == 0
@@ -271,14 +271,14 @@ func setIfTold(have *string, told *string) {
 	}
 }
 
-// saysSame reports whether two members' records would be the same.
-func (m *consumer) saysSame(o *consumer) bool {
+// sameSubscription reports whether two members' records would be the same.
+func (m *consumer) sameSubscription(o *consumer) bool {
 	return m.rack == o.rack && m.clientID == o.clientID && m.host == o.host && m.rebalanceMs == o.rebalanceMs &&
 		slices.Equal(m.names, o.names) && m.pattern == o.pattern && m.assignor == o.assignor && m.classic == o.classic
 }
 
-// touchConsumer begins a member's session anew.
-func (c *Coordinator) touchConsumer(g *group, m *consumer, now int64) {
+// resetConsumerSession begins a member's session anew.
+func (c *Coordinator) resetConsumerSession(g *group, m *consumer, now int64) {
 	ms := c.configOf(g.id).SessionMs
 	if m.classic != nil {
 		ms = m.classic.sessionMs

@@ -20,7 +20,7 @@ func (c *Coordinator) consumerLeave(now int64, r *ConsumerHeartbeatRequest) (Con
 		c.appendCurrent(g, m)
 		return resp, nil
 	}
-	c.dismiss(now, g, m)
+	c.removeMembers(now, g, m)
 	return resp, nil
 }
 
@@ -42,8 +42,8 @@ func printable(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// dismiss takes members out for good. Those who stay get what they had.
-func (c *Coordinator) dismiss(now int64, g *group, members ...*consumer) {
+// removeMembers takes members out for good. Those who stay get what they had.
+func (c *Coordinator) removeMembers(now int64, g *group, members ...*consumer) {
 	mg := g.modern
 	for _, m := range members {
 		c.removeMember(mg, g.id, m)

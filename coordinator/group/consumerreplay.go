@@ -15,10 +15,10 @@ func (c *Coordinator) replayConsumer(kind int16, k *reader, value []byte) error 
 		c.replayGone(kind, id, member)
 		return nil
 	}
-	g := c.revive(id)
+	g := c.obtainReplayed(id)
 	if g.modern == nil {
 		// The record of a classic group is a later one's, or was erased before.
-		c.beModern(g)
+		c.becomeModern(g)
 	}
 	r := reader{rest: value, compact: true}
 	version := r.int16()
@@ -161,7 +161,7 @@ func (c *Coordinator) replayGone(kind int16, id, member string) {
 	m := mg.members[member]
 	switch {
 	case kind == keyEpoch:
-		c.unwrite(id)
+		c.replayTombstone(id)
 	case kind == keyTopics:
 		mg.topics = make(map[string]Topic)
 	case kind == keyTargetEpoch:
@@ -186,7 +186,7 @@ func (c *Coordinator) startModern(now int64, g *group) {
 			g.modern.drop(m) // of a newer kind of record, or damaged by hand
 			continue
 		}
-		c.touchConsumer(g, m, now)
+		c.resetConsumerSession(g, m, now)
 		if m.state == unrevoked {
 			c.timers.Set(&m.rebalanceTimer, now+m.rebalanceMs)
 		}

@@ -37,8 +37,8 @@ func (g *group) canUpgrade() bool {
 	})
 }
 
-// beModern drops what a group has as a classic one.
-func (c *Coordinator) beModern(g *group) {
+// becomeModern drops what a group has as a classic one.
+func (c *Coordinator) becomeModern(g *group) {
 	c.timers.Stop(&g.timer)
 	for _, m := range g.members {
 		c.timers.Stop(&m.session)
@@ -56,7 +56,7 @@ func (c *Coordinator) beModern(g *group) {
 // generation. Members that wait for the others are told to come again.
 func (c *Coordinator) upgrade(now int64, g *group) {
 	for _, m := range g.members {
-		c.displace(m, ErrRebalanceInProgress)
+		c.failCalls(m, ErrRebalanceInProgress)
 	}
 	if g.written {
 		c.append(Record{Key: groupKey(g.id)})
@@ -68,7 +68,7 @@ func (c *Coordinator) upgrade(now int64, g *group) {
 			metadata[i] = m.protocols[0].Metadata
 		}
 	}
-	c.beModern(g)
+	c.becomeModern(g)
 	if len(members) == 0 {
 		return
 	}
@@ -85,7 +85,7 @@ func (c *Coordinator) upgrade(now int64, g *group) {
 		m.target, _ = c.assignedByID(old.assignment).filter(func(p place) bool { _, held := mg.held[p]; return !held })
 		mg.move(m, moved{generation, stable, m.target, Partitions{}})
 		m.previous = generation
-		c.touchConsumer(g, m, now)
+		c.resetConsumerSession(g, m, now)
 	}
 	c.writeModern(g)
 }
@@ -123,7 +123,7 @@ func (c *Coordinator) downgrade(now int64, g *group) {
 		}
 		m.session.Fire = func(now int64) { c.sessionOver(now, g, m) }
 		g.add(m)
-		c.touch(m, now)
+		c.resetSession(m, now)
 	}
 	g.protocol = g.choose()
 	g.topics = g.subscriptions()
@@ -144,6 +144,6 @@ func (c *Coordinator) dissolve(g *group) {
 func (c *Coordinator) forgetIfUnused(g *group) {
 	if len(g.modern.members) == 0 && !g.written {
 		g.modern, g.protocolType = nil, ""
-		c.forgetIfBlank(g)
+		c.removeIfEmpty(g)
 	}
 }

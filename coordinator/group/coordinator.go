@@ -35,7 +35,7 @@ type Coordinator struct {
 	groups  map[string]*group
 	timers  deadline.Queue
 	cleanup deadline.Timer
-	expiry  []string // groups that the sweep under way has not looked at
+	expiry  []string // groups that the run under way has not looked at
 	fx      Effects  // of the command under way
 
 	topics       Topics // of the cluster
@@ -46,7 +46,7 @@ type Coordinator struct {
 // New makes a coordinator without groups. Replay what its log holds, then Start.
 func New(cfg Config, newID func() string) *Coordinator {
 	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group), topics: noTopics{}}
-	c.cleanup.Fire = c.sweep
+	c.cleanup.Fire = c.expireGroups
 	return c
 }
 
@@ -54,7 +54,7 @@ func New(cfg Config, newID func() string) *Coordinator {
 func (c *Coordinator) Start(now int64) {
 	for _, g := range c.groups {
 		for _, m := range g.members {
-			c.touch(m, now)
+			c.resetSession(m, now)
 		}
 		if g.modern != nil {
 			c.startModern(now, g)
@@ -114,16 +114,16 @@ func (c *Coordinator) obtain(id string, now int64) (*group, error) {
 	return g, nil
 }
 
-// forgetIfBlank drops a group of which nothing is known: nobody in it, nothing
+// removeIfEmpty drops a group of which nothing is known: nobody in it, nothing
 // of it in the log.
-func (c *Coordinator) forgetIfBlank(g *group) {
+func (c *Coordinator) removeIfEmpty(g *group) {
 	if g.status() == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 {
-		c.bury(g)
+		c.removeGroup(g)
 	}
 }
 
-// bury forgets a group.
-func (c *Coordinator) bury(g *group) {
+// removeGroup forgets a group.
+func (c *Coordinator) removeGroup(g *group) {
 	c.timers.Stop(&g.timer)
 	for _, m := range g.members {
 		c.timers.Stop(&m.session)

@@ -1,15 +1,15 @@
 package group
 
-// sweepMax bounds the groups that one sweep looks at before others get their turn.
-const sweepMax = 1000
+// expireGroupsMax bounds the groups that one run looks at before others get their turn.
+const expireGroupsMax = 1000
 
-// sweep erases offsets whose retention is over, and groups that nothing is left
+// expireGroups erases offsets whose retention is over, and groups that nothing is left
 // of. It goes over the groups in pieces.
-func (c *Coordinator) sweep(now int64) {
+func (c *Coordinator) expireGroups(now int64) {
 	if len(c.expiry) == 0 {
 		c.expiry = c.sorted()
 	}
-	n := min(sweepMax, len(c.expiry))
+	n := min(expireGroupsMax, len(c.expiry))
 	for _, id := range c.expiry[:n] {
 		if g := c.groups[id]; g != nil {
 			c.expire(now, g)
@@ -62,7 +62,7 @@ func (c *Coordinator) end(g *group) {
 	case g.written:
 		c.append(Record{Key: groupKey(g.id)})
 	}
-	c.bury(g)
+	c.removeGroup(g)
 }
 
 // Delete handles a DeleteGroups for one group.

@@ -26,7 +26,7 @@ func (c *Coordinator) SetGroupConfigs(now int64, configs map[string]GroupConfig)
 func (c *Coordinator) restartSessions(now int64, g *group) {
 	for _, m := range g.modern.members {
 		if m.session.Armed() {
-			c.touchConsumer(g, m, now)
+			c.resetConsumerSession(g, m, now)
 		}
 	}
 }

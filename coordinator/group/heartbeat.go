@@ -19,7 +19,7 @@ func (c *Coordinator) Heartbeat(now int64, r HeartbeatRequest) error {
 		return ErrIllegalGeneration
 	}
 	if !m.fresh {
-		c.touch(m, now)
+		c.resetSession(m, now)
 	}
 	if g.state == PreparingRebalance {
 		return ErrRebalanceInProgress

@@ -74,7 +74,7 @@ func (c *Coordinator) join(now int64, call CallID, r *JoinRequest) error {
 	} else {
 		err = c.joinAgain(now, call, g, r)
 	}
-	c.forgetIfBlank(g)
+	c.removeIfEmpty(g)
 	return err
 }
 
@@ -109,7 +109,7 @@ func (c *Coordinator) joinNew(now int64, call CallID, g *group, r *JoinRequest) 
 	case before != nil:
 		c.replace(now, call, g, before, id, r)
 	case r.Instance == "" && r.RequireKnownID:
-		c.expect(now, g, id, r.SessionMs)
+		c.addPending(now, g, id, r.SessionMs)
 		c.reply(call, refusedJoin(id, ErrMemberIDRequired))
 	default:
 		c.admit(now, call, g, id, r)
@@ -132,15 +132,15 @@ func (c *Coordinator) memberID(r *JoinRequest) string {
 	return name + "-" + c.newID()
 }
 
-// expect keeps an id that was given out for as long as a session.
-func (c *Coordinator) expect(now int64, g *group, id string, sessionMs int64) {
+// addPending keeps an id that was given out for as long as a session.
+func (c *Coordinator) addPending(now int64, g *group, id string, sessionMs int64) {
 	if g.pending == nil {
 		g.pending = make(map[string]*deadline.Timer)
 	}
 	t := &deadline.Timer{Fire: func(now int64) {
 		delete(g.pending, id)
 		c.completeIfAllJoined(now, g)
-		c.forgetIfBlank(g)
+		c.removeIfEmpty(g)
 	}}
 	g.pending[id] = t
 	c.timers.Set(t, now+sessionMs)
@@ -163,17 +163,17 @@ func (c *Coordinator) admit(now int64, call CallID, g *group, id string, r *Join
 func (c *Coordinator) wait(now int64, call CallID, m *member, r *JoinRequest) {
 	m.protocols, m.sessionMs, m.rebalanceMs = r.Protocols, r.SessionMs, r.RebalanceMs
 	m.clientID, m.host = r.ClientID, r.Host
-	c.displace(m, ErrRebalanceInProgress)
+	c.failCalls(m, ErrRebalanceInProgress)
 	m.joining = call
 	if m.fresh {
 		c.timers.Set(&m.session, now+max(c.cfg.NewMemberMs, r.SessionMs))
 	} else {
-		c.touch(m, now)
+		c.resetSession(m, now)
 	}
 }
 
-// displace answers calls of the member that newer ones make void.
-func (c *Coordinator) displace(m *member, err error) {
+// failCalls answers calls of the member that newer ones make void.
+func (c *Coordinator) failCalls(m *member, err error) {
 	c.reply(m.joining, refusedJoin(m.id, err))
 	c.reply(m.syncing, SyncResponse{Err: err})
 	m.joining, m.syncing = 0, 0
@@ -204,7 +204,7 @@ func (c *Coordinator) joinAgain(now int64, call CallID, g *group, r *JoinRequest
 		return ErrInconsistentProtocol
 	}
 	if c.current(g, m, r) {
-		c.touch(m, now)
+		c.resetSession(m, now)
 		c.reply(call, g.joined(m))
 		return nil
 	}

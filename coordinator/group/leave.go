@@ -42,7 +42,7 @@ func (c *Coordinator) Leave(now int64, r LeaveRequest) (LeaveResponse, Effects) 
 	} else {
 		c.completeIfAllJoined(now, g)
 	}
-	c.forgetIfBlank(g)
+	c.removeIfEmpty(g)
 	return resp, c.take()
 }
 
@@ -68,7 +68,7 @@ func (c *Coordinator) leave(g *group, l Leaver) error {
 		return err
 	}
 	c.timers.Stop(&m.session)
-	c.displace(m, ErrUnknownMember)
+	c.failCalls(m, ErrUnknownMember)
 	g.remove(m)
 	return nil
 }

@@ -58,7 +58,7 @@ func (c *Coordinator) Commit(now int64, r CommitRequest) ([]error, Effects, erro
 		}
 		c.store(g, o.TopicPartition, Offset{o.Offset, o.LeaderEpoch, o.Metadata, now, expire})
 	}
-	c.forgetIfBlank(g)
+	c.removeIfEmpty(g)
 	return errs, c.take(), nil
 }
 
@@ -88,7 +88,7 @@ func (c *Coordinator) committing(now int64, r *CommitRequest) (*group, error) {
 		return nil, ErrIllegalGeneration
 	}
 	if !m.fresh {
-		c.touch(m, now)
+		c.resetSession(m, now)
 	}
 	if g.state == CompletingRebalance {
 		return nil, ErrRebalanceInProgress // who owns what is not decided
@@ -222,7 +222,7 @@ func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition)
 		}
 		c.erase(g, tp)
 	}
-	c.forgetIfBlank(g)
+	c.removeIfEmpty(g)
 	return errs, c.take(), nil
 }
 
@@ -252,7 +252,7 @@ func (c *Coordinator) ForgetTopic(topic string) Effects {
 				c.erase(g, tp)
 			}
 		}
-		c.forgetIfBlank(g)
+		c.removeIfEmpty(g)
 	}
 	return c.take()
 }

@@ -85,7 +85,7 @@ func (c *Coordinator) completeJoin(now int64, g *group) {
 		}
 		c.reply(m.joining, g.joined(m))
 		m.joining, m.fresh = 0, false
-		c.touch(m, now)
+		c.resetSession(m, now)
 	}
 	c.timers.Set(&g.timer, now+max(g.rebalanceMs(), 1))
 }
@@ -111,25 +111,25 @@ func (g *group) electJoined() bool {
 	return i >= 0
 }
 
-// touch begins the member's session anew.
-func (c *Coordinator) touch(m *member, now int64) { c.timers.Set(&m.session, now+m.sessionMs) }
+// resetSession begins the member's session anew.
+func (c *Coordinator) resetSession(m *member, now int64) { c.timers.Set(&m.session, now+m.sessionMs) }
 
 // sessionOver removes a member that was not heard of. One that waits for the
 // others is heard of by that; but a new one may have gone before its first
 // rebalance, and has a longer time instead.
 func (c *Coordinator) sessionOver(now int64, g *group, m *member) {
 	if !m.fresh && (m.joining != 0 || m.syncing != 0) {
-		c.touch(m, now)
+		c.resetSession(m, now)
 		return
 	}
 	c.expel(now, g, m)
-	c.forgetIfBlank(g)
+	c.removeIfEmpty(g)
 }
 
 // expel removes a member and has the group rebalance without it.
 func (c *Coordinator) expel(now int64, g *group, m *member) {
 	c.timers.Stop(&m.session)
-	c.displace(m, ErrUnknownMember)
+	c.failCalls(m, ErrUnknownMember)
 	g.remove(m)
 	c.rebalance(now, g)
 }
@@ -141,7 +141,7 @@ func (c *Coordinator) dropUnsynced(now int64, g *group) {
 	for _, m := range slices.Clone(g.members) {
 		if m.unsynced {
 			c.timers.Stop(&m.session)
-			c.displace(m, ErrUnknownMember)
+			c.failCalls(m, ErrUnknownMember)
 			g.remove(m)
 			dropped = true
 		}

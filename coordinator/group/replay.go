@@ -29,7 +29,7 @@ func (c *Coordinator) replayOffset(k *reader, value []byte) error {
 	if value == nil {
 		if g := c.groups[groupID]; g != nil {
 			delete(g.offsets, tp)
-			c.forgetIfBlank(g)
+			c.removeIfEmpty(g)
 		}
 		return nil
 	}
@@ -37,12 +37,12 @@ func (c *Coordinator) replayOffset(k *reader, value []byte) error {
 	if !ok {
 		return fmt.Errorf("%w: offset of group %q for %s-%d", ErrBadRecord, groupID, tp.Topic, tp.Partition)
 	}
-	c.revive(groupID).put(tp, o)
+	c.obtainReplayed(groupID).put(tp, o)
 	return nil
 }
 
-// revive is obtain without the limit: what is in the log was admitted once.
-func (c *Coordinator) revive(id string) *group {
+// obtainReplayed is obtain without the limit: what is in the log was admitted once.
+func (c *Coordinator) obtainReplayed(id string) *group {
 	g := c.groups[id]
 	if g == nil {
 		g = newGroup(id, 0)
@@ -78,7 +78,7 @@ func (c *Coordinator) replayGroup(k *reader, value []byte) error {
 	}
 	if value == nil {
 		if g := c.groups[id]; g != nil && g.modern == nil {
-			c.unwrite(id)
+			c.replayTombstone(id)
 		}
 		return nil
 	}
@@ -96,16 +96,16 @@ func (c *Coordinator) replayGroup(k *reader, value []byte) error {
 	return nil
 }
 
-// unwrite folds a group's tombstone: offsets that are left make a group without
+// replayTombstone folds a group's tombstone: offsets that are left make a group without
 // members again.
-func (c *Coordinator) unwrite(id string) {
+func (c *Coordinator) replayTombstone(id string) {
 	old := c.groups[id]
 	if old == nil {
 		return
 	}
 	delete(c.groups, id)
 	if len(old.offsets) > 0 {
-		c.revive(id).offsets = old.offsets
+		c.obtainReplayed(id).offsets = old.offsets
 	}
 }
 

@@ -4,7 +4,7 @@ package group
 // member id: a process that was started again (KIP-345). The old one is fenced.
 // A stable group goes on in its generation if the protocol stays.
 func (c *Coordinator) replace(now int64, call CallID, g *group, m *member, id string, r *JoinRequest) {
-	c.displace(m, ErrFencedInstance)
+	c.failCalls(m, ErrFencedInstance)
 	wasLeader, oldID := g.leader == m.id, m.id
 	g.rename(m, id)
 	m.protocols, m.sessionMs, m.rebalanceMs = r.Protocols, r.SessionMs, r.RebalanceMs
@@ -14,7 +14,7 @@ func (c *Coordinator) replace(now int64, call CallID, g *group, m *member, id st
 		c.rebalance(now, g)
 		return
 	}
-	c.touch(m, now)
+	c.resetSession(m, now)
 	g.topics = g.subscriptions()
 	c.appendGroup(g)
 	resp := g.joined(m)

@@ -51,7 +51,7 @@ func (c *Coordinator) sync(now int64, call CallID, r *SyncRequest) error {
 	case CompletingRebalance:
 		c.reply(m.syncing, SyncResponse{Err: ErrRebalanceInProgress}) // of a connection that was lost
 		m.syncing = call
-		c.touch(m, now)
+		c.resetSession(m, now)
 		c.synced(g, m)
 		if m.id == g.leader {
 			if err := c.assign(now, g, r.Assignments); err != nil {
@@ -61,7 +61,7 @@ func (c *Coordinator) sync(now int64, call CallID, r *SyncRequest) error {
 		}
 	case Stable:
 		c.synced(g, m)
-		c.touch(m, now)
+		c.resetSession(m, now)
 		c.reply(call, g.synced(m))
 	default:
 		return ErrUnknownMember
@@ -113,7 +113,7 @@ func (c *Coordinator) assign(now int64, g *group, assignments []Assignment) erro
 		if m.syncing != 0 {
 			c.reply(m.syncing, g.synced(m))
 			m.syncing = 0
-			c.touch(m, now)
+			c.resetSession(m, now)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func (a adminSource) Problems() []string {
 	if disk := a.srv.disk.Problem(); disk != "" {
 		all = append(all, disk)
 	}
-	if room, _ := a.srv.cluster.RoomTaken(); room.Problem != "" {
+	if room, _ := a.srv.cluster.StoreUsage(); room.Problem != "" {
 		all = append(all, room.Problem)
 	}
 	return all

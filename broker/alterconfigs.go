@@ -8,101 +8,101 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 )
 
 // alterConfigs replaces all settings of a resource: what the request does not
 // name goes back to its default. Its successor is incrementalAlterConfigs.
 func (s *Server) alterConfigs(x *transport.Exchange, req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.AlterConfigsResponse](req)
-	resource := func(rr *kmsg.AlterConfigsRequestResource) configResource {
-		return configResource{rr.ResourceType, rr.ResourceName}
+	asked := func(rr *kmsg.AlterConfigsRequestResource) alteration {
+		change := func() (coordinator.ConfigChange, error) { return replacement(rr.Configs) }
+		return alteration{configResource{rr.ResourceType, rr.ResourceName}, change}
 	}
-	all := alterEach(s, x, req.Resources, resource, req.ValidateOnly,
-		func(ctx context.Context, r configResource, rr *kmsg.AlterConfigsRequestResource) error {
-			return s.replaceConfigs(ctx, r, rr.Configs, req.ValidateOnly)
-		})
-	for _, a := range all {
-		out := kmsg.NewAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = a.kind, a.name
-		out.ErrorCode, out.ErrorMessage = codeOf(a.err), textOf(a.err)
-		resp.Resources = append(resp.Resources, out)
+	for _, a := range alterEach(s, x, req.Resources, asked, req.ValidateOnly) {
+		resp.Resources = append(resp.Resources, kmsg.AlterConfigsResponseResource(a))
 	}
 	return resp
 }
 
-// altered is what became of one resource.
-type altered struct {
+// alteration is what a request asks for of one resource.
+type alteration struct {
 	configResource
-	err error
+	change func() (coordinator.ConfigChange, error) // looked at when all before it is done
 }
+
+// altered is what became of one resource. Both requests answer with the same.
+type altered kmsg.IncrementalAlterConfigsResponseResource
 
 // alterEach alters each resource of a request, once, and waits until the changes
 // are in force.
-func alterEach[R any](s *Server, x *transport.Exchange, resources []R, resource func(*R) configResource, validateOnly bool,
-	alter func(context.Context, configResource, *R) error) []altered {
+func alterEach[R any](s *Server, x *transport.Exchange, resources []R, asked func(*R) alteration, validateOnly bool) []altered {
 	ctx, cancel := withinDefault(x)
 	defer cancel()
-	var all []altered
-	named := tallyOf(resources, resource)
+	var done []configResource
+	var errs []error
+	named := tallyOf(resources, func(rr *R) configResource { return asked(rr).configResource })
 	for i := range resources {
-		r := resource(&resources[i])
-		switch named.take(r) {
-		case 0:
-		case 1:
-			all = append(all, altered{r, alter(ctx, r, &resources[i])})
-		default:
-			all = append(all, altered{r, errTwice(r.kind.String(), r.name)})
+		a := asked(&resources[i])
+		times := named.take(a.configResource)
+		if times == 0 {
+			continue
 		}
+		err := errTwice(a.kind.String(), a.name)
+		if times == 1 {
+			err = s.alter(ctx, a, validateOnly)
+		}
+		done, errs = append(done, a.configResource), append(errs, err)
 	}
-	if err := s.settleChange(ctx, validateOnly); err != nil {
-		for i := range all {
-			if all[i].err == nil {
-				all[i].err = err
-			}
+	settled := s.settleChange(ctx, validateOnly)
+	all := make([]altered, len(done))
+	for i, r := range done {
+		if errs[i] == nil {
+			errs[i] = settled
 		}
+		all[i] = altered{ResourceType: r.kind, ResourceName: r.name, ErrorCode: codeOf(errs[i]), ErrorMessage: textOf(errs[i])}
 	}
 	return all
 }
 
-func (s *Server) replaceConfigs(ctx context.Context, r configResource, configs []kmsg.AlterConfigsRequestResourceConfig, validateOnly bool) error {
-	set := make(map[string]string, len(configs))
+// replacement is the change that leaves nothing set but what is named.
+func replacement(configs []kmsg.AlterConfigsRequestResourceConfig) (coordinator.ConfigChange, error) {
+	ch := coordinator.ConfigChange{Set: make(map[string]string, len(configs)), ReplaceAll: true}
 	for _, c := range configs {
-		if _, twice := set[c.Name]; twice {
-			return errTwice("setting", c.Name)
+		if _, twice := ch.Set[c.Name]; twice {
+			return ch, errTwice("setting", c.Name)
 		}
 		if c.Value == nil {
-			return errNoValue(c.Name)
+			return ch, errNoValue(c.Name)
 		}
-		set[c.Name] = *c.Value
+		ch.Set[c.Name] = *c.Value
 	}
-	return s.alter(ctx, r, alteration{set: set, replaceAll: true}, validateOnly)
+	return ch, nil
 }
 
 func errNoValue(name string) error {
-	return fmt.Errorf("%w: %s has no value", coordinator.ErrInvalidRequest, name)
+	return fmt.Errorf("%w: %s has no value", refusal.ErrInvalidRequest, name)
 }
 
-// alteration is a change of one resource's settings.
-type alteration struct {
-	set        map[string]string
-	unset      []string
-	replaceAll bool // what is not set goes
-}
-
-func (s *Server) alter(ctx context.Context, r configResource, a alteration, validateOnly bool) error {
-	switch {
-	case r.kind == kmsg.ConfigResourceTypeTopic:
-		return s.cluster.AlterTopicConfigs(ctx, r.name, a.set, a.unset, a.replaceAll, validateOnly)
-	case r.kind == kmsg.ConfigResourceTypeGroupConfig:
-		return s.cluster.AlterGroupConfigs(ctx, r.name, a.set, a.unset, a.replaceAll, validateOnly, s.groupLayers())
-	case r.kind != kmsg.ConfigResourceTypeBroker:
-		return errNoConfigs(r)
-	case r.name == "":
-		return s.cluster.AlterClusterConfigs(ctx, a.set, a.unset, a.replaceAll, validateOnly)
-	}
-	id, err := brokerOf(r)
+func (s *Server) alter(ctx context.Context, a alteration, validateOnly bool) error {
+	ch, err := a.change()
 	if err != nil {
 		return err
 	}
-	return s.cluster.AlterBrokerConfigs(ctx, id, a.set, a.unset, a.replaceAll, validateOnly)
+	ch.ValidateOnly = validateOnly
+	switch {
+	case a.kind == kmsg.ConfigResourceTypeTopic:
+		return s.cluster.AlterTopicConfigs(ctx, a.name, ch)
+	case a.kind == kmsg.ConfigResourceTypeGroupConfig:
+		return s.cluster.AlterGroupConfigs(ctx, a.name, ch, s.groupLayers())
+	case a.kind != kmsg.ConfigResourceTypeBroker:
+		return errNoConfigs(a.configResource)
+	case a.name == "":
+		return s.cluster.AlterClusterConfigs(ctx, ch)
+	}
+	id, err := brokerOf(a.configResource)
+	if err != nil {
+		return err
+	}
+	return s.cluster.AlterBrokerConfigs(ctx, id, ch)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 )
 
 // autoCreatesMax bounds the topics that one Metadata request creates. Those
@@ -59,8 +61,8 @@ func (s *Server) missing(req *kmsg.MetadataRequest) []string {
 }
 
 func (s *Server) autoCreateTopic(ctx context.Context, name string) error {
-	_, err := s.makeTopic(ctx, coordinator.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}, false)
-	if errors.Is(err, coordinator.ErrTopicExists) {
+	_, err := s.makeTopic(ctx, plan.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1}, false)
+	if errors.Is(err, refusal.ErrTopicExists) {
 		return nil // another request was faster
 	}
 	if err == nil {

@@ -36,7 +36,7 @@ type Config struct {
 	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
 	EtcdPeers map[protocol.BrokerID]string
 	// MetadataBytesMax is how much of the metadata store may be in use for topics
-	// and settings to be added; default as in coordinator.RoomOptions.
+	// and settings to be added; default as in coordinator.QuotaOptions.
 	MetadataBytesMax int64
 	// SessionTimeout is how long a silent broker counts as live; default 2 s, or
 	// 10 s where there is no other. A process that died is noticed sooner, by its

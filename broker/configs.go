@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 )
 
@@ -153,7 +154,7 @@ func (s *Server) listenerList(text func(*transport.Listener) string) string {
 }
 
 // topicValues are a topic's settings in force on this broker.
-func (s *Server) topicValues(t *coordinator.Topic) []settings.Value {
+func (s *Server) topicValues(t *image.Topic) []settings.Value {
 	layers := s.settingLayers()
 	return settings.CarryTopicsOf(layers...).Resolve(t.Name, t.Configs, layers...)
 }

@@ -4,8 +4,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -44,7 +44,7 @@ func (s *Server) consumerGroupDescribe(x *transport.Exchange, req *kmsg.Consumer
 	return nil
 }
 
-func consumerDescribed(req *kmsg.ConsumerGroupDescribeRequest, im *coordinator.Image, d *group.ConsumerDescription) kmsg.ConsumerGroupDescribeResponseGroup {
+func consumerDescribed(req *kmsg.ConsumerGroupDescribeRequest, im *image.Image, d *group.ConsumerDescription) kmsg.ConsumerGroupDescribeResponseGroup {
 	out := kmsg.NewConsumerGroupDescribeResponseGroup()
 	out.Group, out.State, out.AssignorName = d.Group, d.State.String(), d.Assignor
 	out.Epoch, out.AssignmentEpoch = d.Epoch, d.AssignmentEpoch
@@ -56,7 +56,7 @@ func consumerDescribed(req *kmsg.ConsumerGroupDescribeRequest, im *coordinator.I
 	return out
 }
 
-func consumerMember(im *coordinator.Image, m *group.ConsumerMember) kmsg.ConsumerGroupDescribeResponseGroupMember {
+func consumerMember(im *image.Image, m *group.ConsumerMember) kmsg.ConsumerGroupDescribeResponseGroupMember {
 	out := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 	out.MemberID, out.InstanceID, out.RackID, out.MemberEpoch = m.Member, orNil(m.Instance), orNil(m.Rack), m.Epoch
 	out.ClientID, out.ClientHost = m.ClientID, m.Host
@@ -70,7 +70,7 @@ func consumerMember(im *coordinator.Image, m *group.ConsumerMember) kmsg.Consume
 
 // describedPartitions are partitions with the names of their topics, as far as those
 // still exist.
-func describedPartitions(im *coordinator.Image, p group.Partitions) kmsg.Assignment {
+func describedPartitions(im *image.Image, p group.Partitions) kmsg.Assignment {
 	out := kmsg.NewAssignment()
 	for _, id := range p.TopicIDs() {
 		if t, ok := im.TopicByID(protocol.TopicID(id)); ok {

@@ -7,7 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -52,7 +54,7 @@ func (s *Server) settleChange(ctx context.Context, validateOnly bool) error {
 
 // errTwice refuses what a request names more than once.
 func errTwice(kind, name string) error {
-	return fmt.Errorf("%w: %s %q is named twice", coordinator.ErrInvalidRequest, kind, name)
+	return fmt.Errorf("%w: %s %q is named twice", refusal.ErrInvalidRequest, kind, name)
 }
 
 func (s *Server) createTopic(ctx context.Context, rt *kmsg.CreateTopicsRequestTopic, validateOnly bool) kmsg.CreateTopicsResponseTopic {
@@ -73,7 +75,7 @@ func (s *Server) createTopic(ctx context.Context, rt *kmsg.CreateTopicsRequestTo
 
 // makeTopic creates a topic that a user wants, with the settings that follow from
 // what was asked for.
-func (s *Server) makeTopic(ctx context.Context, t coordinator.NewTopic, validateOnly bool) (*coordinator.Topic, error) {
+func (s *Server) makeTopic(ctx context.Context, t plan.NewTopic, validateOnly bool) (*image.Topic, error) {
 	layers := s.settingLayers()
 	t.Configs = settings.CarryTopicsOf(layers...).Created(t.Name, t.Configs, layers...)
 	return s.cluster.CreateTopic(ctx, t, validateOnly)
@@ -88,14 +90,14 @@ func notCreated(name string, err error) kmsg.CreateTopicsResponseTopic {
 }
 
 // newTopic is what a request asks for, in the coordinator's terms.
-func newTopic(rt *kmsg.CreateTopicsRequestTopic) (coordinator.NewTopic, error) {
-	t := coordinator.NewTopic{Name: rt.Topic, Partitions: rt.NumPartitions, ReplicationFactor: rt.ReplicationFactor}
+func newTopic(rt *kmsg.CreateTopicsRequestTopic) (plan.NewTopic, error) {
+	t := plan.NewTopic{Name: rt.Topic, Partitions: rt.NumPartitions, ReplicationFactor: rt.ReplicationFactor}
 	if len(rt.ReplicaAssignment) > 0 {
 		t.Assignment = make(map[int32][]protocol.BrokerID, len(rt.ReplicaAssignment))
 	}
 	for _, a := range rt.ReplicaAssignment {
 		if _, twice := t.Assignment[a.Partition]; twice {
-			return t, fmt.Errorf("%w: partition %d is assigned twice", coordinator.ErrInvalidReplicaAssignment, a.Partition)
+			return t, fmt.Errorf("%w: partition %d is assigned twice", refusal.ErrInvalidReplicaAssignment, a.Partition)
 		}
 		t.Assignment[a.Partition] = asBrokerIDs(a.Replicas)
 	}
@@ -104,7 +106,7 @@ func newTopic(rt *kmsg.CreateTopicsRequestTopic) (coordinator.NewTopic, error) {
 	}
 	for _, c := range rt.Configs {
 		if c.Value == nil {
-			return t, fmt.Errorf("%w: %s has no value", coordinator.ErrInvalidConfig, c.Name)
+			return t, fmt.Errorf("%w: %s has no value", refusal.ErrInvalidConfig, c.Name)
 		}
 		t.Configs[c.Name] = *c.Value
 	}
@@ -120,7 +122,7 @@ func asBrokerIDs(ids []int32) []protocol.BrokerID {
 }
 
 // createdConfigs are the settings that a new topic has (KIP-525).
-func (s *Server) createdConfigs(t *coordinator.Topic) []kmsg.CreateTopicsResponseTopicConfig {
+func (s *Server) createdConfigs(t *image.Topic) []kmsg.CreateTopicsResponseTopicConfig {
 	values := s.topicValues(t)
 	out := make([]kmsg.CreateTopicsResponseTopicConfig, len(values))
 	for i := range values {

@@ -9,7 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -90,7 +91,7 @@ func (s *Server) deleteTopic(ctx context.Context, t topicToDelete) kmsg.DeleteTo
 		return t.answer(kerr.TopicDeletionDisabled)
 	}
 	if t.byName == !t.id.IsZero() {
-		return t.answer(fmt.Errorf("%w: a topic is deleted by its name or by its id, one of them", coordinator.ErrInvalidRequest))
+		return t.answer(fmt.Errorf("%w: a topic is deleted by its name or by its id, one of them", refusal.ErrInvalidRequest))
 	}
 	found, known := t.find(s.cluster.Image())
 	if !known && t.byName {
@@ -102,7 +103,7 @@ func (s *Server) deleteTopic(ctx context.Context, t topicToDelete) kmsg.DeleteTo
 	}
 	// By its id, so that no other topic goes if this one is deleted and created again just now.
 	err := s.cluster.DeleteTopicByID(ctx, found.ID)
-	if errors.Is(err, coordinator.ErrUnknownTopic) && !t.byName {
+	if errors.Is(err, refusal.ErrUnknownTopic) && !t.byName {
 		err = fmt.Errorf("%w: id %s", kerr.UnknownTopicID, t.id)
 	}
 	if err == nil {
@@ -112,7 +113,7 @@ func (s *Server) deleteTopic(ctx context.Context, t topicToDelete) kmsg.DeleteTo
 	return t.answer(err)
 }
 
-func (t topicToDelete) find(im *coordinator.Image) (*coordinator.Topic, bool) {
+func (t topicToDelete) find(im *image.Image) (*image.Topic, bool) {
 	if t.byName {
 		return im.Topic(t.name)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -68,7 +68,7 @@ func (s *Server) valuesOf(r configResource) ([]settings.Value, error) {
 		}
 		return s.topicValues(t), nil
 	case r.kind == kmsg.ConfigResourceTypeGroupConfig && r.name == "":
-		return nil, coordinator.Refuse(coordinator.ErrInvalidRequest, "Group name must not be empty")
+		return nil, refusal.New(refusal.ErrInvalidRequest, "Group name must not be empty")
 	case r.kind == kmsg.ConfigResourceTypeGroupConfig:
 		return s.groupValues(r.name), nil
 	case r.kind != kmsg.ConfigResourceTypeBroker:
@@ -81,21 +81,21 @@ func (s *Server) valuesOf(r configResource) ([]settings.Value, error) {
 		return nil, err
 	}
 	if id != s.cfg.NodeID {
-		return nil, fmt.Errorf("%w: this is broker %d, and broker %d is asked for", coordinator.ErrInvalidRequest, s.cfg.NodeID, id)
+		return nil, fmt.Errorf("%w: this is broker %d, and broker %d is asked for", refusal.ErrInvalidRequest, s.cfg.NodeID, id)
 	}
 	return s.brokerValues(), nil
 }
 
 // errNoConfigs refuses a kind of resource that has no settings here.
 func errNoConfigs(r configResource) error {
-	return fmt.Errorf("%w: a resource of type %s has no settings here", coordinator.ErrInvalidRequest, r.kind)
+	return fmt.Errorf("%w: a resource of type %s has no settings here", refusal.ErrInvalidRequest, r.kind)
 }
 
 // brokerOf reads the broker's id out of its resource's name.
 func brokerOf(r configResource) (protocol.BrokerID, error) {
 	id, err := strconv.ParseInt(r.name, 10, 32)
 	if err != nil || id < 0 {
-		return 0, fmt.Errorf("%w: %q is no broker id", coordinator.ErrInvalidRequest, r.name)
+		return 0, fmt.Errorf("%w: %q is no broker id", refusal.ErrInvalidRequest, r.name)
 	}
 	return protocol.BrokerID(id), nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 )
 
 // describedPartitionsMax bounds one answer of DescribeTopicPartitions, whatever
@@ -76,7 +76,7 @@ func nextCursor(topic string, partition int32) *kmsg.DescribeTopicPartitionsResp
 	return &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: topic, Partition: partition}
 }
 
-func (v view) describedTopic(t *coordinator.Topic, from, to int) kmsg.DescribeTopicPartitionsResponseTopic {
+func (v view) describedTopic(t *image.Topic, from, to int) kmsg.DescribeTopicPartitionsResponseTopic {
 	out := kmsg.NewDescribeTopicPartitionsResponseTopic()
 	out.Topic, out.TopicID, out.IsInternal = kmsg.StringPtr(t.Name), t.ID, t.Internal
 	out.AuthorizedOperations = topicOperations // this request has no field to ask by: they are always told

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -57,10 +57,10 @@ func (s *Server) electLeaders(x *transport.Exchange, req *kmsg.ElectLeadersReque
 
 // unknown is why there is no such partition, in the words of Kafka's controller.
 func (p namedPartition) unknown(err error) error {
-	if errors.Is(err, coordinator.ErrUnknownTopic) {
-		return coordinator.Refuse(err, "No such topic as %s", p.topic)
+	if errors.Is(err, refusal.ErrUnknownTopic) {
+		return refusal.New(err, "No such topic as %s", p.topic)
 	}
-	return coordinator.Refuse(err, "No such partition as %s-%d", p.topic, p.index)
+	return refusal.New(err, "No such partition as %s-%d", p.topic, p.index)
 }
 
 // eachNamed goes over the partitions that a request names, each once.

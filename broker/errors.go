@@ -8,8 +8,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -36,22 +37,22 @@ var codes = []struct {
 	{replica.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{segment.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{segment.ErrClosed, kerr.NotLeaderForPartition},
-	{coordinator.ErrTopicExists, kerr.TopicAlreadyExists},
-	{coordinator.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
-	{coordinator.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
-	{coordinator.ErrInvalidTopicName, kerr.InvalidTopicException},
-	{coordinator.ErrInvalidPartitions, kerr.InvalidPartitions},
-	{coordinator.ErrInvalidReplicationFactor, kerr.InvalidReplicationFactor},
-	{coordinator.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
-	{coordinator.ErrInvalidConfig, kerr.InvalidConfig},
-	{coordinator.ErrInvalidRequest, kerr.InvalidRequest},
-	{coordinator.ErrUnknownBroker, kerr.BrokerIDNotRegistered},
-	{coordinator.ErrElectionNotNeeded, kerr.ElectionNotNeeded},
-	{coordinator.ErrPreferredNotAvailable, kerr.PreferredLeaderNotAvailable},
-	{coordinator.ErrNoEligibleLeader, kerr.EligibleLeadersNotAvailable},
-	{coordinator.ErrNoReassignment, kerr.NoReassignmentInProgress},
-	{coordinator.ErrStoreFull, kerr.PolicyViolation},
-	{coordinator.ErrStoreUnavailable, kerr.RequestTimedOut},
+	{refusal.ErrTopicExists, kerr.TopicAlreadyExists},
+	{refusal.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
+	{refusal.ErrUnknownPartition, kerr.UnknownTopicOrPartition},
+	{refusal.ErrInvalidTopicName, kerr.InvalidTopicException},
+	{refusal.ErrInvalidPartitions, kerr.InvalidPartitions},
+	{refusal.ErrInvalidReplicationFactor, kerr.InvalidReplicationFactor},
+	{refusal.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
+	{refusal.ErrInvalidConfig, kerr.InvalidConfig},
+	{refusal.ErrInvalidRequest, kerr.InvalidRequest},
+	{refusal.ErrUnknownBroker, kerr.BrokerIDNotRegistered},
+	{refusal.ErrElectionNotNeeded, kerr.ElectionNotNeeded},
+	{refusal.ErrPreferredNotAvailable, kerr.PreferredLeaderNotAvailable},
+	{refusal.ErrNoEligibleLeader, kerr.EligibleLeadersNotAvailable},
+	{refusal.ErrNoReassignment, kerr.NoReassignmentInProgress},
+	{store.ErrFull, kerr.PolicyViolation},
+	{store.ErrUnavailable, kerr.RequestTimedOut},
 	{group.ErrInvalidGroupID, kerr.InvalidGroupID},
 	{group.ErrInvalidSession, kerr.InvalidSessionTimeout},
 	{group.ErrUnknownMember, kerr.UnknownMemberID},

@@ -7,8 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -94,6 +94,6 @@ func coordinated(kind int8) error {
 	case coordinatorOfTransaction:
 		return errNoTransactions
 	default:
-		return fmt.Errorf("%w: there are no coordinators of type %d", coordinator.ErrInvalidRequest, kind)
+		return fmt.Errorf("%w: there are no coordinators of type %d", refusal.ErrInvalidRequest, kind)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/lockstep-log/lockstep/broker/coordination"
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
@@ -21,7 +21,7 @@ type groups struct {
 	runtime *coordination.Runtime[groupMachine]
 
 	// Owned by the runtime's loop.
-	image   *coordinator.Image           // that was followed last
+	image   *image.Image                 // that was followed last
 	configs map[string]group.GroupConfig // what groups have set, as of that image
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -150,7 +150,7 @@ func TestTheOffsetsTopicGrowsWithItsCluster(t *testing.T) {
 	}
 	ps.await("three replicas in sync of each partition", func() bool {
 		it, _ := ps.all[1].cluster.Image().Topic(offsetsTopic)
-		return !slices.ContainsFunc(it.Partitions, func(p coordinator.Partition) bool { return len(p.Replicas) != 3 || len(p.ISR) != 3 })
+		return !slices.ContainsFunc(it.Partitions, func(p image.Partition) bool { return len(p.Replicas) != 3 || len(p.ISR) != 3 })
 	})
 	ps.halt(1)
 	ps.await("the offset at another broker", func() bool {

@@ -1,8 +1,8 @@
 package broker
 
 import (
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -27,8 +27,8 @@ func (g *groups) eachActive(f func(*groupShard)) {
 
 // followTopics shows the groups the topics that there are, and erases the offsets
 // of those that were deleted since the last image.
-func (g *groups) followTopics(before, now *coordinator.Image) {
-	var old []*coordinator.Topic
+func (g *groups) followTopics(before, now *image.Image) {
+	var old []*image.Topic
 	if before != nil {
 		old = before.Topics()
 	}
@@ -51,7 +51,7 @@ func (g *groups) followTopics(before, now *coordinator.Image) {
 
 // followConfigs shows the groups what they have set, if the image has other
 // settings than the one before.
-func (g *groups) followConfigs(before, now *coordinator.Image) {
+func (g *groups) followConfigs(before, now *image.Image) {
 	if before != nil && before.SameGroupConfigs(now) {
 		return
 	}
@@ -60,7 +60,7 @@ func (g *groups) followConfigs(before, now *coordinator.Image) {
 }
 
 // groupConfigs are the settings of all groups that have some.
-func (g *groups) groupConfigs(im *coordinator.Image) map[string]group.GroupConfig {
+func (g *groups) groupConfigs(im *image.Image) map[string]group.GroupConfig {
 	configs := make(map[string]group.GroupConfig)
 	layers := g.srv.groupLayers()
 	for _, id := range im.ConfiguredGroups() {

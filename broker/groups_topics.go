@@ -3,13 +3,13 @@ package broker
 import (
 	"slices"
 
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // imageTopics is an image as the groups see it.
-type imageTopics struct{ *coordinator.Image }
+type imageTopics struct{ *image.Image }
 
 var _ group.Topics = imageTopics{}
 
@@ -38,14 +38,14 @@ func (im imageTopics) EachTopic(f func(group.Topic)) {
 	}
 }
 
-func groupTopic(t *coordinator.Topic) group.Topic {
+func groupTopic(t *image.Topic) group.Topic {
 	return group.Topic{Name: t.Name, ID: group.TopicID(t.ID), Partitions: int32(len(t.Partitions))}
 }
 
 // sameTopics reports whether two images hold the same topics, as far as groups
 // care: who leads what changes more often.
-func sameTopics(a, b []*coordinator.Topic) bool {
-	return slices.EqualFunc(a, b, func(a, b *coordinator.Topic) bool {
+func sameTopics(a, b []*image.Topic) bool {
+	return slices.EqualFunc(a, b, func(a, b *image.Topic) bool {
 		return a == b || a.ID == b.ID && len(a.Partitions) == len(b.Partitions)
 	})
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/replication"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -58,7 +59,7 @@ func growthOf(rt *kmsg.CreatePartitionsRequestTopic) (growth protocol.Growth) {
 }
 
 func errGrowth(topic, why string) error {
-	return coordinator.Refuse(kerr.PolicyViolation, "Topic '%s' %s. A lock belongs to its partition: with more partitions, writers that choose theirs by key "+
+	return refusal.New(kerr.PolicyViolation, "Topic '%s' %s. A lock belongs to its partition: with more partitions, writers that choose theirs by key "+
 		"would find others, where none of their locks was ever written, and what conflicts would be admitted. If that cannot be here, "+
 		"add them by force (lockstep topic add-partitions --force), or set conflict.add.partitions=allow on the topic",
 		topic, why)
@@ -66,7 +67,7 @@ func errGrowth(topic, why string) error {
 
 // unlockedHere refuses a topic that holds locks in a partition that this broker
 // has, and says which brokers have the others.
-func (s *Server) unlockedHere(t *coordinator.Topic) (elsewhere map[protocol.BrokerID]struct{}, err error) {
+func (s *Server) unlockedHere(t *image.Topic) (elsewhere map[protocol.BrokerID]struct{}, err error) {
 	here := s.hosted.TopicByID(t.ID)
 	elsewhere = make(map[protocol.BrokerID]struct{})
 	for i := range t.Partitions {
@@ -101,7 +102,7 @@ func (s *Server) askGrowth(ctx context.Context, rt *kmsg.CreatePartitionsRequest
 	}
 	got := resp.(*kmsg.CreatePartitionsResponse)
 	if len(got.Topics) == 1 && got.Topics[0].ErrorCode == kerr.PolicyViolation.Code {
-		return coordinator.Refuse(kerr.PolicyViolation, "%s", orEmpty(got.Topics[0].ErrorMessage))
+		return refusal.New(kerr.PolicyViolation, "%s", orEmpty(got.Topics[0].ErrorMessage))
 	}
 	return nil // of all else this broker judges by itself
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -16,44 +16,39 @@ import (
 // incrementalAlterConfigs changes the named settings of a resource (KIP-339).
 func (s *Server) incrementalAlterConfigs(x *transport.Exchange, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := respond[*kmsg.IncrementalAlterConfigsResponse](req)
-	resource := func(rr *kmsg.IncrementalAlterConfigsRequestResource) configResource {
-		return configResource{rr.ResourceType, rr.ResourceName}
+	asked := func(rr *kmsg.IncrementalAlterConfigsRequestResource) alteration {
+		r := configResource{rr.ResourceType, rr.ResourceName}
+		return alteration{r, func() (coordinator.ConfigChange, error) { return s.changeOf(r, rr.Configs) }}
 	}
-	all := alterEach(s, x, req.Resources, resource, req.ValidateOnly,
-		func(ctx context.Context, r configResource, rr *kmsg.IncrementalAlterConfigsRequestResource) error {
-			return s.changeConfigs(ctx, r, rr.Configs, req.ValidateOnly)
-		})
-	for _, a := range all {
-		out := kmsg.NewIncrementalAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = a.kind, a.name
-		out.ErrorCode, out.ErrorMessage = codeOf(a.err), textOf(a.err)
-		resp.Resources = append(resp.Resources, out)
+	for _, a := range alterEach(s, x, req.Resources, asked, req.ValidateOnly) {
+		resp.Resources = append(resp.Resources, kmsg.IncrementalAlterConfigsResponseResource(a))
 	}
 	return resp
 }
 
-// configChange is one change of one setting.
-type configChange = kmsg.IncrementalAlterConfigsRequestResourceConfig
+// settingChange is one change of one setting.
+type settingChange = kmsg.IncrementalAlterConfigsRequestResourceConfig
 
-func (s *Server) changeConfigs(ctx context.Context, r configResource, changes []configChange, validateOnly bool) error {
-	a := alteration{set: map[string]string{}}
-	named := tallyOf(changes, func(c *configChange) string { return c.Name })
+// changeOf puts the changes of a resource's settings together.
+func (s *Server) changeOf(r configResource, changes []settingChange) (coordinator.ConfigChange, error) {
+	ch := coordinator.ConfigChange{Set: map[string]string{}}
+	named := tallyOf(changes, func(c *settingChange) string { return c.Name })
 	for i := range changes {
 		c := &changes[i]
 		if named[c.Name] > 1 {
-			return errTwice("setting", c.Name)
+			return ch, errTwice("setting", c.Name)
 		}
-		if err := s.addChange(&a, r, c); err != nil {
-			return err
+		if err := s.addChange(&ch, r, c); err != nil {
+			return ch, err
 		}
 	}
-	return s.alter(ctx, r, a, validateOnly)
+	return ch, nil
 }
 
-// addChange adds one change to an alteration.
-func (s *Server) addChange(a *alteration, r configResource, c *configChange) error {
+// addChange adds the change of one setting.
+func (s *Server) addChange(ch *coordinator.ConfigChange, r configResource, c *settingChange) error {
 	if c.Op == kmsg.IncrementalAlterConfigOpDelete {
-		a.unset = append(a.unset, c.Name)
+		ch.Unset = append(ch.Unset, c.Name)
 		return nil
 	}
 	if c.Value == nil {
@@ -61,33 +56,33 @@ func (s *Server) addChange(a *alteration, r configResource, c *configChange) err
 	}
 	switch c.Op {
 	case kmsg.IncrementalAlterConfigOpSet:
-		a.set[c.Name] = *c.Value
+		ch.Set[c.Name] = *c.Value
 		return nil
 	case kmsg.IncrementalAlterConfigOpAppend:
-		return s.changeList(a, r, c, settings.AddItems)
+		return s.changeList(ch, r, c, settings.AddItems)
 	case kmsg.IncrementalAlterConfigOpSubtract:
-		return s.changeList(a, r, c, settings.RemoveItems)
+		return s.changeList(ch, r, c, settings.RemoveItems)
 	default:
-		return fmt.Errorf("%w: %d is no operation on %s", coordinator.ErrInvalidRequest, c.Op, c.Name)
+		return fmt.Errorf("%w: %d is no operation on %s", refusal.ErrInvalidRequest, c.Op, c.Name)
 	}
 }
 
 // changeList changes a list setting from the value that is in force. Two
 // requests that do so to one setting at the same time may lose one of the
 // changes, as in Kafka; SET does not look at what was.
-func (s *Server) changeList(a *alteration, r configResource, c *configChange, change func(value, items string) string) error {
+func (s *Server) changeList(ch *coordinator.ConfigChange, r configResource, c *settingChange, change func(value, items string) string) error {
 	for _, v := range s.valuesInForce(r) {
 		if v.Definition.Name != c.Name {
 			continue
 		}
 		if v.Definition.Type != settings.List {
-			return fmt.Errorf("%w: %s is no list, to which items could be added or taken away", coordinator.ErrInvalidConfig, c.Name)
+			return fmt.Errorf("%w: %s is no list, to which items could be added or taken away", refusal.ErrInvalidConfig, c.Name)
 		}
-		a.set[c.Name] = change(v.Value, *c.Value)
+		ch.Set[c.Name] = change(v.Value, *c.Value)
 		return nil
 	}
 	// An unknown setting, or topic: what alters it will say so.
-	a.set[c.Name] = *c.Value
+	ch.Set[c.Name] = *c.Value
 	return nil
 }
 

@@ -22,6 +22,8 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -132,12 +134,12 @@ func TestADataDirectoryIsRefusedByAnotherNodeOrCluster(t *testing.T) {
 	other.NodeID = 2
 	for _, c := range []struct {
 		cfg   Config
-		store coordinator.Store
+		store store.Store
 		want  []string
 	}{
 		{other, keptOpen{ps.store}, []string{"written by node 1 of cluster " + id.Cluster, "this is node 2", "--node-id 1"}},
 		{withClusterID(ps.all[1].cfg, "ZZZ"), keptOpen{ps.store}, []string{"node 1 of cluster " + id.Cluster, "cluster ZZZ is asked for"}},
-		{ps.all[1].cfg, coordinator.NewMemStore(nil), []string{"belongs to node 1 of cluster " + id.Cluster, "empty"}},
+		{ps.all[1].cfg, store.NewMemory(nil), []string{"belongs to node 1 of cluster " + id.Cluster, "empty"}},
 		{ps.all[1].cfg, otherCluster(t), []string{"belongs to node 1 of cluster " + id.Cluster, "another cluster"}},
 	} {
 		err := runOn(t, c.cfg, c.store)
@@ -161,7 +163,7 @@ func TestAClusterIsMadeByTheNameItIsGiven(t *testing.T) {
 	other := withClusterID(ps.all[1].cfg, "ZZZ")
 	other.NodeID, other.DataDir = 2, t.TempDir()
 	err := runOn(t, other, keptOpen{ps.store})
-	if !errors.Is(err, coordinator.ErrClusterMismatch) || !strings.Contains(err.Error(), "ZZZ is asked for") {
+	if !errors.Is(err, image.ErrClusterMismatch) || !strings.Contains(err.Error(), "ZZZ is asked for") {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -172,17 +174,17 @@ func withClusterID(c Config, id string) Config {
 }
 
 // otherCluster is a store that holds a cluster of its own.
-func otherCluster(t *testing.T) coordinator.Store {
+func otherCluster(t *testing.T) store.Store {
 	t.Helper()
-	store := coordinator.NewMemStore(nil)
-	if _, err := coordinator.Open(t.Context(), coordinator.Options{Store: store, Self: coordinator.Broker{ID: 9}}); err != nil {
+	store := store.NewMemory(nil)
+	if _, err := coordinator.Open(t.Context(), coordinator.Options{Store: store, Self: image.Broker{ID: 9}}); err != nil {
 		t.Fatal(err)
 	}
 	return store
 }
 
 // runOn runs a broker that is to end by itself.
-func runOn(t *testing.T, cfg Config, store coordinator.Store) error {
+func runOn(t *testing.T, cfg Config, store store.Store) error {
 	t.Helper()
 	s, err := New(cfg)
 	if err != nil {
@@ -350,6 +352,6 @@ func httpStatus(t *testing.T, addr, path string) int {
 }
 
 // keptOpen is a store that outlives the broker on it.
-type keptOpen struct{ coordinator.Store }
+type keptOpen struct{ store.Store }
 
 func (keptOpen) Close() error { return nil }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -111,7 +113,7 @@ func (v view) metadataAnswer(req *kmsg.MetadataRequest, w wantedTopic, misasked 
 }
 
 // wanted finds a topic by its id, or by its name.
-func (v view) wanted(w wantedTopic) (*coordinator.Topic, bool) {
+func (v view) wanted(w wantedTopic) (*image.Topic, bool) {
 	if !w.id.IsZero() {
 		return v.TopicByID(w.id)
 	}
@@ -124,10 +126,10 @@ func unknownName(name string) error {
 	if err := coordinator.CheckTopicName(name); err != nil {
 		return err
 	}
-	return coordinator.ErrUnknownTopic
+	return refusal.ErrUnknownTopic
 }
 
-func (v view) metadataTopic(req *kmsg.MetadataRequest, t *coordinator.Topic) kmsg.MetadataResponseTopic {
+func (v view) metadataTopic(req *kmsg.MetadataRequest, t *image.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
 	out.Topic, out.TopicID, out.IsInternal = kmsg.StringPtr(t.Name), t.ID, t.Internal
 	out.AuthorizedOperations = whenAsked(req.IncludeTopicAuthorizedOperations, topicOperations)

@@ -5,8 +5,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 )
 
 // commitMemberEpoch is the version of OffsetCommit from which on its generation
@@ -76,7 +76,7 @@ func committed(resp *kmsg.OffsetCommitResponse, places []*int16, errs []error, e
 	return resp
 }
 
-func partitionExists(im *coordinator.Image, topic string, partition int32) bool {
+func partitionExists(im *image.Image, topic string, partition int32) bool {
 	t, ok := im.Topic(topic)
 	return ok && partition >= 0 && int(partition) < len(t.Partitions)
 }

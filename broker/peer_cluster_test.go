@@ -15,7 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -24,7 +24,7 @@ import (
 // one store in memory.
 type peers struct {
 	t     *testing.T
-	store *coordinator.MemStore
+	store *store.Memory
 	all   map[protocol.BrokerID]*peer
 }
 
@@ -37,7 +37,7 @@ type peer struct {
 }
 
 // sharedStore is a store that outlives the brokers on it.
-type sharedStore struct{ coordinator.Store }
+type sharedStore struct{ store.Store }
 
 func (sharedStore) Close() error { return nil }
 
@@ -55,9 +55,9 @@ func (s *losableStore) freeze() (thaw func()) {
 	return func() { s.frozen.Store(nil); close(until) }
 }
 
-// Watch implements coordinator.Store.
-func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-chan coordinator.Update {
-	in, out := s.Store.Watch(ctx, prefix, from), make(chan coordinator.Update)
+// Watch implements store.Store.
+func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-chan store.Update {
+	in, out := s.Store.Watch(ctx, prefix, from), make(chan store.Update)
 	go func() { // ends with in
 		defer close(out)
 		for u := range in {
@@ -76,9 +76,9 @@ func (s *losableStore) Watch(ctx context.Context, prefix string, from int64) <-c
 	return out
 }
 
-func (s *losableStore) Txn(ctx context.Context, compares []coordinator.Compare, ops []coordinator.Op) (bool, int64, error) {
+func (s *losableStore) Txn(ctx context.Context, compares []store.Compare, ops []store.Op) (bool, int64, error) {
 	if s.lost.Load() {
-		return false, 0, coordinator.ErrStoreUnavailable
+		return false, 0, store.ErrUnavailable
 	}
 	return s.Store.Txn(ctx, compares, ops)
 }
@@ -91,7 +91,7 @@ func startPeers(t *testing.T, n int, opts ...func(*Config)) *peers {
 
 func startPeersFrom(t *testing.T, first protocol.BrokerID, n int, opts ...func(*Config)) *peers {
 	t.Helper()
-	ps := &peers{t: t, store: coordinator.NewMemStore(time.Now), all: map[protocol.BrokerID]*peer{}}
+	ps := &peers{t: t, store: store.NewMemory(time.Now), all: map[protocol.BrokerID]*peer{}}
 	dir := t.TempDir() // its cleanup comes after close
 	t.Cleanup(ps.close)
 	var starting sync.WaitGroup

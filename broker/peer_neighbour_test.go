@@ -17,6 +17,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -171,7 +172,7 @@ func (im *impostor) register(t *testing.T, ps *peers) *coordinator.Cluster {
 	at := im.ln.Addr().(*net.TCPAddr)
 	c, err := coordinator.Open(context.Background(), coordinator.Options{
 		Store: sharedStore{ps.store}, Logger: slog.New(slog.DiscardHandler),
-		Self: coordinator.Broker{ID: 9, DirectoryID: "nine", Endpoints: []coordinator.Endpoint{{Name: "PLAINTEXT", Host: at.IP.String(), Port: int32(at.Port)}}},
+		Self: image.Broker{ID: 9, DirectoryID: "nine", Endpoints: []image.Endpoint{{Name: "PLAINTEXT", Host: at.IP.String(), Port: int32(at.Port)}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -61,19 +62,19 @@ func target(replicas []int32) []protocol.BrokerID {
 }
 
 // findPartition turns a name into what it stands for at present.
-func findPartition(im *coordinator.Image, topic string, index int32) (protocol.TopicPartition, error) {
+func findPartition(im *image.Image, topic string, index int32) (protocol.TopicPartition, error) {
 	t, ok := im.Topic(topic)
 	if !ok {
-		return protocol.TopicPartition{}, coordinator.ErrUnknownTopic
+		return protocol.TopicPartition{}, refusal.ErrUnknownTopic
 	}
 	if index < 0 || int(index) >= len(t.Partitions) {
-		return protocol.TopicPartition{}, coordinator.ErrUnknownPartition
+		return protocol.TopicPartition{}, refusal.ErrUnknownPartition
 	}
 	return protocol.TopicPartition{Topic: t.ID, Index: index}, nil
 }
 
 // outcomeOf is what became of a partition of a request.
-func outcomeOf(im *coordinator.Image, outcome map[protocol.TopicPartition]error, named tally[namedPartition], place namedPartition) error {
+func outcomeOf(im *image.Image, outcome map[protocol.TopicPartition]error, named tally[namedPartition], place namedPartition) error {
 	if named[place] > 1 {
 		return errTwice("partition", fmt.Sprintf("%s-%d", place.topic, place.index))
 	}
@@ -114,7 +115,7 @@ func (s *Server) listReassignments(_ *transport.Exchange, req *kmsg.ListPartitio
 
 // listMoving adds a topic with those of its partitions that are asked for and
 // are being moved, if there are any.
-func listMoving(resp *kmsg.ListPartitionReassignmentsResponse, t *coordinator.Topic, asked func(int32) bool) {
+func listMoving(resp *kmsg.ListPartitionReassignmentsResponse, t *image.Topic, asked func(int32) bool) {
 	out := kmsg.NewListPartitionReassignmentsResponseTopic()
 	out.Topic = t.Name
 	for i := range t.Partitions {

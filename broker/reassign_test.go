@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 )
 
 // reassignRequest asks for new replicas of the first partitions of a topic;
@@ -36,10 +36,10 @@ func told(resp *kmsg.AlterPartitionAssignmentsResponse) (codes []int16) {
 }
 
 // at is a partition as a broker's image has it.
-func (ps *peers) at(p *peer, topic string, index int32) coordinator.Partition {
+func (ps *peers) at(p *peer, topic string, index int32) image.Partition {
 	it, ok := p.cluster.Image().Topic(topic)
 	if !ok {
-		return coordinator.Partition{}
+		return image.Partition{}
 	}
 	return it.Partitions[index]
 }

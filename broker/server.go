@@ -16,6 +16,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
@@ -44,7 +45,7 @@ type Server struct {
 
 	// Set by Run before anything is served.
 	identity partitions.Identity
-	store    coordinator.Store
+	store    store.Store
 	cluster  *coordinator.Cluster
 	base     *conflict.Base
 	budget   *conflict.Budget

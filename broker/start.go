@@ -12,7 +12,11 @@ import (
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
@@ -91,15 +95,15 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 	case s.store != nil: // a test's
 		return nil
 	case len(s.cfg.Etcd) > 0:
-		store, err := coordinator.DialEtcd(s.cfg.Etcd)
+		outside, err := etcd.Dial(s.cfg.Etcd)
 		if err != nil {
 			return fmt.Errorf("reach etcd at %v: %w", s.cfg.Etcd, err)
 		}
-		cs.add(store)
-		s.store = store
+		cs.add(outside)
+		s.store = outside
 		return nil
 	}
-	o := coordinator.EmbeddedOptions{Dir: filepath.Join(s.cfg.DataDir, "etcd"), Logger: s.log}
+	o := etcd.EmbeddedOptions{Dir: filepath.Join(s.cfg.DataDir, "etcd"), Logger: s.log}
 	if len(s.cfg.EtcdPeers) > 0 {
 		o.Name, o.Peers = strconv.Itoa(int(s.cfg.NodeID)), make(map[string]string, len(s.cfg.EtcdPeers))
 		for id, url := range s.cfg.EtcdPeers {
@@ -110,7 +114,7 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 		})
 		defer slow.Stop()
 	}
-	e, err := coordinator.StartEmbedded(ctx, o)
+	e, err := etcd.StartEmbedded(ctx, o)
 	if err != nil {
 		return fmt.Errorf("start embedded etcd: %w", err)
 	}
@@ -121,16 +125,16 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 
 // openCluster loads the image, and notes in the data directory whose it is.
 func (s *Server) openCluster(ctx context.Context, cs *closers) error {
-	self := coordinator.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, HTTP: s.advertisedHTTP(), DirectoryID: s.identity.Directory}
+	self := image.Broker{ID: s.cfg.NodeID, Rack: s.cfg.Rack, HTTP: s.advertisedHTTP(), DirectoryID: s.identity.Directory}
 	for _, l := range s.listeners {
-		self.Endpoints = append(self.Endpoints, coordinator.Endpoint{Name: l.Name, Host: l.AdvertisedHost, Port: l.AdvertisedPort})
+		self.Endpoints = append(self.Endpoints, image.Endpoint{Name: l.Name, Host: l.AdvertisedHost, Port: l.AdvertisedPort})
 	}
 	c, err := coordinator.Open(ctx, coordinator.Options{
 		Store: s.store, Self: self, Logger: s.log, ExpectClusterID: s.identity.Cluster, ClusterID: s.cfg.ClusterID, SessionTimeout: s.cfg.SessionTimeout,
-		DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor,
-		Rules: s.electionRules, PreferredInterval: s.cfg.PreferredInterval, Room: coordinator.RoomOptions{Max: s.cfg.MetadataBytesMax},
+		Limits: plan.Limits{DefaultPartitions: s.cfg.NumPartitions, DefaultReplicationFactor: s.cfg.DefaultReplicationFactor},
+		Rules:  s.electionRules, PreferredInterval: s.cfg.PreferredInterval, Quota: coordinator.QuotaOptions{Max: s.cfg.MetadataBytesMax},
 	})
-	if errors.Is(err, coordinator.ErrClusterMismatch) && s.identity.Cluster != partitions.UnknownClusterID {
+	if errors.Is(err, image.ErrClusterMismatch) && s.identity.Cluster != partitions.UnknownClusterID {
 		return fmt.Errorf("%w: %s belongs to node %d of cluster %s: %w", partitions.ErrForeignDirectory, s.cfg.DataDir, s.identity.Node, partitions.OrUnknown(s.identity.Cluster), err)
 	}
 	if err != nil {
@@ -146,12 +150,12 @@ func (s *Server) openCluster(ctx context.Context, cs *closers) error {
 
 // electionRules are what an election of a topic with these overrides may do.
 // The controller judges by its own defaults, which are to be the same on all brokers.
-func (s *Server) electionRules(configs map[string]string) coordinator.ElectionRules {
+func (s *Server) electionRules(configs map[string]string) plan.ElectionRules {
 	t, err := settings.Parse(configs, s.settingLayers()...)
 	if err != nil {
 		t = settings.Default()
 	}
-	return coordinator.ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
+	return plan.ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
 }
 
 // start opens the logs, registers the broker, makes the topics that it was told
@@ -212,11 +216,11 @@ const topicPatience = 100 * time.Millisecond
 // starts, its replicas may have to wait for their brokers.
 func (s *Server) ensureTopic(ctx context.Context, t NewTopic) error {
 	for tries := 0; ; tries++ {
-		_, err := s.makeTopic(ctx, coordinator.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
+		_, err := s.makeTopic(ctx, plan.NewTopic{Name: t.Name, Partitions: t.Partitions, ReplicationFactor: -1}, false)
 		switch {
-		case err == nil, errors.Is(err, coordinator.ErrTopicExists):
+		case err == nil, errors.Is(err, refusal.ErrTopicExists):
 			return nil
-		case errors.Is(err, coordinator.ErrInvalidReplicationFactor) && len(s.cluster.Image().Brokers()) < len(s.cfg.EtcdPeers):
+		case errors.Is(err, refusal.ErrInvalidReplicationFactor) && len(s.cluster.Image().Brokers()) < len(s.cfg.EtcdPeers):
 			if tries == 0 {
 				s.log.Info("topic waits for more brokers", "topic", t.Name, "why", err)
 			}

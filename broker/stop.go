@@ -5,7 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 )
 
 const (
@@ -56,7 +57,7 @@ func (s *Server) leave(ctx context.Context) {
 }
 
 // leads counts the partitions that this broker leads and another could.
-func (s *Server) leads(im *coordinator.Image) (n int) {
+func (s *Server) leads(im *image.Image) (n int) {
 	for _, t := range im.Topics() {
 		for i := range t.Partitions {
 			if p := &t.Partitions[i]; p.Leader == s.cfg.NodeID && s.replaceable(im, p) {
@@ -68,7 +69,7 @@ func (s *Server) leads(im *coordinator.Image) (n int) {
 }
 
 // replaceable reports whether another member of the ISR could lead.
-func (s *Server) replaceable(im *coordinator.Image, p *coordinator.Partition) bool {
+func (s *Server) replaceable(im *image.Image, p *image.Partition) bool {
 	for _, m := range p.ISR {
 		if b, live := im.Broker(m.ID); live && m.ID != s.cfg.NodeID && !b.Leaving {
 			return true
@@ -91,7 +92,7 @@ func (s *Server) unregister() error {
 	ctx, cancel := context.WithTimeout(context.Background(), unregisterTimeout)
 	defer cancel()
 	err := s.cluster.Close(ctx)
-	if errors.Is(err, coordinator.ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("stopped without telling the metadata store", "error", err)
 		return nil
 	}

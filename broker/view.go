@@ -8,7 +8,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -16,7 +16,7 @@ import (
 // Clients that came in on a listener are told that listener's addresses only:
 // those of another may not be reachable for them.
 type view struct {
-	*coordinator.Image
+	*image.Image
 	listener string
 	hosted   *partitions.Host
 }
@@ -46,7 +46,7 @@ func (v view) nodes() []node {
 }
 
 // node is a broker as the listener's clients reach it.
-func (v view) node(b *coordinator.Broker) (node, bool) {
+func (v view) node(b *image.Broker) (node, bool) {
 	e, ok := v.endpoint(b)
 	if !ok {
 		return node{}, false
@@ -59,10 +59,10 @@ func (v view) node(b *coordinator.Broker) (node, bool) {
 }
 
 // endpoint is a broker's address on the listener.
-func (v view) endpoint(b *coordinator.Broker) (coordinator.Endpoint, bool) {
-	i := slices.IndexFunc(b.Endpoints, func(e coordinator.Endpoint) bool { return e.Name == v.listener })
+func (v view) endpoint(b *image.Broker) (image.Endpoint, bool) {
+	i := slices.IndexFunc(b.Endpoints, func(e image.Endpoint) bool { return e.Name == v.listener })
 	if i < 0 {
-		return coordinator.Endpoint{}, false
+		return image.Endpoint{}, false
 	}
 	return b.Endpoints[i], true
 }
@@ -81,7 +81,7 @@ type placement struct {
 // place tells where a partition is. A leader that the client cannot reach is
 // none to it, and neither is this broker where it has reason to think that
 // another one leads by now.
-func (v view) place(t *coordinator.Topic, p *coordinator.Partition) placement {
+func (v view) place(t *image.Topic, p *image.Partition) placement {
 	out := placement{
 		leader:   int32(p.Leader),
 		epoch:    int32(p.LeaderEpoch),

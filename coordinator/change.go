@@ -7,21 +7,25 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 )
 
 // decision is what a change made of one image: the transaction to try, or the
 // refusal. A refusal too names what it compared: it is told only if the store
 // agrees, so that a broker whose image lags does not refuse what it has not seen.
 type decision struct {
-	compares []Compare
-	ops      []Op // none: the change is only checked
+	compares []store.Compare
+	ops      []store.Op // none: the change is only checked
 	err      error
 	shrinks  bool // the ops take up no more room, or give some back
 }
 
 // adds reports whether the store gets larger by the ops.
 func (d *decision) adds() bool {
-	return !d.shrinks && slices.ContainsFunc(d.ops, func(op Op) bool { return op.Kind == OpPut })
+	return !d.shrinks && slices.ContainsFunc(d.ops, func(op store.Op) bool { return op.Kind == store.OpPut })
 }
 
 // change decides from the newest image until the store agrees with what the
@@ -30,10 +34,10 @@ func (d *decision) adds() bool {
 // A try that is lost, see insist, may have been made all the same. The next one
 // compares the same, so that one of them wins at most; when it is refused, it is
 // found out whether the lost one has won.
-func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) error {
+func (c *Cluster) change(ctx context.Context, decide func(*image.Image) decision) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	var lost Op // the first of the newest decision of which a try was lost; of no kind: none was
+	var lost store.Op // the first of the newest decision of which a try was lost; of no kind: none was
 	for {
 		changed := c.Changed()
 		made, rev, err := c.wasMade(ctx, lost)
@@ -60,7 +64,7 @@ func (c *Cluster) change(ctx context.Context, decide func(*Image) decision) erro
 		switch {
 		case err != nil || ok && len(d.ops) > 0:
 			return c.changed(ctx, rev, err)
-		case ok && lost.Kind == OpDelete && errors.Is(d.err, ErrUnknownTopic):
+		case ok && lost.Kind == store.OpDelete && errors.Is(d.err, refusal.ErrUnknownTopic):
 			return nil // the lost try has deleted it
 		case ok:
 			return d.err
@@ -85,11 +89,11 @@ func (c *Cluster) changed(ctx context.Context, rev int64, err error) error {
 }
 
 // wasMade reports whether the store holds what a lost try has put, and since which revision.
-func (c *Cluster) wasMade(ctx context.Context, lost Op) (made bool, rev int64, err error) {
-	if lost.Kind != OpPut {
+func (c *Cluster) wasMade(ctx context.Context, lost store.Op) (made bool, rev int64, err error) {
+	if lost.Kind != store.OpPut {
 		return false, 0, nil
 	}
-	var kv KeyValue
+	var kv store.KeyValue
 	err = c.insist(ctx, func(ctx context.Context) (err error) {
 		kv, _, err = c.o.Store.Get(ctx, lost.Key)
 		return err
@@ -123,15 +127,15 @@ func (c *Cluster) insist(ctx context.Context, call func(context.Context) error) 
 
 // isLost reports whether the outcome of a call to the store is not known.
 func isLost(err error) bool {
-	return errors.Is(err, ErrStoreUnavailable) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // unavailable is the error of a call that was lost.
 func unavailable(err error) error {
-	if errors.Is(err, ErrStoreUnavailable) {
+	if errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
-	return fmt.Errorf("%w: no answer in time: %w", ErrStoreUnavailable, err)
+	return fmt.Errorf("%w: no answer in time: %w", store.ErrUnavailable, err)
 }
 
 // bounded gives a change a deadline if it has none.
@@ -145,7 +149,7 @@ func (c *Cluster) bounded(ctx context.Context) (context.Context, context.CancelF
 // outOfTime is the error of a wait that ctx ended.
 func outOfTime(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w: the metadata did not move in time: %w", ErrStoreUnavailable, ctx.Err())
+		return fmt.Errorf("%w: the metadata did not move in time: %w", store.ErrUnavailable, ctx.Err())
 	}
 	return ctx.Err()
 }

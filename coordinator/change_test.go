@@ -6,13 +6,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // losing is a store whose next transactions are lost, as on the way to a leader
 // of etcd that has died: some of them were carried out.
 type losing struct {
-	Store
+	store.Store
 
 	mu struct {
 		sync.Mutex
@@ -32,7 +36,7 @@ func (s *losing) lose(next ...fate) {
 	s.mu.next = next
 }
 
-func (s *losing) Txn(ctx context.Context, compares []Compare, ops []Op) (bool, int64, error) {
+func (s *losing) Txn(ctx context.Context, compares []store.Compare, ops []store.Op) (bool, int64, error) {
 	s.mu.Lock()
 	if len(s.mu.next) == 0 || len(ops) == 0 {
 		s.mu.Unlock()
@@ -49,7 +53,7 @@ func (s *losing) Txn(ctx context.Context, compares []Compare, ops []Op) (bool, i
 	if f.then != nil {
 		f.then()
 	}
-	return false, 0, ErrStoreUnavailable
+	return false, 0, store.ErrUnavailable
 }
 
 // losingPair is two brokers of one cluster, of which the first loses what it is told to.
@@ -69,9 +73,9 @@ func TestALostChangeIsMadeOnce(t *testing.T) {
 		s.lose(fates...)
 		noError(t, a.CreatePartitions(ctx, "t", 5, nil, false))
 		s.lose(fates...)
-		noError(t, a.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "7"}, nil, false, false))
+		noError(t, a.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": "7"}}))
 		s.lose(fates...)
-		noError(t, a.AlterClusterConfigs(ctx, map[string]string{"log.retention.ms": "9"}, nil, true, false))
+		noError(t, a.AlterClusterConfigs(ctx, ConfigChange{Set: map[string]string{"log.retention.ms": "9"}, ReplaceAll: true}))
 		if now, ok := a.Image().Topic("t"); !ok || now.ID != made.ID || len(now.Partitions) != 5 || now.Configs["flush.ms"] != "7" {
 			t.Fatalf("topic %+v", now)
 		}
@@ -92,12 +96,12 @@ func TestALostChangeDoesNotUndoAnothers(t *testing.T) {
 	ctx := background(t)
 	alter := func(value string) func() {
 		return func() {
-			noError(t, b.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": value}, nil, false, false))
+			noError(t, b.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": value}}))
 		}
 	}
 	// It was made, and changed since: it is not made again, and not taken for another's.
 	s.lose(fate{made: true, then: func() {
-		b.eventually(t, func(im *Image) bool { _, ok := im.Topic("t"); return ok })
+		b.eventually(t, func(im *image.Image) bool { _, ok := im.Topic("t"); return ok })
 		alter("1")()
 	}})
 	made := create(t, a, "t", 1)
@@ -106,28 +110,28 @@ func TestALostChangeDoesNotUndoAnothers(t *testing.T) {
 	}
 	// It was not made, and another's came in between: it comes on top of that.
 	s.lose(fate{then: alter("2")})
-	noError(t, a.AlterTopicConfigs(ctx, "t", map[string]string{"retention.ms": "5"}, nil, false, false))
+	noError(t, a.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"retention.ms": "5"}}))
 	if now, _ := a.Image().Topic("t"); now.Configs["flush.ms"] != "2" || now.Configs["retention.ms"] != "5" {
 		t.Fatalf("configs %v", now.Configs)
 	}
 	// Another has made a topic of the name: that one stands.
 	s.lose(fate{then: func() {
-		_, err := b.CreateTopic(ctx, NewTopic{Name: "u", Partitions: 1, ReplicationFactor: 1}, false)
+		_, err := b.CreateTopic(ctx, plan.NewTopic{Name: "u", Partitions: 1, ReplicationFactor: 1}, false)
 		noError(t, err)
 	}})
-	_, err := a.CreateTopic(ctx, NewTopic{Name: "u", Partitions: 1, ReplicationFactor: 1}, false)
-	wantError(t, err, ErrTopicExists)
+	_, err := a.CreateTopic(ctx, plan.NewTopic{Name: "u", Partitions: 1, ReplicationFactor: 1}, false)
+	wantError(t, err, refusal.ErrTopicExists)
 }
 
 func TestALostReassignmentIsMadeOnce(t *testing.T) {
 	a, b, s := losingPair(t)
 	for _, made := range []bool{false, true} {
 		name := map[bool]string{false: "u", true: "v"}[made]
-		topic, err := a.CreateTopic(background(t), NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1,
+		topic, err := a.CreateTopic(background(t), plan.NewTopic{Name: name, Partitions: -1, ReplicationFactor: -1,
 			Assignment: map[int32][]protocol.BrokerID{0: {1}}}, false)
 		noError(t, err)
 		id := protocol.TopicPartition{Topic: topic.ID}
-		b.eventually(t, func(im *Image) bool { _, ok := im.Topic(name); return ok })
+		b.eventually(t, func(im *image.Image) bool { _, ok := im.Topic(name); return ok })
 		for _, target := range [][]protocol.BrokerID{{1, 2}, nil} {
 			s.lose(fate{made: made})
 			for id, err := range a.AlterReassignments(background(t), map[protocol.TopicPartition][]protocol.BrokerID{id: target}) {
@@ -147,6 +151,6 @@ func TestAChangeEndsWithItsDeadline(t *testing.T) {
 	defer s.SetDown(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
-	_, err := a.CreateTopic(ctx, NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
-	wantError(t, err, ErrStoreUnavailable)
+	_, err := a.CreateTopic(ctx, plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
+	wantError(t, err, store.ErrUnavailable)
 }

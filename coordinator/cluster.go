@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -26,16 +28,16 @@ import (
 // who only believes to be controller does no harm.
 type Cluster struct {
 	o      Options
-	keys   layout
+	keys   store.Keys
 	log    *slog.Logger
-	image  atomic.Pointer[Image]
+	image  atomic.Pointer[image.Image]
 	stop   context.CancelFunc // ends Run and whoever waits for it
 	ending context.Context    // ended by stop
 
 	process string // names this process in its registration
 	session session
 	health  health
-	room    room
+	quota   quota
 	isr     isrQueue
 
 	suspicions suspicions
@@ -53,7 +55,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{o: o, keys: layout{prefix: o.Prefix}, log: o.Logger}
+	c := &Cluster{o: o, keys: store.Keys{Prefix: o.Prefix}, log: o.Logger}
 	c.ending, c.stop = context.WithCancel(context.Background())
 	c.session.wake = make(chan struct{}, 1)
 	c.session.requests = make(chan request)
@@ -76,7 +78,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-func (c *Cluster) open(ctx context.Context) (*Image, error) {
+func (c *Cluster) open(ctx context.Context) (*image.Image, error) {
 	im, err := c.listAtStart(ctx)
 	if err != nil {
 		return nil, err
@@ -87,18 +89,18 @@ func (c *Cluster) open(ctx context.Context) (*Image, error) {
 		}
 	}
 	if want := c.o.ExpectClusterID; want != "" && im.ClusterID != want {
-		return nil, fmt.Errorf("%w: it holds %s, and this broker belongs to %s", ErrClusterMismatch, im.ClusterID, want)
+		return nil, fmt.Errorf("%w: it holds %s, and this broker belongs to %s", image.ErrClusterMismatch, im.ClusterID, want)
 	}
 	if want := c.o.ClusterID; want != "" && im.ClusterID != want {
-		return nil, fmt.Errorf("%w: it holds %s, and %s is asked for", ErrClusterMismatch, im.ClusterID, want)
+		return nil, fmt.Errorf("%w: it holds %s, and %s is asked for", image.ErrClusterMismatch, im.ClusterID, want)
 	}
 	return im, nil
 }
 
 // found makes a new cluster in an empty store. Of brokers that do so at once, one wins.
-func (c *Cluster) found(ctx context.Context) (*Image, error) {
+func (c *Cluster) found(ctx context.Context) (*image.Image, error) {
 	if want := c.o.ExpectClusterID; want != "" {
-		return nil, fmt.Errorf("%w: it is empty, and this broker belongs to %s", ErrClusterMismatch, want)
+		return nil, fmt.Errorf("%w: it is empty, and this broker belongs to %s", image.ErrClusterMismatch, want)
 	}
 	name := c.o.ClusterID
 	if name == "" {
@@ -108,10 +110,10 @@ func (c *Cluster) found(ctx context.Context) (*Image, error) {
 		}
 		name = id.String()
 	}
-	key := c.keys.format()
-	value := encode(formatValue{Version: FormatVersion, ClusterID: name})
+	key := c.keys.Format()
+	value := store.Encode(store.FormatValue{Version: store.FormatVersion, ClusterID: name})
 	err := c.insist(ctx, func(ctx context.Context) error {
-		_, _, err := c.o.Store.Txn(ctx, []Compare{Absent(key)}, []Op{Put(key, value)})
+		_, _, err := c.o.Store.Txn(ctx, []store.Compare{store.Absent(key)}, []store.Op{store.Put(key, value)})
 		return err
 	})
 	if err != nil {
@@ -126,7 +128,7 @@ const openWait = 30 * time.Second
 // listAtStart reads the image as soon as the store answers. An etcd that has just
 // started on a slow disk may change its leader once more, and a broker that ended
 // for that would have to be started again by somebody.
-func (c *Cluster) listAtStart(ctx context.Context) (*Image, error) {
+func (c *Cluster) listAtStart(ctx context.Context) (*image.Image, error) {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
 	for said := false; ; said = true {
@@ -144,19 +146,19 @@ func (c *Cluster) listAtStart(ctx context.Context) (*Image, error) {
 }
 
 // list reads the whole image. With values that cannot be read there is an image and an error.
-func (c *Cluster) list(ctx context.Context) (*Image, error) {
+func (c *Cluster) list(ctx context.Context) (*image.Image, error) {
 	all, rev, err := c.o.Store.List(ctx, c.o.Prefix)
 	if err != nil {
 		return nil, err
 	}
-	return load(c.keys, all, rev)
+	return image.Load(c.keys, all, rev)
 }
 
 // SessionTimeout is how long a silent broker counts as alive.
 func (c *Cluster) SessionTimeout() time.Duration { return c.o.SessionTimeout }
 
 // Image returns the newest image, without a lock.
-func (c *Cluster) Image() *Image { return c.image.Load() }
+func (c *Cluster) Image() *image.Image { return c.image.Load() }
 
 // Changed returns a channel that is closed at the next image. Take it before
 // looking at the image; then no change between the two is missed.
@@ -167,7 +169,7 @@ func (c *Cluster) Changed() <-chan struct{} {
 }
 
 // publish makes an image the newest. Only the watcher calls it.
-func (c *Cluster) publish(im *Image) {
+func (c *Cluster) publish(im *image.Image) {
 	c.image.Store(im)
 	c.mu.Lock()
 	close(c.mu.changed)
@@ -178,10 +180,10 @@ func (c *Cluster) publish(im *Image) {
 
 // await returns when the image shows the revision.
 func (c *Cluster) await(ctx context.Context, revision int64) error {
-	return c.awaitImage(ctx, func(im *Image) bool { return im.Revision >= revision })
+	return c.awaitImage(ctx, func(im *image.Image) bool { return im.Revision >= revision })
 }
 
-func (c *Cluster) awaitImage(ctx context.Context, good func(*Image) bool) error {
+func (c *Cluster) awaitImage(ctx context.Context, good func(*image.Image) bool) error {
 	for {
 		changed := c.Changed()
 		if good(c.Image()) {
@@ -220,7 +222,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g.Go(func() error { return c.alterISRs(ctx) })
 	g.Go(func() error { return c.control(ctx) })
 	g.Go(func() error { return c.suspect(ctx) })
-	g.Go(func() error { return c.keepRoom(ctx) })
+	g.Go(func() error { return c.watchQuota(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cluster metadata: %w", err)
 	}

@@ -16,7 +16,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -57,11 +62,24 @@ func (c *clock) now() time.Time          { return time.Unix(0, c.ns.Load()) }
 func (c *clock) advance(d time.Duration) { c.ns.Add(int64(d)) }
 
 // newMem is a store whose leases never lapse by themselves.
-func newMem(t *testing.T) (*MemStore, *clock) {
+func newMem(t *testing.T) (*store.Memory, *clock) {
 	c := new(clock)
-	s := NewMemStore(c.now)
+	s := store.NewMemory(c.now)
 	t.Cleanup(func() { noError(t, s.Close()) })
 	return s, c
+}
+
+func startEmbedded(t *testing.T, o etcd.EmbeddedOptions) *etcd.Embedded {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = filepath.Join(t.TempDir(), "etcd")
+	}
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	e, err := etcd.StartEmbedded(background(t), o)
+	noError(t, err)
+	return e
 }
 
 func noError(t *testing.T, err error) {
@@ -78,8 +96,8 @@ func wantError(t *testing.T, err, want error) {
 	}
 }
 
-func broker(id protocol.BrokerID) Broker {
-	return Broker{ID: id, Endpoints: []Endpoint{{Name: "PLAINTEXT", Host: "localhost", Port: 9092}}, DirectoryID: "dir-" + string('a'+rune(id))}
+func broker(id protocol.BrokerID) image.Broker {
+	return image.Broker{ID: id, Endpoints: []image.Endpoint{{Name: "PLAINTEXT", Host: "localhost", Port: 9092}}, DirectoryID: "dir-" + string('a'+rune(id))}
 }
 
 // runs is a Cluster and its Run.
@@ -131,21 +149,21 @@ func (r *runs) kill(t *testing.T) {
 }
 
 // eventually waits until the image is as wanted.
-func (r *runs) eventually(t *testing.T, good func(*Image) bool) {
+func (r *runs) eventually(t *testing.T, good func(*image.Image) bool) {
 	t.Helper()
 	if err := r.awaitImage(background(t), good); err != nil {
 		t.Fatalf("the image did not become as wanted: %v; %+v", err, r.Image())
 	}
 }
 
-func create(t *testing.T, c *runs, name string, partitions int32) *Topic {
+func create(t *testing.T, c *runs, name string, partitions int32) *image.Topic {
 	t.Helper()
-	topic, err := c.CreateTopic(background(t), NewTopic{Name: name, Partitions: partitions, ReplicationFactor: 1}, false)
+	topic, err := c.CreateTopic(background(t), plan.NewTopic{Name: name, Partitions: partitions, ReplicationFactor: 1}, false)
 	noError(t, err)
 	return topic
 }
 
-func names(im *Image) []string {
+func names(im *image.Image) []string {
 	var all []string
 	for _, t := range im.Topics() {
 		all = append(all, t.Name)
@@ -194,18 +212,18 @@ func TestBrokersThatFoundAClusterAtOnceAgreeOnOne(t *testing.T) {
 func TestStoreOfAnotherClusterIsRefused(t *testing.T) {
 	s, _ := newMem(t)
 	_, err := Open(background(t), Options{Store: s, Self: broker(1), ExpectClusterID: "AAAAAAAAAAAAAAAAAAAAAA"})
-	wantError(t, err, ErrClusterMismatch) // the store is empty
+	wantError(t, err, image.ErrClusterMismatch) // the store is empty
 	openCluster(t, Options{Store: s, Self: broker(1)}).leave(t)
 	_, err = Open(background(t), Options{Store: s, Self: broker(1), ExpectClusterID: "AAAAAAAAAAAAAAAAAAAAAA"})
-	wantError(t, err, ErrClusterMismatch)
+	wantError(t, err, image.ErrClusterMismatch)
 }
 
 func TestStoreOfANewerVersionIsRefused(t *testing.T) {
 	s, _ := newMem(t)
-	_, _, err := s.Txn(background(t), nil, []Op{Put("/lockstep/format", encode(formatValue{Version: FormatVersion + 1, ClusterID: "x"}))})
+	_, _, err := s.Txn(background(t), nil, []store.Op{store.Put("/lockstep/format", store.Encode(store.FormatValue{Version: store.FormatVersion + 1, ClusterID: "x"}))})
 	noError(t, err)
 	_, err = Open(background(t), Options{Store: s, Self: broker(1)})
-	wantError(t, err, ErrNewerFormat)
+	wantError(t, err, image.ErrNewerFormat)
 }
 
 func TestChangesShowInTheOwnImageWhenTheyReturn(t *testing.T) {
@@ -228,17 +246,17 @@ func TestChangesShowInTheOwnImageWhenTheyReturn(t *testing.T) {
 	if shown, _ = c.Image().Topic("orders"); len(shown.Partitions) != 5 || c.Image().PartitionCount() != 5 {
 		t.Fatalf("%d partitions", len(shown.Partitions))
 	}
-	noError(t, c.AlterTopicConfigs(ctx, "orders", map[string]string{"retention.ms": "1000", "segment.bytes": "2048"}, nil, false, false))
-	noError(t, c.AlterTopicConfigs(ctx, "orders", map[string]string{"retention.ms": "2000"}, []string{"segment.bytes"}, false, false))
+	noError(t, c.AlterTopicConfigs(ctx, "orders", ConfigChange{Set: map[string]string{"retention.ms": "1000", "segment.bytes": "2048"}}))
+	noError(t, c.AlterTopicConfigs(ctx, "orders", ConfigChange{Set: map[string]string{"retention.ms": "2000"}, Unset: []string{"segment.bytes"}}))
 	if shown, _ = c.Image().Topic("orders"); len(shown.Configs) != 1 || shown.Configs["retention.ms"] != "2000" {
 		t.Fatalf("configs %v", shown.Configs)
 	}
-	noError(t, c.AlterTopicConfigs(ctx, "orders", map[string]string{"flush.ms": "9"}, nil, true, false))
+	noError(t, c.AlterTopicConfigs(ctx, "orders", ConfigChange{Set: map[string]string{"flush.ms": "9"}, ReplaceAll: true}))
 	if shown, _ = c.Image().Topic("orders"); len(shown.Configs) != 1 || shown.Configs["flush.ms"] != "9" {
 		t.Fatalf("configs %v", shown.Configs)
 	}
-	noError(t, c.AlterClusterConfigs(ctx, map[string]string{"log.retention.hours": "2"}, nil, false, false))
-	noError(t, c.AlterBrokerConfigs(ctx, 1, map[string]string{"log.retention.ms": "3"}, nil, false, false))
+	noError(t, c.AlterClusterConfigs(ctx, ConfigChange{Set: map[string]string{"log.retention.hours": "2"}}))
+	noError(t, c.AlterBrokerConfigs(ctx, 1, ConfigChange{Set: map[string]string{"log.retention.ms": "3"}}))
 	if c.Image().ClusterConfigs()["log.retention.hours"] != "2" || c.Image().BrokerConfigs(1)["log.retention.ms"] != "3" {
 		t.Fatalf("image %+v", c.Image())
 	}
@@ -255,16 +273,16 @@ func TestValidateOnlyChangesNothing(t *testing.T) {
 	create(t, c, "t", 1)
 	before := c.Image()
 
-	would, err := c.CreateTopic(ctx, NewTopic{Name: "u", Partitions: 4, ReplicationFactor: 1}, true)
+	would, err := c.CreateTopic(ctx, plan.NewTopic{Name: "u", Partitions: 4, ReplicationFactor: 1}, true)
 	noError(t, err)
 	if len(would.Partitions) != 4 || !would.ID.IsZero() {
 		t.Fatalf("topic %+v", would)
 	}
 	noError(t, c.CreatePartitions(ctx, "t", 2, nil, true))
-	noError(t, c.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "9"}, nil, false, true))
-	noError(t, c.AlterClusterConfigs(ctx, map[string]string{"log.retention.ms": "9"}, nil, false, true))
-	_, err = c.CreateTopic(ctx, NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, true)
-	wantError(t, err, ErrTopicExists)
+	noError(t, c.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": "9"}, ValidateOnly: true}))
+	noError(t, c.AlterClusterConfigs(ctx, ConfigChange{Set: map[string]string{"log.retention.ms": "9"}, ValidateOnly: true}))
+	_, err = c.CreateTopic(ctx, plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, true)
+	wantError(t, err, refusal.ErrTopicExists)
 	if after := c.Image(); after != before {
 		t.Fatalf("image of revision %d became one of %d", before.Revision, after.Revision)
 	}
@@ -272,55 +290,55 @@ func TestValidateOnlyChangesNothing(t *testing.T) {
 
 func TestWhatCannotBeIsRefusedByKind(t *testing.T) {
 	s, _ := newMem(t)
-	c := join(t, Options{Store: s, Self: broker(1), MaxPartitionsPerTopic: 10, MaxPartitions: 15})
+	c := join(t, Options{Store: s, Self: broker(1), Limits: plan.Limits{MaxPartitionsPerTopic: 10, MaxPartitions: 15}})
 	ctx := background(t)
 	create(t, c, "a.b", 2)
 
-	for _, refusal := range []struct {
-		topic NewTopic
+	for _, refused := range []struct {
+		topic plan.NewTopic
 		want  error
 	}{
-		{NewTopic{Name: "a.b", Partitions: 1, ReplicationFactor: 1}, ErrTopicExists},
-		{NewTopic{Name: "a_b", Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: "", Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: "..", Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: "a/b", Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: "ä", Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: string(make([]byte, 250)), Partitions: 1, ReplicationFactor: 1}, ErrInvalidTopicName},
-		{NewTopic{Name: "t", Partitions: 0, ReplicationFactor: 1}, ErrInvalidPartitions},
-		{NewTopic{Name: "t", Partitions: -2, ReplicationFactor: 1}, ErrInvalidPartitions},
-		{NewTopic{Name: "t", Partitions: 11, ReplicationFactor: 1}, ErrInvalidPartitions},
-		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 0}, ErrInvalidReplicationFactor},
-		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 2}, ErrInvalidReplicationFactor},
-		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1, Configs: map[string]string{"retention.ms": "x"}}, ErrInvalidConfig},
-		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1, Configs: map[string]string{"nonsense": "1"}}, ErrInvalidConfig},
-		{NewTopic{Name: "t", Partitions: 1, ReplicationFactor: -1, Assignment: replicas(0, 1)}, ErrInvalidRequest},
-		{NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas()}, ErrInvalidPartitions},
-		{NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas(0, 2)}, ErrInvalidReplicaAssignment},
-		{NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas(1, 1)}, ErrInvalidReplicaAssignment},
-		{NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {1, 1}}}, ErrInvalidReplicaAssignment},
-		{NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {}}}, ErrInvalidReplicaAssignment},
+		{plan.NewTopic{Name: "a.b", Partitions: 1, ReplicationFactor: 1}, refusal.ErrTopicExists},
+		{plan.NewTopic{Name: "a_b", Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: "", Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: "..", Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: "a/b", Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: "ä", Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: string(make([]byte, 250)), Partitions: 1, ReplicationFactor: 1}, refusal.ErrInvalidTopicName},
+		{plan.NewTopic{Name: "t", Partitions: 0, ReplicationFactor: 1}, refusal.ErrInvalidPartitions},
+		{plan.NewTopic{Name: "t", Partitions: -2, ReplicationFactor: 1}, refusal.ErrInvalidPartitions},
+		{plan.NewTopic{Name: "t", Partitions: 11, ReplicationFactor: 1}, refusal.ErrInvalidPartitions},
+		{plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 0}, refusal.ErrInvalidReplicationFactor},
+		{plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 2}, refusal.ErrInvalidReplicationFactor},
+		{plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1, Configs: map[string]string{"retention.ms": "x"}}, refusal.ErrInvalidConfig},
+		{plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1, Configs: map[string]string{"nonsense": "1"}}, refusal.ErrInvalidConfig},
+		{plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: -1, Assignment: replicas(0, 1)}, refusal.ErrInvalidRequest},
+		{plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas()}, refusal.ErrInvalidPartitions},
+		{plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas(0, 2)}, refusal.ErrInvalidReplicaAssignment},
+		{plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: replicas(1, 1)}, refusal.ErrInvalidReplicaAssignment},
+		{plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {1, 1}}}, refusal.ErrInvalidReplicaAssignment},
+		{plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {}}}, refusal.ErrInvalidReplicaAssignment},
 	} {
-		_, err := c.CreateTopic(ctx, refusal.topic, false)
-		if !errors.Is(err, refusal.want) {
-			t.Errorf("%+v: error %v, want %v", refusal.topic, err, refusal.want)
+		_, err := c.CreateTopic(ctx, refused.topic, false)
+		if !errors.Is(err, refused.want) {
+			t.Errorf("%+v: error %v, want %v", refused.topic, err, refused.want)
 		}
 	}
 	create(t, c, "full", 10)
-	_, err := c.CreateTopic(ctx, NewTopic{Name: "more", Partitions: 4, ReplicationFactor: 1}, false)
-	wantError(t, err, ErrInvalidPartitions)
+	_, err := c.CreateTopic(ctx, plan.NewTopic{Name: "more", Partitions: 4, ReplicationFactor: 1}, false)
+	wantError(t, err, refusal.ErrInvalidPartitions)
 
-	wantError(t, c.CreatePartitions(ctx, "a.b", 2, nil, false), ErrInvalidPartitions)
-	wantError(t, c.CreatePartitions(ctx, "a.b", 11, nil, false), ErrInvalidPartitions)
-	wantError(t, c.CreatePartitions(ctx, "a.b", 3, [][]protocol.BrokerID{{1}, {1}}, false), ErrInvalidReplicaAssignment)
-	wantError(t, c.CreatePartitions(ctx, "none", 3, nil, false), ErrUnknownTopic)
-	wantError(t, c.DeleteTopic(ctx, "none"), ErrUnknownTopic)
-	wantError(t, c.DeleteTopic(ctx, "a_b"), ErrUnknownTopic) // collides with one that is there
-	wantError(t, c.DeleteTopicByID(ctx, protocol.TopicID{1}), ErrUnknownTopic)
-	wantError(t, c.AlterTopicConfigs(ctx, "none", nil, nil, false, false), ErrUnknownTopic)
-	wantError(t, c.AlterTopicConfigs(ctx, "a.b", map[string]string{"flush.ms": "1"}, []string{"flush.ms"}, false, false), ErrInvalidRequest)
-	wantError(t, c.AlterClusterConfigs(ctx, map[string]string{"node.id": "4"}, nil, false, false), ErrInvalidRequest)
-	wantError(t, c.AlterBrokerConfigs(ctx, -1, nil, nil, false, false), ErrUnknownBroker)
+	wantError(t, c.CreatePartitions(ctx, "a.b", 2, nil, false), refusal.ErrInvalidPartitions)
+	wantError(t, c.CreatePartitions(ctx, "a.b", 11, nil, false), refusal.ErrInvalidPartitions)
+	wantError(t, c.CreatePartitions(ctx, "a.b", 3, [][]protocol.BrokerID{{1}, {1}}, false), refusal.ErrInvalidReplicaAssignment)
+	wantError(t, c.CreatePartitions(ctx, "none", 3, nil, false), refusal.ErrUnknownTopic)
+	wantError(t, c.DeleteTopic(ctx, "none"), refusal.ErrUnknownTopic)
+	wantError(t, c.DeleteTopic(ctx, "a_b"), refusal.ErrUnknownTopic) // collides with one that is there
+	wantError(t, c.DeleteTopicByID(ctx, protocol.TopicID{1}), refusal.ErrUnknownTopic)
+	wantError(t, c.AlterTopicConfigs(ctx, "none", ConfigChange{}), refusal.ErrUnknownTopic)
+	wantError(t, c.AlterTopicConfigs(ctx, "a.b", ConfigChange{Set: map[string]string{"flush.ms": "1"}, Unset: []string{"flush.ms"}}), refusal.ErrInvalidRequest)
+	wantError(t, c.AlterClusterConfigs(ctx, ConfigChange{Set: map[string]string{"node.id": "4"}}), refusal.ErrInvalidRequest)
+	wantError(t, c.AlterBrokerConfigs(ctx, -1, ConfigChange{}), refusal.ErrUnknownBroker)
 	if got := names(c.Image()); !slices.Equal(got, []string{"a.b", "full"}) {
 		t.Fatalf("topics %v", got)
 	}
@@ -343,10 +361,10 @@ func TestBrokersThatChangeTheSameThingTakeTurns(t *testing.T) {
 	ctx := background(t)
 	for range 50 {
 		create(t, a, "t", 1)
-		noError(t, b.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "1"}, nil, false, false))
+		noError(t, b.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": "1"}}))
 		noError(t, a.CreatePartitions(ctx, "t", 2, nil, false))
-		_, err := b.CreateTopic(ctx, NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
-		wantError(t, err, ErrTopicExists)
+		_, err := b.CreateTopic(ctx, plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
+		wantError(t, err, refusal.ErrTopicExists)
 		noError(t, b.DeleteTopic(ctx, "t"))
 	}
 	create(t, b, "both", 1)
@@ -355,14 +373,14 @@ func TestBrokersThatChangeTheSameThingTakeTurns(t *testing.T) {
 		wg.Go(func() {
 			for n := range 20 {
 				set := map[string]string{[]string{"flush.ms", "retention.ms"}[i]: string('0' + rune(n%10))}
-				if err := c.AlterTopicConfigs(ctx, "both", set, nil, false, false); err != nil {
+				if err := c.AlterTopicConfigs(ctx, "both", ConfigChange{Set: set}); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	a.eventually(t, func(im *Image) bool { return im.Revision >= b.Image().Revision })
+	a.eventually(t, func(im *image.Image) bool { return im.Revision >= b.Image().Revision })
 	if topic, _ := a.Image().Topic("both"); topic.Configs["flush.ms"] != "9" || topic.Configs["retention.ms"] != "9" {
 		t.Fatalf("configs %v", topic.Configs)
 	}
@@ -375,9 +393,9 @@ func TestATopicMadeAgainHasAnotherIDAndNoOldState(t *testing.T) {
 	first := create(t, c, "t", 2)
 	partition := protocol.TopicPartition{Topic: first.ID, Index: 1}
 	c.Resign(partition, c.BrokerEpoch())
-	c.eventually(t, func(im *Image) bool { _, p, _ := im.Partition(partition); return p.LeaderEpoch == 1 })
+	c.eventually(t, func(im *image.Image) bool { _, p, _ := im.Partition(partition); return p.LeaderEpoch == 1 })
 	noError(t, c.CreatePartitions(ctx, "t", 3, nil, false))
-	noError(t, c.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "1"}, nil, false, false))
+	noError(t, c.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": "1"}}))
 	if now, _ := c.Image().Topic("t"); now.Partitions[1].LeaderEpoch != 1 || now.Partitions[1].PartitionEpoch != 1 {
 		t.Fatalf("more partitions lost the state of one: %+v", now.Partitions)
 	}
@@ -424,13 +442,13 @@ func TestProducerIDsAreNeverGivenTwice(t *testing.T) {
 	}
 	wg.Wait()
 	_, err := a.AllocateProducerIDs(context.Background(), 0)
-	wantError(t, err, ErrInvalidRequest)
+	wantError(t, err, refusal.ErrInvalidRequest)
 }
 
 func TestChangedIsClosedOncePerImage(t *testing.T) {
 	s, _ := newMem(t)
 	c := join(t, Options{Store: s, Self: broker(1)})
-	c.eventually(t, func(im *Image) bool { return im.Controller == 1 })
+	c.eventually(t, func(im *image.Image) bool { return im.Controller == 1 })
 	changed := c.Changed()
 	select {
 	case <-changed:
@@ -449,7 +467,7 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 	var pid protocol.ProducerID
 	var epoch protocol.BrokerEpoch
 	for round := range 3 {
-		e, err := StartEmbedded(ctx, EmbeddedOptions{Dir: dir, Logger: quiet})
+		e, err := etcd.StartEmbedded(ctx, etcd.EmbeddedOptions{Dir: dir, Logger: quiet})
 		noError(t, err)
 		c := openCluster(t, Options{Store: e.Store(), Self: broker(1), ExpectClusterID: clusterID})
 		noError(t, c.Register(ctx, Registration{}))
@@ -476,7 +494,7 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 		}
 		pid = first
 		topic := create(t, c, "t"+string('0'+rune(round)), 1)
-		noError(t, c.AlterTopicConfigs(ctx, topic.Name, map[string]string{"flush.ms": "5"}, nil, false, false))
+		noError(t, c.AlterTopicConfigs(ctx, topic.Name, ConfigChange{Set: map[string]string{"flush.ms": "5"}}))
 		ids = append(ids, topic.ID)
 
 		if round == 0 {
@@ -488,18 +506,6 @@ func TestAnEmbeddedStoreKeepsEverythingOverRestarts(t *testing.T) {
 	}
 }
 
-func TestADirectoryIsHeldByOneProcess(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "etcd")
-	e, err := StartEmbedded(background(t), EmbeddedOptions{Dir: dir, Logger: quiet})
-	noError(t, err)
-	_, err = StartEmbedded(background(t), EmbeddedOptions{Dir: dir, Logger: quiet})
-	wantError(t, err, ErrDirLocked)
-	noError(t, e.Close())
-	e, err = StartEmbedded(background(t), EmbeddedOptions{Dir: dir, Logger: quiet})
-	noError(t, err)
-	noError(t, e.Close())
-}
-
 // Goal: settings of groups are kept as long as any is set, for groups that are
 // there or not, and within the brokers' bounds.
 func TestGroupsHaveSettingsOfTheirOwn(t *testing.T) {
@@ -509,7 +515,7 @@ func TestGroupsHaveSettingsOfTheirOwn(t *testing.T) {
 	ctx := background(t)
 	layers := []settings.Layer{{Source: settings.FromStatic, Values: map[string]string{"group.consumer.max.session.timeout.ms": "70000"}}}
 	alterGroup := func(group string, set map[string]string, unset ...string) error {
-		return c.AlterGroupConfigs(ctx, group, set, unset, false, false, layers)
+		return c.AlterGroupConfigs(ctx, group, ConfigChange{Set: set, Unset: unset}, layers)
 	}
 	noError(t, alterGroup("a/b", map[string]string{"consumer.session.timeout.ms": "65000"}))
 	noError(t, alterGroup("a/b", map[string]string{"consumer.heartbeat.interval.ms": "6000"}))
@@ -518,10 +524,10 @@ func TestGroupsHaveSettingsOfTheirOwn(t *testing.T) {
 	if got := before.ConfiguredGroups(); !slices.Equal(got, []string{"a/b", "g"}) || len(before.GroupConfigs("a/b")) != 2 {
 		t.Fatalf("groups %v, settings %v", got, before.GroupConfigs("a/b"))
 	}
-	wantError(t, alterGroup("g", map[string]string{"consumer.session.timeout.ms": "70001"}), ErrInvalidConfig)
-	wantError(t, alterGroup("g", map[string]string{"retention.ms": "1"}), ErrInvalidConfig)
-	wantError(t, alterGroup("", nil), ErrInvalidRequest)
-	noError(t, c.AlterGroupConfigs(ctx, "h", map[string]string{"consumer.heartbeat.interval.ms": "7000"}, nil, false, true, layers))
+	wantError(t, alterGroup("g", map[string]string{"consumer.session.timeout.ms": "70001"}), refusal.ErrInvalidConfig)
+	wantError(t, alterGroup("g", map[string]string{"retention.ms": "1"}), refusal.ErrInvalidConfig)
+	wantError(t, alterGroup("", nil), refusal.ErrInvalidRequest)
+	noError(t, c.AlterGroupConfigs(ctx, "h", ConfigChange{Set: map[string]string{"consumer.heartbeat.interval.ms": "7000"}, ValidateOnly: true}, layers))
 	noError(t, alterGroup("nobody", nil, "consumer.heartbeat.interval.ms"))
 	if !c.Image().SameGroupConfigs(before) {
 		t.Fatalf("refused and empty changes made %v", c.Image().ConfiguredGroups())
@@ -530,5 +536,5 @@ func TestGroupsHaveSettingsOfTheirOwn(t *testing.T) {
 	if c.Image().SameGroupConfigs(before) || !slices.Equal(c.Image().ConfiguredGroups(), []string{"a/b"}) {
 		t.Fatalf("groups %v", c.Image().ConfiguredGroups())
 	}
-	other.eventually(t, func(im *Image) bool { return im.SameGroupConfigs(c.Image()) })
+	other.eventually(t, func(im *image.Image) bool { return im.SameGroupConfigs(c.Image()) })
 }

@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
+	"github.com/lockstep-log/lockstep/coordinator/store/storetest"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -33,7 +37,7 @@ func runChild() {
 	}
 	ctx := context.Background()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	e, err := StartEmbedded(ctx, EmbeddedOptions{Dir: o.Dir, Name: "3", Peers: o.Peers, Logger: log})
+	e, err := etcd.StartEmbedded(ctx, etcd.EmbeddedOptions{Dir: o.Dir, Name: "3", Peers: o.Peers, Logger: log})
 	if err != nil {
 		panic(err)
 	}
@@ -51,7 +55,7 @@ func runChild() {
 // startTwoAndChild starts brokers 1 and 2 here and 3 in a process, which is
 // controller and has etcd's leader.
 func startTwoAndChild(t *testing.T, session time.Duration) (*three, *exec.Cmd) {
-	c := &three{t: t, root: t.TempDir(), peers: freePeers(t, 3)}
+	c := &three{t: t, root: t.TempDir(), peers: storetest.FreePeers(t, 3)}
 	t.Cleanup(c.stop)
 	o, err := json.Marshal(childOptions{c.dir(2), c.peers, session})
 	noError(t, err)
@@ -68,16 +72,16 @@ func startTwoAndChild(t *testing.T, session time.Duration) (*three, *exec.Cmd) {
 	})
 	c.start(0, 1)
 	one := c.brokers[0]
-	one.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 })
+	one.eventually(t, func(im *image.Image) bool { return len(im.Brokers()) == 3 })
 	for im := one.Image(); im.Controller != 3; im = one.Image() {
-		_, _, err := c.members[0].Store().Txn(background(t), nil, []Op{Delete("/lockstep/controller")})
+		_, _, err := c.members[0].Store().Txn(background(t), nil, []store.Op{store.Delete("/lockstep/controller")})
 		noError(t, err)
-		one.eventually(t, func(im *Image) bool { return im.Controller != protocol.NoBroker })
+		one.eventually(t, func(im *image.Image) bool { return im.Controller != protocol.NoBroker })
 	}
-	server := c.members[0].etcd.Server
+	server := c.members[0].Server()
 	for _, m := range server.Cluster().Members() {
 		if m.Name == "3" && server.Leader() != m.ID {
-			leader := c.members[c.etcdLeader()].etcd.Server
+			leader := c.members[c.etcdLeader()].Server()
 			noError(t, leader.MoveLeader(background(t), uint64(leader.MemberID()), uint64(m.ID)))
 		}
 	}
@@ -85,8 +89,8 @@ func startTwoAndChild(t *testing.T, session time.Duration) (*three, *exec.Cmd) {
 }
 
 // moved reports whether broker 3 leads nothing, is in no ISR, and the two others lead all.
-func moved(im *Image) bool {
-	return everyPartition(im, func(p *Partition) bool { return (p.Leader == 1 || p.Leader == 2) && joinedIn(p, 3) == 0 })
+func moved(im *image.Image) bool {
+	return everyPartition(im, func(p *image.Partition) bool { return (p.Leader == 1 || p.Leader == 2) && joinedIn(p, 3) == 0 })
 }
 
 // The broker dies that is controller and has etcd's leader. Its peers know by
@@ -96,7 +100,7 @@ func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	t.Parallel()
 	c, child := startTwoAndChild(t, time.Second)
 	c.createUntilDone(0, "t", 1000, 3)
-	c.brokers[1].eventually(t, func(im *Image) bool { return im.PartitionCount() == 1000 })
+	c.brokers[1].eventually(t, func(im *image.Image) bool { return im.PartitionCount() == 1000 })
 	dead, _ := c.brokers[0].Image().Broker(3)
 
 	began := time.Now()
@@ -124,7 +128,7 @@ func TestASilentBrokersPartitionsMove(t *testing.T) {
 	t.Parallel()
 	c, child := startTwoAndChild(t, time.Hour)
 	c.createUntilDone(0, "t", 100, 3)
-	c.brokers[1].eventually(t, func(im *Image) bool { return im.PartitionCount() == 100 })
+	c.brokers[1].eventually(t, func(im *image.Image) bool { return im.PartitionCount() == 100 })
 	stopped, _ := c.brokers[0].Image().Broker(3)
 
 	noError(t, child.Process.Signal(syscall.SIGSTOP))
@@ -136,7 +140,7 @@ func TestASilentBrokersPartitionsMove(t *testing.T) {
 	}
 	t.Logf("all leaders moved after %v", time.Since(began))
 	noError(t, child.Process.Signal(syscall.SIGCONT))
-	c.brokers[0].eventually(t, func(im *Image) bool {
+	c.brokers[0].eventually(t, func(im *image.Image) bool {
 		b, ok := im.Broker(3)
 		return ok && b.PreviousEpoch == stopped.Epoch && len(im.Suspecting(3)) == 0
 	})
@@ -157,7 +161,7 @@ func TestAStoppedBrokersLeaseLapses(t *testing.T) {
 	}
 	t.Logf("all leaders moved after %v", time.Since(began))
 	noError(t, child.Process.Signal(syscall.SIGCONT))
-	c.brokers[0].eventually(t, func(im *Image) bool {
+	c.brokers[0].eventually(t, func(im *image.Image) bool {
 		b, ok := im.Broker(3)
 		return ok && b.Epoch > stopped.Epoch && b.PreviousEpoch == stopped.Epoch
 	})

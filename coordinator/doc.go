@@ -2,19 +2,17 @@
 // partitions and settings exist and who leads what. It moves no record and
 // knows nothing of logs, locks or connections.
 //
-// Its few types:
+// Its parts:
 //
-//   - [Store] is a small linearizable key-value store with revisions, watches
-//     and leases. [EtcdStore] is the real one, over an outside etcd
-//     ([DialEtcd]) or over one in this process ([StartEmbedded]); [MemStore]
-//     keeps the same contract in memory. The contract is a test suite, in
-//     coordinator/storetest.
-//   - [Image] is an immutable snapshot of the metadata at one revision.
-//   - [Cluster] keeps the newest Image, folded from the store's watch, and
-//     changes the store by compare-and-swap.
-//   - [Place], [Elect] and [Reassign] are pure functions: who gets a new
-//     partition, who leads it, and when it has moved. The controller, which is
-//     one of the brokers, carries out the latter two.
+//   - Package store keeps the metadata: etcd, in this process or outside, or memory.
+//   - Package image is an immutable snapshot of it, folded from the store's watch.
+//   - Package plan decides, purely: elections, placement, reassignments, ISRs.
+//   - [Cluster], here, drives them. It holds a Store, publishes Images, and proposes
+//     changes by compare-and-swap. It keeps this broker registered and, while this
+//     broker is controller, carries out what is planned.
+//   - Package refusal has the kinds of refusal, by which Kafka's error codes are chosen.
+//
+// Packages group, txn, deadline and settings beside them know none of these.
 //
 // Invariants:
 //

@@ -2,10 +2,11 @@ package coordinator
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -49,8 +50,8 @@ func (c *Cluster) AlterISR(id protocol.TopicPartition, ch protocol.ISRChange, do
 	c.isr.add(func(q *isrQueue) { q.mu.changes = append(q.mu.changes, isrRequest{id, ch, done}) })
 }
 
-// Resign gives up a partition whose log has failed in this broker epoch: see the
-// function [Resign]. It does not block, and is tried until the metadata shows it.
+// Resign gives up a partition whose log has failed in this broker epoch: see
+// [plan.Resign]. It does not block, and is tried until the metadata shows it.
 func (c *Cluster) Resign(id protocol.TopicPartition, epoch protocol.BrokerEpoch) {
 	c.isr.add(func(q *isrQueue) { q.mu.resigns = append(q.mu.resigns, resignation{id, epoch}) })
 }
@@ -109,13 +110,13 @@ func (c *Cluster) alterISRs(ctx context.Context) error {
 }
 
 // alterBatch carries out what waits, and reports whether something is to be tried again.
-func (c *Cluster) alterBatch(ctx context.Context, im *Image) (again bool) {
+func (c *Cluster) alterBatch(ctx context.Context, im *image.Image) (again bool) {
 	changes, resigns := c.isr.take()
 	moving := make(map[protocol.TopicPartition]*move)
 	var moves []*move
 	add := func(m *move) {
-		if m != nil && moving[m.id()] == nil {
-			moving[m.id()] = m
+		if m != nil && moving[m.ID()] == nil {
+			moving[m.ID()] = m
 			moves = append(moves, m)
 		}
 	}
@@ -125,7 +126,7 @@ func (c *Cluster) alterBatch(ctx context.Context, im *Image) (again bool) {
 	asked := make([]*move, len(changes))
 	for i, r := range changes {
 		// One that meets another of its partition would be refused by what that one changes.
-		if m := c.isrMove(im, &r); m != nil && moving[m.id()] == nil {
+		if m := c.isrMove(im, &r); m != nil && moving[m.ID()] == nil {
 			asked[i] = m
 			add(m)
 		}
@@ -144,39 +145,27 @@ func (c *Cluster) alterBatch(ctx context.Context, im *Image) (again bool) {
 }
 
 // isrMove is the change as a move, or nil if it cannot follow what the image shows.
-func (c *Cluster) isrMove(im *Image, r *isrRequest) *move {
-	t, p, ok := im.Partition(r.id)
-	if !ok || p.Leader != c.o.Self.ID || p.LeaderEpoch != r.LeaderEpoch || p.PartitionEpoch != r.PartitionEpoch {
-		return nil
-	}
-	m := &move{topic: t, next: *p}
-	m.next.ISR = r.ISR
-	for _, member := range r.ISR {
-		if !slices.Contains(r.Added, member) && !slices.Contains(p.ISR, member) {
-			return nil
-		}
-	}
-	for _, member := range r.Added {
-		if b, ok := im.Broker(member.ID); ok && b.Leaving {
-			return nil // the next election would take it away again
-		}
-		m.needs = append(m.needs, Compare{Key: c.keys.broker(member.ID), ModRevision: int64(member.BrokerEpoch)})
-	}
-	if p.admits(&m.next) != nil {
-		return nil
-	}
-	return m
-}
-
-// resignMove is the resignation as a move, or nil if nothing is left to give up.
-func (c *Cluster) resignMove(im *Image, r resignation) *move {
+func (c *Cluster) isrMove(im *image.Image, r *isrRequest) *move {
 	t, p, ok := im.Partition(r.id)
 	if !ok {
 		return nil
 	}
-	next, changed := Resign(*p, c.o.Self.ID, r.epoch)
+	next, err := plan.AlterISR(im, *p, c.o.Self.ID, r.ISRChange)
+	if err != nil {
+		return nil
+	}
+	return &move{Move: plan.Move{Topic: t, Next: next, Needs: r.Added}}
+}
+
+// resignMove is the resignation as a move, or nil if nothing is left to give up.
+func (c *Cluster) resignMove(im *image.Image, r resignation) *move {
+	t, p, ok := im.Partition(r.id)
+	if !ok {
+		return nil
+	}
+	next, changed := plan.Resign(*p, c.o.Self.ID, r.epoch)
 	if !changed {
 		return nil
 	}
-	return &move{topic: t, next: next}
+	return &move{Move: plan.Move{Topic: t, Next: next}}
 }

@@ -3,6 +3,8 @@ package coordinator
 import (
 	"testing"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -18,14 +20,14 @@ func twoBrokers(t *testing.T) (a, b *runs, id protocol.TopicPartition) {
 	s, _ := newMem(t)
 	a = join(t, Options{Store: s, Self: broker(1)})
 	b = join(t, Options{Store: s, Self: broker(2)})
-	a.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 2 })
-	topic, err := a.CreateTopic(background(t), NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {1, 2}}}, false)
+	a.eventually(t, func(im *image.Image) bool { return len(im.Brokers()) == 2 })
+	topic, err := a.CreateTopic(background(t), plan.NewTopic{Name: "t", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{0: {1, 2}}}, false)
 	noError(t, err)
 	return a, b, protocol.TopicPartition{Topic: topic.ID}
 }
 
 // partition is the partition as the image has it.
-func (r *runs) partition(t *testing.T, id protocol.TopicPartition) Partition {
+func (r *runs) partition(t *testing.T, id protocol.TopicPartition) image.Partition {
 	t.Helper()
 	_, p, ok := r.Image().Partition(id)
 	if !ok {
@@ -37,7 +39,7 @@ func (r *runs) partition(t *testing.T, id protocol.TopicPartition) Partition {
 func TestATopicAsMadeKnowsTheBrokerEpochsOfItsMembers(t *testing.T) {
 	a, b, id := twoBrokers(t)
 	p := a.partition(t, id)
-	if p.Leader != 1 || p.LeaderEpoch != 0 || len(p.ISR) != 2 || p.ISR[0].BrokerEpoch != a.BrokerEpoch() || p.ISR[1].BrokerEpoch != b.BrokerEpoch() || p.stateRevision != 0 {
+	if p.Leader != 1 || p.LeaderEpoch != 0 || len(p.ISR) != 2 || p.ISR[0].BrokerEpoch != a.BrokerEpoch() || p.ISR[1].BrokerEpoch != b.BrokerEpoch() || p.Revision != 0 {
 		t.Fatalf("partition %+v", p)
 	}
 }

@@ -6,22 +6,16 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 )
 
-// move is the next state of one partition, decided from one image. It is
-// carried out if the partition, its topic and what it needs are still as they were.
+// move is a decided state on its way into the store.
 type move struct {
-	topic *Topic    // of the image that it was decided from
-	next  Partition // with the PartitionEpoch and the revision of the state that it follows
-	needs []Compare
+	plan.Move
 
 	done bool  // set by carryOut: the store has it
 	err  error // set by carryOut: whether the store has it is not known
-}
-
-func (m *move) id() protocol.TopicPartition {
-	return protocol.TopicPartition{Topic: m.topic.ID, Index: m.next.Index}
 }
 
 // moveTimeout bounds one transaction of moves. What is not known to be done is
@@ -75,31 +69,34 @@ func (c *Cluster) try(ctx context.Context, moves []*move) {
 // txn is moves as one transaction.
 type txn struct {
 	moves    []*move
-	compares []Compare
-	ops      []Op
+	compares []store.Compare
+	ops      []store.Op
 }
 
 // fill takes moves from the front for as long as a transaction has room.
 func (c *Cluster) fill(moves []*move) txn {
 	var t txn
-	has := make(map[string]int64, MaxTxnOps)
+	has := make(map[string]int64, store.MaxTxnOps)
 	for i, m := range moves {
-		key := c.keys.partition(m.topic.ID, m.next.Index)
-		needs := append([]Compare{c.unchanged(m.topic), {Key: key, ModRevision: m.next.stateRevision}}, m.needs...)
+		key := c.keys.Partition(m.Topic.ID, m.Next.Index)
+		needs := []store.Compare{c.unchanged(m.Topic), {Key: key, ModRevision: m.Next.Revision}}
+		for _, member := range m.Needs {
+			needs = append(needs, store.Compare{Key: c.keys.Broker(member.ID), ModRevision: int64(member.BrokerEpoch)})
+		}
 		if !t.admit(has, needs) {
 			break
 		}
-		v := m.next.value()
+		v := m.Next.Value()
 		v.PartitionEpoch++
-		t.ops = append(t.ops, Put(key, encode(v)))
+		t.ops = append(t.ops, store.Put(key, store.Encode(v)))
 		t.moves = moves[:i+1]
 	}
 	return t
 }
 
 // admit adds compares, each once, if there is room for all and none contradicts another.
-func (t *txn) admit(has map[string]int64, needs []Compare) bool {
-	room := MaxTxnOps - len(t.compares)
+func (t *txn) admit(has map[string]int64, needs []store.Compare) bool {
+	room := store.MaxTxnOps - len(t.compares)
 	for _, n := range needs {
 		rev, ok := has[n.Key]
 		if ok && rev != n.ModRevision {

@@ -10,18 +10,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Options of a Cluster.
 type Options struct {
 	// Store holds the metadata. It stays the caller's: Close does not close it.
-	Store Store
+	Store store.Store
 	// Self is this broker as others shall see it. Register gives the Epoch.
 	// A broker with a DirectoryID takes over at once the registration that a
 	// killed predecessor on the same directory left; one without waits until it lapses.
-	Self Broker
+	Self image.Broker
 	// Logger is told of changes of state. Default: slog.Default().
 	Logger *slog.Logger
 	// ExpectClusterID refuses a store that holds another cluster, or none. Default: any.
@@ -36,21 +40,16 @@ type Options struct {
 	SessionTimeout time.Duration
 	// RequestTimeout bounds a change that comes without a deadline. Default: 30 s.
 	RequestTimeout time.Duration
-	// DefaultPartitions and DefaultReplicationFactor stand for -1 in NewTopic. Default: 1.
-	DefaultPartitions        int32
-	DefaultReplicationFactor int16
-	// MaxPartitionsPerTopic bounds one topic. Default: 10,000.
-	MaxPartitionsPerTopic int
-	// MaxPartitions bounds the cluster. Default: 200,000.
-	MaxPartitions int
+	// Limits bound what topics may be made.
+	Limits plan.Limits
 	// Rules says what an election of a topic with these overrides may do. Default:
 	// what Kafka's defaults and the overrides say.
-	Rules func(configs map[string]string) ElectionRules
+	Rules plan.RulesOf
 	// PreferredInterval is how often leadership is given back to preferred
 	// replicas that are in sync. Default: 60 s; below 0: never.
 	PreferredInterval time.Duration
-	// Room bounds the store's size.
-	Room RoomOptions
+	// Quota bounds the store's size.
+	Quota QuotaOptions
 	// Rand makes topic ids and the cluster id. Default: crypto/rand.
 	Rand io.Reader
 }
@@ -64,25 +63,14 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.SessionTimeout == 0 {
 		o.SessionTimeout = sharedSession
-		if s, ok := o.Store.(*EtcdStore); ok && s.alone {
+		if s, ok := o.Store.(*etcd.Store); ok && s.Alone() {
 			o.SessionTimeout = aloneSession
 		}
 	}
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = 30 * time.Second
 	}
-	if o.DefaultPartitions == 0 {
-		o.DefaultPartitions = 1
-	}
-	if o.DefaultReplicationFactor == 0 {
-		o.DefaultReplicationFactor = 1
-	}
-	if o.MaxPartitionsPerTopic == 0 {
-		o.MaxPartitionsPerTopic = 10_000
-	}
-	if o.MaxPartitions == 0 {
-		o.MaxPartitions = 200_000
-	}
+	o.Limits = o.Limits.WithDefaults()
 	if o.Rules == nil {
 		o.Rules = defaultRules
 	}
@@ -92,8 +80,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PreferredInterval < 0 {
 		o.PreferredInterval = math.MaxInt64
 	}
-	s, _ := o.Store.(*EtcdStore)
-	o.Room = o.Room.withDefaults(s != nil && s.member != nil)
+	s, _ := o.Store.(*etcd.Store)
+	o.Quota = o.Quota.withDefaults(s != nil && s.Local())
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
@@ -106,12 +94,12 @@ const (
 )
 
 // defaultRules are the rules of a topic on brokers without settings of their own.
-func defaultRules(configs map[string]string) ElectionRules {
+func defaultRules(configs map[string]string) plan.ElectionRules {
 	t, err := settings.Parse(configs)
 	if err != nil {
 		t = settings.Default() // of a later version; it was valid when it was set
 	}
-	return ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
+	return plan.ElectionRules{SyncedAcks: t.FlushMessages == 1, MinInsync: int(t.MinInsyncReplicas)}
 }
 
 func (o *Options) validate() error {

@@ -4,20 +4,26 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // maxProducerIDBlock bounds one allocation, so that no caller can use them up.
 const maxProducerIDBlock = 1 << 20
 
+// allocateTimeout bounds one allocation: a producer waits for it.
+const allocateTimeout = 5 * time.Second
+
 // AllocateProducerIDs takes n producer ids that nobody was given before, and
 // returns the first. If its outcome is not known they are lost, never given again.
 func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.ProducerID, error) {
 	if n <= 0 || n > maxProducerIDBlock {
-		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", ErrInvalidRequest, n, maxProducerIDBlock)
+		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", refusal.ErrInvalidRequest, n, maxProducerIDBlock)
 	}
-	ctx, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, allocateTimeout)
 	defer cancel()
 	for {
 		var first protocol.ProducerID
@@ -37,7 +43,7 @@ func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.Pr
 
 // takeProducerIDs is one try; somebody else may be faster.
 func (c *Cluster) takeProducerIDs(ctx context.Context, n int64) (first protocol.ProducerID, ok bool, err error) {
-	key := c.keys.producerIDs()
+	key := c.keys.ProducerIDs()
 	kv, _, err := c.o.Store.Get(ctx, key)
 	if err != nil {
 		return 0, false, err
@@ -48,16 +54,16 @@ func (c *Cluster) takeProducerIDs(ctx context.Context, n int64) (first protocol.
 	if int64(first) > math.MaxInt64-n {
 		return 0, false, fmt.Errorf("producer ids are used up at %d", first)
 	}
-	next := encode(producerIDsValue{Next: first + protocol.ProducerID(n)})
-	ok, _, err = c.o.Store.Txn(ctx, []Compare{{Key: key, ModRevision: kv.ModRevision}}, []Op{Put(key, next)})
+	next := store.Encode(store.ProducerIDsValue{Next: first + protocol.ProducerID(n)})
+	ok, _, err = c.o.Store.Txn(ctx, []store.Compare{{Key: key, ModRevision: kv.ModRevision}}, []store.Op{store.Put(key, next)})
 	return first, ok, err
 }
 
-func nextProducerID(kv KeyValue) (protocol.ProducerID, error) {
+func nextProducerID(kv store.KeyValue) (protocol.ProducerID, error) {
 	if kv.ModRevision == 0 {
 		return 0, nil
 	}
-	v, err := decode[producerIDsValue](kv)
+	v, err := store.Decode[store.ProducerIDsValue](kv)
 	if err == nil && v.Next < 0 {
 		err = fmt.Errorf("key %s: next id %d is below 0", kv.Key, v.Next)
 	}

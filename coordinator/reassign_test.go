@@ -5,6 +5,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -12,19 +16,19 @@ type targets = map[protocol.TopicPartition][]protocol.BrokerID
 
 func TestAReassignmentIsBegunWatchedAndCancelled(t *testing.T) {
 	a, b, id := twoBrokers(t)
-	s := a.o.Store.(*MemStore)
+	s := a.o.Store.(*store.Memory)
 	c := join(t, Options{Store: s, Self: broker(3)})
-	b.eventually(t, func(im *Image) bool { return live(im, 3) && im.PartitionCount() == 1 })
+	b.eventually(t, func(im *image.Image) bool { return live(im, 3) && im.PartitionCount() == 1 })
 	ctx := background(t)
 
 	for what, want := range map[string]struct {
 		target []protocol.BrokerID
 		err    error
 	}{
-		"nobody":         {[]protocol.BrokerID{}, ErrInvalidReplicaAssignment},
-		"a stranger":     {[]protocol.BrokerID{1, 9}, ErrInvalidReplicaAssignment},
-		"a broker twice": {[]protocol.BrokerID{1, 1}, ErrInvalidReplicaAssignment},
-		"no target":      {nil, ErrNoReassignment},
+		"nobody":         {[]protocol.BrokerID{}, refusal.ErrInvalidReplicaAssignment},
+		"a stranger":     {[]protocol.BrokerID{1, 9}, refusal.ErrInvalidReplicaAssignment},
+		"a broker twice": {[]protocol.BrokerID{1, 1}, refusal.ErrInvalidReplicaAssignment},
+		"no target":      {nil, refusal.ErrNoReassignment},
 	} {
 		if err := b.AlterReassignments(ctx, targets{id: want.target})[id]; err == nil {
 			t.Errorf("%s was taken", what)
@@ -33,7 +37,7 @@ func TestAReassignmentIsBegunWatchedAndCancelled(t *testing.T) {
 		}
 	}
 	none := protocol.TopicPartition{Topic: id.Topic, Index: 7}
-	wantError(t, b.AlterReassignments(ctx, targets{none: {1}})[none], ErrUnknownPartition)
+	wantError(t, b.AlterReassignments(ctx, targets{none: {1}})[none], refusal.ErrUnknownPartition)
 
 	noError(t, b.AlterReassignments(ctx, targets{id: {3, 2}})[id])
 	p := b.partition(t, id)
@@ -47,24 +51,24 @@ func TestAReassignmentIsBegunWatchedAndCancelled(t *testing.T) {
 
 	// Begun again, it ends when the leader has taken the new one in.
 	noError(t, b.AlterReassignments(ctx, targets{id: {3}})[id])
-	a.eventually(t, func(im *Image) bool { return im.Revision >= b.Image().Revision })
+	a.eventually(t, func(im *image.Image) bool { return im.Revision >= b.Image().Revision })
 	p = a.partition(t, id)
 	one, two, three := asMember(1, a), asMember(2, b), asMember(3, c)
 	if !alterISR(a, id, protocol.ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: protocol.Members{one, two, three}, Added: protocol.Members{three}}) {
 		t.Fatal("the new replica was not taken in")
 	}
-	a.eventually(t, func(im *Image) bool {
+	a.eventually(t, func(im *image.Image) bool {
 		_, p, _ := im.Partition(id)
 		return p.Leader == 3 && slices.Equal(p.Replicas, []protocol.BrokerID{3}) && slices.Equal(p.ISR.IDs(), p.Replicas) && len(p.Removing) == 0
 	})
 
 	// It outlives settings that change and partitions that come.
 	noError(t, a.CreatePartitions(ctx, "t", 2, nil, false))
-	noError(t, a.AlterTopicConfigs(ctx, "t", map[string]string{"flush.ms": "1"}, nil, false, false))
+	noError(t, a.AlterTopicConfigs(ctx, "t", ConfigChange{Set: map[string]string{"flush.ms": "1"}}))
 	if p = a.partition(t, id); p.Leader != 3 || len(p.Replicas) != 1 {
 		t.Fatalf("partition %+v", p)
 	}
-	if next := a.Image().topics[0].Partitions[1]; len(next.Replicas) != 1 {
+	if next := a.Image().Topics()[0].Partitions[1]; len(next.Replicas) != 1 {
 		t.Fatalf("new partition %+v", next)
 	}
 }
@@ -72,14 +76,14 @@ func TestAReassignmentIsBegunWatchedAndCancelled(t *testing.T) {
 func TestElectionsThatAreAskedForSayWhatCameOfThem(t *testing.T) {
 	a, b, id := twoBrokers(t)
 	ctx := background(t)
-	wantError(t, a.ElectLeaders(ctx, []protocol.TopicPartition{id}, true)[id], ErrElectionNotNeeded)
+	wantError(t, a.ElectLeaders(ctx, []protocol.TopicPartition{id}, true)[id], refusal.ErrElectionNotNeeded)
 	if all := a.ElectLeaders(ctx, nil, true); len(all) != 0 {
 		t.Fatalf("elections that were not needed: %v", all)
 	}
 	// 2 leads while 1 is out of sync, and 1 is preferred.
 	a.Resign(id, a.BrokerEpoch())
-	b.eventually(t, func(im *Image) bool { _, p, ok := im.Partition(id); return ok && p.Leader == 2 })
-	wantError(t, a.ElectLeaders(ctx, []protocol.TopicPartition{id}, true)[id], ErrPreferredNotAvailable)
+	b.eventually(t, func(im *image.Image) bool { _, p, ok := im.Partition(id); return ok && p.Leader == 2 })
+	wantError(t, a.ElectLeaders(ctx, []protocol.TopicPartition{id}, true)[id], refusal.ErrPreferredNotAvailable)
 	p := b.partition(t, id)
 	one, two := asMember(1, a), asMember(2, b)
 	if !alterISR(b, id, protocol.ISRChange{LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: protocol.Members{one, two}, Added: protocol.Members{one}}) {
@@ -99,7 +103,7 @@ func TestElectionsThatAreAskedForSayWhatCameOfThem(t *testing.T) {
 // the state is never one that nobody decided.
 func TestWhoeverChangesAPartitionAtOnceTakesTurns(t *testing.T) {
 	a, b, id := twoBrokers(t)
-	s := a.o.Store.(*MemStore)
+	s := a.o.Store.(*store.Memory)
 	one, two := asMember(1, a), asMember(2, b)
 	ctx := background(t)
 	began := s.Since("/lockstep/partitions/", 1).Revision
@@ -137,9 +141,9 @@ func TestWhoeverChangesAPartitionAtOnceTakesTurns(t *testing.T) {
 	})
 	wg.Wait()
 	changes := 0
-	last := partitionValue{Leader: 1, ISR: []protocol.BrokerID{1, 2}, PartitionEpoch: 0}
+	last := store.PartitionValue{Leader: 1, ISR: []protocol.BrokerID{1, 2}, PartitionEpoch: 0}
 	for _, e := range s.Since("/lockstep/partitions/", began+1).Events {
-		v, err := decode[partitionValue](e.KV)
+		v, err := store.Decode[store.PartitionValue](e.KV)
 		noError(t, err)
 		changes++
 		if v.PartitionEpoch != last.PartitionEpoch+1 || v.LeaderEpoch < last.LeaderEpoch || v.Leader != last.Leader && v.LeaderEpoch == last.LeaderEpoch ||
@@ -162,11 +166,13 @@ func TestWhoOnlyBelievesToBeControllerChangesNothing(t *testing.T) {
 	if !alterISR(a, id, protocol.ISRChange{ISR: protocol.Members{asMember(1, a)}}) {
 		t.Fatal("the ISR was not changed")
 	}
-	b.eventually(t, func(im *Image) bool { return im.Revision >= a.Image().Revision })
+	b.eventually(t, func(im *image.Image) bool { return im.Revision >= a.Image().Revision })
 	was := b.partition(t, id)
-	old := *stale
-	old.brokers = slices.Clone(stale.brokers[1:]) // it takes 1 for dead
-	if a.elect(background(t), &old, candidates(nil, &old), false) {
+	fold := image.NewFold(a.keys, stale)
+	fold.Add(store.Event{KV: store.KeyValue{Key: a.keys.Broker(1)}, Deleted: true}) // it takes 1 for dead
+	old, err := fold.Image(stale.Revision)
+	noError(t, err)
+	if a.elect(background(t), old, plan.Candidates(nil, old), false) {
 		t.Fatal("it is said to be done")
 	}
 	if now := b.partition(t, id); now.PartitionEpoch != was.PartitionEpoch || now.Leader != 1 {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -22,11 +24,11 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 		_ = c.revoke(ctx, lease)
 		return 0, err
 	}
-	old := LeaseID(c.session.lease.Swap(int64(lease)))
+	old := store.LeaseID(c.session.lease.Swap(int64(lease)))
 	c.session.began(protocol.BrokerEpoch(rev))
 	c.log.Debug("broker registered", "broker", c.o.Self.ID, "broker_epoch", rev)
 	// What hung on an earlier lease, the controller's key above all, goes at once.
-	for _, id := range []LeaseID{old, predecessor} {
+	for _, id := range []store.LeaseID{old, predecessor} {
 		if id != 0 {
 			if err := c.revoke(ctx, id); err != nil {
 				c.log.Debug("earlier lease not revoked", "error", err) // it lapses
@@ -36,7 +38,7 @@ func (c *Cluster) register(ctx context.Context) (int64, error) {
 	return rev, nil
 }
 
-func (c *Cluster) revoke(ctx context.Context, lease LeaseID) error {
+func (c *Cluster) revoke(ctx context.Context, lease store.LeaseID) error {
 	ctx, cancel := c.brief(ctx)
 	defer cancel()
 	return c.o.Store.RevokeLease(ctx, lease)
@@ -52,7 +54,7 @@ func (s *session) began(epoch protocol.BrokerEpoch) {
 
 // claim puts this broker's key under the lease. It returns the revision, which
 // is the broker epoch, and the lease that the key was under before.
-func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predecessor LeaseID, err error) {
+func (c *Cluster) claim(ctx context.Context, lease store.LeaseID) (rev int64, predecessor store.LeaseID, err error) {
 	patience := time.NewTimer(2 * c.o.SessionTimeout)
 	defer patience.Stop()
 	for {
@@ -74,10 +76,10 @@ func (c *Cluster) claim(ctx context.Context, lease LeaseID) (rev int64, predeces
 }
 
 // claimOnce looks at the key, and takes it if it is free or this broker's own.
-func (c *Cluster) claimOnce(ctx context.Context, lease LeaseID) (was KeyValue, ok bool, rev int64, err error) {
+func (c *Cluster) claimOnce(ctx context.Context, lease store.LeaseID) (was store.KeyValue, ok bool, rev int64, err error) {
 	ctx, cancel := c.brief(ctx)
 	defer cancel()
-	was, _, err = c.o.Store.Get(ctx, c.keys.broker(c.o.Self.ID))
+	was, _, err = c.o.Store.Get(ctx, c.keys.Broker(c.o.Self.ID))
 	switch {
 	case err != nil:
 	case was.ModRevision == 0 || c.ours(was):
@@ -90,35 +92,35 @@ func (c *Cluster) claimOnce(ctx context.Context, lease LeaseID) (was KeyValue, o
 
 // take puts the key in the place of what was there, and with it what else is
 // to change at the same moment.
-func (c *Cluster) take(ctx context.Context, was KeyValue, lease LeaseID) (bool, int64, error) {
+func (c *Cluster) take(ctx context.Context, was store.KeyValue, lease store.LeaseID) (bool, int64, error) {
 	id := c.o.Self.ID
-	dir, _, err := c.o.Store.Get(ctx, c.keys.directory(id))
+	dir, _, err := c.o.Store.Get(ctx, c.keys.Directory(id))
 	if err != nil {
 		return false, 0, err
 	}
 	self := c.self(was)
-	compares := []Compare{{Key: was.Key, ModRevision: was.ModRevision}, {Key: dir.Key, ModRevision: dir.ModRevision}}
-	ops := []Op{PutLeased(was.Key, encode(self.value()), lease)}
+	compares := []store.Compare{{Key: was.Key, ModRevision: was.ModRevision}, {Key: dir.Key, ModRevision: dir.ModRevision}}
+	ops := []store.Op{store.PutLeased(was.Key, store.Encode(self.Value()), lease)}
 	if c.session.leaving.Load() {
-		ops = append(ops, PutLeased(c.keys.leaving(id), []byte("{}"), lease))
+		ops = append(ops, store.PutLeased(c.keys.Leaving(id), []byte("{}"), lease))
 	} else {
-		ops = append(ops, Delete(c.keys.leaving(id))) // of an earlier epoch
+		ops = append(ops, store.Delete(c.keys.Leaving(id))) // of an earlier epoch
 	}
-	if v, err := decode[directoryValue](dir); self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
-		ops = append(ops, Put(dir.Key, encode(directoryValue{self.DirectoryID})))
+	if v, err := store.Decode[store.DirectoryValue](dir); self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
+		ops = append(ops, store.Put(dir.Key, store.Encode(store.DirectoryValue{Directory: self.DirectoryID})))
 	}
 	return c.o.Store.Txn(ctx, compares, ops)
 }
 
 // self is this broker as it is to be registered, in the place of another registration or of none.
-func (c *Cluster) self(was KeyValue) Broker {
-	if v, err := decode[brokerValue](was); err == nil && v.Process == c.process {
+func (c *Cluster) self(was store.KeyValue) image.Broker {
+	if v, err := store.Decode[store.BrokerValue](was); err == nil && v.Process == c.process {
 		// An earlier attempt, of which it was not known whether it had worked.
 		c.session.began(protocol.BrokerEpoch(was.ModRevision))
 	}
 	b := c.o.Self
-	b.process = c.process
-	b.PreviousEpoch, b.Lost, b.lostSince = c.session.asked.PreviousEpoch, c.session.asked.Lost, c.session.first
+	b.Process = c.process
+	b.PreviousEpoch, b.Lost, b.LostSince = c.session.asked.PreviousEpoch, c.session.asked.Lost, c.session.first
 	if c.session.epoch != 0 {
 		b.PreviousEpoch = c.session.epoch
 	}
@@ -128,8 +130,8 @@ func (c *Cluster) self(was KeyValue) Broker {
 // ours reports whether a registration was left by this process or an earlier
 // one of this broker. A data directory has one process at a time, so whoever
 // registered from it before is dead.
-func (c *Cluster) ours(kv KeyValue) bool {
-	v, err := decode[brokerValue](kv)
+func (c *Cluster) ours(kv store.KeyValue) bool {
+	v, err := store.Decode[store.BrokerValue](kv)
 	if err != nil {
 		return false
 	}

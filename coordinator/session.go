@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -60,7 +62,7 @@ type registered struct {
 const SessionBeats = 4
 
 // look wakes the loop if the image lacks what the session is there to keep.
-func (s *session) look(im *Image, self protocol.BrokerID) {
+func (s *session) look(im *image.Image, self protocol.BrokerID) {
 	if _, ok := im.Broker(self); ok {
 		return
 	}
@@ -112,17 +114,17 @@ func (c *Cluster) askSession(ctx context.Context, r Registration) error {
 // shows it; 0 before there is one, and while a lease that lapsed is not replaced.
 func (c *Cluster) BrokerEpoch() protocol.BrokerEpoch { return c.epochIn(c.Image()) }
 
-func (c *Cluster) epochIn(im *Image) protocol.BrokerEpoch {
-	if b, ok := im.Broker(c.o.Self.ID); ok && b.process == c.process {
+func (c *Cluster) epochIn(im *image.Image) protocol.BrokerEpoch {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.Process == c.process {
 		return b.Epoch
 	}
 	return 0
 }
 
 // leaseIn is the lease of this process's registration, as an image shows it; 0: there is none.
-func (c *Cluster) leaseIn(im *Image) LeaseID {
-	if b, ok := im.Broker(c.o.Self.ID); ok && b.process == c.process {
-		return b.lease
+func (c *Cluster) leaseIn(im *image.Image) store.LeaseID {
+	if b, ok := im.Broker(c.o.Self.ID); ok && b.Process == c.process {
+		return b.Lease
 	}
 	return 0
 }
@@ -132,21 +134,21 @@ func (c *Cluster) leaseIn(im *Image) LeaseID {
 func (c *Cluster) Leave(ctx context.Context) error {
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
-	lease := LeaseID(c.session.lease.Load())
+	lease := store.LeaseID(c.session.lease.Load())
 	if lease == 0 {
 		return fmt.Errorf("broker %d leaves: %w", c.o.Self.ID, ErrNotRegistered)
 	}
 	c.session.leaving.Store(true)
-	put := PutLeased(c.keys.leaving(c.o.Self.ID), []byte("{}"), lease)
+	put := store.PutLeased(c.keys.Leaving(c.o.Self.ID), []byte("{}"), lease)
 	err := c.insist(ctx, func(ctx context.Context) error {
-		_, _, err := c.o.Store.Txn(ctx, nil, []Op{put})
+		_, _, err := c.o.Store.Txn(ctx, nil, []store.Op{put})
 		return err
 	})
 	// With a lease that lapsed, the registration that takes its place says it too.
-	if err != nil && !errors.Is(err, ErrLeaseNotFound) {
+	if err != nil && !errors.Is(err, store.ErrLeaseNotFound) {
 		return fmt.Errorf("broker %d leaves: %w", c.o.Self.ID, err)
 	}
-	return c.awaitImage(ctx, func(im *Image) bool {
+	return c.awaitImage(ctx, func(im *image.Image) bool {
 		b, ok := im.Broker(c.o.Self.ID)
 		return ok && b.Leaving
 	})
@@ -158,13 +160,13 @@ func (c *Cluster) Leave(ctx context.Context) error {
 // epoch that is no longer registered is no error.
 func (c *Cluster) Fence(ctx context.Context, id protocol.BrokerID, epoch protocol.BrokerEpoch) error {
 	b, ok := c.Image().Broker(id)
-	if !ok || b.Epoch != epoch || b.lease == 0 {
+	if !ok || b.Epoch != epoch || b.Lease == 0 {
 		return nil
 	}
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	// A lease is one registration's alone, so nothing of a later one goes with it.
-	if err := c.insist(ctx, func(ctx context.Context) error { return c.o.Store.RevokeLease(ctx, b.lease) }); err != nil {
+	if err := c.insist(ctx, func(ctx context.Context) error { return c.o.Store.RevokeLease(ctx, b.Lease) }); err != nil {
 		return fmt.Errorf("fence broker %d: %w", id, err)
 	}
 	c.log.Info("broker is dead; its registration was ended", "broker", id, "broker_epoch", epoch)
@@ -188,7 +190,7 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 		case <-beat.C:
 		case <-c.session.wake:
 		}
-		if lease := LeaseID(c.session.lease.Load()); lease != 0 {
+		if lease := store.LeaseID(c.session.lease.Load()); lease != 0 {
 			c.renew(ctx, lease)
 		}
 	}
@@ -200,18 +202,18 @@ func (c *Cluster) brief(ctx context.Context) (context.Context, context.CancelFun
 }
 
 // renew is one beat of the session. When the store is gone the next beat tries again.
-func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
+func (c *Cluster) renew(ctx context.Context, lease store.LeaseID) {
 	call, cancel := c.brief(ctx)
 	err := c.o.Store.KeepAlive(call, lease)
 	cancel()
 	if ctx.Err() != nil {
 		return
 	}
-	c.storeSeen(&c.health.session, err == nil || errors.Is(err, ErrLeaseNotFound), err)
+	c.storeSeen(&c.health.session, err == nil || errors.Is(err, store.ErrLeaseNotFound), err)
 	if err == nil {
 		err = c.mend()
 	}
-	if errors.Is(err, ErrLeaseNotFound) {
+	if errors.Is(err, store.ErrLeaseNotFound) {
 		c.log.Warn("broker's lease has lapsed; registering again", "broker", c.o.Self.ID)
 		_, err = c.register(ctx)
 	}
@@ -224,14 +226,14 @@ func (c *Cluster) renew(ctx context.Context, lease LeaseID) {
 func (c *Cluster) mend() error {
 	if im := c.Image(); im.Revision >= int64(c.session.epoch) && c.epochIn(im) == 0 {
 		// Somebody deleted the key; a lease that lapsed would have been told.
-		return fmt.Errorf("registration is gone: %w", ErrLeaseNotFound)
+		return fmt.Errorf("registration is gone: %w", store.ErrLeaseNotFound)
 	}
 	return nil
 }
 
 // unregister takes the registration back. The session loop must have ended.
 func (c *Cluster) unregister(ctx context.Context) error {
-	lease := LeaseID(c.session.lease.Swap(0))
+	lease := store.LeaseID(c.session.lease.Swap(0))
 	if lease == 0 {
 		return nil
 	}

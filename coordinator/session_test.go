@@ -5,13 +5,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // short makes a session's beats quick. Leases lapse by the test's clock alone.
 const short = 40 * time.Millisecond
 
-func live(im *Image, id protocol.BrokerID) bool {
+func live(im *image.Image, id protocol.BrokerID) bool {
 	_, ok := im.Broker(id)
 	return ok
 }
@@ -21,22 +24,22 @@ func TestABrokerThatLeavesIsGoneAtOnce(t *testing.T) {
 	a := join(t, Options{Store: s, Self: broker(1)})
 	b := openCluster(t, Options{Store: s, Self: broker(2)})
 	noError(t, b.Register(background(t), Registration{}))
-	a.eventually(t, func(im *Image) bool { return live(im, 2) })
+	a.eventually(t, func(im *image.Image) bool { return live(im, 2) })
 	b.leave(t)
-	a.eventually(t, func(im *Image) bool { return !live(im, 2) })
+	a.eventually(t, func(im *image.Image) bool { return !live(im, 2) })
 }
 
 func TestTheControllersLeaseIsTakenOverWhenItEnds(t *testing.T) {
 	s, _ := newMem(t)
 	a := openCluster(t, Options{Store: s, Self: broker(1)})
 	noError(t, a.Register(background(t), Registration{}))
-	a.eventually(t, func(im *Image) bool { return im.Controller == 1 })
+	a.eventually(t, func(im *image.Image) bool { return im.Controller == 1 })
 	b := join(t, Options{Store: s, Self: broker(2)})
 	if got := b.Image().Controller; got != 1 {
 		t.Fatalf("controller %d", got)
 	}
 	a.leave(t)
-	b.eventually(t, func(im *Image) bool { return im.Controller == 2 })
+	b.eventually(t, func(im *image.Image) bool { return im.Controller == 2 })
 }
 
 func TestABrokerWhoseLeaseLapsedRegistersAgain(t *testing.T) {
@@ -45,7 +48,7 @@ func TestABrokerWhoseLeaseLapsedRegistersAgain(t *testing.T) {
 	before, _ := c.Image().Broker(1)
 	clock.advance(time.Minute)
 	s.Expire()
-	c.eventually(t, func(im *Image) bool {
+	c.eventually(t, func(im *image.Image) bool {
 		now, ok := im.Broker(1)
 		return ok && now.Epoch > before.Epoch && im.Controller == 1
 	})
@@ -55,9 +58,9 @@ func TestABrokerWhoseKeyWasDeletedRegistersAgain(t *testing.T) {
 	s, _ := newMem(t)
 	c := join(t, Options{Store: s, Self: broker(1)})
 	before, _ := c.Image().Broker(1)
-	_, _, err := s.Txn(background(t), nil, []Op{Delete("/lockstep/brokers/1")})
+	_, _, err := s.Txn(background(t), nil, []store.Op{store.Delete("/lockstep/brokers/1")})
 	noError(t, err)
-	c.eventually(t, func(im *Image) bool {
+	c.eventually(t, func(im *image.Image) bool {
 		now, ok := im.Broker(1)
 		return ok && now.Epoch > before.Epoch && im.Controller == 1
 	})
@@ -76,7 +79,7 @@ func TestARestartedBrokerTakesItsRegistrationOver(t *testing.T) {
 	if now.Epoch <= before.Epoch {
 		t.Fatalf("broker epoch %d after %d", now.Epoch, before.Epoch)
 	}
-	b.eventually(t, func(im *Image) bool { return im.Controller == 1 })
+	b.eventually(t, func(im *image.Image) bool { return im.Controller == 1 })
 }
 
 func TestTwoBrokersWithOneIDAreTold(t *testing.T) {
@@ -105,7 +108,7 @@ func TestNothingWaitsForAClusterThatHasEnded(t *testing.T) {
 	noError(t, c.Register(background(t), Registration{}))
 	c.leave(t)
 	wantError(t, c.Register(background(t), Registration{}), ErrClosed)
-	_, err := c.CreateTopic(background(t), NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
+	_, err := c.CreateTopic(background(t), plan.NewTopic{Name: "t", Partitions: 1, ReplicationFactor: 1}, false)
 	if err == nil {
 		t.Fatal("created")
 	}

@@ -3,10 +3,12 @@ package coordinator
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -27,8 +29,6 @@ const (
 	// its way to a leader of etcd that is the very broker which is silent.
 	suspicionTimeout = 200 * time.Millisecond
 	suspicionRetry   = 25 * time.Millisecond
-	// suspicionQuorumMin is how many brokers at least must suspect one before it is fenced.
-	suspicionQuorumMin = 2
 )
 
 // suspicions are the brokers that this one hears nothing of.
@@ -64,7 +64,7 @@ func (s *suspicions) set(change func(map[protocol.BrokerID]protocol.BrokerEpoch)
 }
 
 // held are the suspicions that this broker has. One of an epoch that is over, as the image shows, goes.
-func (s *suspicions) held(im *Image) map[protocol.BrokerID]protocol.BrokerEpoch {
+func (s *suspicions) held(im *image.Image) map[protocol.BrokerID]protocol.BrokerEpoch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	maps.DeleteFunc(s.mu.of, func(id protocol.BrokerID, epoch protocol.BrokerEpoch) bool {
@@ -96,22 +96,22 @@ func (c *Cluster) suspect(ctx context.Context) error {
 
 // saySuspects writes what the image lacks of this broker's suspicions and takes
 // away what it has too much. It reports whether it is as it should be.
-func (c *Cluster) saySuspects(ctx context.Context, im *Image) bool {
+func (c *Cluster) saySuspects(ctx context.Context, im *image.Image) bool {
 	held := c.suspicions.held(im)
 	lease := c.leaseIn(im)
 	self, done := c.o.Self.ID, true
 	for id, epoch := range held {
-		if said := im.suspects[id][self]; said != epoch && lease != 0 {
+		if said := im.Suspicions()[id][self]; said != epoch && lease != 0 {
 			// Only in an epoch that goes on: it may have registered anew meanwhile.
-			compare := Compare{Key: c.keys.broker(id), ModRevision: int64(epoch)}
-			put := PutLeased(c.keys.suspect(id, self), encode(suspectValue{epoch}), lease)
+			compare := store.Compare{Key: c.keys.Broker(id), ModRevision: int64(epoch)}
+			put := store.PutLeased(c.keys.Suspect(id, self), store.Encode(store.SuspectValue{Epoch: epoch}), lease)
 			done = c.say(ctx, compare, put) && done
 		}
 	}
-	for id, by := range im.suspects {
+	for id, by := range im.Suspicions() {
 		if said, ok := by[self]; ok && held[id] == 0 {
 			c.log.Debug("broker is not suspected any more", "broker", id, "broker_epoch", said)
-			done = c.say(ctx, Compare{}, Delete(c.keys.suspect(id, self))) && done
+			done = c.say(ctx, store.Compare{}, store.Delete(c.keys.Suspect(id, self))) && done
 		}
 	}
 	return done
@@ -119,14 +119,14 @@ func (c *Cluster) saySuspects(ctx context.Context, im *Image) bool {
 
 // say makes one change, and waits until the image shows it. Whether it was made
 // is not known if it reports false.
-func (c *Cluster) say(ctx context.Context, compare Compare, op Op) bool {
+func (c *Cluster) say(ctx context.Context, compare store.Compare, op store.Op) bool {
 	ctx, cancel := context.WithTimeout(ctx, suspicionTimeout)
 	defer cancel()
-	var compares []Compare
+	var compares []store.Compare
 	if compare.Key != "" {
-		compares = []Compare{compare}
+		compares = []store.Compare{compare}
 	}
-	ok, rev, err := c.o.Store.Txn(ctx, compares, []Op{op})
+	ok, rev, err := c.o.Store.Txn(ctx, compares, []store.Op{op})
 	if err != nil {
 		return false
 	}
@@ -134,12 +134,12 @@ func (c *Cluster) say(ctx context.Context, compare Compare, op Op) bool {
 }
 
 // fenceSuspected ends the registrations of brokers that enough others suspect, if this is one of those.
-func (c *Cluster) fenceSuspected(ctx context.Context, im *Image) bool {
+func (c *Cluster) fenceSuspected(ctx context.Context, im *image.Image) bool {
 	done := true
-	for id, by := range im.suspects {
+	for id, by := range im.Suspicions() {
 		b, live := im.Broker(id)
 		suspecting := im.Suspecting(id)
-		if !live || by[c.o.Self.ID] != b.Epoch || !suspicionQuorum(len(suspecting), len(im.brokers)-1) {
+		if !live || by[c.o.Self.ID] != b.Epoch || !plan.SuspicionQuorum(len(suspecting), len(im.Brokers())-1) {
 			continue
 		}
 		if c.fenceSilent(ctx, &b) {
@@ -151,29 +151,11 @@ func (c *Cluster) fenceSuspected(ctx context.Context, im *Image) bool {
 	return done
 }
 
-func (c *Cluster) fenceSilent(ctx context.Context, b *Broker) bool {
+func (c *Cluster) fenceSilent(ctx context.Context, b *image.Broker) bool {
 	ctx, cancel := context.WithTimeout(ctx, suspicionTimeout)
 	defer cancel()
-	if err := c.o.Store.RevokeLease(ctx, b.lease); err != nil {
+	if err := c.o.Store.RevokeLease(ctx, b.Lease); err != nil {
 		return false
 	}
-	return c.awaitImage(ctx, func(im *Image) bool { now, _ := im.Broker(b.ID); return now.Epoch != b.Epoch }) == nil
-}
-
-// suspicionQuorum reports whether so many suspecting brokers, of all the others that live, are enough to fence one.
-func suspicionQuorum(suspecting, others int) bool {
-	return suspecting >= suspicionQuorumMin && 2*suspecting > others
-}
-
-// Suspecting are the live brokers that suspect a live broker, in order.
-func (im *Image) Suspecting(id protocol.BrokerID) []protocol.BrokerID {
-	b, live := im.Broker(id)
-	var all []protocol.BrokerID
-	for by, epoch := range im.suspects[id] {
-		if _, ok := im.Broker(by); ok && live && by != id && epoch == b.Epoch {
-			all = append(all, by)
-		}
-	}
-	slices.Sort(all)
-	return all
+	return c.awaitImage(ctx, func(im *image.Image) bool { now, _ := im.Broker(b.ID); return now.Epoch != b.Epoch }) == nil
 }

@@ -11,6 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
+	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
+	"github.com/lockstep-log/lockstep/coordinator/store/storetest"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -19,24 +24,24 @@ type three struct {
 	t       *testing.T
 	root    string
 	peers   map[string]string
-	members [3]*Embedded
+	members [3]*etcd.Embedded
 	brokers [3]*runs
 }
 
 func startThree(t *testing.T) *three {
-	c := &three{t: t, root: t.TempDir(), peers: freePeers(t, 3)}
+	c := &three{t: t, root: t.TempDir(), peers: storetest.FreePeers(t, 3)}
 	t.Cleanup(c.stop)
 	c.start(0, 1, 2)
 	for _, b := range c.brokers {
-		b.eventually(t, func(im *Image) bool { return len(im.Brokers()) == 3 && im.Controller != protocol.NoBroker })
+		b.eventually(t, func(im *image.Image) bool { return len(im.Brokers()) == 3 && im.Controller != protocol.NoBroker })
 	}
 	return c
 }
 
 func (c *three) dir(i int) string { return filepath.Join(c.root, fmt.Sprint(i+1)) }
 
-func (c *three) startMember(i int) (*Embedded, error) {
-	return StartEmbedded(background(c.t), EmbeddedOptions{Dir: c.dir(i), Name: fmt.Sprint(i + 1), Peers: c.peers, Logger: quiet})
+func (c *three) startMember(i int) (*etcd.Embedded, error) {
+	return etcd.StartEmbedded(background(c.t), etcd.EmbeddedOptions{Dir: c.dir(i), Name: fmt.Sprint(i + 1), Peers: c.peers, Logger: quiet})
 }
 
 // start starts brokers, which need each other to start.
@@ -72,8 +77,7 @@ func (c *three) kill(which ...int) {
 			c.brokers[i].kill(c.t)
 		}
 		wg.Go(func() {
-			c.members[i].log.closing.Store(true)
-			c.members[i].etcd.Server.HardStop() // it hands nothing over
+			c.members[i].Server().HardStop() // it hands nothing over
 			if err := c.members[i].Close(); err != nil {
 				c.t.Error(err)
 			}
@@ -88,7 +92,7 @@ func (c *three) stop() { c.kill(0, 1, 2) }
 // etcdLeader is the broker whose member leads etcd.
 func (c *three) etcdLeader() int {
 	for i, m := range c.members {
-		if m != nil && m.etcd.Server.Leader() == m.etcd.Server.MemberID() {
+		if m != nil && m.Server().Leader() == m.Server().MemberID() {
 			return i
 		}
 	}
@@ -97,16 +101,16 @@ func (c *three) etcdLeader() int {
 }
 
 // createUntilDone creates a topic, over the time in which the store is gone.
-func (c *three) createUntilDone(i int, name string, partitions int32, rf int16) *Topic {
+func (c *three) createUntilDone(i int, name string, partitions int32, rf int16) *image.Topic {
 	c.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		topic, err := c.brokers[i].CreateTopic(ctx, NewTopic{Name: name, Partitions: partitions, ReplicationFactor: rf}, false)
+		topic, err := c.brokers[i].CreateTopic(ctx, plan.NewTopic{Name: name, Partitions: partitions, ReplicationFactor: rf}, false)
 		cancel()
 		if err == nil {
 			return topic
 		}
-		if errors.Is(err, ErrTopicExists) {
+		if errors.Is(err, refusal.ErrTopicExists) {
 			topic, _ = c.brokers[i].Image().Topic(name)
 			return topic
 		}
@@ -123,7 +127,7 @@ func TestWithoutAQuorumElectionsWait(t *testing.T) {
 	c := startThree(t)
 	topic := c.createUntilDone(0, "t", 3, 3)
 	last := c.brokers[0]
-	last.eventually(t, func(im *Image) bool { return im.PartitionCount() == 3 })
+	last.eventually(t, func(im *image.Image) bool { return im.PartitionCount() == 3 })
 	saysGone := func(want bool) {
 		t.Helper()
 		for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -142,14 +146,14 @@ func TestWithoutAQuorumElectionsWait(t *testing.T) {
 	if im.PartitionCount() != 3 {
 		t.Fatalf("the image went with the store: %+v", im)
 	}
-	p := im.topics[0].Partitions[0]
+	p := im.Topics()[0].Partitions[0]
 	self := asMember(1, last)
 	if p.Leader == 1 && alterISR(last, protocol.TopicPartition{Topic: topic.ID}, protocol.ISRChange{ISR: protocol.Members{self}}) {
 		t.Fatal("the ISR changed without a quorum")
 	}
 	c.start(1)
-	last.eventually(t, func(im *Image) bool {
-		return everyPartition(im, func(p *Partition) bool { return p.Leader == 1 || p.Leader == 2 })
+	last.eventually(t, func(im *image.Image) bool {
+		return everyPartition(im, func(p *image.Partition) bool { return p.Leader == 1 || p.Leader == 2 })
 	})
 	saysGone(false)
 }
@@ -160,15 +164,15 @@ func TestAMemberThatLostItsDirectoryIsReplaced(t *testing.T) {
 	t.Parallel()
 	c := startThree(t)
 	c.createUntilDone(0, "t", 3, 3)
-	wantError(t, c.brokers[0].ReplaceMember(background(t), "3"), ErrInvalidRequest) // it lives
-	wantError(t, c.brokers[0].ReplaceMember(background(t), "4"), ErrUnknownBroker)
+	wantError(t, c.brokers[0].ReplaceMember(background(t), "3"), refusal.ErrInvalidRequest) // it lives
+	wantError(t, c.brokers[0].ReplaceMember(background(t), "4"), refusal.ErrUnknownBroker)
 	c.kill(2)
-	_, err := StartEmbedded(background(t), EmbeddedOptions{Dir: c.dir(2), Logger: quiet})
-	wantError(t, err, ErrOtherMembers) // alone, it would never have a quorum
+	_, err := etcd.StartEmbedded(background(t), etcd.EmbeddedOptions{Dir: c.dir(2), Logger: quiet})
+	wantError(t, err, etcd.ErrOtherMembers) // alone, it would never have a quorum
 	noError(t, os.RemoveAll(c.dir(2)))
 
 	_, err = c.startMember(2)
-	wantError(t, err, ErrMemberLost)
+	wantError(t, err, etcd.ErrMemberLost)
 	if !strings.Contains(err.Error(), "lockstep cluster brokers --replace 3") {
 		t.Fatalf("the refusal does not say what to do: %v", err)
 	}
@@ -176,7 +180,7 @@ func TestAMemberThatLostItsDirectoryIsReplaced(t *testing.T) {
 		noError(t, c.brokers[i].ReplaceMember(background(t), "3"))
 	}
 	c.start(2)
-	c.brokers[2].eventually(t, func(im *Image) bool { _, ok := im.Topic("t"); return ok && len(im.Brokers()) == 3 })
+	c.brokers[2].eventually(t, func(im *image.Image) bool { _, ok := im.Topic("t"); return ok && len(im.Brokers()) == 3 })
 
 	// It counts for the quorum like any other.
 	c.kill(0)

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 
@@ -22,13 +21,4 @@ func newID(rand io.Reader) (protocol.TopicID, error) {
 			return id, nil
 		}
 	}
-}
-
-func parseTopicID(s string) (protocol.TopicID, error) {
-	var id protocol.TopicID
-	b, err := base64.RawURLEncoding.DecodeString(s)
-	if err != nil || len(b) != len(id) {
-		return id, fmt.Errorf("id %q is not a UUID in base64", s)
-	}
-	return protocol.TopicID(b), nil
 }

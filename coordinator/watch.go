@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 )
 
 // How long the watcher waits before it tries a store again that was gone.
@@ -40,7 +43,7 @@ func (c *Cluster) resume(ctx context.Context, ended error) error {
 			return nil
 		}
 		var err error
-		if errors.Is(ended, ErrCompacted) {
+		if errors.Is(ended, store.ErrCompacted) {
 			err = c.relist(ctx)
 		} else {
 			err = c.checkForward(ctx)
@@ -60,7 +63,7 @@ func (c *Cluster) resume(ctx context.Context, ended error) error {
 
 // fatal errors are those that trying again would not heal, and that going on in spite of would harm.
 func fatal(err error) bool {
-	return errors.Is(err, ErrNewerFormat) || errors.Is(err, ErrClusterMismatch) || errors.Is(err, ErrStoreWentBack)
+	return errors.Is(err, image.ErrNewerFormat) || errors.Is(err, image.ErrClusterMismatch) || errors.Is(err, ErrStoreWentBack)
 }
 
 // follow folds updates until the watch ends with an error.
@@ -75,21 +78,21 @@ func (c *Cluster) follow(ctx context.Context) error {
 			return err
 		}
 	}
-	return fmt.Errorf("watch: %w: it ended", ErrStoreUnavailable)
+	return fmt.Errorf("watch: %w: it ended", store.ErrUnavailable)
 }
 
 // fold publishes the image after an update.
-func (c *Cluster) fold(u Update) error {
-	f := newFold(c.keys, c.Image())
+func (c *Cluster) fold(u store.Update) error {
+	f := image.NewFold(c.keys, c.Image())
 	for _, e := range u.Events {
-		f.add(e)
+		f.Add(e)
 	}
-	return c.accept(f.image(u.Revision))
+	return c.accept(f.Image(u.Revision))
 }
 
 // accept publishes an image unless its errors forbid it. What could not be read
 // was left as it was, and is logged: one bad value must not stop the cluster.
-func (c *Cluster) accept(im *Image, err error) error {
+func (c *Cluster) accept(im *image.Image, err error) error {
 	if fatal(err) {
 		return err
 	}
@@ -117,14 +120,14 @@ func (c *Cluster) relist(ctx context.Context) error {
 // A store that was restored from an old snapshot would leave a watch waiting
 // for revisions that it will fill with something else.
 func (c *Cluster) checkForward(ctx context.Context) error {
-	kv, rev, err := c.o.Store.Get(ctx, c.keys.format())
+	kv, rev, err := c.o.Store.Get(ctx, c.keys.Format())
 	if err != nil {
 		return err
 	}
 	if kv.ModRevision == 0 {
-		return fmt.Errorf("%w: it is empty", ErrClusterMismatch)
+		return fmt.Errorf("%w: it is empty", image.ErrClusterMismatch)
 	}
-	v, err := decode[formatValue](kv)
+	v, err := store.Decode[store.FormatValue](kv)
 	if err != nil {
 		return err
 	}
@@ -135,7 +138,7 @@ func (c *Cluster) checkForward(ctx context.Context) error {
 func (c *Cluster) successor(rev int64, clusterID string) error {
 	im := c.Image()
 	if clusterID != im.ClusterID {
-		return fmt.Errorf("%w: it was %s and is %s", ErrClusterMismatch, im.ClusterID, clusterID)
+		return fmt.Errorf("%w: it was %s and is %s", image.ErrClusterMismatch, im.ClusterID, clusterID)
 	}
 	if rev < im.Revision {
 		return fmt.Errorf("%w: it was at revision %d and is at %d", ErrStoreWentBack, im.Revision, rev)

@@ -5,6 +5,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 )
 
 func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
@@ -16,17 +20,17 @@ func TestAStoreThatWasGoneIsCaughtUpWith(t *testing.T) {
 	s.SetDown(true)
 	brief, cancel := context.WithTimeout(background(t), short)
 	defer cancel()
-	_, err := a.CreateTopic(brief, NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
-	wantError(t, err, ErrStoreUnavailable)
+	_, err := a.CreateTopic(brief, plan.NewTopic{Name: "x", Partitions: 1, ReplicationFactor: 1}, false)
+	wantError(t, err, store.ErrUnavailable)
 	_, err = a.AllocateProducerIDs(brief, 1)
-	wantError(t, err, ErrStoreUnavailable)
+	wantError(t, err, store.ErrUnavailable)
 	if _, ok := a.Image().Topic("before"); !ok {
 		t.Fatal("the image went with the store")
 	}
 
 	s.SetDown(false)
 	create(t, a, "after", 1)
-	b.eventually(t, func(im *Image) bool { _, ok := im.Topic("after"); return ok })
+	b.eventually(t, func(im *image.Image) bool { _, ok := im.Topic("after"); return ok })
 }
 
 // Seen in chaos: two brokers of three started on slow disks, etcd changed its
@@ -60,7 +64,7 @@ func TestAStartThatIsStoppedWaitsForNoStore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(background(t), short)
 	defer cancel()
 	_, err := Open(ctx, Options{Store: s, Self: broker(1)})
-	wantError(t, err, ErrStoreUnavailable)
+	wantError(t, err, store.ErrUnavailable)
 }
 
 // The history that a watch would need is dropped while it is away.
@@ -70,13 +74,9 @@ func TestAWatchThatFellBehindACompactionReadsAnew(t *testing.T) {
 	create(t, a, "kept", 2)
 	create(t, a, "dropped", 1)
 
-	s.mu.Lock() // all at once, as seen by the watch: changes and the end of the history
-	s.apply([]Op{Delete("/lockstep/topics/dropped")})
-	s.apply([]Op{Put("/lockstep/configs/cluster", []byte(`{"log.retention.ms":"7"}`))})
-	s.compact(s.mu.rev)
-	s.mu.Unlock()
+	s.ApplyUnseen(store.Delete("/lockstep/topics/dropped"), store.Put("/lockstep/configs/cluster", []byte(`{"log.retention.ms":"7"}`)))
 
-	a.eventually(t, func(im *Image) bool {
+	a.eventually(t, func(im *image.Image) bool {
 		_, kept := im.Topic("kept")
 		_, dropped := im.Topic("dropped")
 		return kept && !dropped && im.ClusterConfigs()["log.retention.ms"] == "7"
@@ -86,19 +86,19 @@ func TestAWatchThatFellBehindACompactionReadsAnew(t *testing.T) {
 
 // swapStore is a Store in whose place another can be put.
 type swapStore struct {
-	atomic.Pointer[MemStore]
-	Store // what is not named below
+	atomic.Pointer[store.Memory]
+	store.Store // what is not named below
 }
 
-func (s *swapStore) Get(ctx context.Context, key string) (KeyValue, int64, error) {
+func (s *swapStore) Get(ctx context.Context, key string) (store.KeyValue, int64, error) {
 	return s.Load().Get(ctx, key)
 }
 
-func (s *swapStore) List(ctx context.Context, prefix string) ([]KeyValue, int64, error) {
+func (s *swapStore) List(ctx context.Context, prefix string) ([]store.KeyValue, int64, error) {
 	return s.Load().List(ctx, prefix)
 }
 
-func (s *swapStore) Watch(ctx context.Context, prefix string, from int64) <-chan Update {
+func (s *swapStore) Watch(ctx context.Context, prefix string, from int64) <-chan store.Update {
 	return s.Load().Watch(ctx, prefix, from)
 }
 
@@ -109,15 +109,15 @@ func TestAStoreThatIsNotWhatItWasIsRefused(t *testing.T) {
 		want   error
 	}{
 		"an old snapshot": {format: "", want: ErrStoreWentBack},
-		"another cluster": {format: `{"version":1,"clusterId":"another"}`, want: ErrClusterMismatch},
-		"nothing":         {format: "none", want: ErrClusterMismatch},
+		"another cluster": {format: `{"version":1,"clusterId":"another"}`, want: image.ErrClusterMismatch},
+		"nothing":         {format: "none", want: image.ErrClusterMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now, _ := newMem(t)
-			store := new(swapStore)
-			store.Store = now
-			store.Pointer.Store(now)
-			c, err := Open(background(t), Options{Store: store, Self: broker(1), Logger: quiet})
+			swap := new(swapStore)
+			swap.Store = now
+			swap.Pointer.Store(now)
+			c, err := Open(background(t), Options{Store: swap, Self: broker(1), Logger: quiet})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,17 +125,17 @@ func TestAStoreThatIsNotWhatItWasIsRefused(t *testing.T) {
 			noError(t, err)
 			done := make(chan error)
 			go func() { done <- c.Run(context.Background()) }()
-			noError(t, c.AlterClusterConfigs(background(t), map[string]string{"log.retention.ms": "1"}, nil, false, false))
+			noError(t, c.AlterClusterConfigs(background(t), ConfigChange{Set: map[string]string{"log.retention.ms": "1"}}))
 
 			other, _ := newMem(t)
 			if story.format != "" {
 				format.Value = []byte(story.format)
 			}
 			if story.format != "none" {
-				_, _, err = other.Txn(background(t), nil, []Op{Put("/lockstep/format", format.Value)})
+				_, _, err = other.Txn(background(t), nil, []store.Op{store.Put("/lockstep/format", format.Value)})
 				noError(t, err)
 			}
-			store.Pointer.Store(other)
+			swap.Pointer.Store(other)
 			now.SetDown(true)
 			wantError(t, <-done, story.want)
 			noError(t, c.Close(background(t)))
@@ -147,11 +147,11 @@ func TestAValueThatCannotBeReadIsLeftOut(t *testing.T) {
 	s, _ := newMem(t)
 	c := join(t, Options{Store: s, Self: broker(1)})
 	create(t, c, "good", 1)
-	_, rev, err := s.Txn(background(t), nil, []Op{
-		Put("/lockstep/topics/good", []byte("{")),
-		Put("/lockstep/topics/bad", []byte(`{"name":"bad","id":"short"}`)),
-		Put("/lockstep/brokers/x", []byte("?")),
-		Put("/lockstep/later/thing", []byte("?")),
+	_, rev, err := s.Txn(background(t), nil, []store.Op{
+		store.Put("/lockstep/topics/good", []byte("{")),
+		store.Put("/lockstep/topics/bad", []byte(`{"name":"bad","id":"short"}`)),
+		store.Put("/lockstep/brokers/x", []byte("?")),
+		store.Put("/lockstep/later/thing", []byte("?")),
 	})
 	noError(t, err)
 	noError(t, c.await(background(t), rev))

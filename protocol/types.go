@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strconv"
 )
 
@@ -54,6 +55,16 @@ func (id TopicID) IsZero() bool { return id == TopicID{} }
 
 // String is Kafka's form of a UUID: URL-safe base64 without padding.
 func (id TopicID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// ParseTopicID reads what String writes.
+func ParseTopicID(s string) (TopicID, error) {
+	var id TopicID
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("id %q is not a UUID in base64", s)
+	}
+	return TopicID(b), nil
+}
 
 // TopicPartition names one partition for good: a topic deleted and created
 // again under its old name has another id.

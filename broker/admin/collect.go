@@ -101,7 +101,7 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descNoOne, float64(leaderless))
 	gauge(descRules, oneIf(im.Controller == c.src.ID()))
 	_, gone := c.src.Metadata().StoreGone()
-	room, _ := c.src.Metadata().RoomTaken()
+	room, _ := c.src.Metadata().StoreUsage()
 	gauge(descStore, oneIf(!gone && !room.Full))
 	gauge(descOffline, float64(offline))
 	if free, ok := c.src.DiskFree(); ok {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -88,7 +88,7 @@ func HealthOf(src Source) *Health {
 		h.StaleSince = &since
 		h.Store = "no answer, or no quorum, since " + since.Format(time.RFC3339)
 	}
-	room, _ := meta.RoomTaken()
+	room, _ := meta.StoreUsage()
 	if room.Full && !gone {
 		h.Store = "full"
 	}
@@ -124,15 +124,15 @@ func (h *Health) note(list *[]PartitionProblem, p examined, reason string) {
 // examined is a partition that is looked at: what the image shows, and what this
 // broker knows of its own replica.
 type examined struct {
-	*coordinator.Partition
-	topic     *coordinator.Topic
-	im        *coordinator.Image
+	*image.Partition
+	topic     *image.Topic
+	im        *image.Image
 	self      protocol.BrokerID
 	problem   error // of this broker's replica
 	minInsync int   // as far as there are replicas
 }
 
-func examine(src Source, im *coordinator.Image, t *coordinator.Topic, ip *coordinator.Partition) examined {
+func examine(src Source, im *image.Image, t *image.Topic, ip *image.Partition) examined {
 	p := examined{Partition: ip, topic: t, im: im, self: src.ID(), minInsync: 1}
 	if hosted := src.Hosted().TopicByID(t.ID); hosted != nil {
 		p.minInsync = min(int(hosted.Settings.MinInsyncReplicas), len(ip.Replicas))

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 )
 
 // Server answers health, metrics and questions about locks by HTTP.
@@ -144,7 +144,7 @@ func (h *Server) partition(
 }
 
 // topic finds a topic of the cluster, be it hosted here or not.
-func (h *Server) topic(w http.ResponseWriter, name string) (*coordinator.Topic, bool) {
+func (h *Server) topic(w http.ResponseWriter, name string) (*image.Topic, bool) {
 	t, ok := h.src.Metadata().Image().Topic(name)
 	if !ok {
 		fail(w, http.StatusNotFound, "topic %q does not exist", name)

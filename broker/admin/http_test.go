@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -39,12 +40,12 @@ func (s *shown) DiskIsLow() bool                     { return s.low }
 func (s *shown) DiskFree() (uint64, bool)            { return 1000, true }
 func (s *shown) LockWindowBytes() int64              { return 64 }
 func (s *shown) Groups() []Group                     { return s.groups }
-func (s *shown) Image() *coordinator.Image           { return &coordinator.Image{ClusterID: "c", Controller: 7} }
+func (s *shown) Image() *image.Image                 { return &image.Image{ClusterID: "c", Controller: 7} }
 func (s *shown) StoreGone() (time.Time, bool)        { return time.Unix(1_700_000_000, 0), s.gone }
 func (s *shown) Topic(string) *partitions.Topic      { return nil }
 func (s *shown) Topics() iter.Seq[*partitions.Topic] { return maps.Values(map[int]*partitions.Topic{}) }
 
-func (s *shown) RoomTaken() (coordinator.RoomTaken, bool)            { return coordinator.RoomTaken{}, false }
+func (s *shown) StoreUsage() (coordinator.StoreUsage, bool)          { return coordinator.StoreUsage{}, false }
 func (s *shown) TopicByID(protocol.TopicID) *partitions.Topic        { return nil }
 func (s *shown) Each(func(*partitions.Topic, *partitions.Partition)) {}
 

@@ -7,6 +7,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -34,9 +35,9 @@ type Source interface {
 
 // Metadata is the cluster as this broker knows it. A coordinator.Cluster is one.
 type Metadata interface {
-	Image() *coordinator.Image
+	Image() *image.Image
 	StoreGone() (since time.Time, gone bool)
-	RoomTaken() (taken coordinator.RoomTaken, known bool)
+	StoreUsage() (usage coordinator.StoreUsage, known bool)
 }
 
 // Hosted are the partitions that this broker holds replicas of. A partitions.Host

@@ -1,6 +1,8 @@
 package admin
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // storeCollector tells, when it is asked, how much of the metadata store is taken.
 type storeCollector struct{ src Source }
@@ -16,7 +18,7 @@ func (c *storeCollector) Collect(out chan<- prometheus.Metric) {
 	if !c.src.Ready() {
 		return
 	}
-	room, known := c.src.Metadata().RoomTaken()
+	room, known := c.src.Metadata().StoreUsage()
 	if !known {
 		return
 	}

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -37,10 +39,10 @@ func (t *Topic) Count() (int32, bool) {
 // broker that is alone serves at once. That it exists is no error.
 func (t *Topic) Make(ctx context.Context) error {
 	replicas := min(int(t.Replicas), len(t.Cluster.Image().Brokers()))
-	_, err := t.Cluster.CreateTopic(ctx, coordinator.NewTopic{
+	_, err := t.Cluster.CreateTopic(ctx, plan.NewTopic{
 		Name: t.Name, Partitions: t.Partitions, ReplicationFactor: int16(replicas), Configs: t.Configs,
 	}, false)
-	if err != nil && !errors.Is(err, coordinator.ErrTopicExists) {
+	if err != nil && !errors.Is(err, refusal.ErrTopicExists) {
 		return err
 	}
 	if err == nil {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -39,7 +39,7 @@ func (t *Topic) Grow(ctx context.Context) {
 
 // growOnce has the topic grow as far as it can now, and reports whether that
 // failed somewhere.
-func (t *Topic) growOnce(ctx context.Context, im *coordinator.Image) (again bool) {
+func (t *Topic) growOnce(ctx context.Context, im *image.Image) (again bool) {
 	made, ok := im.Topic(t.Name)
 	if !ok || im.Controller != t.Self {
 		return false
@@ -65,9 +65,9 @@ func (t *Topic) growOnce(ctx context.Context, im *coordinator.Image) (again bool
 // evenly. A partition that is on the move already is left alone; a growth that is
 // stuck is taken back, for which the target is nil.
 func growth(
-	t *coordinator.Topic, brokers []coordinator.Broker, replicas int,
+	t *image.Topic, brokers []image.Broker, replicas int,
 ) map[protocol.TopicPartition][]protocol.BrokerID {
-	brokers = slices.DeleteFunc(slices.Clone(brokers), func(b coordinator.Broker) bool { return b.Leaving })
+	brokers = slices.DeleteFunc(slices.Clone(brokers), func(b image.Broker) bool { return b.Leaving })
 	held, led := map[protocol.BrokerID]int{}, map[protocol.BrokerID]int{}
 	for i := range t.Partitions {
 		for _, id := range t.Partitions[i].Replicas {
@@ -108,9 +108,9 @@ func growth(
 
 // stuck reports whether a partition grows only towards brokers that are gone. As
 // min.insync.replicas may count those already, it might not be written to before they are back.
-func stuck(p *coordinator.Partition, live []coordinator.Broker) bool {
+func stuck(p *image.Partition, live []image.Broker) bool {
 	isLive := func(id protocol.BrokerID) bool {
-		return slices.ContainsFunc(live, func(b coordinator.Broker) bool { return b.ID == id })
+		return slices.ContainsFunc(live, func(b image.Broker) bool { return b.ID == id })
 	}
 	stays := func(id protocol.BrokerID) bool { return isLive(id) && !slices.Contains(p.Adding, id) }
 	return len(p.Adding) > 0 && len(p.Removing) == 0 &&
@@ -120,7 +120,7 @@ func stuck(p *coordinator.Partition, live []coordinator.Broker) bool {
 // least is the broker with the fewest replicas among those that have none of
 // this partition.
 func least(
-	brokers []coordinator.Broker, has []protocol.BrokerID, held map[protocol.BrokerID]int,
+	brokers []image.Broker, has []protocol.BrokerID, held map[protocol.BrokerID]int,
 ) (best protocol.BrokerID, ok bool) {
 	for _, b := range brokers {
 		if !slices.Contains(has, b.ID) && (!ok || held[b.ID] < held[best]) {

@@ -4,22 +4,22 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 func TestGrowthSpreadsReplicasAndLeaders(t *testing.T) {
-	topic := &coordinator.Topic{}
+	topic := &image.Topic{}
 	for i := range int32(6) {
 		one := protocol.PartitionState{Replicas: []protocol.BrokerID{1}}
-		topic.Partitions = append(topic.Partitions, coordinator.Partition{Index: i, PartitionState: one})
+		topic.Partitions = append(topic.Partitions, image.Partition{Index: i, PartitionState: one})
 	}
 	topic.Partitions[5].Adding = []protocol.BrokerID{2}
-	topic.Partitions = append(topic.Partitions, coordinator.Partition{
+	topic.Partitions = append(topic.Partitions, image.Partition{
 		PartitionState: protocol.PartitionState{Replicas: []protocol.BrokerID{1, 9}, ISR: protocol.Members{{ID: 1}}},
 		Index:          6, Adding: []protocol.BrokerID{9},
 	})
-	brokers := []coordinator.Broker{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4, Leaving: true}}
+	brokers := []image.Broker{{ID: 1}, {ID: 2}, {ID: 3}, {ID: 4, Leaving: true}}
 	led := map[protocol.BrokerID]int{}
 	targets := growth(topic, brokers, 3)
 	gone := protocol.TopicPartition{Index: 6}
@@ -36,7 +36,7 @@ func TestGrowthSpreadsReplicasAndLeaders(t *testing.T) {
 	if len(targets) != 5 || led[2] != 2 || led[3] != 2 {
 		t.Errorf("%d partitions grow, and are to be led so: %v", len(targets), led)
 	}
-	if more := growth(&coordinator.Topic{Partitions: topic.Partitions[:4]}, brokers[:1], 3); len(more) != 0 {
+	if more := growth(&image.Topic{Partitions: topic.Partitions[:4]}, brokers[:1], 3); len(more) != 0 {
 		t.Errorf("with one broker, %v grow", more)
 	}
 }

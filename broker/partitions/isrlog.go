@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -35,7 +35,7 @@ func newISRLog(log *slog.Logger) *isrLog {
 }
 
 // note tells of a change from one state of a partition to the next, if any.
-func (l *isrLog) note(topic string, was, is *coordinator.Partition) {
+func (l *isrLog) note(topic string, was, is *image.Partition) {
 	before, now := was.ISR.IDs(), is.ISR.IDs()
 	out, in := without(before, now), without(now, before)
 	if len(out)+len(in) == 0 {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -31,7 +31,7 @@ func TestManyChangesOfTheISRAreSummedUp(t *testing.T) {
 	l.limit = rate.NewLimiter(rate.Every(time.Hour), isrLogged)
 	all := protocol.Members{{ID: 1}, {ID: 2}, {ID: 3}}
 	for i := range changes {
-		was, is := coordinator.Partition{Index: int32(i)}, coordinator.Partition{Index: int32(i)}
+		was, is := image.Partition{Index: int32(i)}, image.Partition{Index: int32(i)}
 		was.ISR, is.ISR, is.Leader = all, all[:2], 1
 		if i%4 == 0 {
 			was, is = is, was

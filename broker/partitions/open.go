@@ -8,7 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -23,7 +23,7 @@ var errLogLost = errors.New("partition log is missing; " +
 
 // open opens one partition's log. One that will not open stays closed and says
 // why to everyone who asks; the others go on.
-func (h *Host) open(t *Topic, ip *coordinator.Partition) *Partition {
+func (h *Host) open(t *Topic, ip *image.Partition) *Partition {
 	id := protocol.TopicPartition{Topic: t.ID, Index: ip.Index}
 	log := h.log.With("topic", t.Name)
 	dir := h.Dir(t, ip.Index)
@@ -72,7 +72,7 @@ func (h *Host) partitionSettings(t settings.Topic) replica.Settings {
 
 // whyLost is why the log must not be opened, or nil: the metadata counts on what
 // it held, and does not have it.
-func (h *Host) whyLost(id protocol.TopicPartition, ip *coordinator.Partition, dir string) error {
+func (h *Host) whyLost(id protocol.TopicPartition, ip *image.Partition, dir string) error {
 	switch {
 	case !ip.InSync(h.o.NodeID):
 		return nil
@@ -85,7 +85,7 @@ func (h *Host) whyLost(id protocol.TopicPartition, ip *coordinator.Partition, di
 }
 
 // alone reports whether nobody else holds the partition.
-func (h *Host) alone(ip *coordinator.Partition) bool {
+func (h *Host) alone(ip *image.Partition) bool {
 	return len(ip.Replicas) == 1 && ip.Replicas[0] == h.o.NodeID
 }
 
@@ -96,7 +96,7 @@ func (h *Host) missing(dir string) bool {
 
 // openBroken is a partition whose log will not open. Where nobody else has it,
 // the batches up to the first gap can be read.
-func (h *Host) openBroken(ip *coordinator.Partition, dir string, log *slog.Logger, err error) *Partition {
+func (h *Host) openBroken(ip *image.Partition, dir string, log *slog.Logger, err error) *Partition {
 	p := &Partition{Index: ip.Index, Broken: err, log: log}
 	if IsCorrupt(err) && h.alone(ip) {
 		p.Prefix, p.Broken = openPrefix(h.o.FS, dir, h.o.Files, err)

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -17,7 +17,7 @@ import (
 // reconciliation is one round of making the partitions as an image says.
 type reconciliation struct {
 	h          *Host
-	im         *coordinator.Image
+	im         *image.Image
 	layers     []settings.Layer // what stands behind the topics' own settings
 	carry      settings.CarryTopics
 	sameLayers bool // as in the round before
@@ -31,12 +31,12 @@ type reconciliation struct {
 // placed is a partition with its place.
 type placed struct {
 	t  *Topic
-	ip *coordinator.Partition
+	ip *image.Partition
 	p  *Partition
 }
 
 // reconcile opens, changes and closes what the image says.
-func (h *Host) reconcile(im *coordinator.Image) {
+func (h *Host) reconcile(im *image.Image) {
 	old := h.now.Load()
 	next := &snapshot{
 		byName: make(map[string]*Topic, len(old.byName)), byID: make(map[protocol.TopicID]*Topic, len(old.byID)),
@@ -78,7 +78,7 @@ func sameLayers(a, b []settings.Layer) bool {
 
 // brokerEpochIn is the broker epoch in which the image shows this process; 0 before
 // it has registered. What a predecessor left in the image is not this process.
-func (h *Host) brokerEpochIn(im *coordinator.Image) protocol.BrokerEpoch {
+func (h *Host) brokerEpochIn(im *image.Image) protocol.BrokerEpoch {
 	first := protocol.BrokerEpoch(h.registered.Load())
 	self, live := im.Broker(h.o.NodeID)
 	if first == 0 || !live || self.Epoch < first {
@@ -89,7 +89,7 @@ func (h *Host) brokerEpochIn(im *coordinator.Image) protocol.BrokerEpoch {
 
 // topic returns the topic as the image has it. What did not change is shared
 // with the old one.
-func (r *reconciliation) topic(old *Topic, it *coordinator.Topic) *Topic {
+func (r *reconciliation) topic(old *Topic, it *image.Topic) *Topic {
 	if old != nil && old.of == it && r.sameLayers {
 		return old
 	}
@@ -113,7 +113,7 @@ func (r *reconciliation) topic(old *Topic, it *coordinator.Topic) *Topic {
 
 // noteISR logs a change of in-sync replicas where this broker leads. Where nobody
 // does, each that is left tells it.
-func (r *reconciliation) noteISR(old *Topic, ip *coordinator.Partition) {
+func (r *reconciliation) noteISR(old *Topic, ip *image.Partition) {
 	self := r.h.o.NodeID
 	tells := ip.Leader == self || ip.Leader == protocol.NoBroker && ip.InSync(self)
 	if old != nil && int(ip.Index) < len(old.of.Partitions) && tells {
@@ -141,7 +141,7 @@ func (r *reconciliation) settings(t, old *Topic) {
 }
 
 // partition opens what this broker is to hold, and notes what it no longer holds.
-func (r *reconciliation) partition(t *Topic, ip *coordinator.Partition) {
+func (r *reconciliation) partition(t *Topic, ip *image.Partition) {
 	self := r.h.o.NodeID
 	p := t.Partitions[ip.Index]
 	switch held := slices.Contains(ip.Replicas, self); {
@@ -161,7 +161,7 @@ func (r *reconciliation) partition(t *Topic, ip *coordinator.Partition) {
 
 // mayRebuild reports whether a log that was lost may be made anew: nobody counts
 // on this replica any more.
-func (p *Partition) mayRebuild(ip *coordinator.Partition, self protocol.BrokerID) bool {
+func (p *Partition) mayRebuild(ip *image.Partition, self protocol.BrokerID) bool {
 	return errors.Is(p.Broken, errLogLost) && !ip.InSync(self)
 }
 
@@ -223,7 +223,7 @@ func (r *reconciliation) apply(next *snapshot) {
 	}
 }
 
-func (r *reconciliation) applyTo(p *Partition, ip *coordinator.Partition) {
+func (r *reconciliation) applyTo(p *Partition, ip *image.Partition) {
 	if r.newEpoch {
 		p.Begin(r.h.brokerEpoch)
 	}
@@ -238,7 +238,7 @@ const applyTimeout = time.Second
 
 // awaitApplied returns when the partition's loop has taken in what it was told,
 // so that whoever waited for a new topic finds it led.
-func (p *Partition) awaitApplied(ip *coordinator.Partition) {
+func (p *Partition) awaitApplied(ip *image.Partition) {
 	moved := replica.NewWatcher()
 	p.Watch(moved)
 	defer p.Unwatch(moved)

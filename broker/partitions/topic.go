@@ -5,7 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/lockstep-log/lockstep/conflict"
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -16,7 +16,7 @@ import (
 // Topic is one topic's partitions on this broker and what they share. It is
 // immutable: a topic that changes is another Topic with the same partitions.
 type Topic struct {
-	of       *coordinator.Topic // as the image has it
+	of       *image.Topic // as the image has it
 	Name     string
 	ID       protocol.TopicID
 	Settings settings.Topic

@@ -12,7 +12,10 @@ import (
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -30,7 +33,7 @@ type leader struct {
 
 func startLeader(t *testing.T) *leader {
 	t.Helper()
-	store := coordinator.NewMemStore(time.Now)
+	store := store.NewMemory(time.Now)
 	joinCluster(t, store, 2)
 	l := &leader{t: t, cluster: joinCluster(t, store, 1)}
 	dir := t.TempDir()
@@ -71,10 +74,10 @@ func startLeader(t *testing.T) *leader {
 }
 
 // joinCluster registers a broker in the cluster of a store.
-func joinCluster(t *testing.T, store coordinator.Store, id protocol.BrokerID) *coordinator.Cluster {
+func joinCluster(t *testing.T, store store.Store, id protocol.BrokerID) *coordinator.Cluster {
 	t.Helper()
 	c, err := coordinator.Open(context.Background(), coordinator.Options{
-		Store: store, Self: coordinator.Broker{ID: id, DirectoryID: string(rune('0' + id))}, Logger: slog.New(slog.DiscardHandler),
+		Store: store, Self: image.Broker{ID: id, DirectoryID: string(rune('0' + id))}, Logger: slog.New(slog.DiscardHandler),
 	})
 	must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
@@ -88,7 +91,7 @@ func joinCluster(t *testing.T, store coordinator.Store, id protocol.BrokerID) *c
 // create makes topic a, with as many partitions, led by broker 1.
 func (l *leader) create(n int, replicas ...protocol.BrokerID) *partitions.Topic {
 	l.t.Helper()
-	t := coordinator.NewTopic{Name: "a", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{}}
+	t := plan.NewTopic{Name: "a", Partitions: -1, ReplicationFactor: -1, Assignment: map[int32][]protocol.BrokerID{}}
 	for i := range int32(n) {
 		t.Assignment[i] = replicas
 	}

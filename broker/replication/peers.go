@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -137,7 +138,7 @@ func (p *Peers) Dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error
 }
 
 // addr is where other brokers reach a broker.
-func (p *Peers) addr(b *coordinator.Broker) (string, error) {
+func (p *Peers) addr(b *image.Broker) (string, error) {
 	for _, e := range b.Endpoints {
 		if e.Name == p.o.InterBroker {
 			return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))), nil

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
+	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 )
 
@@ -91,7 +92,7 @@ func TestAFollowerHasAThrottleOfItsOwn(t *testing.T) {
 		l.append(p, 1, 600_000)
 	}
 	const name = "follower.replication.throttled.rate"
-	must(t, l.cluster.AlterBrokerConfigs(t.Context(), 2, map[string]string{name: "1"}, nil, false, false))
+	must(t, l.cluster.AlterBrokerConfigs(t.Context(), 2, coordinator.ConfigChange{Set: map[string]string{name: "1"}}))
 	s := l.queued(topic, func(int) bool { return true })
 	all := func() (n int) {
 		for {
@@ -106,7 +107,7 @@ func TestAFollowerHasAThrottleOfItsOwn(t *testing.T) {
 	if let < 1 || let > 1+laggingBytesMax/600_000 {
 		t.Errorf("throttled, it answers with %d partitions of 600 kB", let)
 	}
-	must(t, l.cluster.AlterBrokerConfigs(t.Context(), 2, nil, []string{name}, false, false))
+	must(t, l.cluster.AlterBrokerConfigs(t.Context(), 2, coordinator.ConfigChange{Unset: []string{name}}))
 	if rest := all(); rest != n-let {
 		t.Errorf("no longer throttled, it answers with %d partitions more than %d", rest, let)
 	}

@@ -4,7 +4,7 @@
 // What is real: replica.Machine and all that is in it (Core, the order in which
 // a batch is judged, verdicts per append, group commit, what a follower takes
 // over, checkpoints), its folds, conflict.LockTable and replica.Producers,
-// coordinator.Elect and coordinator.MemStore, segment's compaction, and the bytes
+// plan.Elect and store.Memory, segment's compaction, and the bytes
 // of the batches.
 // What is a model: disks with a synced and an unsynced part, the network, the
 // clock, a Partition's mailbox, and the clients. A broker does the effects of

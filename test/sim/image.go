@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -27,25 +29,25 @@ type registration struct {
 	Lost   bool
 }
 
-// image is what one broker has seen of the store.
-type image struct {
+// seen is what one broker has seen of the store.
+type seen struct {
 	rev        int64
-	partition  coordinator.Partition
+	partition  image.Partition
 	modRev     int64 // of the partition
-	live       coordinator.LiveBrokers
+	live       plan.LiveBrokers
 	leaving    map[protocol.BrokerID]bool
 	controller protocol.BrokerID
 }
 
-func newImage() image {
-	return image{live: coordinator.LiveBrokers{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
+func newImage() seen {
+	return seen{live: plan.LiveBrokers{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
 }
 
-func (im *image) fold(e coordinator.Event) {
+func (im *seen) fold(e store.Event) {
 	var id protocol.BrokerID
 	switch key := e.KV.Key; {
 	case key == keyPartition:
-		im.partition, im.modRev = decode[coordinator.Partition](e.KV.Value), e.KV.ModRevision
+		im.partition, im.modRev = decode[image.Partition](e.KV.Value), e.KV.ModRevision
 	case key == keyController && e.Deleted:
 		im.controller = protocol.NoBroker
 	case key == keyController:
@@ -54,7 +56,7 @@ func (im *image) fold(e coordinator.Event) {
 		delete(im.live, id)
 	case scan(key, keyBrokers, &id):
 		r := decode[registration](e.KV.Value)
-		b := coordinator.LiveBroker{Epoch: protocol.BrokerEpoch(e.KV.ModRevision), PreviousEpoch: r.Before}
+		b := plan.LiveBroker{Epoch: protocol.BrokerEpoch(e.KV.ModRevision), PreviousEpoch: r.Before}
 		if r.Lost {
 			b.Lost = b.Epoch
 		}
@@ -70,7 +72,7 @@ func scan(key, prefix string, id *protocol.BrokerID) bool {
 }
 
 // liveBrokers are those that are registered, and who of them is about to go.
-func (im *image) liveBrokers() coordinator.LiveBrokers {
+func (im *seen) liveBrokers() plan.LiveBrokers {
 	brokers := maps.Clone(im.live)
 	for id, leaving := range im.leaving {
 		if b, ok := brokers[id]; ok && leaving {
@@ -83,30 +85,30 @@ func (im *image) liveBrokers() coordinator.LiveBrokers {
 
 // unchanged compares the registrations of those who live: who was chosen may be
 // in another broker epoch by now, and have lost its log.
-func (im *image) unchanged(isr protocol.Members) (compares []coordinator.Compare) {
+func (im *seen) unchanged(isr protocol.Members) (compares []store.Compare) {
 	for _, m := range isr {
 		if b, live := im.live[m.ID]; live {
-			compares = append(compares, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: int64(b.Epoch)})
+			compares = append(compares, store.Compare{Key: brokerKey(m.ID), ModRevision: int64(b.Epoch)})
 		}
 	}
 	return compares
 }
 
 // put stores the partition's next state if it is still at that revision.
-func put(s *coordinator.MemStore, next coordinator.Partition, modRev int64, also ...coordinator.Compare) bool {
+func put(s *store.Memory, next image.Partition, modRev int64, also ...store.Compare) bool {
 	next.PartitionEpoch++
-	compares := append(also, coordinator.Compare{Key: keyPartition, ModRevision: modRev})
-	ok, _, err := s.Txn(context.Background(), compares, []coordinator.Op{coordinator.Put(keyPartition, encode(next))})
+	compares := append(also, store.Compare{Key: keyPartition, ModRevision: modRev})
+	ok, _, err := s.Txn(context.Background(), compares, []store.Op{store.Put(keyPartition, encode(next))})
 	return ok && err == nil
 }
 
 // partitionNow is the register itself, as only the store and the judge see it.
-func partitionNow(s *coordinator.MemStore) (coordinator.Partition, int64) {
+func partitionNow(s *store.Memory) (image.Partition, int64) {
 	kv, _, err := s.Get(context.Background(), keyPartition)
 	if err != nil || kv.ModRevision == 0 {
-		return coordinator.Partition{}, 0
+		return image.Partition{}, 0
 	}
-	return decode[coordinator.Partition](kv.Value), kv.ModRevision
+	return decode[image.Partition](kv.Value), kv.ModRevision
 }
 
 func encode(v any) []byte {

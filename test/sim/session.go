@@ -6,16 +6,18 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
 
 // session is a broker's standing with the metadata store.
 type session struct {
-	image       image
+	image       seen
 	epoch       protocol.BrokerEpoch // 0: not registered
-	lease       coordinator.LeaseID
+	lease       store.LeaseID
 	registering bool
 	renewing    bool
 	renewedAt   int64
@@ -25,7 +27,7 @@ type session struct {
 
 // ask sends a request to the store; then is called once, with what the store
 // answered or, if that is not known in time, with ok false.
-func (b *broker) ask(do func(*coordinator.MemStore) any, then func(answer any, ok bool)) {
+func (b *broker) ask(do func(*store.Memory) any, then func(answer any, ok bool)) {
 	answered := false
 	once := func(answer any, ok bool) {
 		if !answered {
@@ -62,17 +64,17 @@ func (b *broker) register() {
 		b.w.mark(true, "lease lapsed")
 	}
 	type registered struct {
-		lease coordinator.LeaseID
+		lease store.LeaseID
 		rev   int64
 	}
-	b.ask(func(store *coordinator.MemStore) any {
+	b.ask(func(meta *store.Memory) any {
 		ctx := context.Background()
-		kv, _, _ := store.Get(ctx, brokerKey(b.id))
+		kv, _, _ := meta.Get(ctx, brokerKey(b.id))
 		if kv.Lease != 0 {
-			store.RevokeLease(ctx, kv.Lease)
+			meta.RevokeLease(ctx, kv.Lease)
 		}
-		lease, _ := store.GrantLease(ctx, leaseTTL*time.Microsecond)
-		_, rev, _ := store.Txn(ctx, nil, []coordinator.Op{coordinator.PutLeased(brokerKey(b.id), encode(r), lease)})
+		lease, _ := meta.GrantLease(ctx, leaseTTL*time.Microsecond)
+		_, rev, _ := meta.Txn(ctx, nil, []store.Op{store.PutLeased(brokerKey(b.id), encode(r), lease)})
 		return registered{lease, rev}
 	}, func(answer any, ok bool) {
 		s.registering = false
@@ -93,13 +95,13 @@ func (b *broker) keepSession() {
 	}
 	s.renewing = true
 	lease := s.lease
-	b.ask(func(store *coordinator.MemStore) any { return store.KeepAlive(context.Background(), lease) },
+	b.ask(func(meta *store.Memory) any { return meta.KeepAlive(context.Background(), lease) },
 		func(answer any, ok bool) {
 			s.renewing = false
 			err, _ := answer.(error)
 			switch {
 			case !ok:
-			case errors.Is(err, coordinator.ErrLeaseNotFound):
+			case errors.Is(err, store.ErrLeaseNotFound):
 				b.register()
 			default:
 				s.renewedAt = b.w.now
@@ -110,25 +112,25 @@ func (b *broker) keepSession() {
 // watch keeps the image, which lags behind the store.
 func (b *broker) watch() {
 	from := b.session.image.rev
-	b.ask(func(store *coordinator.MemStore) any {
+	b.ask(func(meta *store.Memory) any {
 		if from > 0 {
-			return store.Since("", from+1)
+			return meta.Since("", from+1)
 		}
-		all, rev, _ := store.List(context.Background(), "")
-		u := coordinator.Update{Revision: rev}
+		all, rev, _ := meta.List(context.Background(), "")
+		u := store.Update{Revision: rev}
 		for _, kv := range all {
-			u.Events = append(u.Events, coordinator.Event{KV: kv})
+			u.Events = append(u.Events, store.Event{KV: kv})
 		}
 		return u
 	}, func(answer any, ok bool) {
 		if ok && b.session.image.rev == from {
-			b.see(answer.(coordinator.Update))
+			b.see(answer.(store.Update))
 		}
 		b.after(2*ms+b.w.rng.Int64N(b.w.o.WatchDelay), b.watch)
 	})
 }
 
-func (b *broker) see(u coordinator.Update) {
+func (b *broker) see(u store.Update) {
 	im := &b.session.image
 	if u.Err != nil || u.Revision <= im.rev {
 		return
@@ -169,18 +171,18 @@ func (b *broker) alterISR(change protocol.ISRChange) {
 		b.note(replica.ISRAnswered{Change: change, Done: true})
 	}
 	core := b.core()
-	b.ask(func(store *coordinator.MemStore) any {
-		now, rev := partitionNow(store)
+	b.ask(func(meta *store.Memory) any {
+		now, rev := partitionNow(meta)
 		if now.LeaderEpoch != change.LeaderEpoch || now.PartitionEpoch != change.PartitionEpoch {
 			return false
 		}
 		b.w.mark(len(change.ISR) < len(now.ISR), "isr: shrunk")
-		var also []coordinator.Compare
+		var also []store.Compare
 		for _, m := range change.Added {
-			also = append(also, coordinator.Compare{Key: brokerKey(m.ID), ModRevision: int64(m.BrokerEpoch)})
+			also = append(also, store.Compare{Key: brokerKey(m.ID), ModRevision: int64(m.BrokerEpoch)})
 		}
 		now.ISR = change.ISR
-		ok := put(store, now, rev, also...)
+		ok := put(meta, now, rev, also...)
 		b.w.mark(ok && len(change.Added) > 0, "isr: grown")
 		return ok
 	}, func(answer any, ok bool) {
@@ -195,10 +197,10 @@ func (b *broker) alterISR(change protocol.ISRChange) {
 
 func (b *broker) resign() {
 	epoch := b.session.epoch
-	b.ask(func(store *coordinator.MemStore) any {
-		now, rev := partitionNow(store)
-		next, changed := coordinator.Resign(now, b.id, epoch)
-		return changed && put(store, next, rev)
+	b.ask(func(meta *store.Memory) any {
+		now, rev := partitionNow(meta)
+		next, changed := plan.Resign(now, b.id, epoch)
+		return changed && put(meta, next, rev)
 	}, func(any, bool) {})
 }
 
@@ -212,9 +214,9 @@ func (b *broker) control() {
 	}
 	switch im.controller {
 	case protocol.NoBroker:
-		b.elect(func(store *coordinator.MemStore) bool {
-			ok, _, err := store.Txn(context.Background(), []coordinator.Compare{coordinator.Absent(keyController)},
-				[]coordinator.Op{coordinator.PutLeased(keyController, encode(b.id), s.lease)})
+		b.elect(func(meta *store.Memory) bool {
+			ok, _, err := meta.Txn(context.Background(), []store.Compare{store.Absent(keyController)},
+				[]store.Op{store.PutLeased(keyController, encode(b.id), s.lease)})
 			return ok && err == nil
 		})
 	case b.id:
@@ -223,8 +225,8 @@ func (b *broker) control() {
 			return
 		}
 		was, modRev, alive := im.partition, im.modRev, im.unchanged(next.ISR)
-		b.elect(func(store *coordinator.MemStore) bool {
-			ok := put(store, next, modRev, alive...)
+		b.elect(func(meta *store.Memory) bool {
+			ok := put(meta, next, modRev, alive...)
 			b.w.mark(!ok, "store: election lost the race")
 			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0].ID && next.ISR[0] != was.ISR[0], "last one restarted and leads")
 			return ok
@@ -233,13 +235,13 @@ func (b *broker) control() {
 }
 
 // elect makes one change at a time.
-func (b *broker) elect(change func(*coordinator.MemStore) bool) {
+func (b *broker) elect(change func(*store.Memory) bool) {
 	b.session.electing = true
-	b.ask(func(store *coordinator.MemStore) any { return change(store) },
+	b.ask(func(meta *store.Memory) any { return change(meta) },
 		func(any, bool) { b.session.electing = false })
 }
 
-func (b *broker) decide() (coordinator.Partition, bool) {
+func (b *broker) decide() (image.Partition, bool) {
 	im := &b.session.image
 	brokers := im.liveBrokers()
 	if b.w.bugs.AllLivesAreOne {
@@ -250,7 +252,7 @@ func (b *broker) decide() (coordinator.Partition, bool) {
 			}
 		}
 	}
-	next, changed := coordinator.Elect(im.partition, brokers, coordinator.ElectionRules{SyncedAcks: true, MinInsync: b.w.o.MinInsync, Preferred: b.w.preferred})
+	next, changed := plan.Elect(im.partition, brokers, plan.ElectionRules{SyncedAcks: true, MinInsync: b.w.o.MinInsync, Preferred: b.w.preferred})
 	if b.w.bugs.UncleanElection && next.Leader == protocol.NoBroker {
 		for _, id := range im.partition.Replicas {
 			if other, ok := brokers[id]; ok {
@@ -270,8 +272,8 @@ func (b *broker) shutdown() {
 		return
 	}
 	s.leaving = true
-	b.ask(func(store *coordinator.MemStore) any {
-		_, _, err := store.Txn(context.Background(), nil, []coordinator.Op{coordinator.PutLeased(leavingKey(b.id), nil, s.lease)})
+	b.ask(func(meta *store.Memory) any {
+		_, _, err := meta.Txn(context.Background(), nil, []store.Op{store.PutLeased(leavingKey(b.id), nil, s.lease)})
 		return err
 	}, func(any, bool) {
 		b.after(100*ms, func() {

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/lockstep-log/lockstep/coordinator"
+	"github.com/lockstep-log/lockstep/coordinator/image"
+	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -20,7 +21,7 @@ type World struct {
 	bugs Bugs
 	net  network
 
-	store     *coordinator.MemStore
+	store     *store.Memory
 	storeDown bool
 	preferred bool
 	brokers   []*broker
@@ -100,15 +101,15 @@ func newWorld(seed uint64, bugs Bugs) *World {
 	w.o = scenario(w.rng)
 	w.ledger = newLedger(w)
 	w.net = network{w: w, cut: map[[2]int]bool{}, loss: w.o.Loss, double: w.o.Double, slow: w.o.Slow, delayMax: w.o.DelayMax}
-	w.store = coordinator.NewMemStore(func() time.Time { return time.UnixMicro(w.now) })
-	first := coordinator.Partition{PartitionState: protocol.PartitionState{Leader: protocol.NoBroker}}
+	w.store = store.NewMemory(func() time.Time { return time.UnixMicro(w.now) })
+	first := image.Partition{PartitionState: protocol.PartitionState{Leader: protocol.NoBroker}}
 	for i := range w.o.Brokers {
 		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{blind: bugs.IgnoreCRC}, skew: w.rng.Int64N(10_000 * ms)}
 		w.brokers = append(w.brokers, b)
 		first.Replicas = append(first.Replicas, b.id)
 		first.ISR = append(first.ISR, protocol.Member{ID: b.id})
 	}
-	w.store.Txn(context.Background(), nil, []coordinator.Op{coordinator.Put(keyPartition, encode(first))})
+	w.store.Txn(context.Background(), nil, []store.Op{store.Put(keyPartition, encode(first))})
 	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID + w.o.BankersEach {
 		c := &client{w: w, node: 1 + w.o.Brokers + i, pid: protocol.ProducerID(1000 + i), banker: i >= w.o.Producers}
 		c.view.want = protocol.None

@@ -1,0 +1,256 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+
+	"github.com/lockstep-log/lockstep/coordinator/store"
+)
+
+// EmbeddedOptions of an etcd in this process.
+type EmbeddedOptions struct {
+	// Dir is etcd's own directory, made if it is missing. One process at a time can hold it.
+	Dir string
+	// Name is this member's name: a key of Peers, or any name when there are none. Default: "lockstep".
+	Name string
+	// Peers maps each member's name to its peer URL, http://HOST:PORT, this one's
+	// included. None: this member is alone, and no port is opened at all.
+	Peers map[string]string
+	// Token tells clusters apart that could meet on one network. Default: "lockstep".
+	Token string
+	// QuotaBytes is how large the file may get before etcd takes no more writes. Default: 4 GiB.
+	QuotaBytes int64
+	// Logger gets etcd's warnings and errors. Default: slog.Default().
+	Logger *slog.Logger
+}
+
+// Embedded is an etcd member in this process.
+type Embedded struct {
+	etcd  *embed.Etcd
+	store *Store
+	log   *etcdLog
+	lock  *fileutil.LockedFile
+
+	goesOn bool // it had run in this directory before
+}
+
+// Timing. A member alone has nobody to wait for and elects itself within
+// aloneElectionMs; a shorter tick would start it sooner still and cost more when
+// idle (20 ms: 1.2 % of a core, 100 ms: 0.5 %).
+//
+// With peers, a member's death costs one to two election timeouts if it led,
+// and nothing if not. The timeout must outlast a slow sync; 3/2 of it, rounded up to a
+// second, is the shortest lease.
+const (
+	aloneTickMs     = 40
+	aloneElectionMs = 200
+	peersTickMs     = 50
+	peersElectionMs = 500
+)
+
+// Sizes. The metadata of 100,000 partitions takes tens of megabytes, so that
+// these are far above need and far below what would hurt a small machine. The
+// quota is for what the brokers' own bounds did not foresee: beyond it etcd grants no lease.
+const (
+	etcdQuotaBytes      = 4 << 30
+	etcdSnapshotEntries = 2000    // raft entries kept in memory at most, about
+	etcdCatchUpEntries  = 500     // kept after a snapshot for a slow follower
+	etcdWALSegmentBytes = 4 << 20 // etcd preallocates two; its default is 64 MB each
+	etcdDefragMegabytes = 64      // worth a defragmentation at start
+	etcdMaxRequestBytes = 2 << 20 // a topic of 10,000 partitions is 300 kB
+	etcdSlowRequest     = time.Second
+	// etcdHandOver is how long a member that leads and stops waits for another one
+	// to lead: that one may be stopping as well, and is waited for by etcd for six seconds.
+	etcdHandOver = time.Second
+)
+
+// The size of WAL segments is a variable of etcd's package, not an option. It is
+// set before any member can run, so no member sees it change.
+func init() { wal.SegmentSizeBytes = etcdWALSegmentBytes }
+
+// ErrDirLocked refuses a directory that another process holds.
+var ErrDirLocked = errors.New("directory is held by another process")
+
+func (o EmbeddedOptions) withDefaults() EmbeddedOptions {
+	if o.Name == "" {
+		o.Name = "lockstep"
+	}
+	if o.Token == "" {
+		o.Token = "lockstep"
+	}
+	if o.QuotaBytes == 0 {
+		o.QuotaBytes = etcdQuotaBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o
+}
+
+// StartEmbedded starts a member and returns once it can write: for a member
+// alone after its election, for one of several when a quorum of them is up.
+func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
+	o = o.withDefaults()
+	log := newEtcdLog(o.Logger)
+	cfg, err := embedConfig(o, log)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.ClusterState, err = clusterState(ctx, o); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	e := &Embedded{log: log, lock: lock, goesOn: hasRun(o)}
+	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
+	}
+	e.store = New(v3client.New(e.etcd.Server))
+	e.store.member, e.store.peers = e.etcd.Server, o.Peers
+	err = e.checkAlone(o)
+	if err == nil {
+		err = e.await(ctx)
+	}
+	if err == nil {
+		err = e.checkPeers(o)
+	}
+	if err == nil {
+		err = e.reclaimAtStart(ctx, o)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
+	}
+	return e, nil
+}
+
+// await returns when the member takes part in a quorum.
+func (e *Embedded) await(ctx context.Context) error {
+	select {
+	case <-e.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-e.etcd.Err():
+		return err
+	case <-e.etcd.Server.StopNotify():
+		return errors.New("it stopped before it was ready")
+	case <-ctx.Done():
+		return fmt.Errorf("no quorum yet: %w", ctx.Err())
+	}
+}
+
+// Store is the in-process client of this member. Close closes it.
+func (e *Embedded) Store() *Store { return e.store }
+
+// Server is the member itself, for who must know more of it than its store tells.
+func (e *Embedded) Server() *etcdserver.EtcdServer { return e.etcd.Server }
+
+// Failed is closed when the member stops by itself, which it does when its disk fails.
+func (e *Embedded) Failed() <-chan struct{} { return e.etcd.Server.StopNotify() }
+
+// Close stops the member. What was written is on disk.
+func (e *Embedded) Close() error {
+	e.log.closing.Store(true)
+	err := e.store.Close()
+	hurry := time.AfterFunc(etcdHandOver, e.etcd.Server.HardStop)
+	e.etcd.Close()
+	hurry.Stop()
+	return errors.Join(err, e.lock.Close())
+}
+
+func embedConfig(o EmbeddedOptions, log *etcdLog) (*embed.Config, error) {
+	cfg := embed.NewConfig()
+	cfg.Dir = o.Dir
+	cfg.Name = o.Name
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log.zap())
+	cfg.LogLevel = "warn"
+	cfg.InitialClusterToken = o.Token
+
+	cfg.QuotaBackendBytes = o.QuotaBytes
+	cfg.SnapshotCount = etcdSnapshotEntries
+	cfg.SnapshotCatchUpEntries = etcdCatchUpEntries
+	cfg.MaxTxnOps = store.MaxTxnOps
+	cfg.MaxRequestBytes = etcdMaxRequestBytes
+	cfg.BootstrapDefragThresholdMegabytes = etcdDefragMegabytes
+	cfg.WarningApplyDuration = etcdSlowRequest
+	cfg.WarningUnaryRequestDuration = etcdSlowRequest
+	cfg.EnableGRPCGateway = false
+
+	// Clients are in this process: there is no client listener.
+	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, nil
+	if len(o.Peers) == 0 {
+		return cfg, alone(cfg)
+	}
+	return cfg, withPeers(cfg, o.Peers)
+}
+
+// alone configures a member that listens nowhere. etcd wants a peer URL for its
+// member list; it never dials its own.
+func alone(cfg *embed.Config) error {
+	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	cfg.ListenPeerUrls = nil
+	cfg.AdvertisePeerUrls = []url.URL{self}
+	cfg.InitialCluster = cfg.Name + "=" + self.String()
+	cfg.TickMs, cfg.ElectionMs = aloneTickMs, aloneElectionMs
+	return nil
+}
+
+func withPeers(cfg *embed.Config, peers map[string]string) error {
+	self, ok := peers[cfg.Name]
+	if !ok {
+		return fmt.Errorf("etcd peers %v do not name this member, %q", slices.Sorted(maps.Keys(peers)), cfg.Name)
+	}
+	u, err := url.Parse(self)
+	if err != nil || u.Scheme != "http" || u.Port() == "" {
+		return fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT", cfg.Name, self)
+	}
+	var members []string
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		members = append(members, name+"="+peers[name])
+	}
+	cfg.ListenPeerUrls = []url.URL{listenURL(*u)}
+	cfg.AdvertisePeerUrls = []url.URL{*u}
+	cfg.AdvertiseClientUrls = []url.URL{*u} // the mark of a member that has run: join.go
+	cfg.InitialCluster = strings.Join(members, ",")
+	cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
+	return nil
+}
+
+// listenURL is where a member listens that others reach at u. etcd binds to
+// addresses only: behind a name, as containers have, it listens on all of them.
+func listenURL(u url.URL) url.URL {
+	if net.ParseIP(u.Hostname()) == nil {
+		u.Host = net.JoinHostPort("0.0.0.0", u.Port())
+	}
+	return u
+}
+
+// lockDir takes the directory for this process. etcd's own locks would make a
+// second process wait; this one makes it fail at once. The system lets go of
+// the lock when the process ends, however it ends.
+func lockDir(dir string) (*fileutil.LockedFile, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := fileutil.TryLockFile(filepath.Join(dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return nil, fmt.Errorf("%s: %w", dir, ErrDirLocked)
+	}
+	return lock, err
+}

@@ -1,0 +1,3 @@
+// Package storetest is the contract of store.Store as a test suite. Each
+// implementation runs it; what the suite does not ask, a caller must not rely on.
+package storetest

@@ -1,3 +1,0 @@
-// Package storetest is the contract of coordinator.Store as a test suite. Each
-// implementation runs it; what the suite does not ask, a caller must not rely on.
-package storetest

@@ -195,15 +195,9 @@ func checkEpoch(p *partitions.Partition, epoch int32) error {
 // released when the part is completed.
 func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	t := part.topic
-	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.Settings.MaxMessageBytes))})
+	b, err := parseProduced(t, p.req.Version, raw)
 	if err != nil {
 		return err
-	}
-	switch {
-	case b.Codec() == record.CodecZstd && p.req.Version < zstdFromVersion:
-		return kerr.UnsupportedCompressionType
-	case b.Control():
-		return fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
 	}
 	anew := t.Recompresses(b.Codec())
 	if anew {
@@ -219,27 +213,48 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	}
 	defer recs.Release() // opened, they may be thousands of times the request: none waits for a disk
 	part.Batch, part.Locks = b, locks
-	if err := checkRecords(t, b, &recs); err != nil {
+	if err := part.checkOpened(&recs, refusal); err != nil || !anew {
 		return err
 	}
-	b.CorrectMaxTimestamp(&recs)
+	return s.recompress(part, &recs)
+}
+
+// parseProduced takes a batch through its gateway, and refuses what a client may
+// not write in any topic.
+func parseProduced(t *partitions.Topic, version int16, raw []byte) (record.Batch, error) {
+	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.Settings.MaxMessageBytes))})
+	switch {
+	case err != nil:
+		return record.Batch{}, err
+	case b.Codec() == record.CodecZstd && version < zstdFromVersion:
+		return record.Batch{}, kerr.UnsupportedCompressionType
+	case b.Control():
+		return record.Batch{}, fmt.Errorf("%w: a client may not write control records", kerr.InvalidRecord)
+	}
+	return b, nil
+}
+
+// checkOpened are the checks of the batch's records, and of their lock headers,
+// of which refusal says what is malformed.
+func (part *producePart) checkOpened(recs *record.Records, refusal *protocol.Refusal) error {
+	t, b := part.topic, part.Batch
+	if err := checkRecords(t, b, recs); err != nil {
+		return err
+	}
+	b.CorrectMaxTimestamp(recs)
 	if t.Policy() == conflict.Carry && recs.HaveLocks() {
 		if part.judged {
-			return conflict.RefuseCarried(&recs)
+			return conflict.RefuseCarried(recs)
 		}
 		b.MarkCarried()
 	}
 	switch {
 	case refusal != nil:
 		return refusal
-	case locks != nil && !locks.Carried() && part.Acks != replica.AcksAll:
+	case part.Locks != nil && !part.Locks.Carried() && part.Acks != replica.AcksAll:
 		return errLocksNeedAcks
-	}
-	if b.Transactional() {
+	case b.Transactional():
 		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
-	}
-	if anew {
-		return s.recompress(part, &recs)
 	}
 	return nil
 }

@@ -58,12 +58,12 @@ func (l *appendLimit) cancelWait(turn chan struct{}) {
 	}
 	l.mu.Unlock()
 	if at < 0 {
-		l.release(1)
+		l.giveBack(1)
 	}
 }
 
-// release says that n appends are held no more.
-func (l *appendLimit) release(n int) {
+// giveBack says that n appends are held no more.
+func (l *appendLimit) giveBack(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	served := min(n, len(l.mu.waiters))

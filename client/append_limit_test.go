@@ -28,7 +28,7 @@ func TestSlotsAreServedInOrder(t *testing.T) {
 			synctest.Wait()
 		}
 		for _, n := range []int{1, 0, 2, 1} {
-			l.release(n)
+			l.giveBack(n)
 			synctest.Wait()
 			if slices.Max(served) != len(served)-1 {
 				t.Errorf("served %v", served)
@@ -56,7 +56,7 @@ func TestNoSlotIsLostByWhoLeavesTheLine(t *testing.T) {
 				}
 				switch err := l.acquire(ctx, closed); {
 				case err == nil:
-					l.release(1)
+					l.giveBack(1)
 				case !errors.Is(err, context.Canceled) && !errors.Is(err, ErrClosed):
 					t.Error(err)
 				}

@@ -91,8 +91,8 @@ func (b *batch) accepts(p *pending, bytes, most int) bool {
 	return p.id == "" || b.appends[len(b.appends)-1].id != p.id
 }
 
-// add writes an append into the batch. Nothing of recs and locks is kept.
-func (b *batch) add(p pending, bytes int, recs []*kgo.Record, locks []record.Header, now *clock) {
+// appendRecords writes an append into the batch. Nothing of recs and locks is kept.
+func (b *batch) appendRecords(p pending, bytes int, recs []*kgo.Record, locks []record.Header, now *clock) {
 	last := len(recs) - 1
 	for i, r := range recs {
 		if i == last && len(r.Headers) == 0 {
@@ -181,7 +181,7 @@ func copied(w *record.Walker, firstTimestamp int64) record.Record {
 // complete gives each append its verdict; epoch is that in which the batch was
 // written, and stamped whether the broker gave the records their time.
 func (b *batch) complete(base protocol.Offset, epoch int32, stamped bool, verdicts []protocol.Verdict) {
-	b.writer.c.appendLimit.release(len(b.appends))
+	b.writer.c.appendLimit.giveBack(len(b.appends))
 	first := int32(0)
 	for i := range b.appends {
 		p := &b.appends[i]
@@ -202,7 +202,7 @@ func (b *batch) complete(base protocol.Offset, epoch int32, stamped bool, verdic
 
 // failAll gives each append the same error.
 func (b *batch) failAll(err error) {
-	b.writer.c.appendLimit.release(len(b.appends))
+	b.writer.c.appendLimit.giveBack(len(b.appends))
 	for i := range b.appends {
 		b.appends[i].finish(Result{}, err)
 	}

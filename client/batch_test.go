@@ -74,7 +74,7 @@ func TestWhatIsSentAgainIsWhatWasAppended(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.add(pending{ctx: context.Background(), id: cond.ID}, sizeOf(recs, locks), recs, locks, &clock)
+			b.appendRecords(pending{ctx: context.Background(), id: cond.ID}, sizeOf(recs, locks), recs, locks, &clock)
 		}
 		texts := b.read(t)
 		keep := rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, "keep")

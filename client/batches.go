@@ -56,7 +56,7 @@ func (b Batches) Each(ctx context.Context, fn func(record.Batch) error) error {
 			at.partition, start)
 	}
 	f.noteBegin(b.End) // nobody waits for it
-	err = f.run(func(batches []record.Batch, next position) (position, error) {
+	err = f.readLoop(func(batches []record.Batch, next position) (position, error) {
 		for _, batch := range batches {
 			if err := fn(batch); err != nil {
 				return next, err

@@ -152,7 +152,7 @@ func (c *Client) append(p pending, at place, cond Cond, recs []*kgo.Record) erro
 		err = ErrClosed
 	}
 	if err != nil {
-		c.appendLimit.release(1)
+		c.appendLimit.giveBack(1)
 	}
 	return err
 }

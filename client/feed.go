@@ -89,19 +89,19 @@ func feedOver(c *Client, cl *kgo.Client, at place, from int64) *feed {
 	return f
 }
 
-// takeFunc takes what was read: batches, of which the first may begin before what
+// consumeFunc takes what was read: batches, of which the first may begin before what
 // was read last ends, and the position behind what was read, which may lie behind
 // a gap. It returns from where to read on.
-type takeFunc func(batches []record.Batch, next position) (position, error)
+type consumeFunc func(batches []record.Batch, next position) (position, error)
 
 // planFunc says how to read on, and from where.
 type planFunc func() (r reading, next position)
 
 // start reads on its goroutine until close, an error of take, or one that no
 // trying again can cure; then it calls end. It reads as plan says.
-func (f *feed) start(take takeFunc, plan planFunc, end func(error)) {
+func (f *feed) start(take consumeFunc, plan planFunc, end func(error)) {
 	f.running.Go(func() {
-		err := f.run(take, plan)
+		err := f.readLoop(take, plan)
 		if f.ctx.Err() != nil {
 			err = ErrClosed
 		}
@@ -134,7 +134,7 @@ func (f *feed) noteBegin(end int64) {
 	})
 }
 
-func (f *feed) run(take takeFunc, plan planFunc) error {
+func (f *feed) readLoop(take consumeFunc, plan planFunc) error {
 	tries, moved := 0, time.Now()
 	for f.ctx.Err() == nil {
 		before := f.next
@@ -336,7 +336,7 @@ func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int
 }
 
 // deliver takes the answer apart and hands it on.
-func (f *feed) deliver(p *kmsg.FetchResponseTopicPartition, take takeFunc) error {
+func (f *feed) deliver(p *kmsg.FetchResponseTopicPartition, take consumeFunc) error {
 	var batches []record.Batch
 	bytes := 0
 	next, raw := f.next, p.RecordBatches

@@ -96,7 +96,7 @@ func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (
 	f.mu.applied, f.mu.epoch, f.mu.moved = o.basis, -1, make(chan struct{})
 	f.mu.turns.self, f.mu.turns.rng = newViewName(), rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	f.written.offset = None
-	feed.start(f.take, f.plan, f.end)
+	feed.start(f.consume, f.plan, f.end)
 	return f, nil
 }
 
@@ -104,8 +104,8 @@ func newFold(c *Client, at place, apply Apply, appliesOwn bool, o viewOptions) (
 // ones return ErrClosed. The Client stays open.
 func (f *Fold) Close() { f.feed.close() }
 
-// take applies what was read, and returns from where to read on.
-func (f *Fold) take(batches []record.Batch, next position) (position, error) {
+// consume applies what was read, and returns from where to read on.
+func (f *Fold) consume(batches []record.Batch, next position) (position, error) {
 	records, err := f.feed.records(batches)
 	if err != nil {
 		return next, err

@@ -22,7 +22,7 @@ var (
 // asked, where the epoch of what was read last ends, and where the log begins; only
 // when it confirms that what was read, or what comes next, is not there does the
 // feed end, with the first error. After the second one, if any, it goes on.
-func (f *feed) confirmMissing(take takeFunc) (ended, err error) {
+func (f *feed) confirmMissing(take consumeFunc) (ended, err error) {
 	l, err := f.findLeader()
 	if err == nil && l.epoch < f.epochs.epoch() {
 		err = errStaleLeader
@@ -56,7 +56,7 @@ var errNotMissing = fmt.Errorf("%w: it lacked what is in the log", kerr.NotLeade
 // logCut decides what becomes of a feed whose next record was removed. What was
 // removed counts as read where that was allowed, and then only for a fold that
 // has read nothing: any other's state would have a gap.
-func (f *feed) logCut(start int64, take takeFunc) (err error) {
+func (f *feed) logCut(start int64, take consumeFunc) (err error) {
 	switch {
 	case f.removed != nil:
 		return f.removed(start)

@@ -73,7 +73,7 @@ func (w *partitionWriter) enqueue(p pending, recs []*kgo.Record, locks []record.
 		w.mu.Unlock()
 		return false
 	}
-	w.openBatch(&p, bytes).add(p, bytes, recs, locks, &w.mu.clock)
+	w.openBatch(&p, bytes).appendRecords(p, bytes, recs, locks, &w.mu.clock)
 	w.mu.bytes += bytes
 	start := !w.mu.running
 	w.mu.running = true
@@ -233,7 +233,7 @@ func (w *partitionWriter) dropAppends(b *batch, dropped []bool) *batch {
 	parts := b.split(len(b.appends), func(i int, _ *pending) bool { return !dropped[i] })
 	for i := range b.appends {
 		if dropped[i] {
-			w.c.appendLimit.release(1)
+			w.c.appendLimit.giveBack(1)
 			b.appends[i].finishExpired()
 		}
 	}
@@ -385,7 +385,7 @@ func (w *partitionWriter) dropExpired() {
 	}
 	w.mu.queue = kept
 	w.mu.Unlock()
-	w.c.appendLimit.release(len(expired))
+	w.c.appendLimit.giveBack(len(expired))
 	for _, p := range expired {
 		p.finishExpired()
 	}

@@ -122,7 +122,7 @@ func (w *partitionWriter) splitFailed(b *batch) {
 	switch {
 	case place >= 0:
 		rest = b.split(len(b.appends), func(i int, _ *pending) bool { return i != place })
-		w.c.appendLimit.release(1)
+		w.c.appendLimit.giveBack(1)
 		b.appends[place].finishRefused(w.at, first, b.cause.Error())
 	case len(b.appends) == 1:
 		b.failAll(b.cause)
@@ -165,7 +165,7 @@ func (w *partitionWriter) requeueable(b *batch) []*batch {
 		}
 		return true
 	})
-	w.c.appendLimit.release(len(unknown))
+	w.c.appendLimit.giveBack(len(unknown))
 	for _, p := range unknown {
 		p.finish(Result{}, fmt.Errorf("%w: %w", ErrUnknownResult, b.cause))
 	}

@@ -50,11 +50,11 @@ func (p *produce) MaxVersion() int16 { return produceVersionMax }
 // AppendTo is called by kgo, again if a connection turned out to be dead.
 func (p *produce) AppendTo(dst []byte) []byte {
 	p.sent.Store(true)
-	p.release()
+	p.noteEncoded()
 	return p.ProduceRequest.AppendTo(dst)
 }
 
-func (p *produce) release() {
+func (p *produce) noteEncoded() {
 	select {
 	case p.encoded <- struct{}{}:
 	default:
@@ -91,7 +91,7 @@ type reply struct {
 // roundTrip sends a request and returns its reply.
 func (c *Client) roundTrip(leader int32, b *batch, req *produce) reply {
 	resp, err := c.cl.Broker(int(leader)).Request(c.ctx, req)
-	req.release()
+	req.noteEncoded()
 	r := reply{batch: b, sent: req.sent.Load(), err: err}
 	if err == nil {
 		r.resp = resp.(*kmsg.ProduceResponse)

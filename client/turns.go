@@ -226,7 +226,7 @@ func (t *turns) more(locks []string, queued string) int {
 		if lines++; lock != queued && l.habit < habitEnough {
 			return 0
 		}
-		more = min(more, t.turn()-1-l.run(t.self))
+		more = min(more, t.turn()-1-l.turnLength(t.self))
 	}
 	if lines == 0 {
 		return 0

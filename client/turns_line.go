@@ -128,8 +128,8 @@ func (l *line) place(view string, until int64) int {
 	return int(max(0, until-l.turns))
 }
 
-// run is how many writes a view's turn has had.
-func (l *line) run(view string) int {
+// turnLength is how many writes a view's turn has had.
+func (l *line) turnLength(view string) int {
 	if at := l.index(view); at >= 0 {
 		return l.members[at].run
 	}

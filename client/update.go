@@ -57,7 +57,7 @@ func (tx *Tx) SetBasis(basis int64) { tx.basis = basis }
 // be in: if decide gave it an ID, Client.Append with that ID tells.
 func (f *Fold) Update(ctx context.Context, decide func(ctx context.Context, tx *Tx) error) (Result, error) {
 	u := update{f: f, fn: decide}
-	defer u.release()
+	defer u.leaveLock()
 	for {
 		if err := u.decide(ctx); err != nil {
 			return Result{}, err
@@ -100,7 +100,7 @@ type update struct {
 	refusals int
 }
 
-func (u *update) release() {
+func (u *update) leaveLock() {
 	if u.leaveQueue != nil {
 		u.leaveQueue()
 		u.leaveQueue, u.lock = nil, ""
@@ -195,7 +195,7 @@ func (u *update) joinQueue(ctx context.Context, lock string) error {
 	if u.lock == lock && u.leaveQueue != nil {
 		return nil
 	}
-	u.release()
+	u.leaveLock()
 	leave, err := u.f.queue.acquire(ctx, lock)
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func NewView[S any](c *Client, topic string, partition int32, init S, apply func
 	opts := newViewOptions(o)
 	v := &View[S]{apply: apply, poison: opts.poison}
 	v.mu.state, v.mu.basis = init, opts.basis
-	fold, err := newFold(c, place{topic, partition}, v.take, true, opts)
+	fold, err := newFold(c, place{topic, partition}, v.applyRecords, true, opts)
 	v.fold = fold
 	return v, err
 }
@@ -99,8 +99,8 @@ func (v *View[S]) Close() { v.fold.Close() }
 // Counts are those of Fold.
 func (v *View[S]) Counts() Counts { return v.fold.Counts() }
 
-// take is the fold's Apply.
-func (v *View[S]) take(_ context.Context, records []*kgo.Record, to int64) (int64, error) {
+// applyRecords is the fold's Apply.
+func (v *View[S]) applyRecords(_ context.Context, records []*kgo.Record, to int64) (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range records {

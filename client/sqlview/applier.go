@@ -73,7 +73,6 @@ func (a *applier) next(records []*kgo.Record, to int64) step {
 func (a *applier) bring(ctx context.Context, s step) error {
 	for tries := 0; ; tries++ {
 		moved, err := a.try(ctx, s, a.applyAll)
-		var of *recordError
 		switch {
 		case err == nil && moved:
 			a.basis = s.to
@@ -83,17 +82,9 @@ func (a *applier) bring(ctx context.Context, s step) error {
 			return a.reload(ctx)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &of) && !a.opts.Passing(of.err):
-			if len(s.records) > 1 {
-				return a.bring(ctx, s.before(of.index))
-			}
-			if tries+1 >= triesMax {
-				return a.poisoned(ctx, s, of.err)
-			}
-		case len(s.records) > 1 && !a.opts.Passing(err):
-			return a.bring(ctx, s.before(1)) // of whom, at commit, nobody says
-		case len(s.records) == 1 && errors.As(err, new(*commitError)) && !a.opts.Passing(err) && tries+1 >= triesMax:
-			return a.poisoned(ctx, s, err)
+		}
+		if done, err := a.isolate(ctx, s, err, tries+1 >= triesMax); done {
+			return err
 		}
 		if err := a.backOff(ctx, err); err != nil {
 			return err
@@ -102,6 +93,27 @@ func (a *applier) bring(ctx context.Context, s step) error {
 			return err
 		}
 	}
+}
+
+// isolate deals with a failure that does not pass: the records before the one to blame
+// are brought by themselves, and that one is poison at its last try. It reports
+// whether the step is done with; if not it is tried again.
+func (a *applier) isolate(ctx context.Context, s step, failure error, last bool) (done bool, err error) {
+	var of *recordError
+	switch {
+	case errors.As(failure, &of) && !a.opts.Passing(of.err):
+		if len(s.records) > 1 {
+			return true, a.bring(ctx, s.before(of.index))
+		}
+		if last {
+			return true, a.poisoned(ctx, s, of.err)
+		}
+	case len(s.records) > 1 && !a.opts.Passing(failure):
+		return true, a.bring(ctx, s.before(1)) // of whom, at commit, nobody says
+	case last && len(s.records) == 1 && errors.As(failure, new(*commitError)) && !a.opts.Passing(failure):
+		return true, a.poisoned(ctx, s, failure)
+	}
+	return false, nil
 }
 
 // before is the part of a step before the record at index, or that record alone

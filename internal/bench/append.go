@@ -40,7 +40,7 @@ func newBenchAppend(s *command.Streams) *cobra.Command {
 			if b.contend && b.writers == 0 {
 				return command.Usagef(cmd, "--contend needs --writers")
 			}
-			return b.run(cmd.Context(), args)
+			return b.measureAppends(cmd.Context(), args)
 		},
 	}
 	b.sizeFlag(cmd)
@@ -50,7 +50,7 @@ func newBenchAppend(s *command.Streams) *cobra.Command {
 	return b.flags(cmd)
 }
 
-func (b *benchAppend) run(ctx context.Context, args []string) error {
+func (b *benchAppend) measureAppends(ctx context.Context, args []string) error {
 	topic, remove, err := b.topic(ctx, args)
 	if err != nil {
 		return err

@@ -43,7 +43,7 @@ func newHealth(s *command.Streams) *cobra.Command {
 		Example: "  lockstep health          # a readiness probe\n" +
 			"  lockstep health --live   # a liveness probe",
 		Args: command.Arguments(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error { return h.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return h.askHealth(cmd) },
 	}
 	cmd.Flags().BoolVar(&h.live, "live", false, "ask only whether the broker's process answers")
 	h.http.Flags(cmd, s)
@@ -51,7 +51,7 @@ func newHealth(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (h *healthCommand) run(cmd *cobra.Command) error {
+func (h *healthCommand) askHealth(cmd *cobra.Command) error {
 	addrs, err := h.http.Addrs(cmd)
 	switch {
 	case err != nil:

@@ -51,7 +51,7 @@ func newRepair(s *command.Streams) *cobra.Command {
 			if r.dir == "" {
 				return command.Usagef(cmd, "wants a data directory")
 			}
-			return r.run()
+			return r.repairDir()
 		},
 	}
 	cmd.Flags().StringVar(&r.dir, "data-dir", "", "the same as `DIR`")
@@ -89,7 +89,7 @@ type repairResult struct {
 	Aside string        `json:"put_aside,omitempty" yaml:"put_aside,omitempty"` // where
 }
 
-func (r *repairCommand) run() error {
+func (r *repairCommand) repairDir() error {
 	found, err := partitions.Repair(vfs.Default,
 		partitions.RepairOptions{DataDir: filepath.Clean(r.dir), DryRun: r.dryRun, Original: r.own, Now: time.Now()})
 	if err != nil {

@@ -48,7 +48,7 @@ func newDemoBank(s *command.Streams) *cobra.Command {
 		Example: "  lockstep demo bank --duration 10s --faults\n" +
 			"  lockstep demo bank --duration 5s --locks=false",
 		Args: command.Arguments(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error { return b.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.runDemo(cmd) },
 	}
 	command.Annotate(cmd, command.OpenEnded, command.OwnEnd)
 	f := cmd.Flags()
@@ -65,7 +65,7 @@ func newDemoBank(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (b *bankCommand) run(cmd *cobra.Command) error {
+func (b *bankCommand) runDemo(cmd *cobra.Command) error {
 	if b.processes < 1 || b.writers < 1 || b.accounts < 2 {
 		return command.Usagef(cmd, "wants at least 1 process, 1 writer and 2 accounts")
 	}

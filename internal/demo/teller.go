@@ -67,7 +67,7 @@ func newDemoTeller(s *command.Streams) *cobra.Command {
 		Short:  "One process of demo bank, which starts it",
 		Hidden: true,
 		Args:   command.Arguments(0, 0, ""),
-		RunE:   func(cmd *cobra.Command, _ []string) error { return t.run(cmd.Context()) },
+		RunE:   func(cmd *cobra.Command, _ []string) error { return t.runTeller(cmd.Context()) },
 	}
 	command.Annotate(cmd, command.OpenEnded, command.OwnEnd, command.DrivenByParent)
 	f := cmd.Flags()
@@ -80,7 +80,7 @@ func newDemoTeller(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (t *teller) run(ctx context.Context) error {
+func (t *teller) runTeller(ctx context.Context) error {
 	c, closeAll, err := t.cluster.Extended(ctx)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func New(s *command.Streams) *cobra.Command {
 			"  lockstep dump lockstep-data/logs/accounts-0.*\n" +
 			"  lockstep dump --replay lockstep-data",
 		Args: command.Arguments(1, 1, "a path"),
-		RunE: func(_ *cobra.Command, args []string) error { return d.run(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return d.dumpPath(args[0]) },
 	}
 	cmd.Flags().BoolVar(&d.records, "records", false, "print the records in each batch, with their headers")
 	cmd.Flags().BoolVar(&d.replay, "replay", false, "fold each log anew and compare the lock table with it")
@@ -43,7 +43,7 @@ func New(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (d *dumpCommand) run(path string) error {
+func (d *dumpCommand) dumpPath(path string) error {
 	stat, err := os.Stat(path)
 	switch {
 	case err != nil:

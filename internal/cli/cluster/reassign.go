@@ -46,7 +46,7 @@ func newClusterReassign(s *command.Streams) *cobra.Command {
 				return err
 			}
 			return r.With(cmd, func(ctx context.Context, adm *kadm.Client) error {
-				err := r.run(ctx, adm, names)
+				err := r.reassignTopics(ctx, adm, names)
 				if err == nil || errors.Is(err, command.ErrNegative) {
 					err = errors.Join(err, r.await(cmd.Context(), adm, names))
 				}
@@ -99,7 +99,7 @@ func (r *reassign) replacement() (old, by int32, err error) {
 	return int32(a), int32(b), nil
 }
 
-func (r *reassign) run(ctx context.Context, adm *kadm.Client, names []string) error {
+func (r *reassign) reassignTopics(ctx context.Context, adm *kadm.Client, names []string) error {
 	topics, err := r.topics(ctx, adm, names)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func newGroupReset(s *command.Streams) *cobra.Command {
 				return command.Usagef(cmd, "-o: %w", err)
 			}
 			r.name = names[0]
-			return r.With(cmd, r.run)
+			return r.With(cmd, r.resetOffsets)
 		},
 	})
 	cmd.Flags().StringVarP(&to, "offset", "o", "", "where to: `start|end|+N|-N|N|@TIME`")
@@ -61,7 +61,7 @@ func newGroupReset(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (r *groupReset) run(ctx context.Context, adm *kadm.Client) error {
+func (r *groupReset) resetOffsets(ctx context.Context, adm *kadm.Client) error {
 	moves, err := r.plan(ctx, adm)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func NewAudit(s *command.Streams) *cobra.Command {
 			"cannot be proven and is counted. Memory: some 60 bytes a lock.",
 		Example: "  lockstep audit accounts",
 		Args:    command.Arguments(1, 1, "a topic"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.auditTopic(cmd.Context(), args[0]) },
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	a.cluster.Flags(cmd, s)
@@ -47,7 +47,7 @@ func NewAudit(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (a *auditCommand) run(ctx context.Context, topic string) error {
+func (a *auditCommand) auditTopic(ctx context.Context, topic string) error {
 	client, err := a.cluster.Connect(ctx)
 	if err != nil {
 		return err

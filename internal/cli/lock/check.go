@@ -58,7 +58,7 @@ func newLockCheck(s *command.Streams) *cobra.Command {
 			if len(l.write)+len(l.read)+len(l.blind) == 0 {
 				return command.Usagef(cmd, "no locks to check; give --write or --read")
 			}
-			return l.run(cmd, args[0])
+			return l.checkLocks(cmd, args[0])
 		},
 	})
 	cmd.Flags().StringArrayVar(&l.write, "write", nil, "`LOCKS` to be written")
@@ -82,7 +82,7 @@ func (l *checkCommand) question(cmd *cobra.Command) url.Values {
 	return q
 }
 
-func (l *checkCommand) run(cmd *cobra.Command, topic string) error {
+func (l *checkCommand) checkLocks(cmd *cobra.Command, topic string) error {
 	brokers, err := l.Brokers(cmd)
 	if err != nil {
 		return err

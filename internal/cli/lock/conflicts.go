@@ -53,7 +53,7 @@ func newConflictsTail(s *command.Streams) *cobra.Command {
 			"once, and makes the exit code 1.",
 		Example: "  lockstep conflicts tail --topic accounts",
 		Args:    command.Arguments(0, 0, ""),
-		RunE:    t.run,
+		RunE:    t.tailConflicts,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	f := cmd.Flags()
@@ -67,7 +67,7 @@ func newConflictsTail(s *command.Streams) *cobra.Command {
 	return t.Flags(cmd)
 }
 
-func (t *tailCommand) run(cmd *cobra.Command, _ []string) error {
+func (t *tailCommand) tailConflicts(cmd *cobra.Command, _ []string) error {
 	ctx := cmd.Context()
 	addrs, err := t.HTTP.Addrs(cmd)
 	if err != nil {

@@ -52,7 +52,7 @@ func newLockHistory(s *command.Streams) *cobra.Command {
 		Example: "  lockstep lock history accounts acct:7 -p 0\n" +
 			"  lockstep lock history accounts acct:7 -o -1h --reads",
 		Args: command.Arguments(2, 2, "a topic and a lock"),
-		RunE: h.run,
+		RunE: h.printHistory,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	f := cmd.Flags()
@@ -65,7 +65,7 @@ func newLockHistory(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (h *historyCommand) run(cmd *cobra.Command, args []string) error {
+func (h *historyCommand) printHistory(cmd *cobra.Command, args []string) error {
 	pos, err := command.ParsePosition(h.position, time.Now())
 	if err != nil {
 		return command.Usagef(cmd, "--offset: %w", err)
@@ -190,19 +190,7 @@ func (h *historyReader) batch(b record.Batch, from int64) error {
 // record emits one record if it names the lock. Of one that was carried each
 // header is looked at by itself, and its bases are another log's.
 func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) error {
-	h.q.Reset()
-	for headers := w.Headers(); ; {
-		key, value, ok := headers.Next()
-		if !ok {
-			break
-		}
-		if carried {
-			h.q.Carried(key, value)
-		} else if h.q.Header(key, value) != nil {
-			return nil
-		}
-	}
-	if !carried && (h.q.Empty() || h.q.Finish() != nil) {
+	if !h.parse(w, carried) {
 		return nil
 	}
 	if h.q.ID != nil {
@@ -210,7 +198,7 @@ func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) erro
 	}
 	for i := range h.q.Items {
 		item := &h.q.Items[i]
-		if item.All || !bytes.Equal(item.Name, h.name) || !h.reads && item.Kind == protocol.LockRead {
+		if !h.wants(item) {
 			continue
 		}
 		use.Kind, use.Basis = item.Kind.String(), nil
@@ -222,4 +210,23 @@ func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) erro
 		}
 	}
 	return nil
+}
+
+// parse reads a record's lock headers, and reports whether they are a lock request.
+func (h *historyReader) parse(w *record.Walker, carried bool) bool {
+	h.q.Reset()
+	headers := w.Headers()
+	for key, value, ok := headers.Next(); ok; key, value, ok = headers.Next() {
+		if carried {
+			h.q.Carried(key, value)
+		} else if h.q.Header(key, value) != nil {
+			return false
+		}
+	}
+	return carried || !h.q.Empty() && h.q.Finish() == nil
+}
+
+// wants reports whether an item is of the lock, and of a kind that is asked for.
+func (h *historyReader) wants(item *protocol.LockItem) bool {
+	return !item.All && bytes.Equal(item.Name, h.name) && (h.reads || item.Kind != protocol.LockRead)
 }

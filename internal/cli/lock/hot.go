@@ -46,13 +46,13 @@ func newLockHot(s *command.Streams) *cobra.Command {
 			"broker could not be asked.",
 		Example: "  lockstep lock hot accounts",
 		Args:    command.Arguments(0, 1, "at most one topic"),
-		RunE:    h.run,
+		RunE:    h.printHottest,
 	}
 	cmd.Flags().IntVarP(&h.top, "num", "n", 20, "`COUNT` of locks to show")
 	return h.Flags(cmd)
 }
 
-func (h *hotCommand) run(cmd *cobra.Command, args []string) error {
+func (h *hotCommand) printHottest(cmd *cobra.Command, args []string) error {
 	brokers, err := h.Brokers(cmd)
 	if err != nil {
 		return err

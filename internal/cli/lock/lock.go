@@ -77,7 +77,7 @@ func (l *lockCommand) look(ctx context.Context, brokers []command.AskedBroker, t
 		if err := a.Into(&here); err != nil {
 			return err
 		}
-		t.add(b, &here)
+		t.merge(b, &here)
 		return nil
 	}, url.Values{"lock": locks}, "v1", "locks", topic)
 	if err != nil {
@@ -89,7 +89,7 @@ func (l *lockCommand) look(ctx context.Context, brokers []command.AskedBroker, t
 	return t, nil
 }
 
-func (t *lockTable) add(b command.AskedBroker, here *locksHere) {
+func (t *lockTable) merge(b command.AskedBroker, here *locksHere) {
 	t.partitions = max(t.partitions, here.Partitions)
 	for _, p := range here.Leads {
 		t.leaders[p] = b

@@ -48,7 +48,7 @@ func NewAppend(s *command.Streams) *cobra.Command {
 		Example: "  lockstep append accounts -p 0 -k 7 --write acct:7 --basis 12 120\n" +
 			"  lockstep append accounts -p 0 --write 'acct:7@12 acct:8@none' --read limits@12 --id req-9 120",
 		Args: command.Arguments(1, 2, "a topic and at most one value"),
-		RunE: a.run,
+		RunE: a.appendRecord,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	f := cmd.Flags()
@@ -66,7 +66,7 @@ func NewAppend(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (a *appendCommand) run(cmd *cobra.Command, args []string) error {
+func (a *appendCommand) appendRecord(cmd *cobra.Command, args []string) error {
 	r, err := a.record(cmd, args)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func NewConsume(s *command.Streams) *cobra.Command {
 		Example: "  lockstep consume accounts -p 0 -e -f '%o %k=%v (%h{%k=%v })\\n'\n" +
 			"  lockstep consume accounts -o -10 -n 10",
 		Args: command.Arguments(1, 1, "a topic"),
-		RunE: c.run,
+		RunE: c.consumeTopic,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	f := cmd.Flags()
@@ -60,7 +60,7 @@ func NewConsume(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (c *consumeCommand) run(cmd *cobra.Command, args []string) error {
+func (c *consumeCommand) consumeTopic(cmd *cobra.Command, args []string) error {
 	pos, err := command.ParsePosition(c.position, time.Now())
 	if err != nil {
 		return command.Usagef(cmd, "--offset: %w", err)

@@ -41,7 +41,7 @@ func NewProduce(s *command.Streams) *cobra.Command {
 		Example: "  lockstep produce events <lines.txt\n" +
 			"  lockstep produce events -f '%k\\t%v\\n' <pairs.tsv",
 		Args: command.Arguments(1, 1, "a topic"),
-		RunE: p.run,
+		RunE: p.produceInput,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	f := cmd.Flags()
@@ -57,7 +57,7 @@ func NewProduce(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (p *produceCommand) run(cmd *cobra.Command, args []string) error {
+func (p *produceCommand) produceInput(cmd *cobra.Command, args []string) error {
 	run, err := p.prepare(cmd, args[0])
 	if err != nil {
 		return err

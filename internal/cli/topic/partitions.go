@@ -34,7 +34,7 @@ func newTopicAddPartitions(s *command.Streams) *cobra.Command {
 				return command.Usagef(cmd, "how many to add? give -n COUNT")
 			}
 			return a.Connected(cmd, func(ctx context.Context, cl *kgo.Client) error {
-				return a.add(ctx, cl, names)
+				return a.addToTopics(ctx, cl, names)
 			})
 		},
 	})
@@ -44,7 +44,7 @@ func newTopicAddPartitions(s *command.Streams) *cobra.Command {
 	return cmd
 }
 
-func (a *addPartitions) add(ctx context.Context, cl *kgo.Client, names []string) error {
+func (a *addPartitions) addToTopics(ctx context.Context, cl *kgo.Client, names []string) error {
 	topics, err := a.Cluster.AdminOf(cl).ListTopicsWithInternal(ctx, names...)
 	if err != nil {
 		return err

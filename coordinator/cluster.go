@@ -13,6 +13,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -57,10 +58,10 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	}
 	c := &Cluster{o: o, keys: store.Keys{Prefix: o.Prefix}, log: o.Logger}
 	c.ending, c.stop = context.WithCancel(context.Background())
-	c.session.wake = make(chan struct{}, 1)
+	c.session.changed = notify.New()
 	c.session.requests = make(chan request)
-	c.isr.wake = make(chan struct{}, 1)
-	c.suspicions.wake = make(chan struct{}, 1)
+	c.isr.changed = notify.New()
+	c.suspicions.changed = notify.New()
 	c.suspicions.mu.of = make(map[protocol.BrokerID]protocol.BrokerEpoch)
 	c.mu.changed = make(chan struct{})
 

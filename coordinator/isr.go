@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/plan"
+	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -21,7 +22,7 @@ const (
 // one change under way at a time and resigns once in a broker epoch, so that the
 // partitions that are open bound it.
 type isrQueue struct {
-	wake chan struct{} // holds one signal at most
+	changed notify.Signal
 
 	mu struct {
 		sync.Mutex
@@ -62,10 +63,7 @@ func (q *isrQueue) add(add func(*isrQueue)) {
 		add(q)
 	}
 	q.mu.Unlock()
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	q.changed.Notify()
 }
 
 func (q *isrQueue) take() ([]isrRequest, []resignation) {
@@ -97,7 +95,7 @@ func (c *Cluster) alterISRs(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-c.isr.wake:
+		case <-c.isr.changed:
 		case <-retry.C:
 		}
 		if !sleep(ctx, isrLinger) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -33,7 +34,7 @@ type session struct {
 	first protocol.BrokerEpoch // the oldest of this process
 
 	requests chan request  // from Register to the loop
-	wake     chan struct{} // tells the loop to look now; it holds one signal at most
+	changed  notify.Signal // tells the loop to look now
 }
 
 // Registration is what a broker says of itself when it registers.
@@ -61,15 +62,12 @@ type registered struct {
 // SessionBeats is how many times a lease is renewed before it would lapse.
 const SessionBeats = 4
 
-// look wakes the loop if the image lacks what the session is there to keep.
+// look notifies the loop if the image lacks what the session is there to keep.
 func (s *session) look(im *image.Image, self protocol.BrokerID) {
 	if _, ok := im.Broker(self); ok {
 		return
 	}
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.changed.Notify()
 }
 
 // Register makes this broker known to all for as long as Run runs. It returns
@@ -188,7 +186,7 @@ func (c *Cluster) keepSession(ctx context.Context) error {
 			r.answer <- registered{revision: rev, err: err}
 			continue
 		case <-beat.C:
-		case <-c.session.wake:
+		case <-c.session.changed:
 		}
 		if lease := store.LeaseID(c.session.lease.Load()); lease != 0 {
 			c.renew(ctx, lease)

@@ -9,6 +9,7 @@ import (
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -33,7 +34,7 @@ const (
 
 // suspicions are the brokers that this one hears nothing of.
 type suspicions struct {
-	wake chan struct{} // holds one signal at most
+	changed notify.Signal
 
 	mu struct {
 		sync.Mutex
@@ -57,10 +58,7 @@ func (s *suspicions) set(change func(map[protocol.BrokerID]protocol.BrokerEpoch)
 	s.mu.Lock()
 	change(s.mu.of)
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.changed.Notify()
 }
 
 // held are the suspicions that this broker has. One of an epoch that is over, as the image shows, goes.
@@ -88,7 +86,7 @@ func (c *Cluster) suspect(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-changed:
-		case <-c.suspicions.wake:
+		case <-c.suspicions.changed:
 		case <-retry:
 		}
 	}

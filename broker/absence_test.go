@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 // deposed makes topic a, which broker 1 leads as far as it knows, with records
@@ -30,7 +31,7 @@ func deposed(ps *peers) (old, now int32) {
 	if code := ask[*kmsg.ElectLeadersResponse](dial(ps.t, ps.all[3].Addr("")), 2, leaderRequest(0, "a", 0)).ErrorCode; code != 0 {
 		ps.t.Fatalf("elect broker 2: code %d", code)
 	}
-	ps.await("broker 2 to lead", func() bool { return ps.partition(2, "a", 0).State().Settled || ps.at(ps.all[2], "a", 0).Leader == 2 })
+	ps.await("broker 2 to lead", func() bool { return ps.partition(2, "a", 0).State().Role == replica.RoleLeader })
 	ps.produceTo(2, "a", 20)
 	ps.await("broker 2 to have committed all", func() bool { return ps.partition(2, "a", 0).HighWatermark() == 30 })
 	now = int32(ps.partition(2, "a", 0).Epoch())

@@ -35,7 +35,7 @@ func deposed(ps *peers) (old, now int32) {
 	ps.produceTo(2, "a", 20)
 	ps.await("broker 2 to have committed all", func() bool { return ps.partition(2, "a", 0).HighWatermark() == 30 })
 	now = int32(ps.partition(2, "a", 0).Epoch())
-	if at := ps.partition(1, "a", 0); now <= old || int32(at.Epoch()) != old || at.State().Doubted {
+	if at := ps.partition(1, "a", 0); now <= old || int32(at.Epoch()) != old || at.State().SteppedAside {
 		ps.t.Fatalf("broker 1 is in epoch %d, was in %d, and broker 2 is in %d", at.Epoch(), old, now)
 	}
 	return old, now
@@ -149,7 +149,7 @@ func TestALeaderThatDoubtsSaysNothingOfTheLog(t *testing.T) {
 	p := ps.partition(1, "a", 0)
 	ps.halt(2)
 	ps.await("broker 1 to lead alone", func() bool { return len(p.State().ISR) == 1 })
-	ps.await("broker 1 to doubt", func() bool { p.Doubt(0); return p.State().Doubted })
+	ps.await("broker 1 to step aside", func() bool { p.StepAside(0); return p.State().SteppedAside })
 	elsewhere := kerr.NotLeaderForPartition.Code
 	if part := fetchOf(ps, 1, "a", 12, 11).Topics[0].Partitions[0]; part.ErrorCode != elsewhere {
 		t.Errorf("fetch beyond the end: code %d, want %d", part.ErrorCode, elsewhere)

@@ -220,7 +220,7 @@ func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last p
 // absent notes that the answer for a partition says that something is not in its
 // log. A follower cannot tell: the leader may have it.
 func (part *fetchedPart) absent(st *replica.State) error {
-	if st.Role != replica.RoleLeader || st.Doubted {
+	if st.Role != replica.RoleLeader || st.SteppedAside {
 		return replica.ErrNotLeader
 	}
 	part.unproven, part.epoch = true, st.Epoch

@@ -42,7 +42,7 @@ func (v view) leaderOf(id protocol.TopicPartition) (hint fetching.LeaderHint, at
 	}
 	p := &t.Partitions[id.Index]
 	b, ok := v.Broker(p.Leader)
-	if !ok || v.doubts(id.Topic, id.Index) {
+	if !ok || v.steppedAside(id.Topic, id.Index) {
 		return hint, at, false
 	}
 	e, ok := v.endpoint(&b)

@@ -166,7 +166,7 @@ func (s *Server) led(t *partitions.Topic, index int32) (*partitions.Partition, e
 	if err := p.Damage(); err != nil {
 		return nil, err
 	}
-	if st := p.State(); st.Role != replica.RoleLeader || st.Doubted {
+	if st := p.State(); st.Role != replica.RoleLeader || st.SteppedAside {
 		return nil, replica.ErrNotLeader
 	}
 	return p, nil

@@ -47,9 +47,9 @@ func (part *producePart) verdicts(out *kmsg.ProduceResponseTopicPartition) {
 	if !part.PerAppend {
 		return
 	}
-	verdicts := make([]protocol.Verdict, len(part.Result.Left))
+	verdicts := make([]protocol.Verdict, len(part.Result.Skipped))
 	for i := range verdicts {
-		l := &part.Result.Left[i]
+		l := &part.Result.Skipped[i]
 		verdicts[i] = protocol.Verdict{First: l.First, Records: l.Last - l.First + 1, At: l.At}
 		if l.Refusal != nil {
 			verdicts[i].Refusal = l.Refusal.Message()
@@ -71,8 +71,8 @@ func (part *producePart) writtenIn(t *partitions.Topic, out *kmsg.ProduceRespons
 
 // noteLeft counts and logs the refused appends of a batch that was written.
 func (s *Server) noteLeft(p *producing, part *producePart) {
-	for i := range part.Result.Left {
-		if r := part.Result.Left[i].Refusal; r != nil {
+	for i := range part.Result.Skipped {
+		if r := part.Result.Skipped[i].Refusal; r != nil {
 			metricsOf(part.topic).Refused(r)
 			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.Conn, p.x.Header.ClientID)
 		}

@@ -90,7 +90,7 @@ func (v view) place(t *image.Topic, p *image.Partition) placement {
 		offline:  v.offline(p.Replicas),
 	}
 	leader, live := v.Broker(p.Leader)
-	if !live || v.doubts(t.ID, p.Index) {
+	if !live || v.steppedAside(t.ID, p.Index) {
 		out.leader, out.code = int32(protocol.NoBroker), kerr.LeaderNotAvailable.Code
 	} else if _, ok := v.endpoint(&leader); !ok {
 		out.leader, out.code = int32(protocol.NoBroker), kerr.ListenerNotFound.Code
@@ -98,11 +98,11 @@ func (v view) place(t *image.Topic, p *image.Partition) placement {
 	return out
 }
 
-// doubts reports whether the partition is led here as far as is known, see
-// replica.Partition.Doubt.
-func (v view) doubts(id protocol.TopicID, index int32) bool {
+// steppedAside reports whether the partition is led here as far as is known, see
+// replica.Partition.StepAside.
+func (v view) steppedAside(id protocol.TopicID, index int32) bool {
 	p := v.hosted.TopicByID(id).Partition(index)
-	return p.IsOpen() && p.State().Doubted
+	return p.IsOpen() && p.State().SteppedAside
 }
 
 // offline are those of the replicas whose broker is not live.

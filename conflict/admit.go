@@ -30,10 +30,10 @@ func (c *LockTable) markAllowed(r *Request, base protocol.Offset) bool {
 	g := &c.young
 	r.absent = r.absent[:0]
 	r.before = slices.Grow(r.before[:0], len(r.locks))[:len(r.locks)]
-	for start := 0; start < len(r.locks); start += touchBlock {
-		end := min(start+touchBlock, len(r.locks))
+	for start := 0; start < len(r.locks); start += prefetchBlock {
+		end := min(start+prefetchBlock, len(r.locks))
 		if end-start > 1 {
-			r.touched += g.locks.touch(r.locks[start:end])
+			r.prefetched += g.locks.prefetch(r.locks[start:end])
 		}
 		if n := g.markKnown(r, start, end, base); n < end {
 			g.unmark(r, n)
@@ -52,9 +52,9 @@ func (c *LockTable) markAllowed(r *Request, base protocol.Offset) bool {
 func (c *LockTable) markAbsent(r *Request, base protocol.Offset) {
 	g := &c.young
 	for rest := r.absent; len(rest) > 0; {
-		block := rest[:min(len(rest), touchBlock)]
+		block := rest[:min(len(rest), prefetchBlock)]
 		if len(block) > 1 {
-			r.touched += g.locks.touchNew(r.locks, block)
+			r.prefetched += g.locks.prefetchNew(r.locks, block)
 		}
 		for _, i := range block {
 			if l := &r.locks[i]; l.is(marks) {

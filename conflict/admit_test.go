@@ -46,7 +46,7 @@ func TestAdmitAdmitsAllOrLeavesNoTrace(t *testing.T) {
 
 // drawNames are names of which most are new to their batch.
 func drawNames(rt *rapid.T) [][]byte {
-	first, n := rapid.IntRange(0, 300).Draw(rt, "first"), rapid.IntRange(1, 3*touchBlock).Draw(rt, "names")
+	first, n := rapid.IntRange(0, 300).Draw(rt, "first"), rapid.IntRange(1, 3*prefetchBlock).Draw(rt, "names")
 	names := make([][]byte, n)
 	for i := range names {
 		names[i] = lockName(nil, uint32(first+i))

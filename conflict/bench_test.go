@@ -123,7 +123,7 @@ func BenchmarkCheckGroup(b *testing.B) {
 			fill(&rs[i], names[at+i:at+i+1], c.End()+group)
 		}
 		for i := range rs {
-			c.Touch(&rs[i])
+			c.Prefetch(&rs[i])
 		}
 		for i := range rs {
 			end := c.End() + 1

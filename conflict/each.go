@@ -6,9 +6,9 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Left is an append that is not written with its batch, though others of the
+// Skipped is an append that is not written with its batch, though others of the
 // batch may be.
-type Left struct {
+type Skipped struct {
 	First, Last int32             // its records
 	Refusal     *protocol.Refusal // nil for a repeat
 	// At is where the first record of a repeat was appended. When that was in
@@ -20,7 +20,7 @@ type Left struct {
 
 // Place makes what is told of other records of the batch absolute: the batch
 // was appended at base.
-func (l *Left) Place(base protocol.Offset) {
+func (l *Skipped) Place(base protocol.Offset) {
 	if l.InBatch {
 		l.At, l.InBatch = l.At+base, false
 	}
@@ -35,14 +35,14 @@ func (l *Left) Place(base protocol.Offset) {
 // lock-id is not used up: a later one of the batch may have it.
 //
 // The verdict has an error or is admitted, be there records left in the batch
-// or not; its Await is the highest offset that any of Left rests on.
+// or not; its Await is the highest offset that any of Skipped rests on.
 func (c *LockTable) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
 	r.linkLocks()
 	j := judgement{c: c, r: r, limit: highWatermark}
 	if len(r.ids) == 0 && r.maxBasis < highWatermark {
-		return j.few()
+		return j.judgeFew()
 	}
-	return j.all(func(a *lockAppend, one *Verdict) {
+	return j.judgeAppends(func(a *lockAppend, one *Verdict) {
 		if j.repeated(a, one); one.Admitted() {
 			j.locks(a, one)
 		}
@@ -59,7 +59,7 @@ func (c *LockTable) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict
 func (c *LockTable) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
 	r.linkLocks()
 	j := judgement{c: c, r: r, limit: base}
-	return j.all(func(a *lockAppend, one *Verdict) {
+	return j.judgeAppends(func(a *lockAppend, one *Verdict) {
 		if written(a.first) {
 			return
 		}
@@ -72,17 +72,17 @@ func (c *LockTable) JudgeAgain(r *Request, written func(index int32) bool, base 
 	})
 }
 
-// few is all for a batch without lock-ids, of which few are refused: only what
+// judgeFew is all for a batch without lock-ids, of which few are refused: only what
 // is not seen to be allowed is looked at closely. Each append is one record.
-func (j *judgement) few() Verdict {
+func (j *judgement) judgeFew() Verdict {
 	r := j.r
 	v := Verdict{Await: protocol.None, FirstOffset: protocol.None}
 	for i := range r.appends {
 		r.appends[i].out = false
 	}
 	for at := 0; at < len(r.locks); {
-		block := r.locks[at:min(at+touchBlock, len(r.locks))]
-		r.touched += j.c.young.locks.touch(block)
+		block := r.locks[at:min(at+prefetchBlock, len(r.locks))]
+		r.prefetched += j.c.young.locks.prefetch(block)
 		n := j.c.young.allowed(block)
 		if at += n; n == len(block) {
 			continue
@@ -95,7 +95,7 @@ func (j *judgement) few() Verdict {
 			return v
 		}
 		if a.out = !one.Admitted(); a.out {
-			v.leave(a, &one)
+			v.skip(a, &one)
 		}
 		at = r.locksEnd(int(place))
 	}
@@ -103,13 +103,13 @@ func (j *judgement) few() Verdict {
 	return v
 }
 
-// leave notes that an append is left out, by the verdict on it alone.
-func (v *Verdict) leave(a *lockAppend, one *Verdict) {
+// skip notes that an append is left out, by the verdict on it alone.
+func (v *Verdict) skip(a *lockAppend, one *Verdict) {
 	v.Await = max(v.Await, one.Await)
-	if one.Left == nil {
-		one.Left = []Left{{First: a.first, Last: a.last, Refusal: one.Refusal, At: protocol.None}}
+	if one.Skipped == nil {
+		one.Skipped = []Skipped{{First: a.first, Last: a.last, Refusal: one.Refusal, At: protocol.None}}
 	}
-	v.Left = append(v.Left, one.Left[0])
+	v.Skipped = append(v.Skipped, one.Skipped[0])
 }
 
 // judgement is one walk over the appends of a request.
@@ -120,8 +120,8 @@ type judgement struct {
 	record int             // place in r.records of the append's first, or behind it
 }
 
-// all judges each append with the ones before it marked as in or out.
-func (j *judgement) all(judge func(*lockAppend, *Verdict)) Verdict {
+// judgeAppends judges each append with the ones before it marked as in or out.
+func (j *judgement) judgeAppends(judge func(*lockAppend, *Verdict)) Verdict {
 	v := Verdict{Await: protocol.None, FirstOffset: protocol.None}
 	for i := range j.r.appends {
 		a := &j.r.appends[i]
@@ -133,7 +133,7 @@ func (j *judgement) all(judge func(*lockAppend, *Verdict)) Verdict {
 			return v
 		}
 		if a.out = !one.Admitted(); a.out {
-			v.leave(a, &one)
+			v.skip(a, &one)
 		}
 	}
 	v.Drop = j.r.dropped()
@@ -153,7 +153,7 @@ func (j *judgement) repeated(a *lockAppend, one *Verdict) {
 	case ok && entry.digest != id.content:
 		one.Refusal, one.Await = j.r.duplicate(a.id, entry.first), entry.first
 	case ok:
-		one.repeats(a, Left{At: entry.first})
+		one.repeats(a, Skipped{At: entry.first})
 		one.Await = entry.last()
 	default:
 		j.repeatedInBatch(a, id, one)
@@ -167,7 +167,7 @@ func (j *judgement) repeatedInBatch(a *lockAppend, id *lockID, one *Verdict) {
 		case first.out:
 			continue
 		case j.r.ids[twin].content == id.content:
-			one.repeats(a, Left{At: protocol.Offset(first.first), InBatch: true})
+			one.repeats(a, Skipped{At: protocol.Offset(first.first), InBatch: true})
 		default:
 			one.Refusal = j.r.duplicate(a.id, protocol.None)
 			one.Refusal.LastInBatch, one.Refusal.EarlierRecord = true, first.first
@@ -177,9 +177,9 @@ func (j *judgement) repeatedInBatch(a *lockAppend, id *lockID, one *Verdict) {
 }
 
 // repeats makes the verdict on one append that it was appended before.
-func (v *Verdict) repeats(a *lockAppend, l Left) {
+func (v *Verdict) repeats(a *lockAppend, l Skipped) {
 	l.First, l.Last = a.first, a.last
-	v.Duplicate, v.Left = true, []Left{l}
+	v.Duplicate, v.Skipped = true, []Skipped{l}
 }
 
 // locks judges the locks of an append's records.

@@ -24,20 +24,20 @@ func TestABatchOfVerdictsIsItsAppendsOneByOne(t *testing.T) {
 			r := prepared(rt, appends...)
 			v := together.JudgeEach(r, end)
 			got := make([]string, len(appends))
-			for i := range v.Left {
-				v.Left[i].Place(end)
-				got[v.Left[i].First] = headOf(&v.Left[i])
+			for i := range v.Skipped {
+				v.Skipped[i].Place(end)
+				got[v.Skipped[i].First] = headOf(&v.Skipped[i])
 			}
 			together.Mark(r, end, v)
 			for i, a := range appends {
 				one := prepared(rt, a)
 				v := alone.JudgeEach(one, end)
 				want := ""
-				if len(v.Left) > 0 {
-					if refusal := v.Left[0].Refusal; refusal != nil {
+				if len(v.Skipped) > 0 {
+					if refusal := v.Skipped[0].Refusal; refusal != nil {
 						refusal.Record = int32(i)
 					}
-					want = headOf(&v.Left[0])
+					want = headOf(&v.Skipped[0])
 				}
 				alone.Mark(one, end+protocol.Offset(i), v)
 				one.Release()
@@ -46,14 +46,14 @@ func TestABatchOfVerdictsIsItsAppendsOneByOne(t *testing.T) {
 				}
 			}
 			again := together.JudgeAgain(r, func(i int32) bool { return got[i] == "" }, end)
-			for i := range again.Left {
-				again.Left[i].Place(end)
-				if first, second := got[again.Left[i].First], headOf(&again.Left[i]); wordOf(first) != wordOf(second) && !idWrittenSince(second) {
-					rt.Fatalf("append %d of %v: first %q, again %q", again.Left[i].First, appends, first, second)
+			for i := range again.Skipped {
+				again.Skipped[i].Place(end)
+				if first, second := got[again.Skipped[i].First], headOf(&again.Skipped[i]); wordOf(first) != wordOf(second) && !idWrittenSince(second) {
+					rt.Fatalf("append %d of %v: first %q, again %q", again.Skipped[i].First, appends, first, second)
 				}
 			}
-			if len(again.Left) != len(v.Left) {
-				rt.Fatalf("%d left out, and %d again", len(v.Left), len(again.Left))
+			if len(again.Skipped) != len(v.Skipped) {
+				rt.Fatalf("%d left out, and %d again", len(v.Skipped), len(again.Skipped))
 			}
 			r.Release()
 			end += protocol.Offset(len(appends))
@@ -134,7 +134,7 @@ func prepared(rt *rapid.T, records ...record.Record) *Request {
 	return r
 }
 
-func headOf(l *Left) string {
+func headOf(l *Skipped) string {
 	if l.Refusal == nil {
 		return fmt.Sprintf("repeats %d", l.At)
 	}

@@ -72,8 +72,8 @@ func (p *partition) prepare(b record.Batch) *Request {
 // left tells the appends that were left out, and what the answer waits for.
 func (p *partition) left(v Verdict, base protocol.Offset) string {
 	var b strings.Builder
-	for i := range v.Left {
-		l := &v.Left[i]
+	for i := range v.Skipped {
+		l := &v.Skipped[i]
 		l.Place(base)
 		fmt.Fprintf(&b, "\n  %d..%d ", l.First, l.Last)
 		if l.Refusal != nil {

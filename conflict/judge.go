@@ -30,25 +30,24 @@ func (c *LockTable) Locks(r *Request, highWatermark protocol.Offset, v *Verdict)
 	switch {
 	case r.maxBasis >= highWatermark:
 		c.locksOfRecords(r, highWatermark, v)
-	case !c.nothingSpeaksAgainst(r):
+	case !c.admitsAll(r):
 		c.judgeLocks(r, r.locks, v)
 	}
 }
 
-// Touch reads ahead what Repeats and Locks will ask of memory. An owner that is
-// about to judge several small requests touches all of them first: memory is
+// Prefetch reads ahead what Repeats and Locks will ask of memory. An owner that is
+// about to judge several small requests prefetches all of them first: memory is
 // then waited for once, and not by each. It changes nothing and may be left out.
-func (c *LockTable) Touch(r *Request) {
-	r.touched += c.young.locks.touch(r.locks) + c.young.idIndex.touchIDs(r.ids)
+func (c *LockTable) Prefetch(r *Request) {
+	r.prefetched += c.young.locks.prefetch(r.locks) + c.young.idIndex.prefetchIDs(r.ids)
 }
 
-// nothingSpeaksAgainst reports whether all locks are seen to be admitted by
-// the young generation alone, as they nearly always are. If not, judgeLocks
-// finds out.
-func (c *LockTable) nothingSpeaksAgainst(r *Request) bool {
+// admitsAll reports whether the young generation alone admits all locks, as it
+// nearly always does. If not, judgeLocks finds out.
+func (c *LockTable) admitsAll(r *Request) bool {
 	for rest := r.locks; len(rest) > 0; {
-		block := rest[:min(len(rest), touchBlock)]
-		r.touched += c.young.locks.touch(block)
+		block := rest[:min(len(rest), prefetchBlock)]
+		r.prefetched += c.young.locks.prefetch(block)
 		if c.young.allowed(block) < len(block) {
 			return false
 		}

@@ -100,8 +100,8 @@ func (c *LockTable) advance(end protocol.Offset, bytes int) {
 func (c *LockTable) mark(r *Request, base protocol.Offset) {
 	g := &c.young
 	for rest := r.locks; len(rest) > 0; {
-		block := rest[:min(len(rest), touchBlock)]
-		r.touched += g.locks.touch(block)
+		block := rest[:min(len(rest), prefetchBlock)]
+		r.prefetched += g.locks.prefetch(block)
 		for i := range block {
 			if l := &block[i]; l.flags&(marks|all) == marks && !r.appends[l.append].out {
 				g.mark(l.hash, r.name(l), base+protocol.Offset(l.record), c.budget)

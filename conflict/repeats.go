@@ -13,7 +13,7 @@ func (c *LockTable) Repeats(r *Request) Verdict {
 	if len(r.ids) == 0 {
 		return v
 	}
-	r.touched += c.young.idIndex.touchIDs(r.ids)
+	r.prefetched += c.young.idIndex.prefetchIDs(r.ids)
 	found, await := 0, protocol.None
 	for i := range r.ids {
 		id := &r.ids[i]

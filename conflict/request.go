@@ -29,10 +29,10 @@ type Request struct {
 
 	maxBasis protocol.Offset // over all records
 
-	drop    []bool   // scratch of Repeats: by record
-	before  []uint64 // scratch of Admit: by lock, what its value was
-	absent  []int32  // scratch of Admit: places of the locks that are not in the table
-	touched uint64   // scratch of Locks: keeps its reads from being optimized away
+	drop       []bool   // scratch of Repeats: by record
+	before     []uint64 // scratch of Admit: by lock, what its value was
+	absent     []int32  // scratch of Admit: places of the locks that are not in the table
+	prefetched uint64   // scratch of Locks: keeps its reads from being optimized away
 
 	// Scratch of Prepare.
 	headers protocol.LockRequest

@@ -69,16 +69,16 @@ func (t *table) home(h hash) []slot {
 
 func (t *table) index(h hash) uint64 { return h.hi >> (t.shift & 63) }
 
-// touchBlock is how many locks are read ahead at a time: enough to keep the
+// prefetchBlock is how many locks are read ahead at a time: enough to keep the
 // processor's loads overlapping, and few enough that all are still in its
 // first cache when they are looked at.
-const touchBlock = 64
+const prefetchBlock = 64
 
-// touch reads both ends of the slots where the locks would be, so that memory
+// prefetch reads both ends of the slots where the locks would be, so that memory
 // is waited for once, for all of them. The loop is bare, since a processor
 // looks ahead by instructions: at three dozen a lock it overlapped half as
 // many reads. The answer means nothing.
-func (t *table) touch(locks []lock) (sum uint64) {
+func (t *table) prefetch(locks []lock) (sum uint64) {
 	if t.directory == nil {
 		return 0
 	}
@@ -89,9 +89,9 @@ func (t *table) touch(locks []lock) (sum uint64) {
 	return sum
 }
 
-// touchNew is touch for locks that are about to be entered, given by their
+// prefetchNew is prefetch for locks that are about to be entered, given by their
 // places: it reads as well what put asks of their segments.
-func (t *table) touchNew(locks []lock, places []int32) (sum uint64) {
+func (t *table) prefetchNew(locks []lock, places []int32) (sum uint64) {
 	if t.directory == nil {
 		return 0
 	}
@@ -103,8 +103,8 @@ func (t *table) touchNew(locks []lock, places []int32) (sum uint64) {
 	return sum
 }
 
-// touchIDs is touch for lock-ids.
-func (t *table) touchIDs(ids []lockID) (sum uint64) {
+// prefetchIDs is prefetch for lock-ids.
+func (t *table) prefetchIDs(ids []lockID) (sum uint64) {
 	if t.directory == nil {
 		return 0
 	}

@@ -21,9 +21,9 @@ type Verdict struct {
 	// they were appended before or, by JudgeEach, are refused; nil when all are
 	// to be kept. It belongs to the Request.
 	Drop []bool
-	// Left, of JudgeEach and JudgeAgain, are the appends that Drop leaves out,
+	// Skipped, of JudgeEach and JudgeAgain, are the appends that Drop leaves out,
 	// in their order, each with its reason.
-	Left []Left
+	Skipped []Skipped
 }
 
 // Admitted reports whether the batch, less what is to be dropped, is to be
@@ -36,10 +36,10 @@ func (v *Verdict) Keeps(index int32) bool { return v.Drop == nil || !v.Drop[inde
 // OnlyRepeats reports whether JudgeEach found every append of the request in
 // the log.
 func (v *Verdict) OnlyRepeats(r *Request) bool {
-	for i := range v.Left {
-		if l := &v.Left[i]; l.Refusal != nil || l.InBatch {
+	for i := range v.Skipped {
+		if l := &v.Skipped[i]; l.Refusal != nil || l.InBatch {
 			return false
 		}
 	}
-	return r.plain == 0 && len(v.Left) == len(r.appends)
+	return r.plain == 0 && len(v.Skipped) == len(r.appends)
 }

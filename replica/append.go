@@ -9,10 +9,10 @@ import (
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// touchedMax is up to how many locks of a request are read ahead for the group:
-// a million locks do not fit the processor's cache. Larger requests read ahead
-// for themselves.
-const touchedMax = 16
+// prefetchedMax is the largest request, in locks, that is prefetched together with
+// its group: a million locks do not fit the processor's cache. Larger requests
+// prefetch for themselves.
+const prefetchedMax = 16
 
 // propose judges a group and has what is admitted appended with one write. It is
 // the only place where a leader's log grows.
@@ -21,8 +21,8 @@ func (m *Machine) propose(group []*Proposal) {
 	m.group, m.batches = group, m.batches[:0]
 	for _, q := range group {
 		q.sinceMs = m.nowMs
-		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= touchedMax {
-			m.folds.locks.judge.Touch(q.Locks)
+		if len(group) > 1 && q.Locks != nil && q.Locks.Count() <= prefetchedMax {
+			m.folds.locks.judge.Prefetch(q.Locks)
 		}
 	}
 	for _, q := range group {
@@ -34,7 +34,7 @@ func (m *Machine) propose(group []*Proposal) {
 		m.proposed(nil)
 		return
 	}
-	m.await(EffectAppend, m.then.appended).Batches = m.batches
+	m.await(EffectAppend, m.callbacks.appended).Batches = m.batches
 }
 
 // appended goes on behind the group's write, and has it synced when the topic's
@@ -55,7 +55,7 @@ func (m *Machine) appended(err error) {
 		m.core.Synced(m.log.End(), m.nowMs)
 		m.proposed(nil)
 	case alone:
-		m.await(EffectSync, m.then.synced)
+		m.await(EffectSync, m.callbacks.synced)
 	default:
 		m.syncing, m.unsynced = true, 0
 		m.emit(EffectSyncBeside)
@@ -90,23 +90,23 @@ func (m *Machine) proposed(err error) {
 	unsure := false
 	for _, q := range group {
 		m.answer(q, err)
-		unsure = unsure || q.unsure
+		unsure = unsure || q.needsConfirmation
 	}
 	if unsure {
-		m.confirm(group)
+		m.confirmGroup(group)
 	}
 	m.flushFrozen()
 }
 
-// confirm has the answers that rest on what is not in the log wait until it is
+// confirmGroup has the answers that rest on what is not in the log wait until it is
 // certain that this broker still leads.
-func (m *Machine) confirm(group []*Proposal) {
+func (m *Machine) confirmGroup(group []*Proposal) {
 	if m.core == nil || m.core.role != RoleLeader {
 		return
 	}
 	m.round = m.core.ConfirmLeadership()
 	for _, q := range group {
-		if q.unsure {
+		if q.needsConfirmation {
 			q.round = m.round
 		}
 	}
@@ -117,7 +117,7 @@ func (m *Machine) confirm(group []*Proposal) {
 // at end and lets the folds see it. It returns the end after q.
 func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
 	q.Result = Result{Base: -1, LogStart: m.log.Start(), AppendTimeMs: -1}
-	q.await, q.round, q.unsure = protocol.None, 0, false
+	q.await, q.round, q.needsConfirmation = protocol.None, 0, false
 	err := m.mayAppend(q.Acks)
 	if err == nil && q.OnlyIn != nil && *q.OnlyIn != m.core.Epoch() {
 		err = ErrNotLeader
@@ -126,10 +126,10 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 		q.Result.Err = err
 		return end
 	}
-	if m.repeated(q) {
+	if m.answerIfRepeated(q) {
 		return end
 	}
-	gap := m.follows(q)
+	gap := m.checkSequence(q)
 	if q.Locks == nil || q.Locks.Carried() {
 		if gap != nil {
 			return q.gap(gap, end)
@@ -167,7 +167,7 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 	case v.Refusal != nil:
 		return m.refuse(q, v.Refusal, v.Await, end)
 	}
-	if err := m.cut(q, &v); err != nil {
+	if err := m.dropRecords(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
@@ -175,16 +175,16 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 	return m.place(q, q.Batch, end, now).NextOffset()
 }
 
-// follows reports why q's sequence may not come next, or nil.
-func (m *Machine) follows(q *Proposal) error {
+// checkSequence reports why q's sequence may not come next, or nil.
+func (m *Machine) checkSequence(q *Proposal) error {
 	if q.Behind && !m.folds.producers.sequences.Knows(q.Batch.ProducerID()) {
 		return ErrOutOfOrderSequence
 	}
 	return m.folds.producers.sequences.Follows(q.Batch)
 }
 
-// cut makes q's batch one without the records that the verdict drops.
-func (m *Machine) cut(q *Proposal, v *conflict.Verdict) error {
+// dropRecords makes q's batch one without the records that the verdict drops.
+func (m *Machine) dropRecords(q *Proposal, v *conflict.Verdict) error {
 	if v.Drop == nil {
 		return nil
 	}
@@ -202,8 +202,8 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w: the lock table cannot be read: %w", ErrStorage, err)
 }
 
-// repeated answers a batch whose sequence was appended before.
-func (m *Machine) repeated(q *Proposal) bool {
+// answerIfRepeated answers a batch whose sequence was appended before.
+func (m *Machine) answerIfRepeated(q *Proposal) bool {
 	base, timestamp, ok := m.folds.producers.sequences.Repeat(q.Batch)
 	if !ok {
 		return false
@@ -231,7 +231,7 @@ func (m *Machine) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.O
 	r.LogStart = q.Result.LogStart
 	m.noteRefusal(q.Locks, r, m.o.NowMs())
 	q.Result.Refusal, q.await = r, await
-	q.unsure = await == protocol.None
+	q.needsConfirmation = await == protocol.None
 	return end
 }
 
@@ -274,7 +274,7 @@ func (m *Machine) mayAppend(acks Acks) error {
 	switch {
 	case m.failed != nil:
 		return m.failed
-	case m.core == nil, m.doubted:
+	case m.core == nil, m.steppedAside:
 		return ErrNotLeader
 	}
 	return m.core.MayAppend(acks)
@@ -291,8 +291,8 @@ func (m *Machine) answer(q *Proposal, err error) {
 	m.waiting = append(m.waiting, q)
 }
 
-// release completes what has become final.
-func (m *Machine) release() {
+// completeCommitted completes what has become final.
+func (m *Machine) completeCommitted() {
 	if len(m.waiting) == 0 {
 		return
 	}
@@ -326,25 +326,25 @@ func (m *Machine) reply() {
 // expire answers what has waited for as long as its writer wanted to.
 func (m *Machine) expire() {
 	m.waiting = slices.DeleteFunc(m.waiting, func(q *Proposal) bool {
-		late := q.Late(m.nowMs)
+		late := q.Expired(m.nowMs)
 		if late {
-			m.Drop(q, ErrTimeout)
+			m.FailProposal(q, ErrTimeout)
 			m.final = append(m.final, q)
 		}
 		return late
 	})
 }
 
-// Drop makes the answer to a proposal that is judged no more an error; the owner
+// FailProposal makes the answer to a proposal that is judged no more an error; the owner
 // completes those that were never proposed.
-func (m *Machine) Drop(q *Proposal, err error) {
+func (m *Machine) FailProposal(q *Proposal, err error) {
 	m.folds.producers.sequences.Refused(q.Batch)
 	q.fail(err)
 }
 
-// abort answers all that waits: this replica can answer for nothing any more.
-func (m *Machine) abort(err error) {
-	m.abortConfirming()
+// failPending answers all that waits: this replica can answer for nothing any more.
+func (m *Machine) failPending(err error) {
+	m.failConfirmations()
 	for _, q := range m.waiting {
 		if q.Result.Err == nil {
 			q.fail(err)
@@ -353,5 +353,5 @@ func (m *Machine) abort(err error) {
 	}
 	clear(m.waiting)
 	m.waiting = m.waiting[:0]
-	m.emit(EffectDismiss).Err = err
+	m.emit(EffectFailQueued).Err = err
 }

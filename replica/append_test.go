@@ -52,7 +52,7 @@ func openWith(t testing.TB, fs vfs.FS, more ...Fold) *bench {
 	b := &bench{t: t, fs: fs, base: base, Partition: p}
 	p.Begin(1)
 	p.ApplyMetadata(protocol.PartitionState{Leader: 1, Replicas: []protocol.BrokerID{1}, ISR: protocol.Members{{ID: 1, BrokerEpoch: 1}}})
-	p.do(func() {})
+	p.runInLoop(func() {})
 	t.Cleanup(func() { b.close() })
 	return b
 }

@@ -71,7 +71,7 @@ func BenchmarkGroup(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		hold, held := make(chan struct{}), make(chan struct{})
-		p.post(func() { close(held); <-hold })
+		p.runLater(func() { close(held); <-hold })
 		<-held
 		for i := range writers {
 			w := &writers[i]

@@ -210,7 +210,7 @@ func (m *member) serve(f Fetch) (FetchAnswer, []byte) {
 		select {
 		case <-w.C:
 			if m.p.Epoch() != f.Epoch || m.p.State().Role != RoleLeader {
-				return refused(f), nil
+				return notLeaderAnswer(f), nil
 			}
 			if m.p.HighWatermark() > a.HighWatermark || m.p.Round() > a.Round {
 				a.HighWatermark, a.Round = m.p.HighWatermark(), m.p.Round()
@@ -218,23 +218,23 @@ func (m *member) serve(f Fetch) (FetchAnswer, []byte) {
 			}
 			continue
 		case <-m.gone:
-			return refused(f), nil
+			return notLeaderAnswer(f), nil
 		case <-wait:
 		}
 		break
 	}
 	if m.p.Epoch() != f.Epoch || m.p.State().Role != RoleLeader {
-		return refused(f), nil
+		return notLeaderAnswer(f), nil
 	}
 	a.HighWatermark, a.Round = m.p.HighWatermark(), m.p.Round()
 	r, err := m.p.Log().Read(f.Offset, m.p.End(), 4096, true)
 	if err != nil {
-		return refused(f), nil
+		return notLeaderAnswer(f), nil
 	}
 	defer r.Close()
 	bytes, err := r.AppendTo(nil)
 	if err != nil {
-		return refused(f), nil
+		return notLeaderAnswer(f), nil
 	}
 	return a, bytes
 }
@@ -402,7 +402,7 @@ func (c *cluster) compare(t *testing.T, written [][]protocol.Offset) {
 			}
 		}
 		var sum [16]byte
-		p.do(func() { sum, err = p.m.LockTable().Digest() })
+		p.runInLoop(func() { sum, err = p.m.LockTable().Digest() })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -487,9 +487,9 @@ func TestAnEpochEndsForReadersBehindBatchesWithoutRecords(t *testing.T) {
 	}
 }
 
-// TestADoubtedLeaderGivesItsWritersBack: followers and metadata are out of
-// reach, so another may lead; a follower's fetch ends the doubt.
-func TestADoubtedLeaderGivesItsWritersBack(t *testing.T) {
+// TestALeaderThatStepsAsideFailsItsPendingProduces: followers and metadata are out of
+// reach, so another may lead; a follower's fetch ends it.
+func TestALeaderThatStepsAsideFailsItsPendingProduces(t *testing.T) {
 	c := newCluster(t, 3)
 	c.settle(t)
 	c.node(2).stop()
@@ -498,10 +498,10 @@ func TestADoubtedLeaderGivesItsWritersBack(t *testing.T) {
 	done := completer{make(chan Result, 1)}
 	p.Propose(&Proposal{Batch: with(t, plain(), "v"), Acks: AcksAll, Done: done})
 	for {
-		p.Doubt(10)
+		p.StepAside(10)
 		select {
 		case r := <-done.done:
-			if !errors.Is(r.Err, ErrNotLeader) || !p.State().Doubted {
+			if !errors.Is(r.Err, ErrNotLeader) || !p.State().SteppedAside {
 				t.Fatalf("%+v, %+v", r, p.State())
 			}
 		case <-time.After(time.Millisecond):
@@ -511,10 +511,10 @@ func TestADoubtedLeaderGivesItsWritersBack(t *testing.T) {
 	}
 	p.Propose(&Proposal{Batch: with(t, plain(), "w"), Acks: AcksAll, Done: done})
 	if r := <-done.done; !errors.Is(r.Err, ErrNotLeader) {
-		t.Errorf("a doubted leader took a write: %+v", r)
+		t.Errorf("a leader that stepped aside took a write: %+v", r)
 	}
 	c.boot(2, c.node(2).fs)
-	for p.State().Doubted {
+	for p.State().SteppedAside {
 		time.Sleep(time.Millisecond)
 	}
 	c.boot(3, c.node(3).fs)

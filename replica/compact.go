@@ -32,7 +32,7 @@ var errClosing = errors.New("the partition is closing")
 // swaps; Close waits for the pass, which then ends soon. Leaders and followers
 // compact alike, each its own log, below the high watermark.
 func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.CompactStats, error) {
-	if !p.attend() {
+	if !p.holdOpen() {
 		return segment.CompactStats{}, nil
 	}
 	defer p.loops.Done()
@@ -47,7 +47,7 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 	}
 	err = errors.Join(p.compact(ctx, pass), pass.Close())
 	stats := pass.Stats()
-	if harmless(err) || err == nil {
+	if endedEarly(err) || err == nil {
 		p.opts.Logger.Info("log compacted", "partition", p.opts.ID.Index, "keys", stats.Keys,
 			"records", stats.RecordsIn, "left", stats.RecordsOut, "bytes", stats.BytesRead, "written", stats.BytesWritten,
 			"segments", stats.SegmentsIn, "took", time.Since(began), "ended early", err != nil)
@@ -60,26 +60,26 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 	return stats, err
 }
 
-// harmless reports whether a pass only ended early: the next one will do.
-func harmless(err error) bool {
+// endedEarly reports whether a pass only ended early: the next one will do.
+func endedEarly(err error) bool {
 	return errors.Is(err, errClosing) || errors.Is(err, segment.ErrCompactionStale) || errors.Is(err, segment.ErrClosed) ||
 		errors.Is(err, context.Canceled)
 }
 
-// attend has Close wait until loops.Done, unless the partition is closed.
-func (p *Partition) attend() bool {
-	p.mail.Lock()
-	defer p.mail.Unlock()
-	if !p.mail.closed {
+// holdOpen has Close wait until loops.Done, unless the partition is closed.
+func (p *Partition) holdOpen() bool {
+	p.mailbox.Lock()
+	defer p.mailbox.Unlock()
+	if !p.mailbox.closed {
 		p.loops.Add(1)
 	}
-	return !p.mail.closed
+	return !p.mailbox.closed
 }
 
 func (p *Partition) closing() bool {
-	p.mail.Lock()
-	defer p.mail.Unlock()
-	return p.mail.closed
+	p.mailbox.Lock()
+	defer p.mailbox.Unlock()
+	return p.mailbox.closed
 }
 
 // compactionDue reports whether so much of the log is dirty, or for so long,
@@ -102,7 +102,7 @@ func (o *CompactOptions) due(debt segment.Debt, nowMs int64) bool {
 }
 
 func (p *Partition) planCompaction(o CompactOptions) (pass *segment.Compaction, err error) {
-	p.do(func() {
+	p.runInLoop(func() {
 		c := &Call{}
 		p.step(PlanCompaction{o, c})
 		if c.Plan == nil {
@@ -135,7 +135,7 @@ func (p *Partition) compact(ctx context.Context, pass *segment.Compaction) error
 			return err
 		}
 		c := &Call{Pass: pass}
-		ran := p.do(func() { p.step(AdoptCompaction{c}) })
+		ran := p.runInLoop(func() { p.step(AdoptCompaction{c}) })
 		if !ran {
 			return errClosing
 		}

@@ -73,7 +73,7 @@ func TestCompactionLeavesTheFoldsWhatTheyNeed(t *testing.T) {
 		}
 	}
 	var before, after [16]byte
-	digest := func(d *[16]byte) { b.do(func() { *d, _ = b.m.LockTable().Digest() }) }
+	digest := func(d *[16]byte) { b.runInLoop(func() { *d, _ = b.m.LockTable().Digest() }) }
 	digest(&before)
 	stats := b.mustCompact(CompactOptions{DeleteRetentionMs: 1})
 	if stats.RecordsOut*2 > stats.RecordsIn || stats.RecordsOut == 0 {
@@ -133,7 +133,7 @@ func TestVerdictsSurviveCompaction(t *testing.T) {
 		return <-c.done
 	}
 	first := each()
-	if first.Err != nil || len(first.Left) != 1 || first.Left[0].First != 0 {
+	if first.Err != nil || len(first.Skipped) != 1 || first.Skipped[0].First != 0 {
 		t.Fatalf("verdicts are %+v", first)
 	}
 	for range 60 {
@@ -144,7 +144,7 @@ func TestVerdictsSurviveCompaction(t *testing.T) {
 		t.Fatalf("nothing was compacted: %+v", stats)
 	}
 	again := each()
-	if again.Err != nil || !again.Repeated || again.Base != first.Base || len(again.Left) != 1 || again.Left[0].First != 0 {
+	if again.Err != nil || !again.Repeated || again.Base != first.Base || len(again.Skipped) != 1 || again.Skipped[0].First != 0 {
 		t.Fatalf("verdicts are %+v, were %+v", again, first)
 	}
 }

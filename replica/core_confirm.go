@@ -21,11 +21,11 @@ func (c *Core) ConfirmLeadership() int64 {
 		return 0
 	}
 	c.leading.round++
-	c.confirm()
+	c.advanceConfirmed()
 	return c.leading.round
 }
 
-func (c *Core) confirm() {
+func (c *Core) advanceConfirmed() {
 	least := c.leading.round
 	for i := range c.leading.followers {
 		f := &c.leading.followers[i]

@@ -115,7 +115,7 @@ type leading struct {
 	followers []follower      // all other replicas, in their order
 	isr       isrProposals
 
-	round     int64 // see Confirm
+	round     int64 // see ConfirmLeadership
 	confirmed int64 // <= round
 }
 
@@ -150,18 +150,18 @@ func (l *leading) follower(id protocol.BrokerID) *follower {
 	return &l.followers[i]
 }
 
-// lead begins an epoch. What followers had acknowledged to an earlier leader
+// becomeLeader begins an epoch. What followers had acknowledged to an earlier leader
 // does not count: they may have to be truncated first.
-func (c *Core) lead(nowMs int64) {
+func (c *Core) becomeLeader(nowMs int64) {
 	c.leading.start = c.o.Log.End()
 	c.leading.end = c.leading.start
-	c.gather(nowMs)
+	c.updateFollowers(nowMs)
 	c.commit()
 }
 
-// gather makes the followers the other replicas of the metadata. A reassignment
+// updateFollowers makes the followers the other replicas of the metadata. A reassignment
 // changes them within an epoch; what those who stay have acknowledged holds.
-func (c *Core) gather(nowMs int64) {
+func (c *Core) updateFollowers(nowMs int64) {
 	l := &c.leading
 	before := l.followers
 	l.followers = nil
@@ -197,7 +197,7 @@ func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	}
 	fo.fetchedMs = nowMs
 	c.commit()
-	c.confirm()
+	c.advanceConfirmed()
 	if !c.partition.InSync(fo.ID) {
 		c.reviewISR(nowMs)
 	}

@@ -9,12 +9,12 @@ import (
 
 // following is what a follower knows beyond the metadata.
 type following struct {
-	waiting bool  // for the answer to asked
-	round   int64 // of the leader's last answer
-	asked   Fetch // one at a time: it acknowledges what came with the one before
-	sentMs  int64
-	retryMs int64 // no fetch before, after one was refused
-	cutting bool  // a truncation was asked for
+	waiting    bool  // for the answer to asked
+	round      int64 // of the leader's last answer
+	asked      Fetch // one at a time: it acknowledges what came with the one before
+	sentMs     int64
+	retryMs    int64 // no fetch before, after one was refused
+	truncating bool  // a truncation was asked for
 	// What the leader said is committed; the log may not reach there yet.
 	committed protocol.Offset
 }
@@ -25,7 +25,7 @@ func (c *Core) fetch(nowMs int64) {
 	w := &c.following
 	end := c.o.Log.End()
 	leaderless := c.partition.Leader == protocol.NoBroker || c.partition.Leader == c.o.Self.ID
-	if leaderless || w.waiting || w.cutting || c.synced < end || nowMs < w.retryMs || !c.partition.Hosts(c.o.Self.ID) {
+	if leaderless || w.waiting || w.truncating || c.synced < end || nowMs < w.retryMs || !c.partition.Hosts(c.o.Self.ID) {
 		return
 	}
 	w.waiting, w.sentMs = true, nowMs
@@ -41,8 +41,8 @@ func (c *Core) refetch(nowMs int64) {
 	c.fetch(nowMs)
 }
 
-// awaits reports whether an answer is the one that is waited for.
-func (c *Core) awaits(a *FetchAnswer) bool {
+// expects reports whether an answer is the one that is waited for.
+func (c *Core) expects(a *FetchAnswer) bool {
 	return c.role == RoleFollower && c.following.waiting && a.Fetch == c.following.asked
 }
 
@@ -50,14 +50,14 @@ func (c *Core) awaits(a *FetchAnswer) bool {
 // waited for says nothing any more: the epoch, or the log, has moved on.
 func (c *Core) FetchAnswered(a FetchAnswer, nowMs int64) {
 	w := &c.following
-	if !c.awaits(&a) {
+	if !c.expects(&a) {
 		return
 	}
 	w.waiting, w.round = false, max(w.round, a.Round)
 	switch {
 	case errors.Is(a.Err, ErrOffsetOutOfRange) && a.Fetch.Offset < a.LogStart:
 		// The leader no longer has what would come next.
-		c.cut(CoreEffect{Kind: CoreRestart, Offset: a.LogStart})
+		c.requestTruncation(CoreEffect{Kind: CoreRestart, Offset: a.LogStart})
 	case a.Err != nil:
 		w.retryMs = nowMs + c.o.RetryMs
 	case a.Diverging:
@@ -90,12 +90,12 @@ func (c *Core) diverge(a FetchAnswer, nowMs int64) {
 		// It parts where both agree: no leader of ours says so.
 		c.following.retryMs = nowMs + c.o.RetryMs
 	default:
-		c.cut(CoreEffect{Kind: CoreTruncate, Offset: to})
+		c.requestTruncation(CoreEffect{Kind: CoreTruncate, Offset: to})
 	}
 }
 
-func (c *Core) cut(e CoreEffect) {
-	c.following.cutting = true
+func (c *Core) requestTruncation(e CoreEffect) {
+	c.following.truncating = true
 	c.emit(e)
 }
 

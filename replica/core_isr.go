@@ -21,11 +21,11 @@ type isrProposals struct {
 
 func (p *isrProposals) mayHave(id protocol.BrokerID) bool { return p.maybe.Has(id) }
 
-// settleISR takes a new ISR of the same epoch into force.
-func (c *Core) settleISR(nowMs int64) {
+// applyISR takes a new ISR of the same epoch into force.
+func (c *Core) applyISR(nowMs int64) {
 	c.leading.isr = isrProposals{}
 	c.commit()
-	c.confirm()
+	c.advanceConfirmed()
 	c.reviewISR(nowMs)
 }
 
@@ -37,7 +37,7 @@ func (c *Core) ISRAnswered(change protocol.ISRChange, done bool, nowMs int64) {
 	}
 	if done {
 		c.partition.ISR, c.partition.PartitionEpoch = change.ISR, change.PartitionEpoch+1
-		c.settleISR(nowMs)
+		c.applyISR(nowMs)
 		return
 	}
 	c.leading.isr.waiting = false
@@ -58,7 +58,7 @@ func (c *Core) reviewISR(nowMs int64) {
 	}
 	change := protocol.ISRChange{LeaderEpoch: c.partition.LeaderEpoch, PartitionEpoch: c.partition.PartitionEpoch}
 	for _, id := range c.partition.Replicas {
-		m, in, was := c.oughtToBe(id, nowMs)
+		m, in, was := c.desiredMember(id, nowMs)
 		if !in {
 			continue
 		}
@@ -83,12 +83,12 @@ func (c *Core) reviewISR(nowMs int64) {
 	c.emit(CoreEffect{Kind: CoreAlterISR, ISR: change})
 }
 
-// oughtToBe reports whether a replica is to be in sync, as which member, and
+// desiredMember reports whether a replica is to be in sync, as which member, and
 // whether it is. A member stays until it lags for too long. Another replica
 // comes in when it has all that is committed and all that was there when the
 // epoch began: a new leader's high watermark may be behind what its
 // predecessor had committed, the log end at which it began is not.
-func (c *Core) oughtToBe(id protocol.BrokerID, nowMs int64) (m protocol.Member, in, was bool) {
+func (c *Core) desiredMember(id protocol.BrokerID, nowMs int64) (m protocol.Member, in, was bool) {
 	at := c.partition.ISR.Index(id)
 	if at >= 0 {
 		m = c.partition.ISR[at]

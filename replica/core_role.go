@@ -154,7 +154,7 @@ func (c *Core) ApplyMetadata(s protocol.PartitionState, nowMs int64) {
 	c.leading, c.following = leading{}, following{}
 	c.emit(CoreEffect{Kind: CoreRole})
 	if c.role == RoleLeader {
-		c.lead(nowMs)
+		c.becomeLeader(nowMs)
 	} else {
 		c.fetch(nowMs)
 	}
@@ -172,8 +172,8 @@ func (c *Core) roleIn(s *protocol.PartitionState) Role {
 func (c *Core) reconcile(nowMs int64) {
 	switch c.role {
 	case RoleLeader:
-		c.gather(nowMs)
-		c.settleISR(nowMs)
+		c.updateFollowers(nowMs)
+		c.applyISR(nowMs)
 	case RoleFollower:
 		c.fetch(nowMs) // it may be a replica only now
 	}
@@ -210,7 +210,7 @@ func (c *Core) Truncated(nowMs int64) {
 	start, end := c.o.Log.Start(), c.o.Log.End()
 	c.synced = end
 	c.highWatermark = min(max(c.highWatermark, start), end)
-	c.following.cutting = false
+	c.following.truncating = false
 	if c.role == RoleFollower {
 		c.fetch(nowMs)
 	}
@@ -230,8 +230,8 @@ func (c *Core) Tick(nowMs int64) {
 	}
 }
 
-// Restless reports whether something waits for a Tick.
-func (c *Core) Restless(nowMs int64) bool {
+// NeedsTick reports whether something waits for a Tick.
+func (c *Core) NeedsTick(nowMs int64) bool {
 	switch c.role {
 	case RoleLeader:
 		return c.isrMayChange(nowMs)
@@ -239,7 +239,7 @@ func (c *Core) Restless(nowMs int64) bool {
 		return c.resignMs > 0
 	}
 	w := &c.following
-	return w.retryMs > nowMs-c.o.RetryMs && !w.waiting && !w.cutting
+	return w.retryMs > nowMs-c.o.RetryMs && !w.waiting && !w.truncating
 }
 
 // Failed says that the log can no longer be written or read. It is final.

@@ -142,8 +142,8 @@ func TestWithoutAFileDescriptorWritersWait(t *testing.T) {
 	if r := <-late.done; !errors.Is(r.Err, ErrTimeout) {
 		t.Fatalf("what waited for too long: %+v", r)
 	}
-	if !b.Starving() || b.Failed() || b.End() != 0 {
-		t.Fatalf("starving %v, failed %v, the log ends at %d", b.Starving(), b.Failed(), b.End())
+	if !b.WriteStalled() || b.Failed() || b.End() != 0 {
+		t.Fatalf("starving %v, failed %v, the log ends at %d", b.WriteStalled(), b.Failed(), b.End())
 	}
 	if err := b.Housekeep(); err != nil {
 		t.Errorf("housekeeping meanwhile: %v", err)
@@ -155,7 +155,7 @@ func TestWithoutAFileDescriptorWritersWait(t *testing.T) {
 	}
 	r, refusal := b.propose(with(t, plain(), "after"))
 	want(t, "what came afterwards", r, refusal, 5)
-	if b.Starving() || b.Failed() {
-		t.Fatalf("afterwards: starving %v, failed %v", b.Starving(), b.Failed())
+	if b.WriteStalled() || b.Failed() {
+		t.Fatalf("afterwards: starving %v, failed %v", b.WriteStalled(), b.Failed())
 	}
 }

@@ -16,50 +16,50 @@ func coreMs() int64 { return time.Since(began).Milliseconds() }
 const fetchTimeoutMs = 15_000
 
 // Begin tells that the broker is registered in this epoch, see the event.
-func (p *Partition) Begin(epoch protocol.BrokerEpoch) { p.task(letter{event: Begin{epoch}}) }
+func (p *Partition) Begin(epoch protocol.BrokerEpoch) { p.enqueueTask(message{event: Begin{epoch}}) }
 
 // ApplyMetadata takes in what the metadata shows of the partition.
-func (p *Partition) ApplyMetadata(s protocol.PartitionState) { p.tell(Metadata{s}) }
+func (p *Partition) ApplyMetadata(s protocol.PartitionState) { p.notify(Metadata{s}) }
 
 // Tick lets time pass. It costs next to nothing where nothing waits for it.
 func (p *Partition) Tick() {
-	if p.restless.Load() {
-		p.note(letter{do: func() {
-			p.expireHeld()
-			p.starved = false // another try will show
+	if p.needsTick.Load() {
+		p.enqueueNote(message{do: func() {
+			p.expireQueued()
+			p.appendStalled = false // the next proposal tries again
 			p.step(Tick{})
 		}})
 	}
 }
 
-// Doubt tells a leader that the metadata cannot be reached. One whose writers have
-// waited for longer than patienceMs then is, most likely, cut off from its
-// followers as well, and another leads: it gives the writers back, who are to ask
-// elsewhere, and takes no more until a follower is heard of again. That costs
-// nothing where it leads after all: it could commit nothing. Without patience, it
-// need have no writers.
-func (p *Partition) Doubt(patienceMs int64) {
-	if patienceMs > 0 && !p.restless.Load() || p.State().Doubted {
+// StepAside tells a leader that the metadata cannot be reached. If a produce has
+// waited for longer than afterMs by then, the leader is most likely cut off from
+// its followers as well, and another broker leads: it fails its pending produces
+// with ErrNotLeader, so that their clients look for the new leader, and accepts no
+// more until a follower is heard of again. That costs nothing if it leads after
+// all, since it could commit nothing. With afterMs 0 no produce need be waiting.
+func (p *Partition) StepAside(afterMs int64) {
+	if afterMs > 0 && !p.needsTick.Load() || p.State().SteppedAside {
 		return
 	}
-	p.tell(Doubt{patienceMs})
+	p.notify(StepAside{afterMs})
 }
 
 // Fetched takes in a follower's fetch. done is called from the loop; the bytes
 // that belong to the answer are the caller's to read, up to the log's end.
 func (p *Partition) Fetched(f Fetch, done func(FetchAnswer)) {
-	if !p.tell(FollowerFetch{f, done}) {
-		done(refused(f))
+	if !p.notify(FollowerFetch{f, done}) {
+		done(notLeaderAnswer(f))
 	}
 }
 
 // FetchAnswered hands over the leader's answer and the batches that came with
 // it. The bytes must stay as they are until release is called, which may be nil.
 func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func()) {
-	told := p.note(letter{do: func() {
+	queued := p.enqueueNote(message{do: func() {
 		if a.Err == nil && len(batches) > 0 {
-			if a.Err = p.starvesFollowing(); a.Err != nil {
-				batches = nil // it is asked again
+			if a.Err = p.stallsFollower(); a.Err != nil {
+				batches = nil // the next fetch asks for them again
 			}
 		}
 		p.step(LeaderAnswer{a, batches})
@@ -67,28 +67,28 @@ func (p *Partition) FetchAnswered(a FetchAnswer, batches []byte, release func())
 			release()
 		}
 	}})
-	if !told && release != nil {
+	if !queued && release != nil {
 		release()
 	}
 }
 
-// starvesFollowing is why what came from a leader cannot be appended just now, or nil.
-func (p *Partition) starvesFollowing() (err error) {
-	if p.m.TakesTasks() {
-		err = p.unready()
+// stallsFollower is why what came from a leader cannot be appended just now, or nil.
+func (p *Partition) stallsFollower() (err error) {
+	if p.m.AcceptsTasks() {
+		err = p.stallReason()
 	}
-	p.starving.Store(err != nil)
+	p.writeStalled.Store(err != nil)
 	return err
 }
 
 // ISRAnswered tells the outcome of Host.AlterISR; done is false also when it is not known.
-func (p *Partition) ISRAnswered(ch protocol.ISRChange, done bool) { p.tell(ISRAnswered{ch, done}) }
+func (p *Partition) ISRAnswered(ch protocol.ISRChange, done bool) { p.notify(ISRAnswered{ch, done}) }
 
 // Fail tells of damage that a reader found: the replica goes offline, for good.
-func (p *Partition) Fail(err error) { p.tell(Damaged{err}) }
+func (p *Partition) Fail(err error) { p.notify(Damaged{err}) }
 
 // step gives the machine one event and does all that it asks for. What readers
-// see is published before anybody is told of it.
+// see is published before anybody is notified of it.
 func (p *Partition) step(e Event) {
 	p.m.Step(e)
 	published := false
@@ -122,11 +122,11 @@ func (p *Partition) publish() {
 	if m.refused != p.refused.Load() {
 		p.refused.Store(m.refused)
 	}
-	if restless := p.starved || m.Restless(); restless != p.restless.Load() {
-		p.restless.Store(restless)
+	if restless := p.appendStalled || m.NeedsTick(); restless != p.needsTick.Load() {
+		p.needsTick.Store(restless)
 	}
 	if m.failed != nil {
-		p.broken.Store(true)
+		p.failed.Store(true)
 	}
 }
 
@@ -174,8 +174,8 @@ func (p *Partition) perform(f *Effect) {
 		for _, q := range f.Proposals {
 			q.Done.Completed(q)
 		}
-	case EffectDismiss:
-		p.dismiss(f.Err)
+	case EffectFailQueued:
+		p.failQueued(f.Err)
 	case EffectFetchReply:
 		f.Done(f.Answer)
 	case EffectConfirmed:
@@ -183,7 +183,7 @@ func (p *Partition) perform(f *Effect) {
 	case EffectMoved:
 		p.moved()
 	case EffectState:
-		p.show(f.State)
+		p.publishState(f.State)
 	case EffectReturn:
 		if f.Call.Return != nil {
 			f.Call.Return()
@@ -207,8 +207,8 @@ func (p *Partition) askHost(f *Effect) {
 	}
 }
 
-// show publishes the state.
-func (p *Partition) show(st *State) {
+// publishState publishes the state.
+func (p *Partition) publishState(st *State) {
 	before := p.state.Load()
 	p.state.Store(st)
 	p.moved()
@@ -234,18 +234,18 @@ func (p *Partition) syncBeside() {
 	go func() {
 		defer p.loops.Done()
 		err := p.sync()
-		p.tell(Synced{end, err})
+		p.notify(Synced{end, err})
 	}()
 }
 
 // writeBase does a base write beside. Its result is in the channel before its
-// end is told, for whoever cannot wait for that.
+// end is reported, for whoever cannot wait for that.
 func (p *Partition) writeBase(work func() error) {
 	p.loops.Add(1)
 	go func() {
 		defer p.loops.Done()
 		p.flushed <- work()
-		p.note(letter{do: p.baseWritten})
+		p.enqueueNote(message{do: p.baseWritten})
 	}()
 }
 

@@ -18,25 +18,25 @@ func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int
 		q.Result.Err = unreadable(v.Err)
 		return end
 	case gap != nil && v.OnlyRepeats(q.Locks):
-		q.Result.Left, q.await = v.Left, v.Await
+		q.Result.Skipped, q.await = v.Skipped, v.Await
 		return end
 	case gap != nil:
 		return q.gap(gap, end)
 	}
-	if err := m.cut(q, &v); err != nil {
+	if err := m.dropRecords(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
-	for i := range v.Left {
-		v.Left[i].Place(end)
-		if refusal := v.Left[i].Refusal; refusal != nil {
+	for i := range v.Skipped {
+		v.Skipped[i].Place(end)
+		if refusal := v.Skipped[i].Refusal; refusal != nil {
 			refusal.LogStart = q.Result.LogStart
 			m.noteRefusal(q.Locks, refusal, now)
 		}
 	}
-	q.Result.Left = v.Left
+	q.Result.Skipped = v.Skipped
 	if q.Batch.Count() == 0 && q.Batch.ProducerID() == protocol.NoProducer {
-		q.await, q.unsure = v.Await, v.Await == protocol.None
+		q.await, q.needsConfirmation = v.Await, v.Await == protocol.None
 		return end
 	}
 	m.folds.locks.judge.Mark(q.Locks, end, v)
@@ -59,13 +59,13 @@ func (m *Machine) repeatEach(q *Proposal) {
 		q.Result.Err = unreadable(v.Err)
 		return
 	}
-	for i := range v.Left {
-		v.Left[i].Place(base)
-		if refusal := v.Left[i].Refusal; refusal != nil {
+	for i := range v.Skipped {
+		v.Skipped[i].Place(base)
+		if refusal := v.Skipped[i].Refusal; refusal != nil {
 			refusal.LogStart = q.Result.LogStart
 		}
 	}
-	q.Result.Left, q.await = v.Left, max(q.await, v.Await)
+	q.Result.Skipped, q.await = v.Skipped, max(q.await, v.Await)
 }
 
 // writtenOf lists, by offset delta, which records of a batch are in the log, or

@@ -44,7 +44,7 @@ func told(r Result) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "base %d", r.Base)
-	for _, l := range r.Left {
+	for _, l := range r.Skipped {
 		if l.Refusal == nil {
 			fmt.Fprintf(&b, "; %d repeats %d", l.First, l.At)
 			continue
@@ -105,7 +105,7 @@ func TestARetryInTheSameGroupFindsTheVerdicts(t *testing.T) {
 	b := open(t, vfs.NewMem())
 	b.each(with(t, idempotent(0), "a; lock-write=x; lock-basis=none"))
 	held, release := make(chan struct{}), make(chan struct{})
-	b.post(func() { close(held); <-release })
+	b.runLater(func() { close(held); <-release })
 	<-held // the loop, until both wait
 	retried := make(chan []string)
 	go func() { retried <- b.each(mixed(t), mixed(t)) }()
@@ -121,9 +121,9 @@ func TestARetryInTheSameGroupFindsTheVerdicts(t *testing.T) {
 }
 
 func (b *bench) waitingProposals() int {
-	b.mail.Lock()
-	defer b.mail.Unlock()
-	return len(b.mail.proposals)
+	b.mailbox.Lock()
+	defer b.mailbox.Unlock()
+	return len(b.mailbox.proposals)
 }
 
 // TestARetryOfWhatWasDeletedIsNotGuessed: DeleteRecords has taken the only

@@ -15,24 +15,24 @@ var errDamaged = errors.New("the leader's answer is damaged")
 // leaderAnswer takes over what the leader sent.
 func (m *Machine) leaderAnswer(e LeaderAnswer) {
 	a := e.Answer
-	if m.core == nil || !m.core.awaits(&a) {
+	if m.core == nil || !m.core.expects(&a) {
 		return
 	}
-	m.inbox = m.inbox[:0]
+	m.fetched = m.fetched[:0]
 	if a.Err == nil && !a.Diverging && len(e.Batches) > 0 {
-		if err := m.view(e.Batches); err != nil {
+		if err := m.parseBatches(e.Batches); err != nil {
 			m.o.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", m.o.ID.Index,
 				"leader", m.core.Leader(), "offset", m.log.End(), "error", err)
 			a.Err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
-		a.HasBatches = len(m.inbox) > 0
+		a.HasBatches = len(m.fetched) > 0
 	}
-	if !a.HasBatches || m.inbox[0].BaseOffset() >= m.log.End() {
+	if !a.HasBatches || m.fetched[0].BaseOffset() >= m.log.End() {
 		m.followLeader(a)
 		return
 	}
 	// The log is empty, and the leader's begins inside a batch.
-	m.startOver(m.inbox[0].BaseOffset(), func(err error) {
+	m.truncateFully(m.fetched[0].BaseOffset(), func(err error) {
 		if err != nil {
 			_ = m.fail(err)
 			return
@@ -43,26 +43,26 @@ func (m *Machine) leaderAnswer(e LeaderAnswer) {
 
 func (m *Machine) followLeader(a FetchAnswer) {
 	if a.Err == nil && a.LogStart > m.log.Start() {
-		m.startAt = a.LogStart
+		m.leaderStart = a.LogStart
 	}
 	m.core.FetchAnswered(a, m.nowMs)
 }
 
-// view takes the answer's bytes apart; each batch's checksum is compared. A log
+// parseBatches takes the answer's bytes apart; each batch's checksum is compared. A log
 // that begins anew may begin inside a batch, where DeleteRecords has put its
 // leader's start.
-func (m *Machine) view(bytes []byte) error {
+func (m *Machine) parseBatches(bytes []byte) error {
 	next := m.log.End()
 	for len(bytes) > 0 {
 		b, n, err := record.View(bytes)
 		if err != nil {
 			return err
 		}
-		if b.BaseOffset() < next && !(len(m.inbox) == 0 && m.log.Start() == next && b.NextOffset() > next) {
+		if b.BaseOffset() < next && !(len(m.fetched) == 0 && m.log.Start() == next && b.NextOffset() > next) {
 			return fmt.Errorf("offset %d comes where %d was asked for", b.BaseOffset(), next)
 		}
 		next, bytes = b.NextOffset(), bytes[n:]
-		m.inbox = append(m.inbox, b)
+		m.fetched = append(m.fetched, b)
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (m *Machine) view(bytes []byte) error {
 // appendFetched has what came from the leader written, folds it, and has it synced.
 func (m *Machine) appendFetched() {
 	invariant.Check(!m.syncing, "a follower appends while a sync is under way")
-	m.await(EffectAppend, m.then.fetchedAppended).Batches = m.inbox
+	m.await(EffectAppend, m.callbacks.fetchedAppended).Batches = m.fetched
 }
 
 func (m *Machine) fetchedAppended(err error) {
@@ -79,17 +79,17 @@ func (m *Machine) fetchedAppended(err error) {
 		return
 	}
 	now := m.o.NowMs()
-	for _, b := range m.inbox {
+	for _, b := range m.fetched {
 		if err := m.folds.apply(b, false, now); err != nil {
 			_ = m.fail(err)
 			return
 		}
 		m.unsynced += int64(b.NextOffset() - b.BaseOffset())
 	}
-	clear(m.inbox)
+	clear(m.fetched)
 	m.core.Appended(m.nowMs)
 	if m.unsynced >= m.settings.FlushMessages {
-		m.await(EffectSync, m.then.fetchedSynced)
+		m.await(EffectSync, m.callbacks.fetchedSynced)
 		return
 	}
 	m.fetchedOnDisk()
@@ -113,13 +113,13 @@ func (m *Machine) fetchedOnDisk() {
 func (m *Machine) truncate(to protocol.Offset) {
 	invariant.Check(!m.syncing, "a log is truncated while a sync is under way")
 	was := m.log.End()
-	m.waitBase(func() {
+	m.waitBaseWrite(func() {
 		m.await(EffectTruncate, func(err error) {
 			if err == nil {
 				m.unsynced = 0
 				m.o.Logger.Info("log truncated to what the leader has", "partition", m.o.ID.Index, "leader", m.core.Leader(),
 					"epoch", m.core.Epoch(), "from", was, "to", m.log.End(), "high watermark", m.highWatermark)
-				err = m.foldAnew()
+				err = m.rebuildFolds()
 			}
 			if err != nil {
 				_ = m.fail(err)
@@ -136,7 +136,7 @@ func (m *Machine) truncate(to protocol.Offset) {
 func (m *Machine) restart(at protocol.Offset) {
 	m.o.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", m.o.ID.Index,
 		"leader", m.core.Leader(), "end", m.log.End(), "from", at)
-	m.startOver(at, func(err error) {
+	m.truncateFully(at, func(err error) {
 		if err != nil {
 			_ = m.fail(err)
 			return
@@ -145,10 +145,10 @@ func (m *Machine) restart(at protocol.Offset) {
 	})
 }
 
-// startOver empties the log and the lock table, which both begin anew at an
+// truncateFully empties the log and the lock table, which both begin anew at an
 // offset; the log has nothing below it.
-func (m *Machine) startOver(at protocol.Offset, next func(error)) {
-	m.waitBase(func() {
+func (m *Machine) truncateFully(at protocol.Offset, next func(error)) {
+	m.waitBaseWrite(func() {
 		if err := m.folds.forget(); err != nil {
 			next(err)
 			return
@@ -160,23 +160,23 @@ func (m *Machine) startOver(at protocol.Offset, next func(error)) {
 		m.await(kind, func(err error) {
 			if err == nil {
 				m.unsynced = 0
-				err = m.foldAnew()
+				err = m.rebuildFolds()
 			}
 			next(err)
 		}).Offset = at
 	})
 }
 
-// foldAnew folds the log again, each fold from what was saved of it.
-func (m *Machine) foldAnew() error {
+// rebuildFolds folds the log again, each fold from what was saved of it.
+func (m *Machine) rebuildFolds() error {
 	was := m.folds.producers.table
 	if err := m.folds.open(m.log); err != nil {
 		return err
 	}
-	if err := m.refold(); err != nil {
+	if err := m.replay(); err != nil {
 		return err
 	}
-	m.folds.producers.table.Succeed(was)
+	m.folds.producers.table.ContinueFrom(was)
 	return nil
 }
 
@@ -184,9 +184,9 @@ func (m *Machine) foldAnew() error {
 // take a second or two.
 const foldQuietMax = 250_000
 
-// refold folds the log up to its end, each fold from where it is, and keeps the
+// replay folds the log up to its end, each fold from where it is, and keeps the
 // lock table's window within its budget on the way.
-func (m *Machine) refold() error {
+func (m *Machine) replay() error {
 	end, now := m.log.End(), m.o.NowMs()
 	from := max(m.log.Start(), m.folds.applied())
 	long := end-from > foldQuietMax

@@ -33,7 +33,7 @@ type State struct {
 	Replicas       []protocol.BrokerID
 	ISR            protocol.Members
 	Settled        bool  // it leads, and knows all that earlier leaders committed
-	Doubted        bool  // it leads as far as it knows, see Partition.Doubt
+	SteppedAside   bool  // it leads as far as it knows, see Partition.StepAside
 	Err            error // why it is offline
 }
 
@@ -44,14 +44,14 @@ func (s *State) InSync(id protocol.BrokerID) bool { return s.ISR.Has(id) }
 var unregistered = &State{Leader: protocol.NoBroker, Epoch: -1, EpochStart: protocol.None}
 
 // snapshot is the core's state, or before if nothing has changed.
-func (c *Core) snapshot(before *State, doubted bool) *State {
+func (c *Core) snapshot(before *State, steppedAside bool) *State {
 	s := &c.partition
-	if before.Doubted == doubted && before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
+	if before.SteppedAside == steppedAside && before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
 		before.Leader == s.Leader && before.Settled == c.Settled() && before.Err == c.err && slices.Equal(before.ISR, s.ISR) {
 		return before
 	}
 	return &State{
 		Role: c.role, Leader: s.Leader, Epoch: s.LeaderEpoch, PartitionEpoch: s.PartitionEpoch, EpochStart: c.EpochStart(),
-		Replicas: s.Replicas, ISR: s.ISR, Settled: c.Settled(), Doubted: doubted, Err: c.err,
+		Replicas: s.Replicas, ISR: s.ISR, Settled: c.Settled(), SteppedAside: steppedAside, Err: c.err,
 	}
 }

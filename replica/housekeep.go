@@ -31,11 +31,11 @@ func (p *Partition) DeleteBefore(o protocol.Offset) (start protocol.Offset, err 
 }
 
 // SetSettings takes the topic's new settings into force.
-func (p *Partition) SetSettings(s Settings) { p.do(func() { p.step(Configure{s}) }) }
+func (p *Partition) SetSettings(s Settings) { p.runInLoop(func() { p.step(Configure{s}) }) }
 
 // ProducerStates lists the idempotent producers.
 func (p *Partition) ProducerStates() (states []ProducerState, err error) {
-	if !p.do(func() { states = p.m.Producers().States() }) {
+	if !p.runInLoop(func() { states = p.m.Producers().States() }) {
 		return nil, ErrNotLeader
 	}
 	return states, nil

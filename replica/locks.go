@@ -15,7 +15,7 @@ type LockState struct {
 // Lock looks a lock up. The item's name is decoded and Raw as a header has it;
 // All asks for the whole partition.
 func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
-	ran := p.do(func() {
+	ran := p.runInLoop(func() {
 		var known bool
 		if item.All {
 			state.Last, state.By, known = p.m.LockTable().LastRecord()
@@ -36,14 +36,14 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 // HoldsLocks reports whether any lock was written in this partition; ok is false
 // if it is closed.
 func (p *Partition) HoldsLocks() (locked, ok bool) {
-	ok = p.do(func() { locked = p.m.LockTable().HoldsLocks() })
+	ok = p.runInLoop(func() { locked = p.m.LockTable().HoldsLocks() })
 	return locked, ok
 }
 
 // Check judges requests as an append of each would be, all against the same
 // table, and appends nothing. A request may be nil: it has no locks.
 func (p *Partition) Check(requests []*conflict.Request) (verdicts []conflict.Verdict, err error) {
-	ran := p.do(func() {
+	ran := p.runInLoop(func() {
 		if err = p.m.mayAppend(AcksAll); err != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func (p *Partition) Check(requests []*conflict.Request) (verdicts []conflict.Ver
 // lock headers that break the grammar.
 func (p *Partition) NoteRefusal(r *protocol.Refusal) {
 	p.malformed.Add(1) // before: who is told of the refusal and asks at once must find it
-	p.post(func() { p.m.LockTable().Refuse(nil, r, p.opts.NowMs()) })
+	p.runLater(func() { p.m.LockTable().Refuse(nil, r, p.opts.NowMs()) })
 }
 
 // Refusals are the latest refused lock requests, oldest first, and their number
@@ -76,7 +76,7 @@ func (p *Partition) Refusals() (latest []conflict.Refused, total uint64) {
 	if p.refused.Load()+p.malformed.Load() == 0 {
 		return nil, 0
 	}
-	p.do(func() { latest, total = p.m.LockTable().Refusals(nil) })
+	p.runInLoop(func() { latest, total = p.m.LockTable().Refusals(nil) })
 	return latest, total
 }
 
@@ -85,6 +85,6 @@ func (p *Partition) HotLocks() (hot []conflict.HotLock) {
 	if p.refused.Load()+p.malformed.Load() == 0 {
 		return nil
 	}
-	p.do(func() { hot = p.m.LockTable().HotLocks() })
+	p.runInLoop(func() { hot = p.m.LockTable().HotLocks() })
 	return hot
 }

@@ -9,30 +9,30 @@ import (
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// loop lives while the mailbox holds anything that it may take.
-func (p *Partition) loop() { p.goOn(p.take()) }
+// loop runs while the mailbox holds anything that may be dequeued.
+func (p *Partition) loop() { p.runTurns(p.dequeue()) }
 
-// goOn is loop from mail on that is taken already.
-func (p *Partition) goOn(m taken) {
+// runTurns is loop, beginning with what is dequeued already.
+func (p *Partition) runTurns(m dequeued) {
 	defer p.loops.Done()
-	for ; !m.none(); m = p.take() {
-		p.turn(m)
+	for ; !m.empty(); m = p.dequeue() {
+		p.runTurn(m)
 	}
 }
 
-// visit is one turn of the loop in the caller's goroutine.
-func (p *Partition) visit() {
+// runTurnInline is one turn of the loop in the caller's goroutine.
+func (p *Partition) runTurnInline() {
 	defer crashOnPanic()
-	m := p.take()
-	if !m.none() {
-		p.turn(m)
-		m = p.take()
+	m := p.dequeue()
+	if !m.empty() {
+		p.runTurn(m)
+		m = p.dequeue()
 	}
-	if m.none() {
+	if m.empty() {
 		p.loops.Done()
 		return
 	}
-	go p.goOn(m)
+	go p.runTurns(m)
 }
 
 // crashOnPanic makes a panic in a visit what it is in a loop, the end of the
@@ -46,20 +46,20 @@ func crashOnPanic() {
 	}
 }
 
-// turn does what the mail asks for.
-func (p *Partition) turn(t taken) {
+// runTurn does what was dequeued.
+func (p *Partition) runTurn(t dequeued) {
 	for i := range t.notes {
-		t.notes[i].run(p)
+		t.notes[i].deliver(p)
 	}
-	if len(t.group) > 0 && p.starves() {
-		p.putBack(t.group)
+	if len(t.group) > 0 && p.stallsAppend() {
+		p.requeue(t.group)
 	} else if len(t.group) > 0 {
 		p.group.Proposals = t.group
 		p.step(&p.group)
 		p.group.Proposals = nil
 	}
 	for i := range t.tasks {
-		t.tasks[i].run(p)
+		t.tasks[i].deliver(p)
 	}
 	clear(t.group)
 	if t.group != nil {
@@ -67,16 +67,16 @@ func (p *Partition) turn(t taken) {
 	}
 }
 
-// starves reports whether there is no file descriptor for the log of a leader, or
+// stallsAppend reports whether there is no file descriptor for the log of a leader, or
 // no room. Nothing may be judged then: the folds would see what is not written.
-func (p *Partition) starves() bool {
-	p.starved = p.m.mayAppend(AcksNone) == nil && p.unready() != nil
-	p.starving.Store(p.starved)
-	return p.starved
+func (p *Partition) stallsAppend() bool {
+	p.appendStalled = p.m.mayAppend(AcksNone) == nil && p.stallReason() != nil
+	p.writeStalled.Store(p.appendStalled)
+	return p.appendStalled
 }
 
-// unready is why nothing can be appended just now, or nil.
-func (p *Partition) unready() error {
+// stallReason is why nothing can be appended just now, or nil.
+func (p *Partition) stallReason() error {
 	if p.opts.Full != nil && p.opts.Full() {
 		return errNoRoom
 	}
@@ -89,22 +89,22 @@ func (p *Partition) unready() error {
 // errNoRoom: the disk is full.
 var errNoRoom = errors.New("the disk has no room for the log")
 
-// putBack leaves a group waiting until time has passed, ahead of what has come since.
-func (p *Partition) putBack(group []*Proposal) {
-	p.mail.Lock()
-	p.mail.proposals = slices.Concat(group, p.mail.proposals)
-	p.mail.Unlock()
-	p.restless.Store(true)
+// requeue leaves a group waiting until time has passed, ahead of what has come since.
+func (p *Partition) requeue(group []*Proposal) {
+	p.mailbox.Lock()
+	p.mailbox.proposals = slices.Concat(group, p.mailbox.proposals)
+	p.mailbox.Unlock()
+	p.needsTick.Store(true)
 }
 
-// letter is an event for the machine or, in its place, something that the loop
+// message is an event for the machine or, in its place, something that the loop
 // is to do with it.
-type letter struct {
+type message struct {
 	event Event
 	do    func()
 }
 
-func (l *letter) run(p *Partition) {
+func (l *message) deliver(p *Partition) {
 	if l.do != nil {
 		l.do()
 		return
@@ -112,33 +112,33 @@ func (l *letter) run(p *Partition) {
 	p.step(l.event)
 }
 
-// taken is the mail of one turn, from one of the queues.
-type taken struct {
-	notes []letter
+// dequeued is the work of one turn, from one of the queues.
+type dequeued struct {
+	notes []message
 	group []*Proposal
-	tasks []letter
+	tasks []message
 }
 
-func (m *taken) none() bool { return len(m.notes)+len(m.group)+len(m.tasks) == 0 }
+func (m *dequeued) empty() bool { return len(m.notes)+len(m.group)+len(m.tasks) == 0 }
 
-// take empties one queue of which something may be taken now. When that is none,
+// dequeue empties one queue of which something may be taken now. When that is none,
 // the loop ends. What one brings may forbid the next: a note that another leads,
 // a group whose sync then runs beside the loop.
-func (p *Partition) take() (t taken) {
-	m := &p.mail
+func (p *Partition) dequeue() (t dequeued) {
+	m := &p.mailbox
 	m.Lock()
 	defer m.Unlock()
 	if len(m.notes) > 0 {
 		t.notes, m.notes = m.notes, nil
 		return t
 	}
-	m.holdsTasks = !p.m.TakesTasks()
-	m.holdsProposals = p.starved || !p.m.TakesProposals()
-	if !m.holdsTasks && len(m.tasks) > 0 {
+	m.tasksDeferred = !p.m.AcceptsTasks()
+	m.proposalsDeferred = p.appendStalled || !p.m.AcceptsProposals()
+	if !m.tasksDeferred && len(m.tasks) > 0 {
 		t.tasks, m.tasks = m.tasks, nil
 		return t
 	}
-	if !m.holdsProposals {
+	if !m.proposalsDeferred {
 		t.group, m.proposals = m.proposals, p.spare
 		p.spare = nil
 	}

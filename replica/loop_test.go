@@ -65,8 +65,8 @@ func TestVisitorsAndLoopsTakeTurns(t *testing.T) {
 					propose = b.Propose
 				}
 				if i%50 == 0 {
-					b.post(func() {})
-					b.ask(func() {})
+					b.runLater(func() {})
+					b.queryInLoop(func() {})
 				}
 				c := completer{make(chan Result, 1)}
 				propose(&Proposal{Batch: with(t, plain(), "v"), Acks: AcksAll, Done: c})

@@ -23,7 +23,7 @@ type Log interface {
 // Judge is what a leader asks of its lock table when it decides on a batch;
 // conflict.LockTable is one.
 type Judge interface {
-	Touch(r *conflict.Request)
+	Prefetch(r *conflict.Request)
 	Admit(r *conflict.Request, base, highWatermark protocol.Offset) bool
 	Repeats(r *conflict.Request) conflict.Verdict
 	Locks(r *conflict.Request, highWatermark protocol.Offset, v *conflict.Verdict)
@@ -104,30 +104,30 @@ type Machine struct {
 	failed    error
 
 	highWatermark protocol.Offset
-	nowMs         int64            // of the steady clock, at the present step
-	group         []*Proposal      // that is being appended
-	batches       []record.Batch   // what the group appends
-	inbox         []record.Batch   // what came from the leader
-	waiting       []*Proposal      // answers above the high watermark
-	final         []*Proposal      // answers that the next Reply sends
-	spare         []*Proposal      // final's other slice
-	verdict       conflict.Verdict // scratch: a verdict that is passed to the judge
-	round         int64            // the newest round of Core.ConfirmLeadership
-	confirmed     int64            // the newest round that is certain
-	asking        []confirming     // wait for their round to be certain
-	doubted       bool             // see Doubt
-	syncing       bool             // a sync runs beside: the log is not to be touched
-	unsynced      int64            // offsets appended since the last sync began; 0: all is on disk
-	syncedMs      int64            // when housekeeping last synced
-	startAt       protocol.Offset  // the leader's log start, when it is above ours
-	flushing      bool             // a base write is under way
-	refused       uint64           // lock requests refused by this machine
+	nowMs         int64                 // of the steady clock, at the present step
+	group         []*Proposal           // that is being appended
+	batches       []record.Batch        // what the group appends
+	fetched       []record.Batch        // what came from the leader
+	waiting       []*Proposal           // answers above the high watermark
+	final         []*Proposal           // answers that the next Reply sends
+	spare         []*Proposal           // final's other slice
+	verdict       conflict.Verdict      // scratch: a verdict that is passed to the judge
+	round         int64                 // the newest round of Core.ConfirmLeadership
+	confirmed     int64                 // the newest round that is certain
+	confirmations []pendingConfirmation // wait for their round to be certain
+	steppedAside  bool                  // see StepAside
+	syncing       bool                  // a sync runs beside: the log is not to be touched
+	unsynced      int64                 // offsets appended since the last sync began; 0: all is on disk
+	syncedMs      int64                 // when housekeeping last synced
+	leaderStart   protocol.Offset       // the leader's log start, when it is above ours
+	flushing      bool                  // a base write is under way
+	refused       uint64                // lock requests refused by this machine
 
-	next    func(error) // goes on when the effect that is waited for is done; nil: there is none
-	effects effects
-	shown   *State // by the last State
+	next      func(error) // goes on when the effect that is waited for is done; nil: there is none
+	effects   effects
+	published *State // by the last State
 
-	then struct { // methods as values, bound once: an append allocates nothing
+	callbacks struct { // methods as values, bound once: an append allocates nothing
 		appended, synced, fetchedAppended, fetchedSynced func(error)
 	}
 }
@@ -137,9 +137,9 @@ func NewMachine(o MachineOptions) (*Machine, error) {
 	if o.CheckpointEvery == 0 {
 		o.CheckpointEvery = checkpointEvery
 	}
-	m := &Machine{o: o, log: o.Log, settings: o.Settings, shown: unregistered}
-	m.then.appended, m.then.synced = m.appended, m.synced
-	m.then.fetchedAppended, m.then.fetchedSynced = m.fetchedAppended, m.fetchedSynced
+	m := &Machine{o: o, log: o.Log, settings: o.Settings, published: unregistered}
+	m.callbacks.appended, m.callbacks.synced = m.appended, m.synced
+	m.callbacks.fetchedAppended, m.callbacks.fetchedSynced = m.fetchedAppended, m.fetchedSynced
 	m.folds = newFolds(&m.o)
 	if err := m.recover(); err != nil {
 		m.Close()
@@ -157,7 +157,7 @@ func (m *Machine) recover() error {
 	end := m.log.End()
 	committed, _, _ := m.log.ReadCheckpoint(committedName, end)
 	m.highWatermark = min(max(committed, m.folds.locks.Applied(), m.log.Start()), end)
-	return m.refold()
+	return m.replay()
 }
 
 // Step takes in one event. The caller then does the effects, until there is none.
@@ -168,15 +168,15 @@ func (m *Machine) Step(e Event) {
 		next := m.next
 		m.next = nil
 		next(d.Err)
-		m.work()
+		m.advance()
 		return
 	}
 	invariant.Check(m.next == nil, "an event comes while the outcome of an effect is waited for")
-	m.take(e)
-	m.work()
+	m.dispatch(e)
+	m.advance()
 }
 
-func (m *Machine) take(e Event) {
+func (m *Machine) dispatch(e Event) {
 	switch e := e.(type) {
 	case *Propose:
 		m.propose(e.Proposals)
@@ -191,15 +191,15 @@ func (m *Machine) take(e Event) {
 	case ConfirmLeadership:
 		m.confirmLeadership(e)
 	case Metadata:
-		m.takeMetadata(e.State)
+		m.applyMetadata(e.State)
 	case ISRAnswered:
 		if m.core != nil {
 			m.core.ISRAnswered(e.Change, e.Done, m.nowMs)
 		}
 	case Tick:
 		m.tick()
-	case Doubt:
-		m.doubt(e.PatienceMs)
+	case StepAside:
+		m.stepAside(e.AfterMs)
 	case Damaged:
 		if m.failed == nil {
 			_ = m.fail(e.Err)
@@ -207,12 +207,12 @@ func (m *Machine) take(e Event) {
 	case BaseWritten:
 		m.baseWritten(e.Err)
 	default:
-		m.takeTask(e)
+		m.dispatchTask(e)
 	}
 }
 
-// takeTask takes in what may touch the log, or asks for an answer.
-func (m *Machine) takeTask(e Event) {
+// dispatchTask takes in what may touch the log, or asks for an answer.
+func (m *Machine) dispatchTask(e Event) {
 	switch e := e.(type) {
 	case Housekeep:
 		m.housekeep(e.Call)
@@ -227,7 +227,7 @@ func (m *Machine) takeTask(e Event) {
 	case Configure:
 		m.configure(e.Settings)
 	case Checkpoint:
-		m.inTurn(func(err error) { m.finish(e.Call, err) }, m.checkpoint)
+		m.runSequence(func(err error) { m.finish(e.Call, err) }, m.checkpoint)
 	case Stop:
 		m.stop()
 	default:
@@ -235,11 +235,11 @@ func (m *Machine) takeTask(e Event) {
 	}
 }
 
-// work does what the core asks for, answers what has become final, and shows
+// advance does what the core asks for, answers what has become final, and shows
 // the outcome. Readers see a state before writers are answered out of it.
-func (m *Machine) work() {
+func (m *Machine) advance() {
 	if m.core == nil {
-		m.abort(ErrNotLeader)
+		m.failPending(ErrNotLeader)
 	}
 	for m.core != nil && m.next == nil {
 		e, ok := m.core.NextEffect()
@@ -251,9 +251,9 @@ func (m *Machine) work() {
 	if m.next != nil {
 		return
 	}
-	m.release()
-	m.releaseConfirmed()
-	m.show()
+	m.completeCommitted()
+	m.completeConfirmations()
+	m.publishState()
 	m.reply()
 }
 
@@ -291,8 +291,8 @@ func (m *Machine) await(kind EffectKind, next func(error)) *Effect {
 // action is a part of a longer task; it calls next once, now or later.
 type action func(next func(error))
 
-// inTurn does actions one after the other; the first error ends it.
-func (m *Machine) inTurn(last func(error), actions ...action) {
+// runSequence does actions one after the other; the first error ends it.
+func (m *Machine) runSequence(last func(error), actions ...action) {
 	if len(actions) == 0 {
 		last(nil)
 		return
@@ -302,7 +302,7 @@ func (m *Machine) inTurn(last func(error), actions ...action) {
 			last(err)
 			return
 		}
-		m.inTurn(last, actions[1:]...)
+		m.runSequence(last, actions[1:]...)
 	})
 }
 
@@ -348,20 +348,20 @@ func (m *Machine) LockTable() *conflict.LockTable { return m.folds.locks.table }
 // Producers is the replica's table of producers, to be asked only.
 func (m *Machine) Producers() *Producers { return m.folds.producers.table }
 
-// TakesTasks reports whether events that touch the log may come: no sync runs beside.
-func (m *Machine) TakesTasks() bool { return !m.syncing }
+// AcceptsTasks reports whether events that touch the log may come: no sync runs beside.
+func (m *Machine) AcceptsTasks() bool { return !m.syncing }
 
-// TakesProposals reports whether Propose may come. Proposals also wait while
+// AcceptsProposals reports whether Propose may come. Proposals also wait while
 // this broker leads and what earlier leaders committed will be known soon.
-func (m *Machine) TakesProposals() bool { return !m.syncing && !m.holds() }
+func (m *Machine) AcceptsProposals() bool { return !m.syncing && !m.defersProposals() }
 
-func (m *Machine) holds() bool {
+func (m *Machine) defersProposals() bool {
 	return m.core != nil && m.core.role == RoleLeader && !m.core.Settled() && m.core.MayAppend(AcksAll) == nil
 }
 
-// Restless reports whether something waits for a Tick.
-func (m *Machine) Restless() bool {
-	return len(m.waiting) > 0 || len(m.asking) > 0 || m.holds() || m.core != nil && m.core.Restless(m.nowMs)
+// NeedsTick reports whether something waits for a Tick.
+func (m *Machine) NeedsTick() bool {
+	return len(m.waiting) > 0 || len(m.confirmations) > 0 || m.defersProposals() || m.core != nil && m.core.NeedsTick(m.nowMs)
 }
 
 // Close gives the folds' memory back.

@@ -30,7 +30,7 @@ func (m *Machine) adoptCompaction(c *Call) {
 		return
 	}
 	m.await(EffectAdopt, func(err error) {
-		if err != nil && !harmless(err) {
+		if err != nil && !endedEarly(err) {
 			err = m.fail(err)
 		}
 		m.finish(c, err)

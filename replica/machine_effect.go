@@ -41,8 +41,8 @@ const (
 	EffectConfigureLog
 	// EffectReply: the results of Proposals are final.
 	EffectReply
-	// EffectDismiss: answer with Err all that waits to be proposed.
-	EffectDismiss
+	// EffectFailQueued: answer with Err all that waits to be proposed.
+	EffectFailQueued
 	// EffectFetchReply: answer a FollowerFetch by Done(Answer).
 	EffectFetchReply
 	// EffectConfirmed: answer a ConfirmLeadership by Confirmed(Epoch, Err).

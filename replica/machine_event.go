@@ -9,7 +9,7 @@ import (
 // may come:
 //
 //   - notes tell what has happened elsewhere, and may come while a sync runs beside;
-//   - tasks may touch the log, and come while Machine.TakesTasks;
+//   - tasks may touch the log, and come while Machine.AcceptsTasks;
 //   - Propose comes while Machine.TakesProposals.
 //
 // Propose and Done are told by pointer, and may be used again: an append then
@@ -43,8 +43,8 @@ type (
 	// ConfirmLeadership is a note: prove that this broker leads, see
 	// Partition.ConfirmLeadership. EffectConfirmed answers it.
 	ConfirmLeadership struct {
-		PatienceMs int64
-		Done       func(protocol.LeaderEpoch, error)
+		TimeoutMs int64
+		Done      func(protocol.LeaderEpoch, error)
 	}
 	// Metadata is a note: what the metadata shows of the partition.
 	Metadata struct{ State protocol.PartitionState }
@@ -56,8 +56,8 @@ type (
 	}
 	// Tick is a note: time has passed.
 	Tick struct{}
-	// Doubt is a note: the metadata cannot be reached, see Partition.Doubt.
-	Doubt struct{ PatienceMs int64 }
+	// StepAside is a note: the metadata cannot be reached, see Partition.StepAside.
+	StepAside struct{ AfterMs int64 }
 	// Damaged is a note: a reader found damage. The replica goes offline, for good.
 	Damaged struct{ Err error }
 	// BaseWritten is a note: the work of an EffectWriteBase has ended.
@@ -112,7 +112,7 @@ func (ConfirmLeadership) event() {}
 func (Metadata) event()          {}
 func (ISRAnswered) event()       {}
 func (Tick) event()              {}
-func (Doubt) event()             {}
+func (StepAside) event()         {}
 func (Damaged) event()           {}
 func (BaseWritten) event()       {}
 func (Begin) event()             {}

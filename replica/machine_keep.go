@@ -26,7 +26,7 @@ func (m *Machine) housekeep(c *Call) {
 		m.finish(c, nil)
 		return
 	}
-	m.inTurn(func(err error) { m.finish(c, err) }, m.followStart, m.syncIfOld, m.saveDue)
+	m.runSequence(func(err error) { m.finish(c, err) }, m.followLeaderStart, m.syncIfOld, m.saveDue)
 }
 
 func (m *Machine) syncIfOld(next func(error)) {
@@ -36,7 +36,7 @@ func (m *Machine) syncIfOld(next func(error)) {
 		return
 	}
 	m.syncedMs = now
-	m.settle(next)
+	m.syncLog(next)
 }
 
 // saveDue saves the folds that say that it is time.
@@ -52,7 +52,7 @@ func (m *Machine) saveDue(next func(error)) {
 			m.save(fold)(next)
 		})
 	}
-	m.inTurn(next, actions...)
+	m.runSequence(next, actions...)
 }
 
 // checkpoint saves all folds.
@@ -61,24 +61,24 @@ func (m *Machine) checkpoint(next func(error)) {
 	for _, fold := range m.folds.all {
 		actions = append(actions, m.save(fold))
 	}
-	m.inTurn(next, actions...)
+	m.runSequence(next, actions...)
 }
 
 // save makes a checkpoint of a fold. No checkpoint may speak of what a power cut
 // can take away, so what flush.messages has left is put on disk before.
 func (m *Machine) save(f Fold) action {
 	return func(next func(error)) {
-		m.settle(func(err error) {
+		m.syncLog(func(err error) {
 			if err != nil {
 				next(err)
 				return
 			}
-			m.waitBase(func() { m.saveSettled(f, next) })
+			m.waitBaseWrite(func() { m.saveSynced(f, next) })
 		})
 	}
 }
 
-func (m *Machine) saveSettled(f Fold, next func(error)) {
+func (m *Machine) saveSynced(f Fold, next func(error)) {
 	at := f.Applied()
 	if at == f.Saved() {
 		next(nil)
@@ -89,19 +89,19 @@ func (m *Machine) saveSettled(f Fold, next func(error)) {
 		next(err)
 		return
 	}
-	m.inTurn(next, m.keep(f.Name(), at, data), m.keep(committedName, m.highWatermark, nil))
+	m.runSequence(next, m.writeCheckpoint(f.Name(), at, data), m.writeCheckpoint(committedName, m.highWatermark, nil))
 }
 
-// keep writes a checkpoint beside the log.
-func (m *Machine) keep(name string, at protocol.Offset, data []byte) action {
+// writeCheckpoint writes a checkpoint beside the log.
+func (m *Machine) writeCheckpoint(name string, at protocol.Offset, data []byte) action {
 	return func(next func(error)) {
 		e := m.await(EffectCheckpoint, next)
 		e.Name, e.Offset, e.Data = name, at, data
 	}
 }
 
-// settle has all that was appended put on disk.
-func (m *Machine) settle(next func(error)) {
+// syncLog has all that was appended put on disk.
+func (m *Machine) syncLog(next func(error)) {
 	if m.unsynced == 0 || m.failed != nil {
 		next(m.failed)
 		return
@@ -158,10 +158,10 @@ func (m *Machine) deleteRecords(o protocol.Offset, c *Call) {
 	}
 }
 
-// followStart raises a follower's log start to its leader's, as far as the log
+// followLeaderStart raises a follower's log start to its leader's, as far as the log
 // is committed here.
-func (m *Machine) followStart(next func(error)) {
-	to := min(m.startAt, m.highWatermark)
+func (m *Machine) followLeaderStart(next func(error)) {
+	to := min(m.leaderStart, m.highWatermark)
 	if m.core == nil || m.core.role != RoleFollower || to <= m.log.Start() {
 		next(nil)
 		return
@@ -181,7 +181,7 @@ func (m *Machine) deleteBefore(o protocol.Offset, next func(error)) {
 			next(nil)
 		}).Offset = o
 	}
-	m.inTurn(next, m.checkpoint, syncBase, setStart)
+	m.runSequence(next, m.checkpoint, syncBase, setStart)
 }
 
 // flushFrozen has a retired generation of the lock table written to its base,
@@ -196,7 +196,7 @@ func (m *Machine) flushFrozen() {
 		return
 	}
 	m.flushing = true
-	m.settle(func(err error) {
+	m.syncLog(func(err error) {
 		if err != nil {
 			m.baseWritten(err)
 			return
@@ -213,8 +213,8 @@ func (m *Machine) baseWritten(err error) {
 	}
 }
 
-// waitBase goes on when no base write is under way.
-func (m *Machine) waitBase(next func()) {
+// waitBaseWrite goes on when no base write is under way.
+func (m *Machine) waitBaseWrite(next func()) {
 	if !m.flushing {
 		next()
 		return

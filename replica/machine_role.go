@@ -8,8 +8,8 @@ import (
 
 // begin starts a broker epoch, see Begin.
 func (m *Machine) begin(epoch protocol.BrokerEpoch) {
-	m.settle(func(error) { // a failure is the new core's as well
-		m.abort(ErrNotLeader)
+	m.syncLog(func(error) { // a failure is the new core's as well
+		m.failPending(ErrNotLeader)
 		if m.core != nil && m.core.role == RoleFollower {
 			m.emit(EffectStopFetch)
 		}
@@ -17,7 +17,7 @@ func (m *Machine) begin(epoch protocol.BrokerEpoch) {
 			Self: protocol.Member{ID: m.o.Self, BrokerEpoch: epoch}, Log: m.log, HighWatermark: m.highWatermark,
 			MinInsync: m.settings.MinInsync, LagMaxMs: m.o.LagMaxMs, FetchTimeoutMs: m.o.FetchTimeoutMs, RetryMs: m.o.RetryMs,
 		})
-		m.confirmed, m.doubted, m.round = 0, false, 0
+		m.confirmed, m.steppedAside, m.round = 0, false, 0
 		if m.partition != nil {
 			m.core.ApplyMetadata(*m.partition, m.nowMs)
 		}
@@ -27,11 +27,11 @@ func (m *Machine) begin(epoch protocol.BrokerEpoch) {
 	})
 }
 
-func (m *Machine) takeMetadata(s protocol.PartitionState) {
+func (m *Machine) applyMetadata(s protocol.PartitionState) {
 	if m.partition == nil || s.PartitionEpoch > m.partition.PartitionEpoch {
 		m.partition = &s
 	}
-	m.doubted = false
+	m.steppedAside = false
 	if m.core != nil {
 		m.core.ApplyMetadata(s, m.nowMs)
 	}
@@ -39,33 +39,33 @@ func (m *Machine) takeMetadata(s protocol.PartitionState) {
 
 func (m *Machine) tick() {
 	m.expire()
-	m.expireConfirming()
+	m.expireConfirmations()
 	if m.core != nil {
 		m.core.Tick(m.nowMs)
 	}
 }
 
-// doubt has a leader that is most likely cut off step aside, see Partition.Doubt.
-func (m *Machine) doubt(patienceMs int64) {
-	late := patienceMs == 0 || slices.ContainsFunc(m.waiting, func(q *Proposal) bool { return m.nowMs-q.sinceMs > patienceMs })
+// stepAside has a leader that is most likely cut off step aside, see Partition.StepAside.
+func (m *Machine) stepAside(afterMs int64) {
+	late := afterMs == 0 || slices.ContainsFunc(m.waiting, func(q *Proposal) bool { return m.nowMs-q.sinceMs > afterMs })
 	if m.core != nil && m.core.role == RoleLeader && late {
-		m.doubted = true
-		m.abort(ErrNotLeader)
+		m.steppedAside = true
+		m.failPending(ErrNotLeader)
 	}
 }
 
 func (m *Machine) followerFetch(e FollowerFetch) {
-	a := refused(e.Fetch)
+	a := notLeaderAnswer(e.Fetch)
 	if m.core != nil {
 		if a = m.core.Fetched(e.Fetch, m.nowMs); a.Err == nil {
-			m.doubted = false
+			m.steppedAside = false
 		}
 	}
 	r := m.emit(EffectFetchReply)
 	r.Answer, r.Done = a, e.Done
 }
 
-func refused(f Fetch) FetchAnswer {
+func notLeaderAnswer(f Fetch) FetchAnswer {
 	return FetchAnswer{Fetch: f, Err: ErrNotLeader, HighWatermark: protocol.None, LogStart: protocol.None}
 }
 
@@ -82,24 +82,24 @@ func (m *Machine) changeRole() {
 			_ = m.fail(m.core.Err())
 		}
 		m.emit(EffectStopFetch)
-		m.abort(m.failed)
+		m.failPending(m.failed)
 	default:
 		m.o.Logger.Debug("partition is followed here", "partition", m.o.ID.Index, "epoch", m.core.Epoch(),
 			"leader", m.core.Leader(), "end", m.log.End())
-		m.abort(ErrNotLeader)
+		m.failPending(ErrNotLeader)
 	}
 }
 
-// show tells the state, if it is another one.
-func (m *Machine) show() {
+// publishState tells the state, if it is another one.
+func (m *Machine) publishState() {
 	if m.core == nil {
 		return
 	}
-	st := m.core.snapshot(m.shown, m.doubted)
-	if st == m.shown {
+	st := m.core.snapshot(m.published, m.steppedAside)
+	if st == m.published {
 		return
 	}
-	m.shown = st
+	m.published = st
 	m.emit(EffectState).State = st
 }
 
@@ -108,6 +108,6 @@ func (m *Machine) stop() {
 	if m.core != nil && m.core.role == RoleFollower {
 		m.emit(EffectStopFetch)
 	}
-	m.abort(ErrNotLeader)
-	m.waitBase(func() {})
+	m.failPending(ErrNotLeader)
+	m.waitBaseWrite(func() {})
 }

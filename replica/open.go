@@ -41,9 +41,9 @@ func closeAlso(log *segment.Log, err error) error {
 
 // stop takes no more proposals and waits for those that are under way.
 func (p *Partition) stop() {
-	p.mail.Lock()
-	p.mail.closed = true
-	p.mail.Unlock()
+	p.mailbox.Lock()
+	p.mailbox.closed = true
+	p.mailbox.Unlock()
 	p.loops.Wait()
 	p.step(Stop{})
 }

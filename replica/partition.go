@@ -82,23 +82,23 @@ type Partition struct {
 	opts Options
 	log  *segment.Log
 
-	mail  mail
-	loops sync.WaitGroup // the loop, and the syncs and base writes that it starts
+	mailbox mailbox
+	loops   sync.WaitGroup // the loop, and the syncs and base writes that it starts
 
 	// Owned by the loop.
-	m       *Machine
-	starved bool        // proposals wait for a file descriptor or for room, until time has passed
-	spare   []*Proposal // the mailbox's other slice
-	group   Propose     // events that come with every append
-	done    Done
-	flushed chan error // the result of the base write that is under way
+	m             *Machine
+	appendStalled bool        // proposals wait for a file descriptor or for room, until time has passed
+	spare         []*Proposal // the mailbox's other slice
+	group         Propose     // events that come with every append
+	done          Done
+	flushed       chan error // the result of the base write that is under way
 
 	state         atomic.Pointer[State]
 	highWatermark atomic.Int64
 	round         atomic.Int64
-	restless      atomic.Bool   // the core waits for time to pass
-	broken        atomic.Bool   // the machine has failed
-	starving      atomic.Bool   // the log waits for a file descriptor, or for room
+	needsTick     atomic.Bool   // the core waits for time to pass
+	failed        atomic.Bool   // the machine has failed
+	writeStalled  atomic.Bool   // the log waits for a file descriptor, or for room
 	refused       atomic.Uint64 // lock requests refused by the machine
 	malformed     atomic.Uint64 // and those that never came to it, see NoteRefusal
 	watchers      watchers
@@ -132,18 +132,18 @@ func (p *Partition) Round() int64 { return p.round.Load() }
 func (p *Partition) ID() protocol.TopicPartition { return p.opts.ID }
 
 // Failed reports whether the partition's disk has failed.
-func (p *Partition) Failed() bool { return p.broken.Load() }
+func (p *Partition) Failed() bool { return p.failed.Load() }
 
-// Starving reports whether the log cannot be written to because no file
+// WriteStalled reports whether the log cannot be written to because no file
 // descriptor is free, or no room: what is proposed waits, and followers fetch again.
-func (p *Partition) Starving() bool { return p.starving.Load() }
+func (p *Partition) WriteStalled() bool { return p.writeStalled.Load() }
 
 // CommittedEnd is the answer to ListOffsets for the latest offset (KIP-207).
 func (p *Partition) CommittedEnd() (protocol.Offset, error) {
 	switch st := p.State(); {
 	case st.Role == RoleOffline:
 		return protocol.None, ErrStorage
-	case st.Role != RoleLeader, st.Doubted:
+	case st.Role != RoleLeader, st.SteppedAside:
 		return protocol.None, ErrNotLeader
 	case !st.Settled:
 		return protocol.None, ErrOffsetNotAvailable
@@ -154,7 +154,7 @@ func (p *Partition) CommittedEnd() (protocol.Offset, error) {
 // EpochEnd answers OffsetForLeaderEpoch, as Core.EpochEnd.
 func (p *Partition) EpochEnd(asked protocol.LeaderEpoch) (e protocol.LeaderEpoch, end protocol.Offset, err error) {
 	e, end, err = -1, protocol.None, ErrNotLeader
-	p.ask(func() {
+	p.queryInLoop(func() {
 		if core := p.m.Core(); core != nil {
 			e, end, err = core.EpochEnd(asked)
 		}
@@ -199,7 +199,7 @@ func (p *Partition) PastEmpty(o protocol.Offset) (protocol.Offset, error) {
 
 // Followers lists a leader's followers; nil when this broker does not lead.
 func (p *Partition) Followers() (all []FollowerState) {
-	p.ask(func() {
+	p.queryInLoop(func() {
 		if core := p.m.Core(); core != nil {
 			all = core.Followers()
 		}
@@ -207,11 +207,11 @@ func (p *Partition) Followers() (all []FollowerState) {
 	return all
 }
 
-// ask runs f, which must not touch the log, in the loop and waits for it,
+// queryInLoop runs f, which must not touch the log, in the loop and waits for it,
 // unless the partition is closed.
-func (p *Partition) ask(f func()) bool {
+func (p *Partition) queryInLoop(f func()) bool {
 	done := make(chan struct{})
-	if !p.note(letter{do: func() { f(); close(done) }}) {
+	if !p.enqueueNote(message{do: func() { f(); close(done) }}) {
 		return false
 	}
 	<-done

@@ -116,10 +116,10 @@ func (t *Producers) Refused(b record.Batch) {
 	}
 }
 
-// Succeed is told of the table that t takes the place of, because the log was
+// ContinueFrom is told of the table that t takes the place of, because the log was
 // folded anew: what was refused stays refused, and what was cut off the log's
 // end is missing too.
-func (t *Producers) Succeed(was *Producers) {
+func (t *Producers) ContinueFrom(was *Producers) {
 	t.missing = was.missing
 	for id, p := range was.byID {
 		if t.byID[id] == nil {

@@ -185,7 +185,7 @@ func TestWhatWasCutOffTheLogIsMissing(t *testing.T) {
 	was.Fold(sent(t, 9, 0, 20, 1), 1)
 	was.Fold(sent(t, 9, 0, 21, 1), 1)
 	table := NewProducers()
-	table.Succeed(was)
+	table.ContinueFrom(was)
 	for _, behind := range []record.Batch{sent(t, 8, 0, 1, 1), sent(t, 9, 0, 21, 1), sent(t, 9, 0, 22, 1)} {
 		if err := table.Follows(behind); !errors.Is(err, ErrOutOfOrderSequence) {
 			t.Errorf("producer %d, sequence %d: %v", behind.ProducerID(), behind.BaseSequence(), err)

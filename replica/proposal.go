@@ -40,11 +40,11 @@ type Proposal struct {
 
 	Result Result
 
-	await      protocol.Offset // the answer may be sent when the high watermark is above this,
-	round      int64           // and this round of leadership is confirmed
-	unsure     bool            // the answer rests on what is not in the log
-	sinceMs    int64           // when it was judged
-	deadlineMs int64           // 0: there is none
+	await             protocol.Offset // the answer may be sent when the high watermark is above this,
+	round             int64           // and this round of leadership is confirmed
+	needsConfirmation bool            // the answer rests on what is not in the log
+	sinceMs           int64           // when it was judged
+	deadlineMs        int64           // 0: there is none
 }
 
 // fail makes the answer an error.
@@ -58,20 +58,20 @@ func (q *Proposal) refused() bool {
 	return q.Result.Refusal != nil || q.Result.Err != nil && !errors.Is(q.Result.Err, ErrOutOfOrderSequence)
 }
 
-// Arrive begins the time that the answer may wait.
-func (q *Proposal) Arrive(nowMs int64) {
+// StartTimeout begins the time that the answer may wait.
+func (q *Proposal) StartTimeout(nowMs int64) {
 	if q.TimeoutMs > 0 {
 		q.deadlineMs = nowMs + q.TimeoutMs
 	}
 }
 
-// Late reports whether the answer has waited for as long as it may.
-func (q *Proposal) Late(nowMs int64) bool { return q.deadlineMs != 0 && nowMs >= q.deadlineMs }
+// Expired reports whether the answer has waited for as long as it may.
+func (q *Proposal) Expired(nowMs int64) bool { return q.deadlineMs != 0 && nowMs >= q.deadlineMs }
 
 // gap is the answer to a sequence that does not follow: a leader that was
 // deposed and does not know it would see gaps where there are none.
 func (q *Proposal) gap(err error, end protocol.Offset) protocol.Offset {
-	q.Result.Err, q.unsure = err, true
+	q.Result.Err, q.needsConfirmation = err, true
 	return end
 }
 
@@ -88,5 +88,5 @@ type Result struct {
 	Repeated     bool  // nothing was written now: all of it was in the log before
 	Refusal      *protocol.Refusal
 	Err          error
-	Left         []conflict.Left // the appends left out, when a verdict per append was asked for
+	Skipped      []conflict.Skipped // the appends left out, when a verdict per append was asked for
 }

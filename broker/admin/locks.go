@@ -67,7 +67,7 @@ func lookUp(src Source, out *locksHere, items []protocol.LockItem) error {
 		if !p.IsOpen() {
 			continue
 		}
-		if st := p.State(); st.Role == replica.RoleLeader && !st.Doubted {
+		if st := p.State(); st.Role == replica.RoleLeader && !st.SteppedAside {
 			out.Leads = append(out.Leads, p.Index)
 		}
 		for _, item := range items {

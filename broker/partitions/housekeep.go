@@ -47,7 +47,7 @@ func (h *Host) Tick() {
 	starving := 0
 	h.Each(func(_ *Topic, p *Partition) {
 		p.Tick()
-		if p.Starving() {
+		if p.WriteStalled() {
 			starving++
 		}
 	})
@@ -61,7 +61,7 @@ func (h *Host) Tick() {
 func (h *Host) DescriptorProblem() string {
 	n := 0
 	h.Each(func(_ *Topic, p *Partition) {
-		if p.Starving() {
+		if p.WriteStalled() {
 			n++
 		}
 	})

@@ -56,9 +56,9 @@ func (s *Sessions) stepAside(p *partitions.Partition) {
 	}
 	for _, m := range st.ISR {
 		if m.ID != s.o.NodeID && s.contact.isRecent(m.ID) {
-			p.Doubt(stepAsideAfterMs)
+			p.StepAside(stepAsideAfterMs)
 			return
 		}
 	}
-	p.Doubt(0)
+	p.StepAside(0)
 }

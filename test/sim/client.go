@@ -38,7 +38,7 @@ type request struct {
 	asked   bool // at least once
 	acked   bool
 	base    protocol.Offset
-	left    []conflict.Left // of a batch with verdicts
+	left    []conflict.Skipped // of a batch with verdicts
 	refusal *protocol.Refusal
 }
 

@@ -34,7 +34,7 @@ func (b *broker) task(e replica.Event) {
 }
 
 func (b *broker) propose(q *replica.Proposal) {
-	q.Arrive(b.nowMs())
+	q.StartTimeout(b.nowMs())
 	b.mail.proposals = append(b.mail.proposals, q)
 	b.turn()
 }
@@ -53,11 +53,11 @@ func (b *broker) turn() {
 			e := m.notes[0]
 			m.notes = m.notes[1:]
 			b.step(e)
-		case len(m.tasks) > 0 && (b.machine.TakesTasks() || b.planted.hurries(m.tasks[0])):
+		case len(m.tasks) > 0 && (b.machine.AcceptsTasks() || b.planted.hurries(m.tasks[0])):
 			e := m.tasks[0]
 			m.tasks = m.tasks[1:]
 			b.step(e)
-		case len(m.proposals) > 0 && b.machine.TakesProposals():
+		case len(m.proposals) > 0 && b.machine.AcceptsProposals():
 			group := m.proposals
 			m.proposals, m.group = nil, true
 			b.w.mark(len(group) > 1, "several batches in one group")
@@ -142,7 +142,7 @@ func (b *broker) perform(f *replica.Effect) {
 		for _, q := range slices.Clone(f.Proposals) {
 			q.Done.Completed(q)
 		}
-	case replica.EffectDismiss:
+	case replica.EffectFailQueued:
 		b.dismiss(f.Err)
 	case replica.EffectFetchReply:
 		f.Done(f.Answer)
@@ -224,7 +224,7 @@ func (b *broker) dismiss(err error) {
 	all := b.mail.proposals
 	b.mail.proposals = nil
 	for _, q := range all {
-		b.machine.Drop(q, err)
+		b.machine.FailProposal(q, err)
 		q.Done.Completed(q)
 	}
 }
@@ -232,9 +232,9 @@ func (b *broker) dismiss(err error) {
 // expireHeld answers what has waited for long enough to be proposed.
 func (b *broker) expireHeld() {
 	b.mail.proposals = slices.DeleteFunc(b.mail.proposals, func(q *replica.Proposal) bool {
-		late := q.Late(b.nowMs())
+		late := q.Expired(b.nowMs())
 		if late {
-			b.machine.Drop(q, replica.ErrTimeout)
+			b.machine.FailProposal(q, replica.ErrTimeout)
 			q.Done.Completed(q)
 		}
 		return late

@@ -94,7 +94,7 @@ func (l *ledger) confirmed(req *request, a answer) {
 
 // place is where the answer to a request says that one of its ops is: None where
 // it was refused.
-func place(base protocol.Offset, left []conflict.Left, i int) protocol.Offset {
+func place(base protocol.Offset, left []conflict.Skipped, i int) protocol.Offset {
 	for _, l := range left {
 		switch {
 		case int32(i) < l.First || int32(i) > l.Last:

@@ -141,7 +141,7 @@ func (j judge) Mark(r *conflict.Request, base protocol.Offset, v conflict.Verdic
 func (j judge) JudgeAgain(r *conflict.Request, written func(int32) bool, base protocol.Offset) conflict.Verdict {
 	v := j.LockTable.JudgeAgain(r, written, base)
 	if j.p.bugs.RetryWithoutVerdicts {
-		v.Left = nil
+		v.Skipped = nil
 	}
 	return v
 }

@@ -12,7 +12,7 @@ import (
 // answer is what a broker tells a writer.
 type answer struct {
 	base protocol.Offset
-	left []conflict.Left // the appends left out, of a request for a verdict per append
+	left []conflict.Skipped // the appends left out, of a request for a verdict per append
 
 	refusal *protocol.Refusal
 	err     error // neither appended nor refused for good: try again
@@ -68,14 +68,14 @@ func (q *proposal) Completed(*replica.Proposal) {
 	w.mark(errors.Is(r.Err, replica.ErrOutOfOrderSequence), "refusal waited for proof of leadership")
 	w.mark(r.Repeated && q.req.lockID == "", "ack: repeat by sequence")
 	w.mark(r.Repeated && q.req.lockID != "", "ack: repeat by lock-id")
-	w.mark(r.Repeated && len(r.Left) > 0, "ack: repeat of a batch with verdicts")
-	w.mark(len(r.Left) > 0 && !r.Repeated, "appends left out of a batch")
+	w.mark(r.Repeated && len(r.Skipped) > 0, "ack: repeat of a batch with verdicts")
+	w.mark(len(r.Skipped) > 0 && !r.Repeated, "appends left out of a batch")
 	if f := r.Refusal; f != nil {
 		w.mark(f.Kind == protocol.RefusalConflict, "refused: conflict")
 		w.mark(f.Last >= q.below, "refusal waited for its commit")
 		w.mark(f.Record > 0, "batch refused for its second record")
 	}
-	a := answer{base: r.Base, left: r.Left, refusal: r.Refusal, err: r.Err}
+	a := answer{base: r.Base, left: r.Skipped, refusal: r.Refusal, err: r.Err}
 	if a.refusal == nil && a.err == nil {
 		w.ledger.acknowledged(q.b, q.req, a)
 	}
@@ -136,7 +136,7 @@ func (b *broker) ifLeading(unsure bool, reply func(), otherwise string) {
 		return
 	}
 	in := b.core().Epoch()
-	b.note(replica.ConfirmLeadership{PatienceMs: 1000, Done: func(epoch protocol.LeaderEpoch, err error) {
+	b.note(replica.ConfirmLeadership{TimeoutMs: 1000, Done: func(epoch protocol.LeaderEpoch, err error) {
 		if err == nil && epoch == in {
 			reply()
 			return

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -326,28 +327,36 @@ func FuzzBaseValues(f *testing.F) {
 
 // TestASyncThatFailedMayBeAskedForAgain: Pebble met an error in the background,
 // as it does without a file descriptor or on a full disk, and tries again; when
-// it is through, the next Sync says so, and what waits for it goes on.
+// it is through, the next Sync says so, and what waits for it goes on. A try that
+// began while the disk was broken may fail after it is mended: Pebble makes one at
+// a time, so none is left when one has got as far as its table.
 func TestASyncThatFailedMayBeAskedForAgain(t *testing.T) {
-	var broken errorfs.Toggle
-	broken.Injector = errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+	var broken atomic.Bool
+	broken.Store(true)
+	through := make(chan struct{})
+	once := sync.OnceFunc(func() { close(through) })
+	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind != errorfs.OpCreate || !strings.HasSuffix(op.Path, ".sst") {
+			return nil
+		}
+		if broken.Load() {
 			return errorfs.ErrInjected
 		}
+		once()
 		return nil
 	})
-	base, err := OpenBase(errorfs.Wrap(vfs.NewMem(), &broken), "base")
+	base, err := OpenBase(errorfs.Wrap(vfs.NewMem(), injector), "base")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := base.Delete(testPartition); err != nil { // something to write
 		t.Fatal(err)
 	}
-	broken.On()
-	err = base.Sync()
-	broken.Off()
-	if !errors.Is(err, errorfs.ErrInjected) {
+	if err := base.Sync(); !errors.Is(err, errorfs.ErrInjected) {
 		t.Errorf("the sync reports %v", err)
 	}
+	broken.Store(false)
+	<-through
 	if err := base.Sync(); err != nil {
 		t.Errorf("the next sync reports %v", err)
 	}

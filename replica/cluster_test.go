@@ -42,6 +42,7 @@ type member struct {
 	base *conflict.Base
 	p    *Partition
 	gone chan struct{}
+	stop func() // takes it off; a second time, when the test ends, does nothing
 }
 
 func newCluster(t testing.TB, n int) *cluster {
@@ -81,6 +82,7 @@ func (c *cluster) boot(id protocol.BrokerID, fs *vfs.MemFS) *member {
 	c.mu.Lock()
 	c.mu.epochs++
 	m := &member{c: c, self: protocol.Member{ID: id, BrokerEpoch: c.mu.epochs}, fs: fs, gone: make(chan struct{})}
+	m.stop = sync.OnceFunc(m.leave)
 	c.mu.Unlock()
 	var err error
 	if m.base, err = conflict.OpenBase(fs, "base"); err != nil {
@@ -163,7 +165,7 @@ func (c *cluster) crash(id protocol.BrokerID, rng *rand.Rand) {
 	}
 }
 
-func (m *member) stop() {
+func (m *member) leave() {
 	close(m.gone)
 	m.p.Close()
 	m.base.Close()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -172,10 +173,16 @@ func start[S Machine](h *host, o Options[S]) (r *Runtime[S], stop func()) {
 	return r, stop
 }
 
-// do has f run in the loop with the shard of partition 0, and waits for it.
+// do has f run in the loop with the shard of partition 0, and waits for it. A
+// shard that is still loaded is asked again: the machine may be busy.
 func do[S Machine](t testing.TB, r *Runtime[S], f func(*Shard[S])) {
 	t.Helper()
-	if err := try(r, f); err != nil {
+	var err error
+	eventually(t, "the shard to be loaded", func() bool {
+		err = try(r, f)
+		return !errors.Is(err, kerr.CoordinatorLoadInProgress)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

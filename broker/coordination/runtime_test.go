@@ -127,9 +127,11 @@ func TestTheEndOfALeadershipAnswersEverybody(t *testing.T) {
 }
 
 // Goal: a request that comes while the shard is loaded waits for it, or for the end.
+// Method: a clock that stands still until the request waits.
 func TestRequestsWaitForTheLoad(t *testing.T) {
 	h := newHost(t, vfs.NewMem(), both)
-	r, _ := start(h, Options[*keyed]{New: newKeyed})
+	var now atomic.Int64
+	r, _ := start(h, Options[*keyed]{New: newKeyed, NowMs: now.Load})
 	if err := try(r, func(*Shard[*keyed]) {}); !errors.Is(err, kerr.NotCoordinator) {
 		t.Errorf("before anybody leads: %v", err)
 	}
@@ -147,6 +149,10 @@ func TestRequestsWaitForTheLoad(t *testing.T) {
 	}
 	h.elect(self)
 	ask()
+	now.Add(loadWaitMs)
+	if err := r.Do(func() {}); err != nil { // it looks at the clock
+		t.Fatal(err)
+	}
 	if err := received(t, "an answer", answers); !errors.Is(err, kerr.CoordinatorLoadInProgress) {
 		t.Errorf("after a second: %v", err)
 	}
@@ -256,6 +262,7 @@ func TestAWriteThatTheLogRefusesHasTheShardLoadedAgain(t *testing.T) {
 	r, _ := start(h, Options[*keyed]{New: newKeyed})
 	h.elect(self)
 	h.follow(0)
+	eventually(t, "the shard to be loaded", serves(r)) // with too few in sync it would not be
 	answer := make(chan error, 2)
 	h.setISR(alone)
 	do(t, r, func(sh *Shard[*keyed]) {

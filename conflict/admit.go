@@ -12,6 +12,8 @@ import (
 // every one. Where it is not sure it changes nothing and answers false, and the
 // caller judges the long way.
 func (c *LockTable) Admit(r *Request, base, highWatermark protocol.Offset) bool {
+	// A basis at or beyond the high watermark is refused, and with a text of its own:
+	// that is the long way's.
 	if v := c.Repeats(r); !v.Admitted() || v.Drop != nil || r.maxBasis >= highWatermark {
 		return false
 	}
@@ -32,6 +34,7 @@ func (c *LockTable) markAllowed(r *Request, base protocol.Offset) bool {
 	r.before = slices.Grow(r.before[:0], len(r.locks))[:len(r.locks)]
 	for start := 0; start < len(r.locks); start += prefetchBlock {
 		end := min(start+prefetchBlock, len(r.locks))
+		// In blocks that stay in the processor's first cache until they are judged.
 		if end-start > 1 {
 			r.prefetched += g.locks.prefetch(r.locks[start:end])
 		}
@@ -40,6 +43,7 @@ func (c *LockTable) markAllowed(r *Request, base protocol.Offset) bool {
 			return false
 		}
 	}
+	// A lock that is in the batch twice and not in the table passed markKnown twice.
 	if r.markedBefore(r.absent) {
 		g.unmark(r, len(r.locks))
 		return false

@@ -214,7 +214,7 @@ func (j *judgement) unreadBasis(a *lockAppend) *protocol.Refusal {
 	return &protocol.Refusal{
 		Kind:   protocol.RefusalMalformed,
 		Record: a.first,
-		Text: fmt.Sprintf("basis %d was at or beyond the high watermark when this was judged, so nobody could have read it; give the offset of the last record you have read, or none",
-			basis),
+		Text: fmt.Sprintf("basis %d was at or beyond the high watermark when this was judged, so nobody could have read it; "+
+			"give the offset of the last record you have read, or none", basis),
 	}
 }

@@ -86,7 +86,10 @@ func readMeta(b []byte) (m meta, ok bool) {
 	if len(b) < metaBytes || len(b) > metaBytes+protocol.LockIDBytesMax || b[0] != metaVersion {
 		return noMeta, false
 	}
-	m = meta{applied: offsetAt(b, 2), history: offsetAt(b, 10), hasLocks: b[1]&flagHasLocks != 0, hasIDs: b[1]&flagHasIDs != 0}
+	m = meta{
+		applied: offsetAt(b, 2), history: offsetAt(b, 10),
+		hasLocks: b[1]&flagHasLocks != 0, hasIDs: b[1]&flagHasIDs != 0,
+	}
 	m.newest.offset = offsetAt(b, 18)
 	m.newest.by.set(b[metaBytes:])
 	return m, true

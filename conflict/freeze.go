@@ -72,8 +72,9 @@ func (c *LockTable) write(highWatermark protocol.Offset, nowMs int64) func() err
 	if g == nil || c.writing != nil || g.end >= highWatermark {
 		return nil
 	}
+	// Nothing above the high watermark goes to the base, which cannot take a mark back.
 	c.writing = c.base.writer(g, nowMs, c.options)
-	return c.writing.run
+	return c.writing.writeGeneration
 }
 
 func (c *LockTable) oldestUnflushed() *generation {
@@ -91,9 +92,11 @@ func (c *LockTable) Flushed(err error) {
 	w := c.writing
 	c.writing = nil
 	if err == nil {
+		// It stays in the window, where lookups need no read, until memory is wanted.
 		w.g.flushed = true
 		c.base.meta = w.meta
 	}
+	// What a Reset dropped during the write was still being read by it until now.
 	for _, g := range c.stale {
 		g.release(c.budget)
 	}

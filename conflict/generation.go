@@ -81,8 +81,12 @@ func (g *generation) last(h hash) protocol.Offset {
 // remember notes an append with a lock-id. One that was judged is the id's from
 // then on: the table had forgotten it. One that was carried is so only if there
 // is none before it.
-func (g *generation) remember(h hash, id []byte, first protocol.Offset, count uint32, d digest, carried bool, b *Budget) {
-	place := g.ids.add(idMark{digest: d, first: uint32(first - g.start), count: count, id: g.names.add(id, b), carried: carried}, b)
+func (g *generation) remember(
+	h hash, id []byte, first protocol.Offset, count uint32, d digest, carried bool, b *Budget,
+) {
+	place := g.ids.add(idMark{
+		digest: d, first: uint32(first - g.start), count: count, id: g.names.add(id, b), carried: carried,
+	}, b)
 	if s := g.idIndex.put(h, b); s.value == 0 || !carried {
 		s.value = uint64(place) + 1
 	}

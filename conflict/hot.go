@@ -26,7 +26,7 @@ const hotCounters = 128
 // HotLocksMax is how many HotLocks reports at most.
 const HotLocksMax = 10
 
-func (h *hotLocks) add(lock string) {
+func (h *hotLocks) count(lock string) {
 	if i, ok := h.place[lock]; ok {
 		h.counters[i].Refused++
 		return

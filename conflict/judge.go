@@ -82,6 +82,8 @@ func (c *LockTable) locksOfRecords(r *Request, highWatermark protocol.Offset, v 
 		if r.appends[rec.append].out {
 			continue
 		}
+		// In the order of the records: of two that are refused, the answer names the
+		// first, as if they had come one by one.
 		if rec.maxBasis >= highWatermark {
 			v.Refusal = futureBasis(rec, highWatermark)
 			return
@@ -96,8 +98,8 @@ func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refus
 	return &protocol.Refusal{
 		Kind:   protocol.RefusalMalformed,
 		Record: rec.index,
-		Text: ofCopies(fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; give the offset of the last record you have read, or none",
-			rec.maxBasis, highWatermark)),
+		Text: ofCopies(fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; "+
+			"give the offset of the last record you have read, or none", rec.maxBasis, highWatermark)),
 	}
 }
 
@@ -119,6 +121,7 @@ func (c *LockTable) judgeLocks(r *Request, locks []lock, v *Verdict) {
 }
 
 func (c *LockTable) judgeLock(r *Request, l *lock, v *Verdict) {
+	// A mark of the same batch is newer than any basis, and its offset is not known yet.
 	if l.earlier >= 0 {
 		if e := r.earlierMark(l); e != nil {
 			v.Refusal = r.inBatch(l, e.record, e.append)
@@ -130,6 +133,7 @@ func (c *LockTable) judgeLock(r *Request, l *lock, v *Verdict) {
 		c.conflict(r, l, last, g.writerOf(last), v)
 		return
 	}
+	// Only a basis from before the window needs the base, and so a read of the disk.
 	if more {
 		c.judgeOld(r, l, v)
 	}

@@ -118,7 +118,8 @@ func (c *LockTable) markIDs(r *Request, base protocol.Offset) {
 	for i := range r.ids {
 		id := &r.ids[i]
 		if a := &r.appends[id.append]; !a.out {
-			g.remember(id.hash, r.id(int32(i)), base+protocol.Offset(a.first), uint32(a.last-a.first+1), id.content, r.carried, c.budget)
+			first, count := base+protocol.Offset(a.first), uint32(a.last-a.first+1)
+			g.remember(id.hash, r.id(int32(i)), first, count, id.content, r.carried, c.budget)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (h *plainHeaders) gather(w *record.Walker) plainness {
 			return isMisfit
 		case !isLockHeader(key):
 			continue
-		case !h.take(key, value):
+		case !h.addHeader(key, value):
 			return isOdd
 		}
 	}
@@ -89,8 +89,8 @@ func (h *plainHeaders) gather(w *record.Walker) plainness {
 	return isPlain
 }
 
-// take takes a lock header, unless it is odd.
-func (h *plainHeaders) take(key, value []byte) bool {
+// addHeader takes a lock header, unless it is odd.
+func (h *plainHeaders) addHeader(key, value []byte) bool {
 	var flags lockFlags
 	switch string(key) {
 	case protocol.HeaderLockWrite:

@@ -38,7 +38,7 @@ func TestPlainRecordsAreReadAsAllOthersAre(t *testing.T) {
 		want.reset(batch)
 		var refusal *protocol.Refusal
 		for w := recs.Walk(); refusal == nil && w.Next(); {
-			_, refusal = got.take(batch, &w, Optional)
+			_, refusal = got.prepareRecord(batch, &w, Optional)
 		}
 		got.endAppend()
 		text := want.readSlowly(batch, &recs)

@@ -17,7 +17,9 @@ var tooManyLocks = fmt.Sprintf("more than %d locks in one batch", locksPerBatchM
 // Read is Batch.Open and Prepare in one walk over a client's batch. The records
 // are the caller's to release, unless there is an error; the request is nil
 // where the batch has no lock headers, and where it is refused.
-func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r *Request, refusal *protocol.Refusal, err error) {
+func Read(
+	b record.Batch, lim record.Limits, pol Policy,
+) (recs record.Records, r *Request, refusal *protocol.Refusal, err error) {
 	p, err := b.Prove(lim)
 	if err != nil {
 		return recs, nil, nil, err
@@ -28,7 +30,7 @@ func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r
 	for p.Next() {
 		fits := true
 		if refusal == nil {
-			fits, refusal = r.take(b, &p.Walker, pol)
+			fits, refusal = r.prepareRecord(b, &p.Walker, pol)
 		} else {
 			fits = p.HeadersFit()
 		}
@@ -40,7 +42,7 @@ func Read(b record.Batch, lim record.Limits, pol Policy) (recs record.Records, r
 		p.HasLocks()
 	}
 	recs, err = p.End()
-	r, refusal = r.taken(refusal, err)
+	r, refusal = r.finish(refusal, err)
 	return recs, r, refusal, err
 }
 
@@ -57,13 +59,13 @@ func Prepare(b record.Batch, recs *record.Records, pol Policy) (*Request, *proto
 	r.carried = pol == Carry
 	var refusal *protocol.Refusal
 	for w := recs.Walk(); refusal == nil && w.Next(); {
-		_, refusal = r.take(b, &w, pol)
+		_, refusal = r.prepareRecord(b, &w, pol)
 	}
-	return r.taken(refusal, nil)
+	return r.finish(refusal, nil)
 }
 
-// taken ends the reading of a batch.
-func (r *Request) taken(refusal *protocol.Refusal, err error) (*Request, *protocol.Refusal) {
+// finish ends the reading of a batch.
+func (r *Request) finish(refusal *protocol.Refusal, err error) (*Request, *protocol.Refusal) {
 	if err != nil || refusal != nil || len(r.records) == 0 {
 		r.Release()
 		if err != nil {
@@ -76,11 +78,11 @@ func (r *Request) taken(refusal *protocol.Refusal, err error) (*Request, *protoc
 	return r, nil
 }
 
-// take takes one record, and proves on the way that its headers fit. Of one
+// prepareRecord takes one record, and proves on the way that its headers fit. Of one
 // that does not it says nothing else.
-func (r *Request) take(b record.Batch, w *record.Walker, pol Policy) (fits bool, refusal *protocol.Refusal) {
+func (r *Request) prepareRecord(b record.Batch, w *record.Walker, pol Policy) (fits bool, refusal *protocol.Refusal) {
 	if pol == Carry {
-		return r.takeCarried(w)
+		return r.prepareCarried(w)
 	}
 	if pol != Off && !b.Transactional() {
 		switch r.readPlain(w, pol) {
@@ -122,8 +124,8 @@ func (r *Request) readRecord(b record.Batch, w *record.Walker, pol Policy) strin
 	return ""
 }
 
-// takeCarried is take for a topic that holds copies.
-func (r *Request) takeCarried(w *record.Walker) (fits bool, refusal *protocol.Refusal) {
+// prepareCarried is prepareRecord for a topic that holds copies.
+func (r *Request) prepareCarried(w *record.Walker) (fits bool, refusal *protocol.Refusal) {
 	switch r.readPlain(w, Optional) {
 	case isPlain:
 		return true, nil

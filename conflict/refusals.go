@@ -24,7 +24,7 @@ type refusals struct {
 // RefusalsKept is how many refusals of a partition are kept.
 const RefusalsKept = 1000
 
-func (r *refusals) add(entry Refused) {
+func (r *refusals) push(entry Refused) {
 	r.n++
 	if len(r.ring) < RefusalsKept {
 		r.ring = append(r.ring, entry)
@@ -41,9 +41,9 @@ func (c *LockTable) Refuse(r *Request, refusal *protocol.Refusal, nowMs int64) {
 	if r != nil {
 		entry.ID = r.idOf(refusal.Record)
 	}
-	c.refusals.add(entry)
+	c.refusals.push(entry)
 	if refusal.Lock != "" {
-		c.hot.add(refusal.Lock)
+		c.hot.count(refusal.Lock)
 	}
 }
 

@@ -39,7 +39,7 @@ func (w *writer) sweepIDs() error {
 	if !w.meta.hasIDs || !ok {
 		return nil
 	}
-	return p.forget(kindID, func(value []byte) bool {
+	return p.deleteOld(kindID, func(value []byte) bool {
 		_, seenMs, ok := readID(value)
 		return ok && seenMs < oldest
 	}, nil)
@@ -54,7 +54,7 @@ func (w *writer) sweepLocks() error {
 		return nil
 	}
 	history := w.meta.history
-	return p.forget(kindLock, func(value []byte) bool {
+	return p.deleteOld(kindLock, func(value []byte) bool {
 		last, seenMs, _, ok := readLock(value)
 		if !ok || seenMs >= oldest {
 			return false
@@ -76,9 +76,9 @@ func (p *Part) raiseHistory(to protocol.Offset) {
 // forgetEntriesMax bounds one batch of deletions.
 const forgetEntriesMax = 4096
 
-// forget deletes the entries of a kind that are old. Each batch of deletions
+// deleteOld deletes the entries of a kind that are old. Each batch of deletions
 // ends with what before adds to it.
-func (p *Part) forget(kind byte, old func(value []byte) bool, before func(*pebble.Batch) error) error {
+func (p *Part) deleteOld(kind byte, old func(value []byte) bool, before func(*pebble.Batch) error) error {
 	start, end := p.at.span(kind)
 	iter, err := p.base.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {

@@ -34,7 +34,7 @@ func (p *Part) writer(g *generation, nowMs int64, o Options) *writer {
 	return w
 }
 
-func (w *writer) run() error {
+func (w *writer) writeGeneration() error {
 	write := w.batch
 	if w.g.locks.n+w.g.ids.n >= w.part.base.ingestMin {
 		write = w.ingest

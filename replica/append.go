@@ -26,6 +26,8 @@ func (m *Machine) propose(group []*Proposal) {
 		}
 	}
 	for _, q := range group {
+		// Each is judged against the log with all that came before it in the group,
+		// as if every one were written by itself.
 		if end = m.judge(q, end, now); q.refused() {
 			m.folds.producers.sequences.Refused(q.Batch)
 		}
@@ -52,11 +54,17 @@ func (m *Machine) appended(err error) {
 	}
 	switch {
 	case m.unsynced < m.settings.FlushMessages:
+		// flush.messages lets the answer go before the sync, so what is written
+		// counts as synced.
 		m.core.Synced(m.log.End(), m.nowMs)
 		m.proposed(nil)
 	case alone:
+		// No follower's fetch could be heard meanwhile: a sync in the loop saves
+		// waking a goroutine for it.
 		m.await(EffectSync, m.callbacks.synced)
 	default:
+		// The sync covers all that was appended, and its failure is final: so the count
+		// need not wait for its end.
 		m.syncing, m.unsynced = true, 0
 		m.emit(EffectSyncBeside)
 		m.proposed(nil)
@@ -118,61 +126,96 @@ func (m *Machine) confirmGroup(group []*Proposal) {
 func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Offset {
 	q.Result = Result{Base: -1, LogStart: m.log.Start(), AppendTimeMs: -1}
 	q.await, q.round, q.needsConfirmation = protocol.None, 0, false
-	err := m.mayAppend(q.Acks)
-	if err == nil && q.OnlyIn != nil && *q.OnlyIn != m.core.Epoch() {
-		err = ErrNotLeader
-	}
-	if err != nil {
+	if err := m.checkLeadership(q); err != nil {
 		q.Result.Err = err
 		return end
 	}
+	// A retry must be recognized before its locks are judged: the batch's own first
+	// arrival would conflict with it.
 	if m.answerIfRepeated(q) {
 		return end
 	}
+	// A gap is not answered yet: a refused lock, or a repeat by lock-id, comes first.
 	gap := m.checkSequence(q)
 	if q.Locks == nil || q.Locks.Carried() {
-		if gap != nil {
-			return q.gap(gap, end)
-		}
-		if q.Locks != nil {
-			m.folds.locks.judge.Mark(q.Locks, end, conflict.Verdict{})
-		}
-		return m.place(q, q.Batch, end, now).NextOffset()
+		return m.appendUnjudged(q, gap, end, now)
 	}
+	// Nearly every batch ends here, judged and marked in one walk over its locks.
+	// False says only that Admit is not sure, and nothing is marked then.
 	if gap == nil && m.folds.locks.judge.Admit(q.Locks, end, m.highWatermark) {
 		return m.place(q, q.Batch, end, now).NextOffset()
 	}
 	if q.PerAppend {
 		return m.judgeEach(q, gap, end, now)
 	}
+	return m.judgeBatch(q, gap, end, now)
+}
+
+// checkLeadership reports why q may not be appended by this broker now, or nil.
+func (m *Machine) checkLeadership(q *Proposal) error {
+	if err := m.mayAppend(q.Acks); err != nil {
+		return err
+	}
+	if q.OnlyIn != nil && *q.OnlyIn != m.core.Epoch() {
+		return ErrNotLeader
+	}
+	return nil
+}
+
+// appendUnjudged appends a batch without locks, or one that is carried: it was
+// judged where it was written first, and only its marks are taken over.
+func (m *Machine) appendUnjudged(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
+	if gap != nil {
+		return q.gap(gap, end)
+	}
+	if q.Locks != nil {
+		m.folds.locks.judge.Mark(q.Locks, end, conflict.Verdict{})
+	}
+	return m.place(q, q.Batch, end, now).NextOffset()
+}
+
+// judgeBatch is the rest of judge for a batch that gets one verdict, and that
+// Admit has not admitted.
+func (m *Machine) judgeBatch(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
 	v := m.folds.locks.judge.Repeats(q.Locks)
 	switch {
-	case v.Err != nil:
-		q.Result.Err = unreadable(v.Err)
+	case m.answerRefusal(q, &v):
 		return end
-	case v.Refusal != nil:
-		return m.refuse(q, v.Refusal, v.Await, end)
 	case v.Duplicate:
 		return m.answerRepeat(q, v.FirstOffset, v.Await, gap, end, now)
 	case gap != nil:
 		return q.gap(gap, end)
 	}
+	// The judge is an interface, so what it is given a pointer to would be
+	// allocated: the verdict lies in the machine meanwhile.
 	m.verdict = v
 	m.folds.locks.judge.Locks(q.Locks, m.highWatermark, &m.verdict)
 	v, m.verdict = m.verdict, conflict.Verdict{}
-	switch {
-	case v.Err != nil:
-		q.Result.Err = unreadable(v.Err)
+	if m.answerRefusal(q, &v) {
 		return end
-	case v.Refusal != nil:
-		return m.refuse(q, v.Refusal, v.Await, end)
 	}
+	// Cut before Mark: if the records cannot be dropped, the table must not know
+	// of a batch that is not appended.
 	if err := m.dropRecords(q, &v); err != nil {
 		q.Result.Err = err
 		return end
 	}
 	m.folds.locks.judge.Mark(q.Locks, end, v)
 	return m.place(q, q.Batch, end, now).NextOffset()
+}
+
+// answerRefusal answers q by its verdict if that is an error or a refusal, and
+// reports whether it is.
+func (m *Machine) answerRefusal(q *Proposal, v *conflict.Verdict) bool {
+	switch {
+	case v.Err != nil:
+		q.Result.Err = unreadable(v.Err)
+	case v.Refusal != nil:
+		m.refuse(q, v.Refusal, v.Await)
+	default:
+		return false
+	}
+	return true
 }
 
 // checkSequence reports why q's sequence may not come next, or nil.
@@ -226,19 +269,21 @@ func (m *Machine) answerIfRepeated(q *Proposal) bool {
 	return true
 }
 
-// refuse leaves no trace but the producer's expectation.
-func (m *Machine) refuse(q *Proposal, r *protocol.Refusal, await, end protocol.Offset) protocol.Offset {
+// refuse answers q with a refusal, which is noted for operators and is no part of the log.
+func (m *Machine) refuse(q *Proposal, r *protocol.Refusal, await protocol.Offset) {
 	r.LogStart = q.Result.LogStart
 	m.noteRefusal(q.Locks, r, m.o.NowMs())
 	q.Result.Refusal, q.await = r, await
+	// A refusal that cites no record rests on what is not in the log.
 	q.needsConfirmation = await == protocol.None
-	return end
 }
 
 // answerRepeat answers a batch all of whose appends are in the log already. An
 // idempotent producer takes the answer as a success and goes on counting, so its
 // sequence must be recorded: an empty batch does it, as compaction would leave it.
-func (m *Machine) answerRepeat(q *Proposal, first, await protocol.Offset, gap error, end protocol.Offset, now int64) protocol.Offset {
+func (m *Machine) answerRepeat(
+	q *Proposal, first, await protocol.Offset, gap error, end protocol.Offset, now int64,
+) protocol.Offset {
 	if q.Batch.ProducerID() != protocol.NoProducer && gap == nil {
 		empty, err := q.Batch.Keep(func(int32) bool { return false }, m.o.Limits)
 		if err != nil {
@@ -303,6 +348,8 @@ func (m *Machine) completeCommitted() {
 	rest := m.waiting[:0]
 	for _, q := range m.waiting {
 		switch {
+		// What an answer cites must be committed, or with acks=1 and 0 at least on this
+		// disk; and what rests on leadership must be confirmed.
 		case q.round > m.confirmed, q.await >= hw && (q.Acks == AcksAll || q.await >= synced):
 			rest = append(rest, q)
 		default:

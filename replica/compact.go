@@ -49,8 +49,8 @@ func (p *Partition) Compact(ctx context.Context, o CompactOptions) (segment.Comp
 	stats := pass.Stats()
 	if endedEarly(err) || err == nil {
 		p.opts.Logger.Info("log compacted", "partition", p.opts.ID.Index, "keys", stats.Keys,
-			"records", stats.RecordsIn, "left", stats.RecordsOut, "bytes", stats.BytesRead, "written", stats.BytesWritten,
-			"segments", stats.SegmentsIn, "took", time.Since(began), "ended early", err != nil)
+			"records", stats.RecordsIn, "kept", stats.RecordsOut, "bytes", stats.BytesRead, "written", stats.BytesWritten,
+			"segments", stats.SegmentsIn, "took", time.Since(began), "complete", err == nil)
 		return stats, nil
 	}
 	var damaged *segment.CorruptError

@@ -96,7 +96,8 @@ func (c *Comparison) compare(table, replay []LockEntry) {
 			replay = replay[1:]
 		default:
 			if table[0] != replay[0] {
-				c.differ("lock %q: offset %v by %q in the table, %v by %q in the log", table[0].Name, table[0].Last, table[0].By, replay[0].Last, replay[0].By)
+				c.differ("lock %q: offset %v by %q in the table, %v by %q in the log",
+					table[0].Name, table[0].Last, table[0].By, replay[0].Last, replay[0].By)
 			}
 			table, replay = table[1:], replay[1:]
 		}

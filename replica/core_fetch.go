@@ -55,6 +55,8 @@ func (c *Core) Answer(f Fetch) FetchAnswer {
 	start, end := c.o.Log.Start(), c.o.Log.End()
 	a.HighWatermark, a.LogStart, a.Round = c.highWatermark, start, c.leading.round
 	if f.LastEpoch >= 0 {
+		// The logs agree up to f.Offset only if this one has the follower's last epoch,
+		// and goes at least as far within it.
 		e, eEnd := c.epochEnd(f.LastEpoch)
 		if e < f.LastEpoch || eEnd < f.Offset {
 			a.Diverging, a.DivergingEpoch, a.DivergingEnd = true, e, eEnd
@@ -169,7 +171,10 @@ func (c *Core) updateFollowers(nowMs int64) {
 		if id == c.o.Self.ID {
 			continue
 		}
-		f := follower{Member: protocol.Member{ID: id}, synced: protocol.None, caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.o.Log.End()}
+		f := follower{
+			Member: protocol.Member{ID: id}, synced: protocol.None,
+			caughtUpMs: nowMs, fetchedMs: nowMs, markMs: nowMs, markEnd: c.o.Log.End(),
+		}
 		if at := slices.IndexFunc(before, func(f follower) bool { return f.ID == id }); at >= 0 {
 			f = before[at]
 		}
@@ -180,6 +185,8 @@ func (c *Core) updateFollowers(nowMs int64) {
 // acknowledge notes what a follower has on its disk.
 func (c *Core) acknowledge(f Fetch, nowMs int64) {
 	fo := c.leading.follower(f.From.ID)
+	// A restarted broker may have another disk or log, so nothing counts that it
+	// acknowledged in an earlier broker epoch.
 	if f.From.BrokerEpoch > fo.BrokerEpoch {
 		fo.BrokerEpoch, fo.synced, fo.round = f.From.BrokerEpoch, protocol.None, 0
 	}

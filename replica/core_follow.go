@@ -29,7 +29,9 @@ func (c *Core) fetch(nowMs int64) {
 		return
 	}
 	w.waiting, w.sentMs = true, nowMs
-	w.asked = Fetch{From: c.o.Self, Epoch: c.partition.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round}
+	w.asked = Fetch{
+		From: c.o.Self, Epoch: c.partition.LeaderEpoch, Offset: end, LastEpoch: c.o.Log.LatestEpoch(), Round: w.round,
+	}
 	c.emit(CoreEffect{Kind: CoreFetch, Fetch: w.asked})
 }
 

@@ -32,7 +32,8 @@ func (c *Core) applyISR(nowMs int64) {
 // ISRAnswered tells the outcome of an CoreAlterISR. done is false for a
 // refusal and for an unknown outcome alike; every change is answered once.
 func (c *Core) ISRAnswered(change protocol.ISRChange, done bool, nowMs int64) {
-	if c.role != RoleLeader || change.LeaderEpoch != c.partition.LeaderEpoch || change.PartitionEpoch != c.partition.PartitionEpoch {
+	if c.role != RoleLeader || change.LeaderEpoch != c.partition.LeaderEpoch ||
+		change.PartitionEpoch != c.partition.PartitionEpoch {
 		return
 	}
 	if done {
@@ -70,6 +71,9 @@ func (c *Core) reviewISR(nowMs int64) {
 	if len(p.maybe) == 0 && len(change.Added) == 0 && len(change.ISR) == len(c.partition.ISR) {
 		return
 	}
+	// From here on they count as in sync, although the metadata may refuse them: the
+	// answer can be lost after the metadata has accepted, and an election may then
+	// choose one of them.
 	p.waiting = true
 	for _, m := range change.Added {
 		if !slices.Contains(p.maybe, m) {

@@ -142,6 +142,7 @@ func (c *Core) ApplyMetadata(s protocol.PartitionState, nowMs int64) {
 	}
 	before := c.partition
 	c.known, c.partition = true, s
+	// Offline is for good, but the metadata may still list this replica.
 	if c.role == RoleOffline {
 		c.resign(nowMs)
 		return
@@ -150,6 +151,8 @@ func (c *Core) ApplyMetadata(s protocol.PartitionState, nowMs int64) {
 		c.reconcile(nowMs)
 		return
 	}
+	// A new epoch, even of the same leader, starts from nothing: what followers
+	// acknowledged in the last one may be cut off since.
 	c.role = c.roleIn(&s)
 	c.leading, c.following = leading{}, following{}
 	c.emit(CoreEffect{Kind: CoreRole})

@@ -17,6 +17,7 @@ func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int
 	case v.Err != nil:
 		q.Result.Err = unreadable(v.Err)
 		return end
+	// All of it is in the log already, so a gap before it loses nothing.
 	case gap != nil && v.OnlyRepeats(q.Locks):
 		q.Result.Skipped, q.await = v.Skipped, v.Await
 		return end
@@ -35,6 +36,7 @@ func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int
 		}
 	}
 	q.Result.Skipped = v.Skipped
+	// Without a sequence to remember, an empty batch need not be written.
 	if q.Batch.Count() == 0 && q.Batch.ProducerID() == protocol.NoProducer {
 		q.await, q.needsConfirmation = v.Await, v.Await == protocol.None
 		return end

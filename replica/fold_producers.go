@@ -29,7 +29,8 @@ func (f *producerFold) Open(log Log) error {
 		if table, err := DecodeProducers(data); err == nil {
 			f.table, f.applied = table, at
 		} else {
-			f.o.Logger.Warn("producer checkpoint is of no use; folding the log instead", "partition", f.o.ID.Index, "error", err)
+			f.o.Logger.Warn("producer checkpoint does not decode; partition replays its log instead",
+				"partition", f.o.ID.Index, "error", err)
 		}
 	}
 	f.saved, f.sequences = f.applied, f.table

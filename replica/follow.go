@@ -21,12 +21,13 @@ func (m *Machine) leaderAnswer(e LeaderAnswer) {
 	m.fetched = m.fetched[:0]
 	if a.Err == nil && !a.Diverging && len(e.Batches) > 0 {
 		if err := m.parseBatches(e.Batches); err != nil {
-			m.o.Logger.Warn("what the leader sent is damaged; it is asked again", "partition", m.o.ID.Index,
+			m.o.Logger.Warn("leader sent damaged batches; follower fetches them again", "partition", m.o.ID.Index,
 				"leader", m.core.Leader(), "offset", m.log.End(), "error", err)
 			a.Err = fmt.Errorf("%w: %w", errDamaged, err)
 		}
 		a.HasBatches = len(m.fetched) > 0
 	}
+	// The core decides on the answer: it may be a truncation, or an error.
 	if !a.HasBatches || m.fetched[0].BaseOffset() >= m.log.End() {
 		m.followLeader(a)
 		return
@@ -79,6 +80,7 @@ func (m *Machine) fetchedAppended(err error) {
 		return
 	}
 	now := m.o.NowMs()
+	// Folded once written, and not before: folds must not be ahead of their log.
 	for _, b := range m.fetched {
 		if err := m.folds.apply(b, false, now); err != nil {
 			_ = m.fail(err)
@@ -88,6 +90,8 @@ func (m *Machine) fetchedAppended(err error) {
 	}
 	clear(m.fetched)
 	m.core.Appended(m.nowMs)
+	// The next fetch acknowledges what this one brought, so the sync comes first,
+	// unless flush.messages leaves it to a later one.
 	if m.unsynced >= m.settings.FlushMessages {
 		m.await(EffectSync, m.callbacks.fetchedSynced)
 		return
@@ -113,12 +117,15 @@ func (m *Machine) fetchedOnDisk() {
 func (m *Machine) truncate(to protocol.Offset) {
 	invariant.Check(!m.syncing, "a log is truncated while a sync is under way")
 	was := m.log.End()
+	// The lock table is rebuilt from its base, which must not be written meanwhile.
 	m.waitBaseWrite(func() {
 		m.await(EffectTruncate, func(err error) {
 			if err == nil {
 				m.unsynced = 0
-				m.o.Logger.Info("log truncated to what the leader has", "partition", m.o.ID.Index, "leader", m.core.Leader(),
-					"epoch", m.core.Epoch(), "from", was, "to", m.log.End(), "high watermark", m.highWatermark)
+				m.o.Logger.Info("follower truncated its log to the leader's", "partition", m.o.ID.Index, "leader", m.core.Leader(),
+					"epoch", m.core.Epoch(), "from", was, "to", m.log.End(), "watermark", m.highWatermark)
+				// A fold cannot take back what was cut off, so each is made again from its
+				// newest checkpoint at or below the new end.
 				err = m.rebuildFolds()
 			}
 			if err != nil {
@@ -134,8 +141,8 @@ func (m *Machine) truncate(to protocol.Offset) {
 // What was written to locks in between is not known, and neither is what it
 // overwrote: the table begins there too, and answers UNKNOWN below.
 func (m *Machine) restart(at protocol.Offset) {
-	m.o.Logger.Warn("the leader's log begins behind this one's end; starting over from there", "partition", m.o.ID.Index,
-		"leader", m.core.Leader(), "end", m.log.End(), "from", at)
+	m.o.Logger.Warn("leader's log starts after this log's end; follower empties its log and restarts there",
+		"partition", m.o.ID.Index, "leader", m.core.Leader(), "end", m.log.End(), "from", at)
 	m.truncateFully(at, func(err error) {
 		if err != nil {
 			_ = m.fail(err)
@@ -153,6 +160,8 @@ func (m *Machine) truncateFully(at protocol.Offset, next func(error)) {
 			next(err)
 			return
 		}
+		// A start beyond the end empties the log. An offset below the end is that of the
+		// leader's first batch, which begins before what an empty log asked for.
 		kind := EffectSetStart
 		if at < m.log.End() {
 			kind = EffectTruncate
@@ -191,7 +200,7 @@ func (m *Machine) replay() error {
 	from := max(m.log.Start(), m.folds.applied())
 	long := end-from > foldQuietMax
 	if long {
-		m.o.Logger.Info("folding what the log has beyond its checkpoints; the partition waits for it",
+		m.o.Logger.Info("partition replays its log beyond its checkpoints",
 			"partition", m.o.ID.Index, "from", from, "to", end)
 	}
 	err := m.log.Scan(from, end, func(b record.Batch) error {
@@ -201,7 +210,8 @@ func (m *Machine) replay() error {
 		return m.folds.locks.flush(m.highWatermark, now)
 	})
 	if long && err == nil {
-		m.o.Logger.Info("folded", "partition", m.o.ID.Index, "to", end, "seconds", float64(m.o.NowMs()-now)/1000)
+		m.o.Logger.Info("partition replayed its log", "partition", m.o.ID.Index, "to", end,
+			"seconds", float64(m.o.NowMs()-now)/1000)
 	}
 	return err
 }

@@ -46,8 +46,9 @@ var unregistered = &State{Leader: protocol.NoBroker, Epoch: -1, EpochStart: prot
 // snapshot is the core's state, or before if nothing has changed.
 func (c *Core) snapshot(before *State, steppedAside bool) *State {
 	s := &c.partition
-	if before.SteppedAside == steppedAside && before.Role == c.role && before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
-		before.Leader == s.Leader && before.Settled == c.Settled() && before.Err == c.err && slices.Equal(before.ISR, s.ISR) {
+	if before.SteppedAside == steppedAside && before.Role == c.role && before.Leader == s.Leader &&
+		before.Epoch == s.LeaderEpoch && before.PartitionEpoch == s.PartitionEpoch &&
+		before.Settled == c.Settled() && before.Err == c.err && slices.Equal(before.ISR, s.ISR) {
 		return before
 	}
 	return &State{

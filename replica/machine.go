@@ -323,7 +323,7 @@ func (m *Machine) fail(err error) error {
 		return m.failed
 	}
 	m.failed = fmt.Errorf("%w: %w", ErrStorage, err)
-	m.o.Logger.Error("partition takes no more writes: its log has failed", "partition", m.o.ID.Index, "error", err)
+	m.o.Logger.Error("partition's log failed; it accepts no more writes", "partition", m.o.ID.Index, "error", err)
 	if m.core != nil {
 		m.core.Failed(m.failed, m.nowMs)
 	}
@@ -361,7 +361,8 @@ func (m *Machine) defersProposals() bool {
 
 // NeedsTick reports whether something waits for a Tick.
 func (m *Machine) NeedsTick() bool {
-	return len(m.waiting) > 0 || len(m.confirmations) > 0 || m.defersProposals() || m.core != nil && m.core.NeedsTick(m.nowMs)
+	return len(m.waiting) > 0 || len(m.confirmations) > 0 || m.defersProposals() ||
+		m.core != nil && m.core.NeedsTick(m.nowMs)
 }
 
 // Close gives the folds' memory back.

@@ -92,7 +92,8 @@ type Detail struct {
 
 func (k EffectKind) detailed() bool {
 	switch k {
-	case EffectCheckpoint, EffectAdopt, EffectWriteBase, EffectFetchReply, EffectConfirmed, EffectFetch, EffectAlterISR, EffectState, EffectReturn:
+	case EffectCheckpoint, EffectAdopt, EffectWriteBase, EffectFetchReply, EffectConfirmed, EffectFetch, EffectAlterISR,
+		EffectState, EffectReturn:
 		return true
 	}
 	return false

@@ -209,7 +209,7 @@ func (m *Machine) baseWritten(err error) {
 	m.flushing = false
 	m.folds.locks.table.Flushed(err)
 	if err != nil {
-		m.o.Logger.Error("lock base not written; its locks stay in memory", "partition", m.o.ID.Index, "error", err)
+		m.o.Logger.Error("lock base write failed; its locks stay in memory", "partition", m.o.ID.Index, "error", err)
 	}
 }
 

@@ -75,8 +75,8 @@ func (m *Machine) changeRole() {
 	switch role := m.core.Role(); role {
 	case RoleLeader:
 		m.emit(EffectStopFetch)
-		m.o.Logger.Debug("partition is led here", "partition", m.o.ID.Index, "epoch", m.core.Epoch(),
-			"from", m.log.End(), "high watermark", m.highWatermark)
+		m.o.Logger.Debug("partition became leader", "partition", m.o.ID.Index, "epoch", m.core.Epoch(),
+			"from", m.log.End(), "watermark", m.highWatermark)
 	case RoleOffline:
 		if m.failed == nil {
 			_ = m.fail(m.core.Err())
@@ -84,7 +84,7 @@ func (m *Machine) changeRole() {
 		m.emit(EffectStopFetch)
 		m.failPending(m.failed)
 	default:
-		m.o.Logger.Debug("partition is followed here", "partition", m.o.ID.Index, "epoch", m.core.Epoch(),
+		m.o.Logger.Debug("partition became follower", "partition", m.o.ID.Index, "epoch", m.core.Epoch(),
 			"leader", m.core.Leader(), "end", m.log.End())
 		m.failPending(ErrNotLeader)
 	}

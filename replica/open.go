@@ -20,7 +20,8 @@ func Open(opts Options) (*Partition, error) {
 	// Durable before anything that a crash left in the page cache is read from it.
 	if err = log.Sync(); err == nil {
 		p.m, err = NewMachine(MachineOptions{
-			ID: opts.ID, Self: opts.Self, Log: log, Base: opts.Base, Budget: opts.Budget, Settings: opts.Settings, Limits: opts.Limits,
+			ID: opts.ID, Self: opts.Self, Log: log, Base: opts.Base, Budget: opts.Budget,
+			Settings: opts.Settings, Limits: opts.Limits,
 			LagMaxMs: opts.LagMaxMs, FetchTimeoutMs: fetchTimeoutMs, NowMs: opts.NowMs, SteadyMs: coreMs, Logger: opts.Logger,
 			moreFolds: opts.moreFolds,
 		})
@@ -57,7 +58,7 @@ func (p *Partition) Close() error {
 	}
 	c := &Call{}
 	if p.step(Checkpoint{c}); c.Err != nil {
-		p.opts.Logger.Warn("checkpoints not written; the next start folds the log", "dir", p.opts.Dir, "error", c.Err)
+		p.opts.Logger.Warn("checkpoint write failed; the next start replays the log", "dir", p.opts.Dir, "error", c.Err)
 	}
 	return p.log.Close()
 }

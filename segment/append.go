@@ -136,17 +136,17 @@ func (l *Log) write(nowMs int64, batches []record.Batch) error {
 	}
 	buf := gatherBuffers.Get().(*[]byte)
 	defer gatherBuffers.Put(buf)
-	g := gathering{l: l, buf: (*buf)[:0]}
+	g := writeBuffer{l: l, buf: (*buf)[:0]}
 	l.w.state.groupOffset, l.w.state.groupPos = l.w.state.end(), l.w.state.active.size
 	for _, b := range batches {
 		if err := l.prepare(nowMs, b, &g); err != nil {
 			return err
 		}
 		l.w.state.recent = l.w.state.recent.after(b, l.w.state.active.size, l.files)
-		if err := l.note(nowMs, headerOf(b)); err != nil {
+		if err := l.recordBatch(nowMs, headerOf(b)); err != nil {
 			return err
 		}
-		if err := g.add(b.Bytes(), len(batches) == 1); err != nil {
+		if err := g.appendBatch(b.Bytes(), len(batches) == 1); err != nil {
 			return err
 		}
 	}
@@ -156,7 +156,7 @@ func (l *Log) write(nowMs int64, batches []record.Batch) error {
 // prepare makes the log ready for b: a segment with room, and a manifest that
 // expects b's leader epoch and, if b leaves one, a gap. An empty segment is
 // given up for one that begins where b does.
-func (l *Log) prepare(nowMs int64, b record.Batch, g *gathering) error {
+func (l *Log) prepare(nowMs int64, b record.Batch, g *writeBuffer) error {
 	w := &l.w
 	end := w.state.end()
 	gap := b.BaseOffset() > end
@@ -192,15 +192,15 @@ func epochStartOf(b record.Batch, end protocol.Offset, known epochs) protocol.Of
 	return end
 }
 
-// gathering is batches on their way to the file.
-type gathering struct {
+// writeBuffer is batches on their way to the file.
+type writeBuffer struct {
 	l   *Log
 	buf []byte
 }
 
-// add takes a batch; a large one, or one that is alone, is written from where
+// appendBatch takes a batch; a large one, or one that is alone, is written from where
 // it lies.
-func (g *gathering) add(b []byte, alone bool) error {
+func (g *writeBuffer) appendBatch(b []byte, alone bool) error {
 	direct := alone || len(b) >= directBytes
 	if direct || len(g.buf)+len(b) > cap(g.buf) {
 		if err := g.flush(); err != nil {
@@ -214,7 +214,7 @@ func (g *gathering) add(b []byte, alone bool) error {
 	return nil
 }
 
-func (g *gathering) flush() error {
+func (g *writeBuffer) flush() error {
 	err := g.l.writeBytes(g.buf)
 	g.buf = g.buf[:0]
 	return err

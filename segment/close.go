@@ -11,7 +11,7 @@ func (l *Log) Close() error {
 	}
 	err := l.w.failed
 	if err == nil && !l.w.clean {
-		err = l.fail("close", l.settle())
+		err = l.fail("close", l.writeCleanMark())
 	}
 	closeErr := l.w.closeFiles()
 	if l.ownFiles {
@@ -23,8 +23,8 @@ func (l *Log) Close() error {
 	return err
 }
 
-// settle cuts the zeros off and writes the clean mark.
-func (l *Log) settle() error {
+// writeCleanMark cuts the zeros off and writes the clean mark.
+func (l *Log) writeCleanMark() error {
 	w := &l.w
 	if err := l.syncAll(); err != nil {
 		return err

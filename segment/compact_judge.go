@@ -10,32 +10,34 @@ import (
 
 // judge decides, batch by batch in the order of the log, what stays.
 type judge struct {
-	c     *Compaction
-	fates []fate
-	keep  []bool
-	locks protocol.LockRequest
-	held  bool // superseded records stayed
+	c         *Compaction
+	decisions []decision
+	keep      []bool
+	locks     protocol.LockRequest
+	held      bool // superseded records stayed
 }
 
-// fate of one record of the batch at hand.
-type fate struct {
+// decision is what becomes of one record of the batch at hand.
+type decision struct {
 	offset     protocol.Offset
 	slot       int // of its key, if that is known
 	superseded bool
 	expired    bool // the newest of its key, and a tombstone whose time has come
 	tombstone  bool // with a key
-	stays      bool
+	keep       bool
 	unit       int32 // records of one append share a number
 }
 
-// batch is what is left of b; the zero Batch if nothing is. idsRemembered says
+// filterBatch is what is left of b, or the zero Batch if nothing is. idsRemembered says
 // that lock-ids in b may still be asked for.
-func (j *judge) batch(b record.Batch, idsRemembered bool) (record.Batch, error) {
+func (j *judge) filterBatch(b record.Batch, idsRemembered bool) (record.Batch, error) {
 	j.c.stats.RecordsIn += int64(b.Count())
 	if b.Control() || b.Transactional() || b.BaseOffset() >= j.c.until {
 		j.c.stats.RecordsOut += int64(b.Count())
 		return b, nil
 	}
+	// A broker that starts learns its producers' sequences from the log, so the
+	// newest batches of each must stay, if need be without records.
 	sequenced := j.c.recent.has(b)
 	if b.Count() == 0 {
 		if sequenced {
@@ -48,39 +50,42 @@ func (j *judge) batch(b record.Batch, idsRemembered bool) (record.Batch, error) 
 		return record.Batch{}, unopened(b, err)
 	}
 	defer recs.Release()
-	j.weigh(b, &recs)
+	j.lookUpKeys(b, &recs)
 	if recs.HaveLocks() {
 		j.keepLocks(&recs, b.Carried(), idsRemembered)
 	}
 	if sequenced && (recs.HaveLocks() || b.Count() != b.LastOffsetDelta()+1) {
-		j.keepAll() // it may hold verdicts
+		// A retry of it is answered by which of its records are in the log, so that
+		// these are its verdicts, and none may go.
+		j.keepAll()
 	}
+	// "*" is judged by the newest data record, which a start must find again.
 	if b.BaseOffset() == j.c.newest {
-		j.keepUnit(j.fates[len(j.fates)-1].unit)
+		j.keepUnit(j.decisions[len(j.decisions)-1].unit)
 	}
-	j.holdBack()
-	return j.left(b, &recs, sequenced)
+	j.keepNeededTombstones()
+	return j.retained(b, &recs, sequenced)
 }
 
-// weigh looks each key up.
-func (j *judge) weigh(b record.Batch, recs *record.Records) {
+// lookUpKeys looks each key up.
+func (j *judge) lookUpKeys(b record.Batch, recs *record.Records) {
 	horizon, dated := b.DeleteHorizon()
 	due := dated && horizon <= j.c.o.NowMs
-	j.fates = j.fates[:0]
+	j.decisions = j.decisions[:0]
 	w := recs.Walk()
 	for w.Next() {
-		f := fate{offset: b.BaseOffset() + protocol.Offset(w.OffsetDelta), unit: w.Index}
+		f := decision{offset: b.BaseOffset() + protocol.Offset(w.OffsetDelta), unit: w.Index}
 		switch {
 		case w.Key == nil: // can be asked for by nobody, as in Kafka
-			f.stays = f.offset >= j.c.until
+			f.keep = f.offset >= j.c.until
 		default:
 			at, last, found := j.c.keys.find(hashKey(w.Key))
 			f.slot, f.tombstone = at, w.Value == nil
 			f.superseded = found && last > f.offset
 			f.expired = due && f.tombstone && found && last == f.offset
-			f.stays = f.offset >= j.c.until || !f.superseded && !f.expired
+			f.keep = f.offset >= j.c.until || !f.superseded && !f.expired
 		}
-		j.fates = append(j.fates, f)
+		j.decisions = append(j.decisions, f)
 	}
 }
 
@@ -90,23 +95,25 @@ func (j *judge) keepLocks(recs *record.Records, carried, idsRemembered bool) {
 	var id []byte // of the record before
 	w := recs.Walk()
 	for w.Next() {
-		f := &j.fates[w.Index]
+		f := &j.decisions[w.Index]
 		if !readLocks(&j.locks, &w, carried) {
 			id = nil
 			continue
 		}
 		for i := range j.locks.Items {
-			f.stays = f.stays || marks(&j.locks.Items[i]) && j.newestMark(j.locks.Items[i].Name, f.offset)
+			f.keep = f.keep || marks(&j.locks.Items[i]) && j.newestMark(j.locks.Items[i].Name, f.offset)
 		}
-		f.stays = f.stays || j.locks.ID != nil && idsRemembered
-		if before := w.Index - 1; id != nil && bytes.Equal(id, j.locks.ID) && j.fates[before].offset+1 == f.offset {
-			f.unit = j.fates[before].unit
+		f.keep = f.keep || j.locks.ID != nil && idsRemembered
+		if before := w.Index - 1; id != nil && bytes.Equal(id, j.locks.ID) && j.decisions[before].offset+1 == f.offset {
+			f.unit = j.decisions[before].unit
 		}
 		id = j.locks.ID
 	}
-	for i := range j.fates {
-		if j.fates[i].stays {
-			j.keepUnit(j.fates[i].unit)
+	// Only now are all units known. An append stays as a whole, because a lock-id
+	// stands for all its records: a part of it would be answered as if it were all.
+	for i := range j.decisions {
+		if j.decisions[i].keep {
+			j.keepUnit(j.decisions[i].unit)
 		}
 	}
 }
@@ -120,29 +127,32 @@ func (j *judge) newestMark(name []byte, o protocol.Offset) bool {
 // keepUnit keeps an append as a whole. Its records are neighbours, and its
 // number is the place of the first.
 func (j *judge) keepUnit(unit int32) {
-	for i := int(unit); i < len(j.fates) && j.fates[i].unit == unit; i++ {
-		j.fates[i].stays = true
+	for i := int(unit); i < len(j.decisions) && j.decisions[i].unit == unit; i++ {
+		j.decisions[i].keep = true
 	}
 }
 
 func (j *judge) keepAll() {
-	for i := range j.fates {
-		j.fates[i].stays = true
+	for i := range j.decisions {
+		j.decisions[i].keep = true
 	}
 }
 
-// holdBack keeps tombstones of keys of which an older record stays.
-func (j *judge) holdBack() {
+// keepNeededTombstones keeps tombstones of keys of which an older record stays.
+func (j *judge) keepNeededTombstones() {
+	// A tombstone that is kept takes its append's other records along, of which one
+	// may be superseded and so hold back a further tombstone: hence until nothing
+	// changes.
 	for again := true; again; {
 		again = false
-		for i := range j.fates {
-			if f := &j.fates[i]; f.superseded && f.stays {
-				j.c.keys.hold(f.slot)
+		for i := range j.decisions {
+			if f := &j.decisions[i]; f.superseded && f.keep {
+				j.c.keys.pin(f.slot)
 				j.held = true
 			}
 		}
-		for i := range j.fates {
-			if f := &j.fates[i]; f.expired && !f.stays && j.c.keys.held(f.slot) {
+		for i := range j.decisions {
+			if f := &j.decisions[i]; f.expired && !f.keep && j.c.keys.pinned(f.slot) {
 				j.keepUnit(f.unit)
 				again = true
 			}
@@ -150,15 +160,15 @@ func (j *judge) holdBack() {
 	}
 }
 
-// left makes the batch of what stays. Tombstones that stay for the first time
+// retained makes the batch of what stays. Tombstones that stay for the first time
 // get the horizon from which on they may go.
-func (j *judge) left(b record.Batch, recs *record.Records, sequenced bool) (record.Batch, error) {
+func (j *judge) retained(b record.Batch, recs *record.Records, sequenced bool) (record.Batch, error) {
 	j.keep = j.keep[:0]
 	kept, tombstones := int32(0), false
-	for i := range j.fates {
-		f := &j.fates[i]
-		j.keep = append(j.keep, f.stays)
-		if f.stays {
+	for i := range j.decisions {
+		f := &j.decisions[i]
+		j.keep = append(j.keep, f.keep)
+		if f.keep {
 			kept++
 			tombstones = tombstones || f.tombstone
 		}
@@ -198,9 +208,9 @@ func newSequences(alive map[protocol.ProducerID]struct{}) sequences {
 	return s
 }
 
-// note takes in the next batch of the log. A new epoch of a producer begins its
+// observe takes in the next batch of the log. A new epoch of a producer begins its
 // sequences anew.
-func (s sequences) note(id protocol.ProducerID, epoch protocol.ProducerEpoch, base protocol.Offset) {
+func (s sequences) observe(id protocol.ProducerID, epoch protocol.ProducerEpoch, base protocol.Offset) {
 	n := s[id]
 	if n == nil {
 		return

@@ -48,7 +48,10 @@ type keyHash struct {
 	hash, rest uint64
 }
 
-var keySeeds, lockSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+var (
+	keySeeds  = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	lockSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+)
 
 func hashKey(key []byte) keyHash   { return hashUnder(&keySeeds, key) }
 func hashLock(name []byte) keyHash { return hashUnder(&lockSeeds, name) }
@@ -117,7 +120,7 @@ func (m *offsetMap) put(h keyHash, o protocol.Offset) bool {
 	return true
 }
 
-// hold notes that an older record of the key stays in the log.
-func (m *offsetMap) hold(at int) { m.slots[at].rest |= heldBit }
+// pin notes that an older record of the key stays in the log.
+func (m *offsetMap) pin(at int) { m.slots[at].rest |= heldBit }
 
-func (m *offsetMap) held(at int) bool { return m.slots[at].rest&heldBit != 0 }
+func (m *offsetMap) pinned(at int) bool { return m.slots[at].rest&heldBit != 0 }

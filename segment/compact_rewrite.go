@@ -92,7 +92,10 @@ func (c *Compaction) begin(group []extent) (*rewriting, error) {
 		out.edition = max(out.edition, group[i].edition+1)
 		out.writtenMs = max(out.writtenMs, written)
 	}
-	r := &rewriting{log: l, every: c.cfg.IndexIntervalBytes, of: group, out: out, same: len(group) == 1, buf: make([]byte, 0, gatherBytes)}
+	r := &rewriting{
+		log: l, every: c.cfg.IndexIntervalBytes, of: group, out: out, same: len(group) == 1,
+		buf: make([]byte, 0, gatherBytes),
+	}
 	var err error
 	if r.file, err = l.fs.Create(l.logPath(out.segment), diskWrites); err != nil {
 		return nil, err
@@ -116,35 +119,37 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 	}
 	keepMs, bounded := c.o.LockIDRetentionMs.Get()
 	idsRemembered := !bounded || c.o.NowMs-written < keepMs
-	paced := paced{c: c}
+	paced := pacer{c: c}
 	err = from.each(func(b record.Batch) error {
-		left, err := c.judge.batch(b, idsRemembered)
+		left, err := c.judge.filterBatch(b, idsRemembered)
 		if err != nil {
 			return err
 		}
+		// A batch that is left whole is returned as it is, in the same bytes. As long as
+		// all are, nothing is written: most old segments come out as they were.
 		if left.IsZero() || &left.Bytes()[0] != &b.Bytes()[0] {
-			if err := r.differ(ctx, from.file, &paced); err != nil {
+			if err := r.startWriting(ctx, from.file, &paced); err != nil {
 				return err
 			}
 		}
 		c.stats.BytesRead += int64(b.Size())
-		if err := r.add(left); err != nil {
+		if err := r.appendBatch(left); err != nil {
 			return err
 		}
 		if r.same {
-			return paced.add(ctx, b.Size())
+			return paced.addBytes(ctx, b.Size())
 		}
-		return paced.add(ctx, b.Size()+left.Size())
+		return paced.addBytes(ctx, b.Size()+left.Size())
 	})
 	if err != nil {
 		return err
 	}
-	return paced.rest(ctx)
+	return paced.flush(ctx)
 }
 
-// differ ends the time in which nothing had to be written, because all was as
+// startWriting ends the time in which nothing had to be written, because all was as
 // in the old segment: what was passed is copied from there.
-func (r *rewriting) differ(ctx context.Context, old vfs.File, p *paced) error {
+func (r *rewriting) startWriting(ctx context.Context, old vfs.File, p *pacer) error {
 	if !r.same {
 		return nil
 	}
@@ -158,15 +163,15 @@ func (r *rewriting) differ(ctx context.Context, old vfs.File, p *paced) error {
 		if err := r.write(b); err != nil {
 			return err
 		}
-		if err := p.add(ctx, 2*len(b)); err != nil {
+		if err := p.addBytes(ctx, 2*len(b)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// add appends a batch, or nothing if none was left.
-func (r *rewriting) add(b record.Batch) error {
+// appendBatch appends a batch, or nothing if none was left.
+func (r *rewriting) appendBatch(b record.Batch) error {
 	if b.IsZero() {
 		return nil
 	}

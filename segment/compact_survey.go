@@ -70,19 +70,22 @@ func (c *Compaction) surveySegment(ctx context.Context, x *extent, rewritten boo
 	}
 	defer c.log.files.release(f)
 	dirty := rewritten && x.next > c.from
-	scan := headers{window: newWindow(f, x.size, c.buffersFor(dirty)), path: f.path, next: x.base, sparse: x.sparse, epochs: c.snap.epochs}
+	scan := headers{
+		window: newWindow(f, x.size, c.buffersFor(dirty)), path: f.path, next: x.base,
+		sparse: x.sparse, epochs: c.snap.epochs,
+	}
 	defer scan.release()
-	paced := paced{c: c}
+	paced := pacer{c: c}
 	for {
 		h, err := scan.peek(x.next)
 		if err == io.EOF || err == nil && h.last >= c.o.Below {
-			return paced.rest(ctx)
+			return paced.flush(ctx)
 		}
 		if err == nil {
 			err = c.surveyBatch(&scan, h, rewritten)
 		}
 		if err == nil {
-			err = paced.add(ctx, int(min(h.size, int64(scan.room))))
+			err = paced.addBytes(ctx, int(min(h.size, int64(scan.room))))
 		}
 		if err != nil {
 			return err
@@ -118,13 +121,15 @@ func (c *Compaction) surveyBatch(scan *headers, h header, rewritten bool) error 
 		return err
 	}
 	attributes := binary.BigEndian.Uint16(b[batchAttributes:])
+	// Markers of transactions have neither keys that anyone asks for nor sequences.
 	if attributes&attributeControl != 0 {
 		return nil
 	}
 	if binary.BigEndian.Uint32(b[batchCount:]) > 0 {
 		c.newest = h.base
 	}
-	c.recent.note(protocol.ProducerID(getInt64(b[batchProducer:])), protocol.ProducerEpoch(binary.BigEndian.Uint16(b[batchEpoch:])), h.base)
+	epoch := protocol.ProducerEpoch(binary.BigEndian.Uint16(b[batchEpoch:]))
+	c.recent.observe(protocol.ProducerID(getInt64(b[batchProducer:])), epoch, h.base)
 	switch {
 	case !rewritten || attributes&attributeTransactional != 0:
 		return nil
@@ -229,8 +234,8 @@ func readLocks(q *protocol.LockRequest, w *record.Walker, carried bool) bool {
 // marks reports whether last(L) of the item's lock becomes its record's offset.
 func marks(item *protocol.LockItem) bool { return item.Kind.Marks() && !item.All }
 
-// paced gathers bytes for Pace.
-type paced struct {
+// pacer gathers bytes for Pace.
+type pacer struct {
 	c *Compaction
 	n int
 }
@@ -238,14 +243,14 @@ type paced struct {
 // paceBytes is how much is done between two calls of Pace, and told in one.
 const paceBytes = 256 << 10
 
-func (p *paced) add(ctx context.Context, n int) error {
+func (p *pacer) addBytes(ctx context.Context, n int) error {
 	if p.n += n; p.n < paceBytes {
 		return nil
 	}
-	return p.rest(ctx)
+	return p.flush(ctx)
 }
 
-func (p *paced) rest(ctx context.Context) error {
+func (p *pacer) flush(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

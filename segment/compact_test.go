@@ -480,11 +480,11 @@ func TestOffsetMapIsExactUntilItIsFull(t *testing.T) {
 	}
 	for key, o := range want {
 		at, last, found := m.find(hashKey([]byte(key)))
-		if !found || last != o || m.held(at) {
+		if !found || last != o || m.pinned(at) {
 			t.Fatalf("%s is at %d, %v, want %d", key, last, found, o)
 		}
-		m.hold(at)
-		if _, last, _ := m.find(hashKey([]byte(key))); last != o || !m.held(at) {
+		m.pin(at)
+		if _, last, _ := m.find(hashKey([]byte(key))); last != o || !m.pinned(at) {
 			t.Fatalf("held, %s is at %d", key, last)
 		}
 		if _, _, found := m.find(hashLock([]byte(key))); found {

@@ -22,6 +22,8 @@ func (l *Log) Truncate(to protocol.Offset) error {
 }
 
 func (l *Log) truncate(to protocol.Offset) error {
+	// The manifest of the cut names the end of what stays, which must be on disk
+	// before that is.
 	if err := l.syncData(); err != nil {
 		return err
 	}
@@ -37,6 +39,7 @@ func (l *Log) truncate(to protocol.Offset) error {
 	if err != nil {
 		return err
 	}
+	// Readers hold the old snapshot, so the list is copied and not cut.
 	left := slices.Clone(s.sealed[:i])
 	if x.size > 0 || x.next == end {
 		left = append(left, x)
@@ -49,7 +52,9 @@ func (l *Log) truncate(to protocol.Offset) error {
 
 // cutExtent is x without the batches that have an offset at or above to, where
 // the log then ends, and the entries of x's index that belong into memory.
-func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (out extent, end protocol.Offset, tail []entry, err error) {
+func (l *Log) cutExtent(
+	s *snapshot, x *extent, to protocol.Offset,
+) (out extent, end protocol.Offset, tail []entry, err error) {
 	at, err := l.cutPlace(s, x, to)
 	if err != nil {
 		return extent{}, 0, nil, err
@@ -64,6 +69,8 @@ func (l *Log) cutExtent(s *snapshot, x *extent, to protocol.Offset) (out extent,
 	}
 	out = *x
 	out.next, out.size, out.entries = at.next, at.pos, entries
+	// The batch with the greatest timestamp is cut off: which one has it now, only
+	// the headers say.
 	if out.maxTimeBase >= out.next {
 		if err := l.remeasure(s, &out); err != nil {
 			return extent{}, 0, nil, err
@@ -203,13 +210,13 @@ func (l *Log) shrinkActive(x *extent) error {
 	path := l.logPath(x.segment)
 	size, err := fileSize(l.fs, path)
 	switch {
-	case gone(err) && x.size == 0:
+	case notExist(err) && x.size == 0:
 		f, err := l.fs.Create(path, diskWrites)
 		if err != nil {
 			return err
 		}
 		return f.Close()
-	case gone(err):
+	case notExist(err):
 		return corrupt(path, 0, x.base, "the active segment is missing")
 	case err != nil || size <= x.size:
 		return err
@@ -224,7 +231,7 @@ func (l *Log) remove(name string) error {
 	// Afterwards: a reader may have opened the old file until then, and another
 	// may get its name.
 	defer l.files.forget(l.path(name))
-	if err := l.fs.Remove(l.path(name)); !gone(err) {
+	if err := l.fs.Remove(l.path(name)); !notExist(err) {
 		return err
 	}
 	return nil
@@ -240,7 +247,9 @@ func (l *Log) eachHeader(s *snapshot, x *extent, fn func(pos int64, h header) er
 		return err
 	}
 	defer l.files.release(f)
-	scan := headers{window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, sparse: x.sparse, epochs: s.epochs}
+	scan := headers{
+		window: newWindow(f, x.size, passBuffers), path: f.path, next: x.base, sparse: x.sparse, epochs: s.epochs,
+	}
 	defer scan.release()
 	for {
 		h, err := scan.peek(x.next)

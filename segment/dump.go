@@ -123,7 +123,8 @@ func dumpManifest(fs vfs.FS, path string, w io.Writer) error {
 	}
 	fmt.Fprintf(w, "start %d clean %v cut %v compacted to %d\n", m.start, m.clean, m.cut, m.compacted)
 	for _, x := range m.segments {
-		fmt.Fprintf(w, "segment %d next %d bytes %d time %d at %d entries %d", x.base, x.next, x.size, x.maxTime, x.maxTimeBase, x.entries)
+		fmt.Fprintf(w, "segment %d next %d bytes %d time %d at %d entries %d",
+			x.base, x.next, x.size, x.maxTime, x.maxTimeBase, x.entries)
 		if x.edition > 0 {
 			fmt.Fprintf(w, " edition %d written at %d", x.edition, x.writtenMs)
 		}

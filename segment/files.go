@@ -45,7 +45,7 @@ func NewFiles(fs vfs.FS, max int) *Files {
 	if max <= 0 {
 		max = 64
 	}
-	f := &Files{fs: patientFS{fs, readPatience}, max: max}
+	f := &Files{fs: retryFS{fs, readPatience}, max: max}
 	f.mu.open = map[string]*openFile{}
 	f.mu.idle = list.New()
 	return f

@@ -55,7 +55,7 @@ func TestForgottenFileStaysWithItsReaderAndIsOpenedAnew(t *testing.T) {
 	must(t, err)
 	must(t, fs.Remove("0"))
 	files.forget("0")
-	if _, err := files.acquire("0"); !gone(err) {
+	if _, err := files.acquire("0"); !notExist(err) {
 		t.Fatalf("a file that was removed: %v", err)
 	}
 	var b [1]byte

@@ -78,11 +78,13 @@ func (s *headers) peek(end protocol.Offset) (header, error) {
 func (s *headers) check(h header) error {
 	switch {
 	case s.pos+h.size > s.size:
-		return corrupt(s.path, s.pos, s.next, "batch of %d bytes goes beyond the end of the segment's batches, at %d", h.size, s.size)
+		return corrupt(s.path, s.pos, s.next,
+			"batch of %d bytes goes beyond the end of the segment's batches, at %d", h.size, s.size)
 	case h.base != s.next && !(s.sparse && h.base > s.next):
 		return corrupt(s.path, s.pos, s.next, "batch begins at offset %d", h.base)
 	case !s.epochs.agrees(h.last, h.epoch):
-		return corrupt(s.path, s.pos, s.next, "batch is of leader epoch %d, but epoch %d wrote there", h.epoch, s.epochs.at(h.last))
+		return corrupt(s.path, s.pos, s.next,
+			"batch is of leader epoch %d, but epoch %d wrote there", h.epoch, s.epochs.at(h.last))
 	}
 	return nil
 }

@@ -88,7 +88,9 @@ func (c *chunk) entriesOf(n int) []entry {
 // entries of an index file, and how many entries there are up to it. ok must
 // hold for a prefix of the entries. guess is how far into the index, from 0 to
 // 1, the entry may be: where batches are alike that saves most of the reads.
-func lastInFile(f io.ReaderAt, base protocol.Offset, total int64, guess float64, ok func(entry) bool) (found entry, n int64, err error) {
+func lastInFile(
+	f io.ReaderAt, base protocol.Offset, total int64, guess float64, ok func(entry) bool,
+) (found entry, n int64, err error) {
 	var c chunk
 	chunks := (total + chunkEntries - 1) / chunkEntries
 	at, err := gallop(chunks, int64(guess*float64(chunks)), func(i int64) (bool, error) {
@@ -146,8 +148,8 @@ func lastOf(entries []entry, ok func(entry) bool) (found entry, n int64) {
 	return entries[i-1], int64(i)
 }
 
-// note takes a batch into the state: sizes, times and the index.
-func (l *Log) note(nowMs int64, h header) error {
+// recordBatch takes a batch into the state: sizes, times and the index.
+func (l *Log) recordBatch(nowMs int64, h header) error {
 	w := &l.w
 	x := &w.state.active
 	if x.size == 0 {

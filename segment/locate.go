@@ -98,8 +98,13 @@ func (l *Log) walk(s *snapshot, x *extent, from place, stop func(pos int64, h he
 	return at, err
 }
 
-func (l *Log) walkFile(s *snapshot, x *extent, f *openFile, from place, stop func(pos int64, h header) bool) (place, error) {
-	scan := headers{window: newWindow(f, x.size, lookBuffers), path: f.path, pos: from.pos, next: from.next, sparse: x.sparse, epochs: s.epochs}
+func (l *Log) walkFile(
+	s *snapshot, x *extent, f *openFile, from place, stop func(pos int64, h header) bool,
+) (place, error) {
+	scan := headers{
+		window: newWindow(f, x.size, lookBuffers), path: f.path, pos: from.pos, next: from.next,
+		sparse: x.sparse, epochs: s.epochs,
+	}
 	defer scan.release()
 	for {
 		h, err := scan.peek(x.next)

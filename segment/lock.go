@@ -38,7 +38,7 @@ func LockDir(fs vfs.FS, dir string) (io.Closer, error) {
 	note := fmt.Sprintf("process %d on %s\n", os.Getpid(), host)
 	err = writeFile(fs, dir, ownerName, []byte(note))
 	if ShortOfSpace(err) { // the lock is what counts, and what the last owner noted is wrong now
-		if err = fs.Remove(fs.PathJoin(dir, ownerName)); gone(err) {
+		if err = fs.Remove(fs.PathJoin(dir, ownerName)); notExist(err) {
 			err = nil
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // recover.go. A log that was closed cleanly is opened without reading a batch.
 // It must be in use nowhere else: LockDir.
 func Open(fs vfs.FS, dir string, cfg Config) (*Log, error) {
-	l := &Log{fs: patientFS{fs, openPatience}, impatient: fs, dir: dir, files: cfg.Files}
+	l := &Log{fs: retryFS{fs, openPatience}, impatient: fs, dir: dir, files: cfg.Files}
 	l.w.cfg = cfg.withDefaults()
 	if l.files == nil {
 		l.files, l.ownFiles = NewFiles(fs, 4), true
@@ -29,7 +29,7 @@ func Open(fs vfs.FS, dir string, cfg Config) (*Log, error) {
 
 func (l *Log) load() error {
 	names, err := l.fs.List(l.dir)
-	if gone(err) {
+	if notExist(err) {
 		names, err = nil, l.fs.MkdirAll(l.dir, 0o755)
 	}
 	if err != nil {
@@ -148,7 +148,7 @@ func (l *Log) checkSealed(x *extent) error {
 	path := l.logPath(x.segment)
 	size, err := fileSize(l.fs, path)
 	switch {
-	case gone(err):
+	case notExist(err):
 		return corrupt(path, 0, x.base, "the segment, with offsets %d to %d, is missing", x.base, x.next-1)
 	case err != nil:
 		return err
@@ -193,16 +193,18 @@ func (l *Log) checkActive(m *manifest) (int64, error) {
 	path := l.logPath(x.segment)
 	size, err := fileSize(l.fs, path)
 	switch {
-	case gone(err) && m.clean && x.size == 0:
+	case notExist(err) && m.clean && x.size == 0:
 		return 0, nil
-	case gone(err):
+	case notExist(err):
 		return 0, corrupt(path, 0, x.base, "the active segment is missing")
 	case err != nil:
 		return 0, err
 	case size < x.size:
-		return 0, corrupt(path, size, protocol.None, "the segment has %d bytes, but %d were on disk for certain", size, x.size)
+		return 0, corrupt(path, size, protocol.None,
+			"the segment has %d bytes, but %d were on disk for certain", size, x.size)
 	case m.clean && size > x.size:
-		return 0, corrupt(path, x.size, x.next, "the log was closed with %d bytes in this segment, now it has %d", x.size, size)
+		return 0, corrupt(path, x.size, x.next,
+			"the log was closed with %d bytes in this segment, now it has %d", x.size, size)
 	}
 	return size, nil
 }
@@ -242,5 +244,5 @@ func (l *Log) remakeIndex() error {
 			return err
 		}
 	}
-	return l.rest()
+	return l.closeWriterFiles()
 }

@@ -11,8 +11,9 @@ import (
 )
 
 // Range is whole batches that lie one behind the other in one file, or in the
-// memory of what was last appended to it. It is a value with one owner, who closes it once; the zero Range is empty and need
-// not be closed. The bytes stay readable when the log drops the segment.
+// memory of what was last appended to it. It is a value with one owner, who closes
+// it once; the zero Range is empty and need not be closed. The bytes stay readable
+// when the log drops the segment.
 type Range struct {
 	log         *Log
 	snap        *snapshot

@@ -119,8 +119,8 @@ func (l *Log) open(s *snapshot, x *extent, first, last place) (Range, error) {
 	return Range{log: l, snap: s, of: x, file: f, pos: first.pos, end: last.pos, first: first.next, next: last.next}, nil
 }
 
-// gone reports whether err means that a file is not there.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// notExist reports whether err means that a file is not there.
+func notExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // Scan calls fn for every batch with an offset at or above from that lies
 // wholly below the bound, in order, each as its file has it and checked. The batch is good for the

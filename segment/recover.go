@@ -13,11 +13,12 @@ import (
 // much that is. Behind it lie batches of which some were synced; nothing on
 // disk says which. Their offsets leave no gap, unless the manifest says that
 // this segment may have gaps, and their leader epochs are in the manifest: a
-// first gap and a new epoch are written there before the batch that brings them. A power cut may have lost any of the sectors that were
-// written since the last sync, in any order, so that an unwritten sector can
-// be followed by whole batches of the same group. An unwritten sector reads as
-// zeros, for it was never anything else: zeros are written ahead, or the file
-// ended before it, and a torn tail is erased before anything is written over it.
+// first gap and a new epoch are written there before the batch that brings them.
+// A power cut may have lost any of the sectors that were written since the last
+// sync, in any order, so that an unwritten sector can be followed by whole
+// batches of the same group. An unwritten sector reads as zeros, for it was never
+// anything else: zeros are written ahead, or the file ended before it, and a torn
+// tail is erased before anything is written over it.
 //
 // So the first batch that is not whole and in order is one of two things:
 //
@@ -50,17 +51,20 @@ func (l *Log) recover(size int64) error {
 	defer l.files.release(f)
 	t := tail{window: newWindow(f, size, passBuffers), path: path, sparse: w.state.active.sparse}
 	defer t.release()
+	// Below the recovery point nothing is read: it was synced, and damage there is
+	// found by whoever reads it.
 	from := w.state.active.size
 	w.state.active.trustedFrom = from
 	for w.state.active.size < size {
-		h, err := t.take(w.state.active.size, w.state.end(), w.state.epochs)
+		h, err := t.nextHeader(w.state.active.size, w.state.end(), w.state.epochs)
 		if err != nil {
 			return err
 		}
 		if h.size == 0 {
 			break
 		}
-		if err := l.note(0, h); err != nil {
+		// Time 0: when the batch was written is not known any more.
+		if err := l.recordBatch(0, h); err != nil {
 			return err
 		}
 	}
@@ -68,6 +72,8 @@ func (l *Log) recover(size int64) error {
 	if err != nil {
 		return err
 	}
+	// The manifest announces an epoch before its first batch is written. If that
+	// batch is lost, so is the epoch.
 	announced := len(w.state.epochs)
 	w.state.epochs = w.state.epochs.before(w.state.end())
 	l.recovered.ScannedBytes = size - from
@@ -92,6 +98,8 @@ func (l *Log) settleTail(size int64, epochLost bool) error {
 		size = x.size
 	}
 	w.written, w.filled = x.size, size
+	// What was recovered may be in the page cache only, and readers are about to see
+	// it: it must not vanish in the next crash.
 	if x.size > w.synced {
 		f, err := l.fs.OpenReadWrite(path, diskWrites)
 		if err != nil {
@@ -108,11 +116,11 @@ func (l *Log) settleTail(size int64, epochLost bool) error {
 			return err
 		}
 	}
-	return l.rest()
+	return l.closeWriterFiles()
 }
 
-// rest closes the writer's files until the first append.
-func (l *Log) rest() error {
+// closeWriterFiles closes the writer's files until the first append.
+func (l *Log) closeWriterFiles() error {
 	if err := l.syncAll(); err != nil {
 		return err
 	}
@@ -126,9 +134,9 @@ type tail struct {
 	sparse bool // batches may leave gaps
 }
 
-// take is the header of the batch at pos if it is whole and in order. The zero
+// nextHeader is the header of the batch at pos if it is whole and in order. The zero
 // header means that the log ends here.
-func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
+func (t *tail) nextHeader(pos int64, next protocol.Offset, e epochs) (header, error) {
 	raw, err := t.batch(pos)
 	if err != nil {
 		return header{}, err
@@ -158,6 +166,8 @@ func (t *tail) take(pos int64, next protocol.Offset, e epochs) (header, error) {
 // in itself and only out of order; then no more than its first bytes, which
 // its CRC does not cover, can be missing.
 func (t *tail) torn(pos int64, next protocol.Offset, whole record.Batch) (bool, error) {
+	// The base offset and length are not covered by the CRC, so a whole batch can
+	// lack them alone: that is looked at first.
 	torn, err := t.lacksHead(pos, next)
 	if err != nil || torn || !whole.IsZero() {
 		return torn, err
@@ -166,10 +176,14 @@ func (t *tail) torn(pos int64, next protocol.Offset, whole record.Batch) (bool, 
 	if err != nil {
 		return false, err
 	}
+	// A length that makes no sense says nothing of the batch's end: then only its
+	// header is searched for a lost sector.
 	size, known := record.PeekSize(head)
 	if !known {
 		size = record.HeaderSize
 	}
+	// Before the length is believed: a greater one would make a whole, acknowledged
+	// batch look torn, and it would be erased.
 	if h, ok := readHeader(head); ok {
 		wrong, err := t.lengthIsWrong(pos, h)
 		if err != nil || wrong {
@@ -189,7 +203,7 @@ func (t *tail) lacksHead(pos int64, next protocol.Offset) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(b) > 0 && isZero(b) && !zeroAnyway(len(b), next), nil
+	return len(b) > 0 && isZero(b) && !zeroWhenWritten(len(b), next), nil
 }
 
 // lacksSector reports whether a whole sector between pos and end does.
@@ -208,10 +222,10 @@ func (t *tail) lacksSector(pos, end int64) (bool, error) {
 
 func nextSector(pos int64) int64 { return (pos + sectorSize - 1) / sectorSize * sectorSize }
 
-// zeroAnyway reports whether the first n bytes of a batch at offset next are
+// zeroWhenWritten reports whether the first n bytes of a batch at offset next are
 // zeros when they are written: they hold the high bytes of the base offset
 // and of the length.
-func zeroAnyway(n int, next protocol.Offset) bool {
+func zeroWhenWritten(n int, next protocol.Offset) bool {
 	b := appendInt64(nil, int64(next))
 	return n < len(b)+4 && isZero(b[:min(n, len(b))])
 }

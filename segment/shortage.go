@@ -37,13 +37,13 @@ const (
 	openRetry    = 10 * time.Millisecond
 )
 
-// patientFS tries again to open a file while there is no descriptor for it.
-type patientFS struct {
+// retryFS tries again to open a file while there is no descriptor for it.
+type retryFS struct {
 	vfs.FS
 	patience time.Duration
 }
 
-func (fs patientFS) open(f func() (vfs.File, error)) (vfs.File, error) {
+func (fs retryFS) open(f func() (vfs.File, error)) (vfs.File, error) {
 	file, err := f()
 	for waited := time.Duration(0); ShortOfDescriptors(err) && waited < fs.patience; waited += openRetry {
 		time.Sleep(openRetry)
@@ -52,19 +52,19 @@ func (fs patientFS) open(f func() (vfs.File, error)) (vfs.File, error) {
 	return file, err
 }
 
-func (fs patientFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (fs retryFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return fs.open(func() (vfs.File, error) { return fs.FS.Create(name, c) })
 }
 
-func (fs patientFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+func (fs retryFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	return fs.open(func() (vfs.File, error) { return fs.FS.Open(name, opts...) })
 }
 
-func (fs patientFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+func (fs retryFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
 	return fs.open(func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, c, opts...) })
 }
 
-func (fs patientFS) List(dir string) (names []string, err error) {
+func (fs retryFS) List(dir string) (names []string, err error) {
 	_, err = fs.open(func() (vfs.File, error) {
 		names, err = fs.FS.List(dir)
 		return nil, err
@@ -72,6 +72,6 @@ func (fs patientFS) List(dir string) (names []string, err error) {
 	return names, err
 }
 
-func (fs patientFS) OpenDir(name string) (vfs.File, error) {
+func (fs retryFS) OpenDir(name string) (vfs.File, error) {
 	return fs.open(func() (vfs.File, error) { return fs.FS.OpenDir(name) })
 }

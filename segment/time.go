@@ -93,7 +93,9 @@ type found struct {
 	ok     bool
 }
 
-func (l *Log) retrying(look func(*snapshot) (found, error)) (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
+func (l *Log) retrying(
+	look func(*snapshot) (found, error),
+) (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
 	for {
 		if l.closed.Load() {
 			return 0, 0, -1, false, ErrClosed

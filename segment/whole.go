@@ -55,7 +55,7 @@ func Inspect(fs vfs.FS, dir string, every bool) (*Whole, error) {
 }
 
 func inspect(fs vfs.FS, dir string, files *Files, every bool) (*Whole, error) {
-	l := &Log{fs: patientFS{fs, openPatience}, impatient: fs, dir: dir, files: files}
+	l := &Log{fs: retryFS{fs, openPatience}, impatient: fs, dir: dir, files: files}
 	names, err := l.fs.List(dir)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func inspect(fs vfs.FS, dir string, files *Files, every bool) (*Whole, error) {
 		return nil, fmt.Errorf("segment: what %s was made of is not known: %w", dir, err)
 	}
 	s := &search{log: l, every: every, m: m, out: &Whole{Start: m.start, Known: m.active().next}}
-	if err := s.run(names); err != nil {
+	if err := s.findWhole(names); err != nil {
 		return nil, err
 	}
 	return s.out, nil
@@ -81,11 +81,11 @@ type search struct {
 	gap   bool
 }
 
-func (s *search) run(names []string) error {
+func (s *search) findWhole(names []string) error {
 	for i := range s.m.segments {
 		x := &s.m.segments[i]
 		if s.gap {
-			s.leave(x.segment, 0, "it is behind the gap")
+			s.leaveOut(x.segment, 0, "it is behind the gap")
 			continue
 		}
 		var err error
@@ -108,7 +108,7 @@ func (s *search) run(names []string) error {
 func (s *search) sealed(x *extent) error {
 	size, err := fileSize(s.log.fs, s.log.logPath(x.segment))
 	switch {
-	case gone(err):
+	case notExist(err):
 		s.end(x, 0, "it is missing")
 		return nil
 	case err != nil:
@@ -129,7 +129,7 @@ func (s *search) sealed(x *extent) error {
 	case why == "":
 		why = fmt.Sprintf("at byte %d: no batch is there", got.size)
 	}
-	s.take(got)
+	s.addSegment(got)
 	s.end(x, got.size, why)
 	return nil
 }
@@ -139,10 +139,10 @@ func (s *search) sealed(x *extent) error {
 func (s *search) active(x *extent) error {
 	size, err := fileSize(s.log.fs, s.log.logPath(x.segment))
 	switch {
-	case gone(err) && s.m.clean && x.size == 0:
+	case notExist(err) && s.m.clean && x.size == 0:
 		s.whole = append(s.whole, *x)
 		return nil
-	case gone(err):
+	case notExist(err):
 		s.end(x, 0, "it is missing")
 		return nil
 	case err != nil:
@@ -152,7 +152,7 @@ func (s *search) active(x *extent) error {
 	if err != nil {
 		return err
 	}
-	s.take(got)
+	s.addSegment(got)
 	s.out.Known = max(s.out.Known, got.next)
 	switch {
 	case got.size < x.size && why == "":
@@ -184,7 +184,7 @@ func (s *search) later(names []string) error {
 		case size == 0:
 			continue
 		case s.gap:
-			s.leave(x.segment, 0, "it is behind the gap")
+			s.leaveOut(x.segment, 0, "it is behind the gap")
 			continue
 		case x.base != s.next():
 			s.end(x, 0, fmt.Sprintf("it begins at offset %d, and the log before it ends at %d", x.base, s.next()))
@@ -194,7 +194,7 @@ func (s *search) later(names []string) error {
 		if err != nil {
 			return err
 		}
-		s.take(got)
+		s.addSegment(got)
 		s.out.Found++
 		s.out.Known = max(s.out.Known, got.next)
 		if why != "" {
@@ -217,7 +217,7 @@ func (s *search) read(x *extent, size int64) (got extent, why string, err error)
 	t := tail{window: newWindow(f, size, passBuffers), path: logName(x.segment), sparse: x.sparse}
 	defer t.release()
 	for got.size < size {
-		h, err := t.take(got.size, got.next, s.m.epochs)
+		h, err := t.nextHeader(got.size, got.next, s.m.epochs)
 		var damage *CorruptError
 		switch {
 		case errors.As(err, &damage):
@@ -245,8 +245,8 @@ func (s *search) next() protocol.Offset {
 	return s.whole[len(s.whole)-1].next
 }
 
-// take adds what is whole of a segment.
-func (s *search) take(x extent) {
+// addSegment adds what is whole of a segment.
+func (s *search) addSegment(x extent) {
 	if x.size > 0 {
 		s.whole = append(s.whole, x)
 	}
@@ -255,16 +255,18 @@ func (s *search) take(x extent) {
 // end notes the gap: it is in x, at pos.
 func (s *search) end(x *extent, pos int64, why string) {
 	s.gap = true
-	s.leave(x.segment, pos, why)
+	s.leaveOut(x.segment, pos, why)
 }
 
-func (s *search) leave(x *segment, pos int64, why string) {
+func (s *search) leaveOut(x *segment, pos int64, why string) {
 	size, err := fileSize(s.log.fs, s.log.logPath(x))
 	if err != nil {
 		size, why = 0, "it is missing"
 	}
 	s.out.Known = max(s.out.Known, x.base)
-	s.out.LeftOut = append(s.out.LeftOut, LeftOut{File: logName(x), Pos: pos, Bytes: max(0, size-pos), First: max(x.base, s.next()), Why: why})
+	s.out.LeftOut = append(s.out.LeftOut, LeftOut{
+		File: logName(x), Pos: pos, Bytes: max(0, size-pos), First: max(x.base, s.next()), Why: why,
+	})
 }
 
 // finish makes a manifest of what is whole.
@@ -274,7 +276,9 @@ func (s *search) finish() error {
 		end, s.whole = s.m.start, []extent{newExtent(s.m.start)}
 	}
 	s.out.End, s.out.Known = end, max(end, s.out.Known)
-	s.out.m = &manifest{start: s.m.start, compacted: min(s.m.compacted, end), segments: s.whole, epochs: s.m.epochs.before(end)}
+	s.out.m = &manifest{
+		start: s.m.start, compacted: min(s.m.compacted, end), segments: s.whole, epochs: s.m.epochs.before(end),
+	}
 	if !s.gap {
 		s.out.m.epochs, s.out.Known = s.m.epochs, end
 	}
@@ -284,7 +288,7 @@ func (s *search) finish() error {
 // OpenWhole opens what is whole of a log that Open refuses with err, to be read:
 // whatever writes to it gets that error. It changes nothing on disk.
 func OpenWhole(fs vfs.FS, dir string, cfg Config, err error) (*Log, *Whole, error) {
-	l := &Log{fs: patientFS{fs, openPatience}, impatient: fs, dir: dir, files: cfg.Files}
+	l := &Log{fs: retryFS{fs, openPatience}, impatient: fs, dir: dir, files: cfg.Files}
 	l.w.cfg = cfg.withDefaults()
 	if l.files == nil {
 		l.files, l.ownFiles = NewFiles(fs, 4), true
@@ -342,7 +346,7 @@ func putAside(fs vfs.FS, dir, aside string, left LeftOut) error {
 	from, to := fs.PathJoin(dir, left.File), fs.PathJoin(aside, left.File)
 	_, err := fs.Stat(from)
 	switch {
-	case gone(err):
+	case notExist(err):
 		return nil
 	case err != nil:
 		return err

@@ -245,7 +245,7 @@ func TestAWholeLogIsLeftAloneByARepair(t *testing.T) {
 	if !bytes.Equal(manifest, bytesOf(t, fs, fs.PathJoin(wholeDir, manifestName))) {
 		t.Error("it was written to")
 	}
-	if _, err := fs.Stat("/data/left-out"); !gone(err) {
+	if _, err := fs.Stat("/data/left-out"); !notExist(err) {
 		t.Errorf("something was put aside: %v", err)
 	}
 }

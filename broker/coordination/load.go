@@ -10,8 +10,11 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// errLeadershipOver ends a load.
-var errLeadershipOver = errors.New("this broker leads the partition no more, or in another epoch")
+// What ends a load for good.
+var (
+	errLeadershipOver = errors.New("this broker leads the partition no more, or in another epoch")
+	errOffline        = errors.New("the partition's replica has failed")
+)
 
 // load folds the log as far as the leadership began with, once that is
 // committed: what an earlier leader acknowledged is then all there, and nothing
@@ -54,14 +57,17 @@ func (sh *Shard[S]) enoughInSync() bool {
 	return len(st.ISR) >= min(sh.r.o.Partitions.MinInsync(), len(st.Replicas))
 }
 
-// await returns when good, or when the leadership is over.
+// await returns when good, or when the leadership is over or can do no more.
 func (sh *Shard[S]) await(ctx context.Context, good func() bool) error {
 	moved := replica.NewWatcher()
 	sh.Partition.Watch(moved)
 	defer sh.Partition.Unwatch(moved)
 	for !good() {
-		if st := sh.Partition.State(); st.Epoch > sh.Epoch || st.Err != nil {
+		switch st := sh.Partition.State(); {
+		case st.Epoch > sh.Epoch:
 			return errLeadershipOver
+		case st.Err != nil:
+			return errOffline
 		}
 		select {
 		case <-ctx.Done():

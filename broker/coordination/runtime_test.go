@@ -161,6 +161,26 @@ func TestRequestsWaitForTheLoad(t *testing.T) {
 	eventually(t, "the shard to be loaded", serves(r))
 }
 
+// Goal: who waits for a load is sent elsewhere when another broker leads. Method: the
+// partition hears of that before the runtime does.
+func TestALoadThatEndsWithItsLeadershipSendsElsewhere(t *testing.T) {
+	h := newHost(t, vfs.NewMem(), both)
+	r, _ := start(h, Options[*keyed]{New: newKeyed, NowMs: func() int64 { return 0 }})
+	h.setISR(alone) // too few to write
+	h.elect(self)
+	answers := make(chan error, 1)
+	r.Serve(0, func(_ *Shard[*keyed], err error) { answers <- err })
+	eventually(t, "the request to wait", func() bool { return waitForLoad(r) == 1 })
+	h.state.LeaderEpoch, h.state.PartitionEpoch, h.state.Leader = h.state.LeaderEpoch+1, h.state.PartitionEpoch+1, follower
+	h.ApplyMetadata(h.state)
+	if err := received(t, "an answer", answers); !errors.Is(err, kerr.NotCoordinator) {
+		t.Errorf("who waited gets %v", err)
+	}
+	if err := try(r, func(*Shard[*keyed]) {}); !errors.Is(err, kerr.NotCoordinator) {
+		t.Errorf("who comes then gets %v", err)
+	}
+}
+
 // serves and refuses say what a request comes to.
 func serves(r *Runtime[*keyed]) func() bool {
 	return func() bool { return try(r, func(*Shard[*keyed]) {}) == nil }

@@ -110,10 +110,15 @@ func (sh *Shard[S]) loaded(machine S, err error) {
 }
 
 // loadFailed has the shard refuse until another load has succeeded. One whose
-// leadership is over waits for the metadata to show it.
+// leadership is over waits for the metadata to show it; the partition may hear of
+// that first, and clients are sent to look elsewhere all the same.
 func (sh *Shard[S]) loadFailed(err error) {
 	sh.failed = kerr.CoordinatorNotAvailable
-	if !errors.Is(err, context.Canceled) && !errors.Is(err, errLeadershipOver) {
+	switch {
+	case errors.Is(err, errLeadershipOver):
+		sh.failed = kerr.NotCoordinator
+	case errors.Is(err, context.Canceled), errors.Is(err, errOffline):
+	default:
 		sh.retryMs = min(max(loadRetryFirstMs, 2*sh.retryMs), loadRetryLastMs)
 		sh.retryAt = sh.r.NowMs() + sh.retryMs
 		sh.r.o.Logger.Error(sh.r.o.Name+" are not served: their log cannot be read", "partition", sh.index, "error", err)

@@ -53,7 +53,7 @@ func newCluster(t testing.TB, n int) *cluster {
 		m := c.boot(id+1, vfs.NewCrashableMem())
 		s.Replicas, s.ISR = append(s.Replicas, m.self.ID), append(s.ISR, m.self)
 	}
-	c.apply(s)
+	c.begin(s)
 	stop := make(chan struct{})
 	c.carriers.Go(func() { c.tick(stop) })
 	t.Cleanup(func() { close(stop); c.close() })
@@ -108,10 +108,30 @@ func (c *cluster) boot(id protocol.BrokerID, fs *vfs.MemFS) *member {
 	return m
 }
 
-// stand makes a state the newest; everybody hears of it.
-func (c *cluster) apply(s protocol.PartitionState) {
+// begin gives the first state.
+func (c *cluster) begin(s protocol.PartitionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.announce(s)
+}
+
+// change makes another state the newest, unless to refuses: in one step, as
+// the metadata does, since leader and test change it side by side.
+func (c *cluster) change(to func(s *protocol.PartitionState) bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.mu.partition
+	s.ISR = slices.Clone(s.ISR)
+	if !to(&s) {
+		return false
+	}
+	s.PartitionEpoch++
+	c.announce(s)
+	return true
+}
+
+// announce has everybody hear of a state. c.mu is held.
+func (c *cluster) announce(s protocol.PartitionState) {
 	c.mu.partition = s
 	for _, m := range c.mu.nodes {
 		m.p.ApplyMetadata(s)
@@ -130,16 +150,26 @@ func (c *cluster) node(id protocol.BrokerID) *member {
 	return c.mu.nodes[id]
 }
 
-// elect gives leadership to another member of the ISR.
-func (c *cluster) elect(id protocol.BrokerID) {
-	c.mu.Lock()
-	s := c.mu.partition
-	c.mu.Unlock()
-	if s.ISR.Index(id) < 0 {
-		return
+// elect gives leadership to another member of the ISR, and reports whether it is one.
+func (c *cluster) elect(id protocol.BrokerID) bool {
+	return c.change(func(s *protocol.PartitionState) bool {
+		if s.ISR.Index(id) < 0 {
+			return false
+		}
+		s.Leader, s.LeaderEpoch = id, s.LeaderEpoch+1
+		return true
+	})
+}
+
+// electWhenInSync is elect for a test that needs this very leader: on a busy
+// machine a follower may have been out of the ISR for a moment.
+func (c *cluster) electWhenInSync(t *testing.T, id protocol.BrokerID) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !c.elect(id); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("broker %d is never in sync", id)
+		}
 	}
-	s.Leader, s.LeaderEpoch, s.PartitionEpoch = id, s.LeaderEpoch+1, s.PartitionEpoch+1
-	c.apply(s)
 }
 
 // crash takes a broker's power away. It is out of the ISR unless it is the last
@@ -148,21 +178,26 @@ func (c *cluster) crash(id protocol.BrokerID, rng *rand.Rand) {
 	m := c.node(id)
 	disk := m.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
 	m.stop()
-	s := c.now()
-	if at := s.ISR.Index(id); at >= 0 && len(s.ISR) > 1 {
-		s.ISR = slices.Delete(slices.Clone(s.ISR), at, at+1)
+	c.change(func(s *protocol.PartitionState) bool {
+		at := s.ISR.Index(id)
+		if at < 0 || len(s.ISR) == 1 {
+			return false
+		}
+		s.ISR = slices.Delete(s.ISR, at, at+1)
 		if s.Leader == id {
 			s.Leader = s.ISR[0].ID
 		}
-		s.LeaderEpoch, s.PartitionEpoch = s.LeaderEpoch+1, s.PartitionEpoch+1
-		c.apply(s)
-	}
+		s.LeaderEpoch++
+		return true
+	})
 	m = c.boot(id, disk)
-	if s = c.now(); len(s.ISR) == 1 && s.ISR[0].ID == id {
-		s.ISR, s.Leader = protocol.Members{m.self}, id
-		s.LeaderEpoch, s.PartitionEpoch = s.LeaderEpoch+1, s.PartitionEpoch+1
-		c.apply(s)
-	}
+	c.change(func(s *protocol.PartitionState) bool {
+		if len(s.ISR) != 1 || s.ISR[0].ID != id {
+			return false
+		}
+		s.ISR, s.Leader, s.LeaderEpoch = protocol.Members{m.self}, id, s.LeaderEpoch+1
+		return true
+	})
 }
 
 func (m *member) leave() {
@@ -248,19 +283,14 @@ func (m *member) RoleChanged(*Partition, *State) {}
 // AlterISR is the metadata's compare-and-swap.
 func (m *member) AlterISR(p *Partition, ch protocol.ISRChange) {
 	m.carry(func() {
-		c := m.c
-		c.mu.Lock()
-		s := c.mu.partition
-		ok := s.LeaderEpoch == ch.LeaderEpoch && s.PartitionEpoch == ch.PartitionEpoch
-		for _, added := range ch.Added {
-			ok = ok && c.mu.nodes[added.ID].self == added
-		}
-		c.mu.Unlock()
-		if ok {
-			s.ISR, s.PartitionEpoch = ch.ISR, s.PartitionEpoch+1
-			c.apply(s)
-		}
-		p.ISRAnswered(ch, ok)
+		p.ISRAnswered(ch, m.c.change(func(s *protocol.PartitionState) bool {
+			ok := s.LeaderEpoch == ch.LeaderEpoch && s.PartitionEpoch == ch.PartitionEpoch
+			for _, added := range ch.Added {
+				ok = ok && m.c.mu.nodes[added.ID].self == added
+			}
+			s.ISR = ch.ISR
+			return ok
+		}))
 	})
 }
 
@@ -445,9 +475,13 @@ func TestAnEmptyReplicaBeginsInsideABatch(t *testing.T) {
 	}
 	c.settle(t)
 	c.node(3).stop()
-	s := c.now()
-	s.ISR, s.PartitionEpoch = s.ISR[:2], s.PartitionEpoch+1
-	c.apply(s)
+	c.change(func(s *protocol.PartitionState) bool {
+		at := s.ISR.Index(3)
+		if at >= 0 {
+			s.ISR = slices.Delete(s.ISR, at, at+1)
+		}
+		return at >= 0
+	})
 	if start, err := c.node(1).p.DeleteBefore(4); err != nil || start != 4 {
 		t.Fatalf("start %d, %v", start, err)
 	}
@@ -477,7 +511,7 @@ func TestAnEpochEndsForReadersBehindBatchesWithoutRecords(t *testing.T) {
 	}
 	write(func() record.Batch { return with(t, plain(), "v; lock-id=once") })
 	before := c.now().LeaderEpoch
-	c.elect(2)
+	c.electWhenInSync(t, 2)
 	write(func() record.Batch { return with(t, idempotent(0), "v; lock-id=once") }) // leaves an empty batch
 	write(func() record.Batch { return with(t, plain(), "w") })
 	p := c.node(2).p

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -15,7 +14,7 @@ import (
 // nothing, and the answer tells in which one a batch was written, also when it
 // comes again in a later one.
 func TestAProducerMayNameTheLeaderEpochItGoesBy(t *testing.T) {
-	ps := startPeers(t, 3, func(c *Config) { c.LagTimeMax = 300 * time.Millisecond })
+	ps := startPeers(t, 3, forDeposed)
 	old, now := deposed(ps)
 	batch := func(sequence protocol.Sequence) []byte {
 		b := record.NewBuilder(record.CodecNone).Producer(7000, 0, sequence)

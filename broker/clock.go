@@ -18,3 +18,8 @@ func addClamped(a, b int64) int64 {
 	}
 	return a + b
 }
+
+var processStart = time.Now()
+
+// sinceStartMs is a clock that is never set back, in milliseconds.
+func sinceStartMs() int64 { return time.Since(processStart).Milliseconds() }

@@ -70,16 +70,22 @@ type Config struct {
 
 	Groups GroupConfig
 
-	RequestBytesMax   int32         // a frame; default 100 MiB as in Kafka
-	FramesBytesMax    int64         // all frames together; default 512 MiB
-	DecompressedMax   int           // one opened batch; default 64 MiB
-	ConnectionsMax    int           // default 16,384
-	IdleTimeout       time.Duration // a connection without a request is closed after it; default 10 min
-	FrameTimeout      time.Duration // for the next bytes of a request that has begun to arrive; default 60 s
-	WriteTimeout      time.Duration // for a client to take 1 MiB of its answers; default 60 s
-	ProducerIDMs      int64         // how long a silent idempotent producer is remembered; default one day
-	HousekeepInterval time.Duration // default 5 s
-	CompactInterval   time.Duration // between looks for logs to compact; default 15 s
+	RequestBytesMax int32 // a frame; default 100 MiB as in Kafka
+	FramesBytesMax  int64 // all frames together; default 512 MiB
+	DecompressedMax int   // one opened batch; default 64 MiB
+	ConnectionsMax  int   // default 16,384
+	// FetchSessions is how many consumers may have a fetch session (KIP-227); others
+	// list all their partitions in each fetch. Default 1,000; below 0: none.
+	FetchSessions int
+	// FetchSessionEviction is how long a session must not have been used for a new one
+	// to take its place where there are no more. Default 2 min.
+	FetchSessionEviction time.Duration
+	IdleTimeout          time.Duration // a connection without a request is closed after it; default 10 min
+	FrameTimeout         time.Duration // for the next bytes of a request that has begun to arrive; default 60 s
+	WriteTimeout         time.Duration // for a client to take 1 MiB of its answers; default 60 s
+	ProducerIDMs         int64         // how long a silent idempotent producer is remembered; default one day
+	HousekeepInterval    time.Duration // default 5 s
+	CompactInterval      time.Duration // between looks for logs to compact; default 15 s
 
 	Logger *slog.Logger // default slog.Default()
 }
@@ -101,6 +107,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.FramesBytesMax, 512<<20)
 	orDefault(&c.DecompressedMax, 64<<20)
 	orDefault(&c.ConnectionsMax, 16<<10)
+	orDefault(&c.FetchSessions, 1000)
 	orDefault(&c.IdleTimeout, 10*time.Minute)
 	orDefault(&c.FrameTimeout, time.Minute)
 	orDefault(&c.WriteTimeout, time.Minute)

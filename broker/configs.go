@@ -127,17 +127,18 @@ func (c *Config) settings() map[string]string {
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	housekeep := number(c.HousekeepInterval.Milliseconds())
 	all := map[string]string{
-		"connections.max.idle.ms":         number(c.IdleTimeout.Milliseconds()),
-		"log.cleaner.backoff.ms":          number(c.CompactInterval.Milliseconds()),
-		"log.flush.scheduler.interval.ms": housekeep,
-		"log.retention.check.interval.ms": housekeep,
-		"max.connections":                 number(int64(c.ConnectionsMax)),
-		"producer.id.expiration.ms":       number(c.ProducerIDMs),
-		"queued.max.request.bytes":        number(c.FramesBytesMax),
-		"replica.lag.time.max.ms":         number(c.LagTimeMax.Milliseconds()),
-		"socket.request.max.bytes":        number(int64(c.RequestBytesMax)),
-		"delete.topic.enable":             strconv.FormatBool(!c.TopicsStay),
-		"auto.leader.rebalance.enable":    strconv.FormatBool(c.PreferredInterval > 0),
+		"connections.max.idle.ms":                   number(c.IdleTimeout.Milliseconds()),
+		"log.cleaner.backoff.ms":                    number(c.CompactInterval.Milliseconds()),
+		"log.flush.scheduler.interval.ms":           housekeep,
+		"log.retention.check.interval.ms":           housekeep,
+		"max.incremental.fetch.session.cache.slots": number(int64(max(0, c.FetchSessions))),
+		"max.connections":                           number(int64(c.ConnectionsMax)),
+		"producer.id.expiration.ms":                 number(c.ProducerIDMs),
+		"queued.max.request.bytes":                  number(c.FramesBytesMax),
+		"replica.lag.time.max.ms":                   number(c.LagTimeMax.Milliseconds()),
+		"socket.request.max.bytes":                  number(int64(c.RequestBytesMax)),
+		"delete.topic.enable":                       strconv.FormatBool(!c.TopicsStay),
+		"auto.leader.rebalance.enable":              strconv.FormatBool(c.PreferredInterval > 0),
 	}
 	if c.PreferredInterval > 0 {
 		all["leader.imbalance.check.interval.seconds"] = number(int64(c.PreferredInterval / time.Second))

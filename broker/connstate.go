@@ -9,7 +9,6 @@ import (
 // connState is what handlers keep of a connection between its requests. It is the
 // reader's: only what a handler does before it returns may use it.
 type connState struct {
-	parking  parking
 	away     turnedAway
 	follower *replication.Session // of a broker that follows this one; nil: of a client
 }

@@ -38,15 +38,6 @@ func (p *producing) FirstError() int16 {
 	return 0
 }
 
-// count counts the bytes that were fetched, by topic.
-func (f *fetched) count() {
-	for i := range f.Parts {
-		if p := &f.Parts[i]; p.Bytes > 0 {
-			metricsOf(f.seen[i].topic).FetchedBytes.Add(float64(p.Bytes))
-		}
-	}
-}
-
 // FirstError is the error that a request about groups is counted under.
 func (m message) FirstError() int16 {
 	switch r := m.Response.(type) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/store"
@@ -74,6 +75,9 @@ var codes = []struct {
 	{group.ErrUnsupportedAssignor, kerr.UnsupportedAssignor},
 	{group.ErrInvalidPattern, kerr.InvalidRegularExpression},
 	{group.ErrOldCommit, kerr.UnsupportedVersion},
+	{fetching.ErrSessionNotFound, kerr.FetchSessionIDNotFound},
+	{fetching.ErrSessionEpoch, kerr.InvalidFetchSessionEpoch},
+	{fetching.ErrSessionTopicIDs, kerr.FetchSessionTopicIDError},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 	{context.Canceled, kerr.RequestTimedOut},
 }

@@ -9,14 +9,24 @@ import (
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/replica"
 )
 
-const (
-	fetchBytesMax = 55 << 20 // one answer; Kafka's fetch.max.bytes of the broker
+const fetchBytesMax = 55 << 20 // one answer; Kafka's fetch.max.bytes of the broker
 
-	fetchZstd = 10 // from this version readers know zstd (KIP-110)
-)
+// clientFetch is a consumer's Fetch under way: one request of a session, or of
+// none, which is a session with one request.
+type clientFetch struct {
+	srv      *Server
+	x        *transport.Exchange
+	version  int16
+	epoch    int32 // of the session
+	bytesMin int
+	rack     string
+	// replica: the client calls itself one. It moves nothing here, and gets nothing.
+	replica  bool
+	session  *fetching.Session
+	unproven []unprovenFetch
+}
 
 // fetch answers with what is there, or waits for it: the partitions wake it when
 // they move, it never polls.
@@ -24,16 +34,20 @@ func (s *Server) fetch(x *transport.Exchange, req *kmsg.FetchRequest) error {
 	if req.Version >= replication.FetchVersion && req.ReplicaState.ID >= 0 {
 		return s.followerFetch(x, req)
 	}
-	if !wholeFetch(req) {
-		finish(x, &fetched{Answer: fetching.Answer{Version: req.Version, Code: kerr.FetchSessionIDNotFound.Code}})
+	f := &clientFetch{
+		srv: s, x: x, version: req.Version, epoch: req.SessionEpoch, bytesMin: int(req.MinBytes), rack: req.Rack,
+		replica: req.ReplicaID >= 0 || req.ReplicaState.ID >= 0,
+	}
+	if err := f.begin(req); err != nil {
+		finish(x, &fetched{fetching.Answer{Version: req.Version, Code: codeOf(err)}, s})
 		return nil
 	}
-	f := s.gather(req)
+	defer f.session.Release()
+	f.look(f.session.Pending())
 	if !f.enough() && req.MaxWaitMillis > 0 {
-		f = s.await(x, req, f)
+		f.await(req.MaxWaitMillis)
 	}
-	f.hint(s.view(x))
-	finish(x, f)
+	finish(x, f.answer())
 	return nil
 }
 
@@ -44,76 +58,62 @@ func (s *Server) followerFetch(x *transport.Exchange, req *kmsg.FetchRequest) (e
 	return err
 }
 
-// wholeFetch reports whether a request names all that it wants: one of epoch 0
-// would begin a session, and of -1 be without one, whatever session it says to
-// end by its id (KIP-227). Any other goes on with a session, and we decline
-// them: no answer ever gave out an id.
-func wholeFetch(req *kmsg.FetchRequest) bool {
-	return req.SessionEpoch == 0 || req.SessionEpoch == -1
+// begin finds the session that the request goes on with, or makes one. A request
+// that names all that it wants ends the session whose id it gives (KIP-227).
+func (f *clientFetch) begin(req *kmsg.FetchRequest) (err error) {
+	byID, listed := req.Version >= fetching.TopicIDsFrom, fetchListings(req)
+	sessions := f.srv.fetchSessions
+	if fetching.IsFull(req.SessionEpoch) {
+		sessions.End(req.SessionID)
+		f.session = fetching.NewSession(byID, listed)
+	} else {
+		f.session, err = sessions.Resume(req.SessionID, req.SessionEpoch, byID, listed, forgottenFetches(req), sinceStartMs())
+	}
+	if err != nil {
+		return err
+	}
+	bound := fetching.Committed
+	if req.IsolationLevel == isolationCommitted {
+		bound = fetching.Stable
+	}
+	var image int64
+	if f.rack != "" {
+		image = f.srv.cluster.Image().Revision // who lives in the rack
+	}
+	f.session.Begin(bound, image, max(0, min(fetchBytesMax, int(req.MaxBytes))))
+	return nil
 }
 
-// fetched is the answer to a client's Fetch, and what it was made of.
-type fetched struct {
-	fetching.Answer
-	seen     []seenPart // of Parts
-	bytesMin int
-	// bytesMax is what the answer may hold. A request that asks for less at most
-	// than at least gets the most.
-	bytesMax int
-	urgent   bool // something must be said at once
-}
+// isolationCommitted is that of a consumer that reads no records of transactions
+// that are not committed.
+const isolationCommitted = 1
 
-// seenPart is where one partition was looked for.
-type seenPart struct {
-	topic    *partitions.Topic
-	host     *partitions.Partition
-	moves    uint64               // of host, before it was read
-	unproven bool                 // the answer says that something is not in the log, and
-	epoch    protocol.LeaderEpoch // needs a proof that the partition is led here in this epoch
-}
-
-// fetchedPart is one partition while it is read.
-type fetchedPart struct {
-	fetching.Part
-	seenPart
-}
-
-// add appends a partition.
-func (f *fetched) add(id protocol.TopicID, name string, part fetchedPart) {
-	f.Add(id, name, part.Part)
-	f.seen = append(f.seen, part.seenPart)
-}
-
-// WriteTail writes the records, and what is between them.
-func (f *fetched) WriteTail(c *transport.Conn) error { return f.Answer.WriteTail(c, nil) }
-
-// enough reports whether the answer need not wait.
-func (f *fetched) enough() bool {
-	return f.urgent || f.Bytes >= min(f.bytesMin, f.bytesMax) || len(f.Parts) == 0
-}
-
-// gather reads what each partition has for the request.
-func (s *Server) gather(req *kmsg.FetchRequest) *fetched {
-	f := &fetched{Answer: fetching.Answer{Version: req.Version}, bytesMin: int(req.MinBytes), bytesMax: max(0, min(fetchBytesMax, int(req.MaxBytes)))}
-	n := partitionsOf(req)
-	f.Parts, f.seen = make([]fetching.Part, 0, n), make([]seenPart, 0, n)
-	left := f.bytesMax
+func fetchListings(req *kmsg.FetchRequest) []fetching.Listing {
+	listed := make([]fetching.Listing, 0, partitionsOf(req))
 	for i := range req.Topics {
 		rt := &req.Topics[i]
-		t := s.fetchTopic(req, rt)
 		for j := range rt.Partitions {
 			rp := &rt.Partitions[j]
-			part := fetchedPart{Part: fetching.NewPart(rp.Partition), seenPart: seenPart{topic: t}}
-			if err := s.gatherPart(req, &part, rp, left, f.Bytes == 0); err != nil {
-				part.Code, f.urgent = s.fetchCode(req, &part, protocol.TopicID(rt.TopicID), err), true
-			}
-			f.urgent = f.urgent || part.Diverging != nil || part.Preferred != protocol.NoBroker
-			left = max(0, left-part.Bytes)
-			f.add(rt.TopicID, rt.Topic, part)
+			listed = append(listed, fetching.Listing{
+				Key: fetching.Key{Topic: rt.TopicID, Name: rt.Topic, Index: rp.Partition},
+				Want: fetching.Want{
+					Offset: protocol.Offset(rp.FetchOffset), LeaderEpoch: rp.CurrentLeaderEpoch, LastEpoch: rp.LastFetchedEpoch,
+					BytesMax: int(rp.PartitionMaxBytes),
+				},
+			})
 		}
 	}
-	f.prove()
-	return f
+	return listed
+}
+
+func forgottenFetches(req *kmsg.FetchRequest) (keys []fetching.Key) {
+	for i := range req.ForgottenTopics {
+		rt := &req.ForgottenTopics[i]
+		for _, index := range rt.Partitions {
+			keys = append(keys, fetching.Key{Topic: rt.TopicID, Name: rt.Topic, Index: index})
+		}
+	}
+	return keys
 }
 
 func partitionsOf(req *kmsg.FetchRequest) (n int) {
@@ -123,130 +123,91 @@ func partitionsOf(req *kmsg.FetchRequest) (n int) {
 	return n
 }
 
-func (s *Server) fetchTopic(req *kmsg.FetchRequest, rt *kmsg.FetchRequestTopic) *partitions.Topic {
-	if req.Version >= fetching.TopicIDsFrom {
-		return s.hosted.TopicByID(protocol.TopicID(rt.TopicID))
-	}
-	return s.hosted.Topic(rt.Topic)
+// enough reports whether the answer need not wait.
+func (f *clientFetch) enough() bool { return f.session.Enough(f.bytesMin) }
+
+// overtaken reports whether the client has sent a later request of the session: it
+// takes this one for lost.
+func (f *clientFetch) overtaken() bool {
+	return !fetching.IsFull(f.epoch) && f.session.Overtaken(f.epoch)
 }
 
-// fetchCode is codeOf with the one difference that topics by id have a code of
+// answer ends the work with what was found. It begins the session that the request
+// asks for, if there is room for one.
+func (f *clientFetch) answer() *fetched {
+	if f.overtaken() {
+		code := codeOf(fetching.ErrSessionEpoch)
+		return &fetched{fetching.Answer{Version: f.version, Code: code, SessionID: f.session.ID()}, f.srv}
+	}
+	out := &fetched{f.session.Answer(f.version, fetching.IsFull(f.epoch)), f.srv}
+	if f.epoch == fetching.InitialEpoch && !f.replica {
+		f.srv.fetchSessions.Add(f.session, sinceStartMs())
+	}
+	out.SessionID = f.session.ID()
+	out.hint(f.srv.view(f.x))
+	return out
+}
+
+// fetched is the answer to a consumer's Fetch.
+type fetched struct {
+	fetching.Answer
+	srv *Server
+}
+
+// WriteTail writes the records, and what is between them.
+func (f *fetched) WriteTail(c *transport.Conn) error { return f.Answer.WriteTail(c, nil) }
+
+// topicOf is a topic that a Fetch names by its id or, in old versions, by its name.
+func (s *Server) topicOf(key fetching.Key) *partitions.Topic {
+	if key.Name == "" {
+		return s.hosted.TopicByID(key.Topic)
+	}
+	return s.hosted.Topic(key.Name)
+}
+
+// count counts the bytes that were fetched, by topic.
+func (f *fetched) count() {
+	for key, part := range f.All() {
+		if part.Bytes == 0 {
+			continue
+		}
+		if t := f.srv.topicOf(key); t != nil {
+			metricsOf(t).FetchedBytes.Add(float64(part.Bytes))
+		}
+	}
+}
+
+// fetchHintsFrom is the first version whose clients go to the leader that an error
+// names (KIP-951).
+const fetchHintsFrom = 16
+
+// hint adds to each error about leadership who leads, and where.
+func (f *fetched) hint(v view) {
+	if f.Version < fetchHintsFrom {
+		return
+	}
+	hints := leaderHints{view: v}
+	for key, part := range f.All() {
+		if !ledElsewhere(part.Code) {
+			continue
+		}
+		if leader, epoch, ok := hints.of(key.Topic, key.Index); ok {
+			part.Leader = &fetching.LeaderHint{Leader: leader, Epoch: epoch}
+		}
+	}
+	for _, n := range hints.nodes {
+		f.Leaders = append(f.Leaders, fetching.Node{ID: n.id, Host: n.host, Port: n.port, Rack: n.rack})
+	}
+}
+
+// code is codeOf with the one difference that topics by id have a code of
 // their own. One that this broker only has not opened yet is not unknown.
-func (s *Server) fetchCode(req *kmsg.FetchRequest, part *fetchedPart, id protocol.TopicID, err error) int16 {
-	if part.topic != nil || req.Version < fetching.TopicIDsFrom {
+func (f *clientFetch) code(p *fetching.Partition, err error) int16 {
+	if f.version < fetching.TopicIDsFrom || f.srv.topicOf(p.Key) != nil {
 		return codeOf(err)
 	}
-	if _, known := s.cluster.Image().TopicByID(id); known {
+	if _, known := f.srv.cluster.Image().TopicByID(p.Topic); known {
 		return kerr.NotLeaderForPartition.Code
 	}
 	return kerr.UnknownTopicID.Code
-}
-
-// gatherPart reads one partition, up to the high watermark.
-func (s *Server) gatherPart(req *kmsg.FetchRequest, part *fetchedPart, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
-	host := part.topic.Partition(rp.Partition)
-	if err := s.whyNotHere(part.topic, rp.Partition, host); err != nil && (host == nil || host.Prefix == nil) {
-		return err
-	}
-	if req.ReplicaID >= 0 || req.ReplicaState.ID >= 0 {
-		return kerr.NotLeaderForPartition // a client that calls itself a follower moves nothing here
-	}
-	if req.Version < fetchZstd && part.topic.WritesZstd() {
-		return kerr.UnsupportedCompressionType
-	}
-	if host.Prefix != nil {
-		return part.readPrefix(host, rp, left, first)
-	}
-	part.host, part.moves = host, host.Moves()
-	if err := host.Damage(); err != nil {
-		return err
-	}
-	if err := checkEpoch(host, rp.CurrentLeaderEpoch); err != nil {
-		return err
-	}
-	st := host.State()
-	if err := mayRead(st, req.Version); err != nil {
-		return err
-	}
-	part.HighWatermark, part.LogStart = host.HighWatermark(), host.Start()
-	from := protocol.Offset(rp.FetchOffset)
-	switch {
-	case from > host.End() && st.Role == replica.RoleFollower:
-		return kerr.OffsetNotAvailable // the leader may have it
-	case from < part.LogStart || from > host.End():
-		if err := part.absent(st); err != nil {
-			return err
-		}
-		return kerr.OffsetOutOfRange
-	}
-	if rp.LastFetchedEpoch >= 0 {
-		if err := part.compare(st, from, protocol.LeaderEpoch(rp.LastFetchedEpoch)); err != nil || part.Diverging != nil {
-			return err
-		}
-	}
-	if part.Preferred = s.nearest(req, st); part.Preferred != protocol.NoBroker {
-		return nil
-	}
-	return part.Read(fetching.Log{Partition: host}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
-}
-
-// compare looks whether the log holds what the client has read last, which was
-// written in an epoch and ended at from.
-func (part *fetchedPart) compare(st *replica.State, from protocol.Offset, last protocol.LeaderEpoch) error {
-	log := part.host.Log()
-	epoch, end := log.LatestEpoch(), log.End()
-	if last <= epoch {
-		epoch, end = log.EpochEnd(last)
-	}
-	if end < from {
-		past, err := part.host.PastEmpty(end)
-		if err != nil {
-			return err
-		}
-		end = past
-	}
-	if epoch == last && end >= from {
-		return nil
-	}
-	if st.Role != replica.RoleLeader || last > st.Epoch {
-		if err := part.absent(st); err != nil {
-			return err
-		}
-	}
-	part.Diverging = &fetching.Divergence{Epoch: epoch, End: end}
-	return nil
-}
-
-// absent notes that the answer for a partition says that something is not in its
-// log. A follower cannot tell: the leader may have it.
-func (part *fetchedPart) absent(st *replica.State) error {
-	if st.Role != replica.RoleLeader || st.SteppedAside {
-		return replica.ErrNotLeader
-	}
-	part.unproven, part.epoch = true, st.Epoch
-	return nil
-}
-
-// prove waits until it is known of each answer about an absence whether it may be
-// given. All proofs are asked for at once, so that they take no longer than one.
-func (f *fetched) prove() {
-	var proofs []partitions.LeadershipProof
-	for i := range f.seen {
-		if part := &f.seen[i]; part.unproven {
-			proofs = append(proofs, part.host.ProveLeadership(part.epoch))
-		}
-	}
-	if proofs == nil {
-		return
-	}
-	for i := range f.seen {
-		part := &f.seen[i]
-		if !part.unproven {
-			continue
-		}
-		if err := proofs[0].Wait(); err != nil {
-			f.Parts[i].Code, f.Parts[i].Diverging = codeOf(err), nil
-		}
-		part.unproven, proofs = false, proofs[1:]
-	}
 }

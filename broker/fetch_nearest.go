@@ -2,7 +2,6 @@ package broker
 
 import (
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
@@ -26,16 +25,17 @@ func mayRead(st *replica.State, version int16) error {
 	return nil
 }
 
-// nearest is the broker that a consumer should read from instead of this one,
+// preferred is the broker that a consumer should read from instead of this one,
 // the leader (KIP-392): one with an in-sync replica in the consumer's rack, when
 // this one is in another; or NoBroker.
-func (s *Server) nearest(req *kmsg.FetchRequest, st *replica.State) protocol.BrokerID {
-	if req.Version < fetchFromFollowers || req.Rack == "" || req.Rack == s.cfg.Rack || st.Role != replica.RoleLeader {
+func (f *clientFetch) preferred(st *replica.State) protocol.BrokerID {
+	self := &f.srv.cfg
+	if f.version < fetchFromFollowers || f.rack == "" || f.rack == self.Rack || st.Role != replica.RoleLeader {
 		return protocol.NoBroker
 	}
-	im := s.cluster.Image()
+	im := f.srv.cluster.Image()
 	for _, m := range st.ISR {
-		if b, live := im.Broker(m.ID); live && !b.Leaving && b.Rack == req.Rack && m.ID != s.cfg.NodeID {
+		if b, live := im.Broker(m.ID); live && !b.Leaving && b.Rack == f.rack && m.ID != self.NodeID {
 			return m.ID
 		}
 	}

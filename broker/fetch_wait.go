@@ -1,13 +1,9 @@
 package broker
 
 import (
-	"slices"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/lockstep-log/lockstep/broker/transport"
-	"github.com/lockstep-log/lockstep/replica"
+	"github.com/lockstep-log/lockstep/broker/fetching"
 )
 
 const (
@@ -16,99 +12,54 @@ const (
 	fetchWaitMax = 30 * time.Second
 	// fetchGoneCheck is how often a client whose fetch waits is looked after.
 	fetchGoneCheck = time.Second
-	// fetchPause is how many times as long as its last look a fetch leaves the
-	// partitions alone that have less than it asked for: however large its min
-	// bytes and however busy the partitions, it takes a tenth of a core at most.
-	fetchPause = 9
-	// fetchPauseMax bounds that for each partition: a look that took longer was
-	// interrupted, and says nothing of its cost.
-	fetchPauseMax = 100 * time.Microsecond
+	// fetchPause is how long the partitions are left alone that were found to have
+	// less than the fetch asks for: however busy they are, to look at what has moved
+	// once in that time costs little.
+	fetchPause = 100 * time.Microsecond
 )
 
-// parking is what a connection's reader keeps between the fetches that it parks.
-type parking struct {
-	watcher *replica.Watcher
-	timer   *time.Timer
-}
-
-// begin makes both ready for a fetch that is looked after that soon.
-func (p *parking) begin(first time.Duration) {
-	if p.timer == nil {
-		p.watcher, p.timer = replica.NewWatcher(), time.NewTimer(first)
+// await parks the fetch until enough has come, its time is up or its client is
+// gone. It looks only at what has moved.
+func (f *clientFetch) await(waitMs int32) {
+	wait := min(fetchWaitMax, time.Duration(waitMs)*time.Millisecond)
+	until := time.Now().Add(wait)
+	timer := time.NewTimer(min(wait, fetchGoneCheck))
+	defer timer.Stop()
+	if f.lookUntilStill(f.session.Watch(f.session.Pending())) {
 		return
 	}
-	p.watcher.Forget()
-	p.timer.Reset(first)
-}
-
-// await parks the fetch until enough has come, its time is up or its client is
-// gone.
-func (s *Server) await(x *transport.Exchange, req *kmsg.FetchRequest, f *fetched) *fetched {
-	wait := min(fetchWaitMax, time.Duration(req.MaxWaitMillis)*time.Millisecond)
-	until := time.Now().Add(wait)
-	park := &stateOf(x.Conn).parking
-	park.begin(min(wait, fetchGoneCheck))
-	defer park.timer.Stop()
-	watched := f.seen
-	watch(watched, park.watcher)
-	defer unwatch(watched, park.watcher)
-	moved := park.watcher.C
-	var pause <-chan time.Time
 	var rested time.Time // when the partitions may be looked at again
-	for look, woken := f.moved(), false; ; woken = true {
-		if look {
-			began := time.Now()
-			f.Release()
-			if f = s.gather(req); f.enough() {
-				return f
-			}
-			if woken {
-				most := fetchPauseMax * time.Duration(len(f.Parts))
-				rested = time.Now().Add(min(fetchPause*time.Since(began), most))
-			}
-		}
-		look = false
+	for {
 		select {
-		case <-moved:
-			// A timer only for a move that comes this soon: one that is set while
-			// a processor falls asleep rings a millisecond late.
-			if left := time.Until(rested); left > 0 {
-				moved, pause = nil, time.After(left)
-			} else {
-				look = true
+		case <-f.session.Wake():
+			if f.overtaken() {
+				return
 			}
-		case <-pause:
-			look, moved, pause = true, park.watcher.C, nil
-		case <-park.timer.C:
+			time.Sleep(time.Until(rested))
+			if f.lookUntilStill(f.session.TakeMoved()) {
+				return
+			}
+			rested = time.Now().Add(fetchPause)
+		case <-timer.C:
 			left := time.Until(until)
-			if left <= 0 || x.Conn.Abandoned() {
-				return f
+			if left <= 0 || f.x.Conn.Abandoned() {
+				return
 			}
-			park.timer.Reset(min(left, fetchGoneCheck))
-		case <-x.Conn.Context().Done():
-			return f
+			timer.Reset(min(left, fetchGoneCheck))
+		case <-f.x.Conn.Context().Done():
+			return
 		}
 	}
 }
 
-// watch has w woken by each partition.
-func watch(parts []seenPart, w *replica.Watcher) {
-	for i := range parts {
-		if p := parts[i].host; p != nil {
-			p.Watch(w)
+// lookUntilStill looks at partitions that have moved until none of them moves any
+// more: each wakes the fetch then when it does. It reports whether there is enough.
+func (f *clientFetch) lookUntilStill(moved []*fetching.Partition) (enough bool) {
+	for len(moved) > 0 {
+		if f.look(moved); f.enough() {
+			return true
 		}
+		moved = f.session.Watch(moved)
 	}
-}
-
-func unwatch(parts []seenPart, w *replica.Watcher) {
-	for i := range parts {
-		if p := parts[i].host; p != nil {
-			p.Unwatch(w)
-		}
-	}
-}
-
-// moved reports whether a partition has moved since it was read.
-func (f *fetched) moved() bool {
-	return slices.ContainsFunc(f.seen, func(p seenPart) bool { return p.host != nil && p.host.Moves() != p.moves })
+	return false
 }

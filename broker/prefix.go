@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -16,19 +14,6 @@ import (
 // The end is no end: what was acknowledged behind it is missing. A reader that asks
 // for it is told that the storage has failed, so that it waits, and does not reset
 // its offset; nor is it told where the last leader epoch ended.
-
-// readPrefix is gatherPart for such a log.
-func (part *fetchedPart) readPrefix(p *partitions.Partition, rp *kmsg.FetchRequestTopicPartition, left int, first bool) error {
-	log, from := p.Prefix, protocol.Offset(rp.FetchOffset)
-	part.HighWatermark, part.LogStart = log.End(), log.Start()
-	switch {
-	case from < part.LogStart:
-		return kerr.OffsetOutOfRange
-	case from > part.HighWatermark:
-		return fmt.Errorf("%w: %w", kerr.KafkaStorageError, p.Broken)
-	}
-	return part.Read(prefixLog{log}, from, part.HighWatermark, max(0, min(left, int(rp.PartitionMaxBytes))), first)
-}
 
 // prefixOffset is offsetFor such a log.
 func prefixOffset(p *partitions.Partition, timestamp int64) (foundOffset, error) {

@@ -340,7 +340,7 @@ func (p *producing) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
 	resp := respond[*kmsg.ProduceResponse](p.req)
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
-	hints := hints{view: p.srv.view(p.x)}
+	hints := leaderHints{view: p.srv.view(p.x)}
 	part := p.parts
 	for i := range p.req.Topics {
 		rt := &resp.Topics[i]
@@ -381,13 +381,12 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 }
 
 // hint tells a client that came to the wrong broker which one leads (KIP-951).
-func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartition, hints *hints) {
-	elsewhere := out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code
-	if p.req.Version < produceLeaderHints || !elsewhere {
+func (part *producePart) hint(p *producing, out *kmsg.ProduceResponseTopicPartition, hints *leaderHints) {
+	if p.req.Version < produceLeaderHints || !ledElsewhere(out.ErrorCode) || part.topic == nil {
 		return
 	}
-	if leader, epoch, ok := hints.leader(part.topic, part.index); ok {
-		out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = leader, epoch
+	if leader, epoch, ok := hints.of(part.topic.ID, part.index); ok {
+		out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = int32(leader), int32(epoch)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-log/lockstep/broker/admin"
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/transport"
@@ -25,15 +26,16 @@ const filesMax = 512
 
 // Server is one broker. New makes it, Run runs it once.
 type Server struct {
-	cfg       Config
-	log       *slog.Logger
-	fs        vfs.FS
-	sockets   *transport.SocketServer
-	live      *live
-	metrics   *admin.Metrics
-	refusals  *refusals
-	listeners []*transport.Listener
-	ready     chan struct{}
+	cfg           Config
+	log           *slog.Logger
+	fs            vfs.FS
+	sockets       *transport.SocketServer
+	live          *live
+	metrics       *admin.Metrics
+	refusals      *refusals
+	fetchSessions *fetching.Cache
+	listeners     []*transport.Listener
+	ready         chan struct{}
 
 	recompressed recompressed
 	opening      opening
@@ -71,8 +73,9 @@ func New(cfg Config) (*Server, error) {
 		ready:       make(chan struct{}),
 		descriptors: shareDescriptors(descriptorLimit()),
 
-		recompressed: newRecompressed(cfg.FramesBytesMax),
-		opening:      newOpening(),
+		recompressed:  newRecompressed(cfg.FramesBytesMax),
+		opening:       newOpening(),
+		fetchSessions: newFetchSessions(cfg),
 	}
 	s.metrics, s.refusals = admin.NewMetrics(adminSource{s}), newRefusals()
 	s.sockets = transport.New(s.transportOptions())

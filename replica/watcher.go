@@ -29,7 +29,7 @@ type watchers struct {
 	moves atomic.Uint64 // counts moved
 	mu    struct {
 		sync.Mutex
-		set map[Waker]struct{}
+		set map[Waker]bool // true: it is woken once, and removed
 	}
 }
 
@@ -39,13 +39,19 @@ func (p *Partition) Moves() uint64 { return p.watchers.moves.Load() }
 
 // Watch adds w, if it is not there already. What moved before is not told; see
 // Moves.
-func (p *Partition) Watch(w Waker) {
+func (p *Partition) Watch(w Waker) { p.watch(w, false) }
+
+// WatchOnce is Watch until w is woken for the first time: one that nobody comes
+// back to costs nothing from then on.
+func (p *Partition) WatchOnce(w Waker) { p.watch(w, true) }
+
+func (p *Partition) watch(w Waker, once bool) {
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
 	if p.watchers.mu.set == nil {
-		p.watchers.mu.set = map[Waker]struct{}{}
+		p.watchers.mu.set = map[Waker]bool{}
 	}
-	p.watchers.mu.set[w] = struct{}{}
+	p.watchers.mu.set[w] = once
 }
 
 // Unwatch removes w.
@@ -59,7 +65,10 @@ func (p *Partition) moved() {
 	p.watchers.moves.Add(1)
 	p.watchers.mu.Lock()
 	defer p.watchers.mu.Unlock()
-	for w := range p.watchers.mu.set {
+	for w, once := range p.watchers.mu.set {
+		if once {
+			delete(p.watchers.mu.set, w)
+		}
 		w.Wake()
 	}
 }

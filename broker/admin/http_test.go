@@ -39,6 +39,7 @@ func (s *shown) Problems() []string                  { return append([]string{},
 func (s *shown) DiskIsLow() bool                     { return s.low }
 func (s *shown) DiskFree() (uint64, bool)            { return 1000, true }
 func (s *shown) LockWindowBytes() int64              { return 64 }
+func (s *shown) FetchSessions() FetchSessions        { return FetchSessions{1, 2, 3} }
 func (s *shown) Groups() []Group                     { return s.groups }
 func (s *shown) Image() *image.Image                 { return &image.Image{ClusterID: "c", Controller: 7} }
 func (s *shown) StoreGone() (time.Time, bool)        { return time.Unix(1_700_000_000, 0), s.gone }

@@ -29,8 +29,17 @@ type Source interface {
 	DiskFree() (bytes uint64, ok bool)
 	// LockWindowBytes is the memory that the windows of all lock tables hold.
 	LockWindowBytes() int64
+	// FetchSessions are those of consumers (KIP-227).
+	FetchSessions() FetchSessions
 	// Groups are the consumer groups that this broker coordinates.
 	Groups() []Group
+}
+
+// FetchSessions is how many there are, of how many partitions together, and how many
+// were ever evicted.
+type FetchSessions struct {
+	Sessions, Partitions int
+	Evictions            uint64
 }
 
 // Metadata is the cluster as this broker knows it. A coordinator.Cluster is one.

@@ -1,16 +1,19 @@
 package fetching
 
 import (
+	"iter"
+
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Answer is the answer to a Fetch.
 type Answer struct {
-	Version int16
-	Code    int16
-	Parts   []Part // of the first topic, of the second, ...
-	Bytes   int    // of their records
-	Leaders []Node // where those that the parts name as leaders can be reached
+	Version   int16
+	Code      int16
+	SessionID int32  // 0: none
+	Parts     []Part // of the first topic, of the second, ...
+	Bytes     int    // of their records
+	Leaders   []Node // where those that the parts name as leaders can be reached
 
 	topics []topicParts
 	body   []byte // the answer without its records
@@ -29,6 +32,7 @@ type Part struct {
 	Index         int32
 	Code          int16
 	HighWatermark protocol.Offset
+	LastStable    protocol.Offset
 	LogStart      protocol.Offset
 	Diverging     *Divergence       // nil: the reader's log is a part of this one, as far as is known
 	Leader        *LeaderHint       // who leads instead of this broker
@@ -41,7 +45,28 @@ type Part struct {
 
 // NewPart is a partition of which nothing is known yet.
 func NewPart(index int32) Part {
-	return Part{Index: index, HighWatermark: protocol.None, LogStart: protocol.None, Preferred: protocol.NoBroker}
+	return Part{
+		Index: index, HighWatermark: protocol.None, LastStable: protocol.None, LogStart: protocol.None, Preferred: protocol.NoBroker,
+	}
+}
+
+// At has the part tell the source's offsets of this moment.
+func (p *Part) At(src RecordSource) {
+	p.HighWatermark, p.LastStable, p.LogStart = src.Below(Committed), src.Below(Stable), src.Start()
+}
+
+// below is the offset up to which a reader with that bound may read, by what the
+// part tells it.
+func (p *Part) below(bound Bound) protocol.Offset {
+	if bound == Stable {
+		return p.LastStable
+	}
+	return p.HighWatermark
+}
+
+// urgent reports whether the part says what must not wait.
+func (p *Part) urgent() bool {
+	return p.Code != 0 || p.Diverging != nil || p.Preferred != protocol.NoBroker
 }
 
 // Divergence tells a reader where its log parts from this one (KIP-595).
@@ -72,6 +97,21 @@ func (a *Answer) Add(id protocol.TopicID, name string, part Part) {
 	a.topics[len(a.topics)-1].parts++
 	a.Parts = append(a.Parts, part)
 	a.Bytes += part.Bytes
+}
+
+// All are the parts, each with the name of its partition.
+func (a *Answer) All() iter.Seq2[Key, *Part] {
+	return func(yield func(Key, *Part) bool) {
+		parts := a.Parts
+		for _, t := range a.topics {
+			for i := range parts[:t.parts] {
+				if !yield(Key{t.id, t.name, parts[i].Index}, &parts[i]) {
+					return
+				}
+			}
+			parts = parts[t.parts:]
+		}
+	}
 }
 
 // Drop takes the records of part i out.

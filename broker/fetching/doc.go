@@ -8,6 +8,9 @@
 //	RecordSource  where the records of a partition are read from, and up to where
 //	Records       whole batches of it that lie one behind the other somewhere
 //	Part          what an answer says of one partition
+//	Session       the partitions that one consumer reads, and where it is in each: what a
+//	              Fetch is served by, be it in a session of KIP-227 or not
+//	Cache         the sessions that are kept between requests
 //	Answer        the whole, which is encoded here: a large one streams its records
 //	              from where they lie to the connection
 //

@@ -59,7 +59,7 @@ func (e *encoder) encode() {
 	e.b = kbin.AppendInt32(e.b, 0) // throttle
 	if e.version >= sessionsFrom {
 		e.b = kbin.AppendInt16(e.b, e.a.Code)
-		e.b = kbin.AppendInt32(e.b, 0) // session: declined
+		e.b = kbin.AppendInt32(e.b, e.a.SessionID)
 	}
 	e.array(len(e.a.topics))
 	part := e.a.Parts
@@ -91,7 +91,7 @@ func (e *encoder) partition(p *Part) {
 	e.b = kbin.AppendInt32(e.b, p.Index)
 	e.b = kbin.AppendInt16(e.b, p.Code)
 	e.b = kbin.AppendInt64(e.b, int64(p.HighWatermark))
-	e.b = kbin.AppendInt64(e.b, int64(p.HighWatermark)) // last stable offset: there are no transactions
+	e.b = kbin.AppendInt64(e.b, int64(p.LastStable))
 	if e.version >= logStartFrom {
 		e.b = kbin.AppendInt64(e.b, int64(p.LogStart))
 	}

@@ -130,17 +130,17 @@ func (ps *Session) add(a *sessionAnswer, part *sessionPartition, bytesMax int) (
 	out := fetching.NewPart(part.id.Index)
 	switch said := &part.answer; {
 	case said.Err != nil:
-		out.Code, out.HighWatermark, out.LogStart = ps.all.code(said.Err), said.HighWatermark, said.LogStart
+		out.Code, out.HighWatermark, out.LastStable, out.LogStart = ps.all.code(said.Err), said.HighWatermark, said.HighWatermark, said.LogStart
 		if part.topic == nil {
 			out.Code = kerr.UnknownTopicID.Code
 		}
 	case said.Diverging:
-		out.HighWatermark, out.LogStart = said.HighWatermark, said.LogStart
+		out.HighWatermark, out.LastStable, out.LogStart = said.HighWatermark, said.HighWatermark, said.LogStart
 		out.Diverging = &fetching.Divergence{Epoch: said.DivergingEpoch, End: said.DivergingEnd}
 	default:
-		out.HighWatermark, out.LogStart = part.host.HighWatermark(), part.host.Start()
 		out.Round = max(said.Round, part.host.Round())
 		log := fetching.Log{Partition: part.host}
+		out.At(log)
 		end := log.Below(fetching.LogEnd)
 		err := out.Read(log, part.fetch.Offset, end, bytesMax, a.Bytes == 0)
 		switch {

@@ -101,7 +101,7 @@ var brokerOnly = []Definition{
 		Doc:        "How many connections this broker takes, those of the other brokers among them.",
 		bindBroker: intAt(connectionsLeast, math.MaxInt32, func(b *Broker) *int32 { return &b.ConnectionsMax }),
 	},
-	{Name: "max.incremental.fetch.session.cache.slots", Default: "0", Importance: Medium, Doc: "How many fetch sessions of clients are kept: none, they are declined."},
+	{Name: "max.incremental.fetch.session.cache.slots", Default: "1000", Importance: Medium, Doc: "How many fetch sessions of clients are kept; a client without one lists all its partitions in each fetch."},
 	{Name: "max.request.partition.size.limit", Default: "2000", Importance: Medium, Doc: "The most partitions in one answer of DescribeTopicPartitions."},
 	{
 		Name: "num.recovery.threads.per.data.dir", Default: "4", Importance: High,

@@ -16,6 +16,7 @@ type kafkaLimits struct {
 	RequestBytesMax, QueuedBytesMax  int64
 	LagMs, SessionMs, OffsetsCheckMs int64
 	PreferredSeconds                 int64
+	FetchSessions                    int64 // -1: none
 	NoRebalance, NoDeletes           bool
 }
 
@@ -32,9 +33,12 @@ var kafkaNumbers = []struct {
 	{"replica.lag.time.max.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.LagMs }},
 	{"broker.session.timeout.ms", 1000, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.SessionMs }},
 	{"offsets.retention.check.interval.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.OffsetsCheckMs }},
+	{fetchSessionSlots, 0, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.FetchSessions }},
 	{"leader.imbalance.check.interval.seconds", 1, math.MaxInt32,
 		func(k *kafkaLimits) *int64 { return &k.PreferredSeconds }},
 }
+
+const fetchSessionSlots = "max.incremental.fetch.session.cache.slots"
 
 // kafkaDenials is the table of those that turn off what is on by default.
 var kafkaDenials = []struct {
@@ -58,6 +62,9 @@ func (l *layers) applyKafkaLimits(c *serveConfig) error {
 			return fmt.Errorf("%s: want a number from %d to %d", command.DescribeSetting(v.setting, l.env.given(name)), v.least,
 				v.most)
 		}
+	}
+	if l.carried[kafkaVariable(fetchSessionSlots)] && c.Kafka.FetchSessions == 0 {
+		c.Kafka.FetchSessions = -1
 	}
 	for _, v := range kafkaDenials {
 		name := kafkaVariable(v.setting)
@@ -93,6 +100,7 @@ func (k kafkaLimits) limit(to *broker.Config) {
 		to.PreferredInterval = -1
 	}
 	to.TopicsStay = k.NoDeletes
+	to.FetchSessions = int(k.FetchSessions)
 }
 
 const (

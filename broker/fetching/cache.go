@@ -236,7 +236,7 @@ func (c *Cache) Resume(id, epoch int32, byID bool, listed []Listing, forgotten [
 	if err != nil {
 		return nil, err
 	}
-	s.signal()
+	s.wake.Notify()
 	s.use.Lock()
 	if s.Overtaken(epoch) {
 		s.Release()

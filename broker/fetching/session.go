@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/lockstep-log/lockstep/internal/notify"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -36,7 +37,7 @@ type Session struct {
 	urgent   bool               // something was found that must be said at once
 	names    int                // what the names of parts weigh
 
-	wake  chan struct{} // see Wake; made when it is first needed
+	wake  notify.Signal // see Wake; made when it is first needed
 	moved struct {
 		sync.Mutex
 		parts []*Partition // each once
@@ -263,14 +264,7 @@ func (s *Session) Watch(parts []*Partition) (moved []*Partition) {
 
 func (s *Session) makeWake() {
 	if s.wake == nil {
-		s.wake = make(chan struct{}, 1)
-	}
-}
-
-func (s *Session) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
+		s.wake = notify.New()
 	}
 }
 
@@ -303,7 +297,7 @@ func (p *Partition) Wake() {
 		s.moved.parts = append(s.moved.parts, p)
 	}
 	s.moved.Unlock()
-	s.signal()
+	s.wake.Notify()
 }
 
 // TakeMoved are the partitions that have moved since they were watched. They are

@@ -35,7 +35,7 @@ var floors = []floor{
 	{"broker/admin", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica", "broker/partitions"}},
 	{"broker/coordination", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica"}},
 	{"broker/transport", []string{"internal/invariant", "protocol"}},
-	{"broker/fetching", []string{"internal/invariant", "protocol", "segment", "replica", "broker/partitions"}},
+	{"broker/fetching", []string{"internal/invariant", "internal/notify", "protocol", "segment", "replica", "broker/partitions"}},
 	{"broker/replication", []string{"internal/notify", "protocol", "segment", "conflict", "coordinator", "replica",
 		"broker/transport", "broker/partitions", "broker/fetching"}},
 	{"broker", []string{"internal/invariant", "internal/notify", "protocol", "segment", "conflict", "coordinator", "replica", "broker/transport", "broker/fetching", "broker/partitions", "broker/coordination", "broker/replication", "broker/admin"}},

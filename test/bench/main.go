@@ -32,6 +32,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 			return serveFloor(ctx, args[1:], stderr)
 		case "kfake":
 			return serveKfake(ctx, args[1:], stderr)
+		case "sessions":
+			return runSessions(ctx, args[1:], stdout, stderr)
 		}
 	}
 	o, err := parseOptions(args, stderr)

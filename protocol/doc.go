@@ -1,6 +1,7 @@
 // Package protocol holds the words that everything else is said in. It does no
 // I/O, keeps no state, starts nothing, and knows nothing of logs, of locks'
-// histories or of brokers. All of it may be called from anywhere; values that fill up (Header, LockRequest) have one owner.
+// histories or of brokers. All of it may be called from anywhere; values that fill
+// up (Header, LockRequest) have one owner.
 //
 //	Offset, LeaderEpoch, BrokerID …  typed numbers                  types.go
 //	Limit                            a bound that may be absent     limit.go

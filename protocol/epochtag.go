@@ -25,7 +25,8 @@ func AppendLeaderEpoch(dst []byte, epoch LeaderEpoch) []byte {
 // ReadLeaderEpoch reads the tag's value.
 func ReadLeaderEpoch(value []byte) (LeaderEpoch, error) {
 	if len(value) != leaderEpochBytes {
-		return -1, fmt.Errorf("tag %d of a partition has %d bytes; a leader epoch has %d", TagLeaderEpoch, len(value), leaderEpochBytes)
+		return -1, fmt.Errorf("tag %d of a partition has %d bytes; a leader epoch has %d",
+			TagLeaderEpoch, len(value), leaderEpochBytes)
 	}
 	return LeaderEpoch(binary.BigEndian.Uint32(value)), nil
 }

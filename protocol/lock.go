@@ -147,7 +147,8 @@ func (q *LockRequest) Finish() error {
 			continue
 		}
 		if !q.HasBasis && item.Kind.Judged() {
-			return mistake("lock %s has no basis; add lock-basis with the offset of the last record you have read, or none", quote(item.Raw))
+			return mistake("lock %s has no basis; add lock-basis with the offset of the last record you have read, or none",
+				quote(item.Raw))
 		}
 		if q.HasBasis {
 			item.Basis = q.Basis

@@ -45,7 +45,8 @@ type Verdict struct {
 // VerdictsAsked checks the value of a request's tag.
 func VerdictsAsked(value []byte) error {
 	if len(value) != 1 || value[0] != VerdictsVersion {
-		return fmt.Errorf("tag %d of a partition holds % x; verdicts are known in version %d", TagVerdicts, value, VerdictsVersion)
+		return fmt.Errorf("tag %d of a partition holds % x; verdicts are known in version %d",
+			TagVerdicts, value, VerdictsVersion)
 	}
 	return nil
 }
@@ -104,7 +105,7 @@ func (r *verdictReader) verdict() Verdict {
 	switch r.byte() {
 	case outcomeRefused:
 		v.At = None
-		v.Refusal = string(r.take(r.number(uint64(len(r.rest)))))
+		v.Refusal = string(r.next(r.number(uint64(len(r.rest)))))
 		r.bad = r.bad || v.Refusal == ""
 	case outcomeRepeat:
 		v.At = Offset(r.number(math.MaxInt64))
@@ -115,14 +116,14 @@ func (r *verdictReader) verdict() Verdict {
 }
 
 func (r *verdictReader) byte() byte {
-	b := r.take(1)
+	b := r.next(1)
 	if r.bad {
 		return 0
 	}
 	return b[0]
 }
 
-func (r *verdictReader) take(n uint64) []byte {
+func (r *verdictReader) next(n uint64) []byte {
 	if r.bad || n > uint64(len(r.rest)) {
 		r.bad = true
 		return nil

@@ -33,7 +33,7 @@ const (
 var (
 	gzippers [gzipLevelMax + 1]sync.Pool // of *gzip.Writer
 	lz4ers   [lz4LevelMax + 1]sync.Pool  // of *lz4.Writer
-	zstders  [zstd.SpeedBestCompression + 1]shelf[*zstd.Encoder]
+	zstders  [zstd.SpeedBestCompression + 1]freeList[*zstd.Encoder]
 )
 
 // appendTo appends src, compressed, to dst. Snappy is one bare block, which
@@ -66,7 +66,7 @@ func (c Compression) appendTo(dst, src []byte) ([]byte, error) {
 		if c.Level != 0 {
 			level = zstd.EncoderLevelFromZstd(c.Level)
 		}
-		z, ok := zstders[level].take()
+		z, ok := zstders[level].get()
 		if !ok {
 			z = newZstder(level)
 		}
@@ -90,7 +90,10 @@ func newGzipper(level int) *gzip.Writer {
 // newLz4er writes blocks of 64 KiB, as Kafka does: a reader needs that much for
 // each, even if the batch is small.
 func newLz4er(level int) *lz4.Writer {
-	levels := [...]lz4.CompressionLevel{lz4.Fast, lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4, lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9}
+	levels := [...]lz4.CompressionLevel{
+		lz4.Fast, lz4.Level1, lz4.Level2, lz4.Level3, lz4.Level4,
+		lz4.Level5, lz4.Level6, lz4.Level7, lz4.Level8, lz4.Level9,
+	}
 	z := lz4.NewWriter(nil)
 	_ = z.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.CompressionLevelOption(levels[level]))
 	return z
@@ -101,18 +104,18 @@ func newZstder(level zstd.EncoderLevel) *zstd.Encoder {
 	return z
 }
 
-// shelfMax is how many of a kind are kept for good.
-const shelfMax = 4
+// freeListMax is how many of a kind are kept for good.
+const freeListMax = 4
 
-// shelf holds what is dear to make, until the process ends.
-type shelf[T any] struct {
+// freeList holds what is dear to make, until the process ends.
+type freeList[T any] struct {
 	mu struct {
 		sync.Mutex
 		free []T
 	}
 }
 
-func (s *shelf[T]) take() (v T, ok bool) {
+func (s *freeList[T]) get() (v T, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.mu.free)
@@ -124,10 +127,10 @@ func (s *shelf[T]) take() (v T, ok bool) {
 	return v, true
 }
 
-func (s *shelf[T]) put(v T) {
+func (s *freeList[T]) put(v T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.mu.free) < shelfMax {
+	if len(s.mu.free) < freeListMax {
 		s.mu.free = append(s.mu.free, v)
 	}
 }

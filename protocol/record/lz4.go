@@ -72,7 +72,8 @@ func measureLz4(src []byte) (int, error) {
 		return 0, errLz4Frame
 	}
 	flags, blockMax := src[4], lz4BlockMax(src[5])
-	if flags&lz4VersionMask != lz4Version || flags&lz4BlockIndependent == 0 || flags&lz4DictionaryID != 0 || blockMax == 0 {
+	if flags&lz4VersionMask != lz4Version || flags&lz4BlockIndependent == 0 ||
+		flags&lz4DictionaryID != 0 || blockMax == 0 {
 		return 0, errLz4Flags
 	}
 	at := lz4HeaderSizeMin

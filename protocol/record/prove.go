@@ -73,7 +73,8 @@ func (p *Proof) HeadersFit() bool {
 
 // Misfit says that the current record's headers do not fit. It ends the walk.
 func (p *Proof) Misfit() {
-	p.err = refuse(Invalid, "record %d of %d: its %d headers do not fit its length", p.Index, p.records.count, p.HeaderCount)
+	p.err = refuse(Invalid, "record %d of %d: its %d headers do not fit its length",
+		p.Index, p.records.count, p.HeaderCount)
 }
 
 // HasLocks notes that a record has a lock header, for Records.HaveLocks.

@@ -19,7 +19,8 @@ func (b Batch) Recompress(r *Records, c Compression, bytesMax int) (Batch, error
 	}
 	size := HeaderSize + len(payload)
 	if size > bytesMax {
-		return Batch{}, refuse(TooLarge, "%d bytes with compression %s, which the topic asks for, over the limit of %d", size, c.Codec, bytesMax)
+		return Batch{}, refuse(TooLarge,
+			"%d bytes with compression %s, which the topic asks for, over the limit of %d", size, c.Codec, bytesMax)
 	}
 	out := make([]byte, size)
 	copy(out[HeaderSize:], payload)

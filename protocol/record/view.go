@@ -96,7 +96,8 @@ func checkWritten(b Batch) error {
 	case b.Codec() > codecMax:
 		return refuse(UnsupportedCodec, "codec %d is unknown", b.Codec())
 	case delta < 0 || b.BaseOffset() < 0 || b.BaseOffset() > math.MaxInt64-protocol.Offset(delta):
-		return refuse(Invalid, "base offset %d and last offset delta %d are no range of offsets", b.int64(atBaseOffset), delta)
+		return refuse(Invalid, "base offset %d and last offset delta %d are no range of offsets",
+			b.int64(atBaseOffset), delta)
 	case count < 0 || int64(count) > int64(delta)+1:
 		return refuse(Invalid, "%d records with last offset delta %d", count, delta)
 	}

@@ -46,13 +46,16 @@ func (w *Walker) Next() bool {
 	if u >= tooLong {
 		u, i = uvarint(b, at, 32)
 	}
+	// The size bounds all that follows: nothing of the record is looked for behind end.
 	size := int(unzigzag(u))
 	if i < 0 || size < recordSizeMin-1 || size > len(b)-i {
 		return false
 	}
 	end := i + size
 
-	i++ // attributes
+	// Attributes, timestamp delta, offset delta and the key's length, with one check
+	// for all: after a number that fails the position stays negative.
+	i++
 	u, j := short(b, i)
 	if u >= tooLong {
 		u, j = uvarint(b, i, 64)
@@ -69,6 +72,7 @@ func (w *Walker) Next() bool {
 	if u >= tooLong {
 		u, j = uvarint(b, i, 32)
 	}
+	// A length of -1 is null, which is not the same as empty.
 	n := int(unzigzag(u))
 	if j < 0 || n < -1 || n > end-j {
 		return false
@@ -98,6 +102,8 @@ func (w *Walker) Next() bool {
 		u, j = uvarint(b, i, 32)
 	}
 	n = int(unzigzag(u))
+	// More headers than fit are refused here, before anyone makes room for so many.
+	// The headers themselves are proven by whoever reads them.
 	if j < 0 || j > end || n < 0 || n > (end-j)/headerSizeMin {
 		return false
 	}

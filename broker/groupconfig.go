@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/lockstep-log/lockstep/coordinator/group"
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // GroupConfig says how consumer groups are kept. The zero value of a field is
-// its default.
+// its default: of none is a number 0 a setting, but where it is Given.
 type GroupConfig struct {
 	// OffsetsPartitions is how many partitions the offsets topic is made with. Default 50.
 	OffsetsPartitions int32
@@ -17,8 +18,8 @@ type GroupConfig struct {
 	// are brokers, if they are fewer. Default 3.
 	OffsetsReplicas int16
 	// InitialRebalanceDelay is how long an empty group waits for more members after
-	// each that came. Default 500 ms, where Kafka has 3 s; negative is none.
-	InitialRebalanceDelay time.Duration
+	// each that came; 0 is not at all. Default 500 ms, where Kafka has 3 s.
+	InitialRebalanceDelay Given[time.Duration]
 	SessionMin            time.Duration // default 6 s
 	SessionMax            time.Duration // default 30 min
 	ConsumerSession       time.Duration // of members of the consumer protocol; default 45 s
@@ -28,7 +29,7 @@ type GroupConfig struct {
 	ConsumerSessionMin, ConsumerSessionMax     time.Duration
 	ConsumerHeartbeatMin, ConsumerHeartbeatMax time.Duration
 	MembersMax                                 int           // of one group; default 10,000
-	MetadataBytesMax                           int           // of one offset; default 4,096
+	MetadataBytesMax                           Given[int]    // of one offset; 0 allows none; default 4,096
 	CommitTimeout                              time.Duration // for a write to be committed, before its client is told to come again; default 5 s
 	OffsetsRetention                           time.Duration // default 7 days
 	OffsetsRetentionCheck                      time.Duration // default 10 min
@@ -37,7 +38,7 @@ type GroupConfig struct {
 func (c GroupConfig) withDefaults() GroupConfig {
 	orDefault(&c.OffsetsPartitions, 50)
 	orDefault(&c.OffsetsReplicas, 3)
-	orDefault(&c.InitialRebalanceDelay, 500*time.Millisecond)
+	c.InitialRebalanceDelay = Give(c.InitialRebalanceDelay.or(500 * time.Millisecond))
 	orDefault(&c.SessionMin, 6*time.Second)
 	orDefault(&c.SessionMax, 30*time.Minute)
 	orDefault(&c.ConsumerSession, 45*time.Second)
@@ -47,7 +48,7 @@ func (c GroupConfig) withDefaults() GroupConfig {
 	orDefault(&c.ConsumerHeartbeatMin, min(5*time.Second, c.ConsumerHeartbeat))
 	orDefault(&c.ConsumerHeartbeatMax, max(15*time.Second, c.ConsumerHeartbeat))
 	orDefault(&c.MembersMax, 10_000)
-	orDefault(&c.MetadataBytesMax, 4096)
+	c.MetadataBytesMax = Give(c.MetadataBytesMax.or(4096))
 	orDefault(&c.CommitTimeout, 5*time.Second)
 	orDefault(&c.OffsetsRetention, 7*24*time.Hour)
 	orDefault(&c.OffsetsRetentionCheck, 10*time.Minute)
@@ -66,7 +67,7 @@ func (c GroupConfig) validate() error {
 		return fmt.Errorf("consumers cannot be heard of every %v where %v to %v are allowed", c.ConsumerHeartbeat, c.ConsumerHeartbeatMin, c.ConsumerHeartbeatMax)
 	case c.ConsumerSession < c.ConsumerSessionMin || c.ConsumerSession > c.ConsumerSessionMax:
 		return fmt.Errorf("sessions of consumers cannot last %v where %v to %v are allowed", c.ConsumerSession, c.ConsumerSessionMin, c.ConsumerSessionMax)
-	case c.MembersMax < 1 || c.MetadataBytesMax < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
+	case c.MembersMax < 1 || c.MetadataBytesMax.value < 0 || c.InitialRebalanceDelay.value < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
 		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
 	}
 	return nil
@@ -76,9 +77,9 @@ func (c GroupConfig) validate() error {
 func (c GroupConfig) rules() group.Config {
 	return group.Config{
 		SessionMinMs: c.SessionMin.Milliseconds(), SessionMaxMs: c.SessionMax.Milliseconds(),
-		InitialDelayMs:    max(0, c.InitialRebalanceDelay.Milliseconds()),
+		InitialDelayMs:    c.InitialRebalanceDelay.value.Milliseconds(),
 		ConsumerSessionMs: c.ConsumerSession.Milliseconds(), ConsumerHeartbeatMs: c.ConsumerHeartbeat.Milliseconds(),
-		MembersMax: c.MembersMax, MetadataBytesMax: c.MetadataBytesMax,
+		MembersMax: c.MembersMax, MetadataBytesMax: protocol.LimitOf(int64(c.MetadataBytesMax.value)),
 		RetentionMs: c.OffsetsRetention.Milliseconds(), RetentionCheckMs: c.OffsetsRetentionCheck.Milliseconds(),
 	}
 }
@@ -94,11 +95,11 @@ func (c GroupConfig) settings() map[string]string {
 		"group.consumer.min.heartbeat.interval.ms": ms(c.ConsumerHeartbeatMin),
 		"group.consumer.min.session.timeout.ms":    ms(c.ConsumerSessionMin),
 		"group.consumer.session.timeout.ms":        ms(c.ConsumerSession),
-		"group.initial.rebalance.delay.ms":         ms(c.InitialRebalanceDelay),
+		"group.initial.rebalance.delay.ms":         ms(c.InitialRebalanceDelay.value),
 		"group.max.session.timeout.ms":             ms(c.SessionMax),
 		"group.max.size":                           strconv.Itoa(c.MembersMax),
 		"group.min.session.timeout.ms":             ms(c.SessionMin),
-		"offset.metadata.max.bytes":                strconv.Itoa(c.MetadataBytesMax),
+		"offset.metadata.max.bytes":                strconv.Itoa(c.MetadataBytesMax.value),
 		"offsets.commit.timeout.ms":                ms(c.CommitTimeout),
 		"offsets.retention.check.interval.ms":      ms(c.OffsetsRetentionCheck),
 		"offsets.retention.minutes":                strconv.Itoa(int(c.OffsetsRetention.Minutes())),

@@ -412,7 +412,7 @@ func TestOffsetsOfADeletedTopicAreForgotten(t *testing.T) {
 // consumers of one process join at once; each partition has one owner.
 func TestManyMembersSettleAndEachPartitionHasOneOwner(t *testing.T) {
 	const members, partitions = 20, 60
-	s, cl := startServer(t, func(c *Config) { c.Groups.InitialRebalanceDelay = 200 * time.Millisecond })
+	s, cl := startServer(t, func(c *Config) { c.Groups.InitialRebalanceDelay = Give(200 * time.Millisecond) })
 	dial(t, s.Addr("")).createTopic("many", partitions)
 	for range members {
 		m := newGroupMember(t, s.Addr(""), "crowd", "many", kgo.Balancers(kgo.RangeBalancer()), kgo.SessionTimeout(10*time.Second))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -271,7 +272,7 @@ func joinAs(groupID, member string, topics ...string) *kmsg.ConsumerGroupHeartbe
 }
 
 // withoutDelay lets a group's first member in at once.
-func withoutDelay(c *Config) { c.Groups.InitialRebalanceDelay = -1 }
+func withoutDelay(c *Config) { c.Groups.InitialRebalanceDelay = Give(time.Duration(0)) }
 
 func TestTheFirstGroupOfABrokerIsServedAtOnce(t *testing.T) {
 	s, _ := startServer(t, withoutDelay)

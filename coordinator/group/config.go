@@ -1,5 +1,9 @@
 package group
 
+import (
+	"github.com/lockstep-log/lockstep/protocol"
+)
+
 // Config bounds and times groups. The zero value of a field is its default;
 // names are Kafka's settings.
 type Config struct {
@@ -11,15 +15,15 @@ type Config struct {
 	NewMemberMs    int64 // how long a new member may wait for its first rebalance; default 300,000
 	// group.consumer.session.timeout.ms, and how often members of the consumer
 	// protocol are to be heard of: group.consumer.heartbeat.interval.ms.
-	ConsumerSessionMs   int64 // default 45,000
-	ConsumerHeartbeatMs int64 // default 5,000
-	MembersMax          int   // group.max.size; default 10,000
-	GroupBytesMax       int   // of one group's subscriptions, all members; default 16 MiB
-	GroupsMax           int   // of one coordinator; default 100,000
-	GroupIDBytesMax     int   // default 1,024
-	MetadataBytesMax    int   // offset.metadata.max.bytes; default 4,096
-	RetentionMs         int64 // offsets.retention.minutes; default 7 days
-	RetentionCheckMs    int64 // offsets.retention.check.interval.ms; default 600,000
+	ConsumerSessionMs   int64          // default 45,000
+	ConsumerHeartbeatMs int64          // default 5,000
+	MembersMax          int            // group.max.size; default 10,000
+	GroupBytesMax       int            // of one group's subscriptions, all members; default 16 MiB
+	GroupsMax           int            // of one coordinator; default 100,000
+	GroupIDBytesMax     int            // default 1,024
+	MetadataBytesMax    protocol.Limit // offset.metadata.max.bytes; default: no bound
+	RetentionMs         int64          // offsets.retention.minutes; default 7 days
+	RetentionCheckMs    int64          // offsets.retention.check.interval.ms; default 600,000
 }
 
 func (c Config) withDefaults() Config {
@@ -32,7 +36,6 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.GroupBytesMax, 16<<20)
 	orDefault(&c.GroupsMax, 100_000)
 	orDefault(&c.GroupIDBytesMax, 1024)
-	orDefault(&c.MetadataBytesMax, 4096)
 	orDefault(&c.RetentionMs, 7*24*3_600_000)
 	orDefault(&c.RetentionCheckMs, 600_000)
 	return c

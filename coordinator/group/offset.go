@@ -48,7 +48,7 @@ func (c *Coordinator) Commit(now int64, r CommitRequest) ([]error, Effects, erro
 	errs := make([]error, len(r.Offsets))
 	for i := range r.Offsets {
 		o := &r.Offsets[i]
-		if len(o.Metadata) > c.cfg.MetadataBytesMax {
+		if most, bound := c.cfg.MetadataBytesMax.Get(); bound && int64(len(o.Metadata)) > most {
 			errs[i] = ErrMetadataTooLarge
 			continue
 		}

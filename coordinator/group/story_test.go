@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+
+	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // Goal: the rules of the classic protocol, told as conversations. Method: each
@@ -49,7 +51,7 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 	switch d.Cmd {
 	case "config":
 		s.cfg = Config{
-			InitialDelayMs: a.num("delay", 0), MembersMax: int(a.num("members", 0)), MetadataBytesMax: int(a.num("metadata", 0)),
+			InitialDelayMs: a.num("delay", 0), MembersMax: int(a.num("members", 0)), MetadataBytesMax: protocol.LimitOf(a.num("metadata", 4096)),
 			GroupsMax: int(a.num("groups", 0)), GroupBytesMax: int(a.num("bytes", 0)), RetentionMs: a.num("retention", 0),
 		}
 		*s = *newStory(s.cfg)

@@ -71,6 +71,7 @@ func TestVariablesThatAskForWhatIsNotDoneAreRefused(t *testing.T) {
 		"KAFKA_CFG_PROCESS_ROLES=controller":                       `(environment variable KAFKA_CFG_PROCESS_ROLES)`,
 		"KAFKA_CONTROLLED_SHUTDOWN_ENABLE=false":                   "controlled.shutdown.enable",
 		"KAFKA_LOG_CLEANER_ENABLE=false":                           "log.cleaner.enable",
+		"KAFKA_CONNECTIONS_MAX_IDLE_MS=0":                          "want -1, which is never, or a number from 1",
 		"KAFKA_CREATE_TOPIC_POLICY_CLASS_NAME=a.B":                 "nobody would enforce the policy",
 		"KAFKA_GROUP_COORDINATOR_REBALANCE_PROTOCOLS=classic":      "groups are of the protocols classic and consumer",
 		"KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE=true":                `setting unclean.leader.election.enable = "true" (environment variable KAFKA_UNCLEAN_LEADER_ELECTION_ENABLE)`,

@@ -8,8 +8,8 @@ import (
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
-// groupLimits are what the variables of Kafka's images say of consumer groups;
-// 0 is the broker's default.
+// groupLimits are what the variables of Kafka's images say of consumer groups.
+// None of them may be 0: that is the broker's default.
 type groupLimits struct {
 	SessionMinMs, SessionMaxMs                                    int32
 	ConsumerSessionMs, ConsumerSessionMinMs, ConsumerSessionMaxMs int32
@@ -87,7 +87,9 @@ func (g groupLimits) limit(to *broker.GroupConfig) {
 		ms(g.ConsumerSessionMinMs), ms(g.ConsumerSessionMaxMs)
 	to.ConsumerHeartbeat, to.ConsumerHeartbeatMin, to.ConsumerHeartbeatMax = ms(g.ConsumerBeatMs),
 		ms(g.ConsumerBeatMinMs), ms(g.ConsumerBeatMaxMs)
-	to.MembersMax, to.MetadataBytesMax, to.CommitTimeout = int(g.MembersMax), int(g.MetadataBytesMax),
-		ms(g.CommitTimeoutMs)
+	to.MembersMax, to.CommitTimeout = int(g.MembersMax), ms(g.CommitTimeoutMs)
+	if g.MetadataBytesMax > 0 {
+		to.MetadataBytesMax = broker.Give(int(g.MetadataBytesMax))
+	}
 	to.OffsetsRetention = time.Duration(g.RetentionMinutes) * time.Minute
 }

@@ -20,11 +20,11 @@ func TestKafkasVariablesOfGroupsReachTheBroker(t *testing.T) {
 	}
 	ms := func(i int) time.Duration { return time.Duration(100+i) * time.Millisecond }
 	want := broker.GroupConfig{
-		OffsetsPartitions: 50, OffsetsReplicas: 3, InitialRebalanceDelay: 500 * time.Millisecond,
+		OffsetsPartitions: 50, OffsetsReplicas: 3, InitialRebalanceDelay: broker.Give(500 * time.Millisecond),
 		SessionMin: ms(0), SessionMax: ms(1), MembersMax: 102,
 		ConsumerSession: ms(3), ConsumerSessionMin: ms(4), ConsumerSessionMax: ms(5),
 		ConsumerHeartbeat: ms(6), ConsumerHeartbeatMin: ms(7), ConsumerHeartbeatMax: ms(8),
-		MetadataBytesMax: 109, CommitTimeout: ms(10), OffsetsRetention: 111 * time.Minute,
+		MetadataBytesMax: broker.Give(109), CommitTimeout: ms(10), OffsetsRetention: 111 * time.Minute,
 	}
 	c := mustLoad(t, nil, environ, "")
 	if got := c.broker(slog.Default()).Groups; got != want {

@@ -10,7 +10,8 @@ import (
 )
 
 // kafkaLimits are limits and times of a broker that Kafka's variables set and no
-// setting of ours does; 0 is the broker's default.
+// setting of ours does; 0 is the broker's default, and cannot be asked for, but of
+// QueuedBytesMax, where it is Kafka's word for it.
 type kafkaLimits struct {
 	IdleMs                           int64 // -1: a silent connection is never closed
 	RequestBytesMax, QueuedBytesMax  int64
@@ -20,6 +21,9 @@ type kafkaLimits struct {
 	NoRebalance, NoDeletes           bool
 }
 
+// idleSetting is -1 where a silent connection is never closed. At 0 each would be at once.
+const idleSetting = "connections.max.idle.ms"
+
 // kafkaNumbers is the table of those that are numbers, each with the least that it may be.
 var kafkaNumbers = []struct {
 	setting string
@@ -27,7 +31,7 @@ var kafkaNumbers = []struct {
 	most    int64
 	at      func(*kafkaLimits) *int64
 }{
-	{"connections.max.idle.ms", -1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.IdleMs }},
+	{idleSetting, -1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.IdleMs }},
 	{"socket.request.max.bytes", 1, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.RequestBytesMax }},
 	{"queued.max.request.bytes", -1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.QueuedBytesMax }},
 	{"replica.lag.time.max.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.LagMs }},
@@ -58,7 +62,10 @@ func (l *layers) applyKafkaLimits(c *serveConfig) error {
 			continue
 		}
 		l.carried[name] = true
-		if err := parseInt64(text, v.least, v.at(&c.Kafka)); err != nil || *v.at(&c.Kafka) > v.most {
+		n := v.at(&c.Kafka)
+		if err := parseInt64(text, v.least, n); err == nil && *n == 0 && v.setting == idleSetting {
+			return fmt.Errorf("%s: want -1, which is never, or a number from 1", command.DescribeSetting(v.setting, l.env.given(name)))
+		} else if err != nil || *n > v.most {
 			return fmt.Errorf("%s: want a number from %d to %d", command.DescribeSetting(v.setting, l.env.given(name)), v.least,
 				v.most)
 		}

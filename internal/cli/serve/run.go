@@ -36,15 +36,12 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		DefaultReplicationFactor: int16(min(c.DefaultReplicas, math.MaxInt16)),
 		Groups: broker.GroupConfig{
 			OffsetsPartitions: c.OffsetsPartitions, OffsetsReplicas: int16(min(c.OffsetsReplicas, math.MaxInt16)),
-			InitialRebalanceDelay: time.Duration(c.GroupDelayMs) * time.Millisecond,
+			InitialRebalanceDelay: broker.Give(time.Duration(c.GroupDelayMs) * time.Millisecond),
 		},
 		Logger: logger,
 	}
 	c.Groups.limit(&out.Groups)
 	c.Kafka.limit(&out)
-	if c.GroupDelayMs == 0 {
-		out.Groups.InitialRebalanceDelay = -1 // none, where zero would be the default
-	}
 	for i, l := range c.Listeners {
 		a := c.Advertised[i]
 		out.Listeners = append(out.Listeners,

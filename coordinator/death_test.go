@@ -94,11 +94,12 @@ func moved(im *image.Image) bool {
 }
 
 // The broker dies that is controller and has etcd's leader. Its peers know by
-// its refused connections, and fence it: etcd elects a leader, another broker
-// takes the controller's part, and all partitions have leaders.
+// its refused connections, and fence it, though its lease would stand for long:
+// etcd elects a leader, another broker takes the controller's part, and all
+// partitions have leaders.
 func TestAKilledBrokersPartitionsMove(t *testing.T) {
 	t.Parallel()
-	c, child := startTwoAndChild(t, time.Second)
+	c, child := startTwoAndChild(t, time.Hour)
 	c.createUntilDone(0, "t", 1000, 3)
 	c.brokers[1].eventually(t, func(im *image.Image) bool { return im.PartitionCount() == 1000 })
 	dead, _ := c.brokers[0].Image().Broker(3)

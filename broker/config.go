@@ -75,8 +75,8 @@ type Config struct {
 	DecompressedMax int   // one opened batch; default 64 MiB
 	ConnectionsMax  int   // default 16,384
 	// FetchSessions is how many consumers may have a fetch session (KIP-227); others
-	// list all their partitions in each fetch. Default 1,000; below 0: none.
-	FetchSessions int
+	// list all their partitions in each fetch. Default 1,000; 0: none.
+	FetchSessions Given[int]
 	// FetchSessionEviction is how long a session must not have been used for a new one
 	// to take its place where there are no more. Default 2 min.
 	FetchSessionEviction time.Duration
@@ -107,7 +107,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.FramesBytesMax, 512<<20)
 	orDefault(&c.DecompressedMax, 64<<20)
 	orDefault(&c.ConnectionsMax, 16<<10)
-	orDefault(&c.FetchSessions, 1000)
+	c.FetchSessions = Give(c.FetchSessions.or(1000))
 	orDefault(&c.IdleTimeout, 10*time.Minute)
 	orDefault(&c.FrameTimeout, time.Minute)
 	orDefault(&c.WriteTimeout, time.Minute)

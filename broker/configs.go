@@ -131,7 +131,7 @@ func (c *Config) settings() map[string]string {
 		"log.cleaner.backoff.ms":                    number(c.CompactInterval.Milliseconds()),
 		"log.flush.scheduler.interval.ms":           housekeep,
 		"log.retention.check.interval.ms":           housekeep,
-		"max.incremental.fetch.session.cache.slots": number(int64(max(0, c.FetchSessions))),
+		"max.incremental.fetch.session.cache.slots": number(int64(c.FetchSessions.or(0))),
 		"max.connections":                           number(int64(c.ConnectionsMax)),
 		"producer.id.expiration.ms":                 number(c.ProducerIDMs),
 		"queued.max.request.bytes":                  number(c.FramesBytesMax),

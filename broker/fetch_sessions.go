@@ -11,7 +11,7 @@ const fetchSessionPartitionsMax = 1 << 19
 
 func newFetchSessions(c Config) *fetching.Cache {
 	return fetching.NewCache(fetching.CacheOptions{
-		Slots: max(0, c.FetchSessions), PartitionsMax: fetchSessionPartitionsMax, EvictionMs: c.FetchSessionEviction.Milliseconds(),
+		Slots: c.FetchSessions.or(0), PartitionsMax: fetchSessionPartitionsMax, EvictionMs: c.FetchSessionEviction.Milliseconds(),
 	})
 }
 

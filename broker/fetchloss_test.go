@@ -15,7 +15,7 @@ import (
 // record once and in order.
 func TestConsumersWhoseSessionsAreEvictedLoseNothing(t *testing.T) {
 	const partitions, records, consumers = 100, 2000, 3
-	s, cl := startServer(t, func(c *Config) { c.FetchSessions, c.FetchSessionEviction = consumers, time.Millisecond })
+	s, cl := startServer(t, func(c *Config) { c.FetchSessions, c.FetchSessionEviction = Give(consumers), time.Millisecond })
 	dial(t, s.Addr("")).createTopic("t", partitions)
 	ended := make(chan error, consumers)
 	for range consumers {

@@ -23,6 +23,7 @@ var zeroMeans = map[string]string{
 	"FramesBytesMax":           "the default: no request has 0 bytes",
 	"DecompressedMax":          "the default: no batch has 0 bytes",
 	"ConnectionsMax":           "the default: with 0 nobody could connect",
+	"FetchSessionEviction":     "the default: with 0 each new session would end one that is in use",
 	"IdleTimeout":              "the default: with 0 every connection would be closed at once",
 	"FrameTimeout":             "the default: with 0 no request would arrive",
 	"WriteTimeout":             "the default: with 0 no answer would be sent",

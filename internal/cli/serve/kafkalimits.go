@@ -107,7 +107,9 @@ func (k kafkaLimits) limit(to *broker.Config) {
 		to.PreferredInterval = -1
 	}
 	to.TopicsStay = k.NoDeletes
-	to.FetchSessions = int(k.FetchSessions)
+	if k.FetchSessions != 0 {
+		to.FetchSessions = broker.Give(int(max(0, k.FetchSessions)))
+	}
 }
 
 const (

@@ -63,7 +63,7 @@ func (g *groups) serveAll(
 ) {
 	n, err := g.offsetsPartitions(x)
 	x.ReleaseFrame()
-	run := func() {
+	run := func(err error) { // why no group can be asked, or nil
 		named := tallyOf(ids, func(id *string) string { return *id })
 		left := len(ids) + 1
 		end := func() {
@@ -93,10 +93,10 @@ func (g *groups) serveAll(
 		end()
 	}
 	if err == nil {
-		err = g.runtime.Do(run)
+		err = g.runtime.Do(func() { run(nil) })
 	}
 	if err != nil {
-		run()
+		run(err)
 	}
 }
 

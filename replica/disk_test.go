@@ -135,11 +135,7 @@ func TestWithoutAFileDescriptorWritersWait(t *testing.T) {
 	}
 	late := completer{make(chan Result, 1)}
 	b.Propose(&Proposal{Batch: with(t, plain(), "late"), Acks: AcksAll, Done: late, TimeoutMs: 1})
-	for range 20 {
-		time.Sleep(5 * time.Millisecond)
-		b.Tick()
-	}
-	if r := <-late.done; !errors.Is(r.Err, ErrTimeout) {
+	if r := b.tickUntil(late); !errors.Is(r.Err, ErrTimeout) {
 		t.Fatalf("what waited for too long: %+v", r)
 	}
 	if !b.WriteStalled() || b.Failed() || b.End() != 0 {
@@ -149,13 +145,25 @@ func TestWithoutAFileDescriptorWritersWait(t *testing.T) {
 		t.Errorf("housekeeping meanwhile: %v", err)
 	}
 	starved.Store(false)
-	b.Tick()
 	for i, c := range waiting {
-		want(t, "what waited", <-c.done, nil, i)
+		want(t, "what waited", b.tickUntil(c), nil, i)
 	}
 	r, refusal := b.propose(with(t, plain(), "after"))
 	want(t, "what came afterwards", r, refusal, 5)
 	if b.WriteStalled() || b.Failed() {
 		t.Fatalf("afterwards: starving %v, failed %v", b.WriteStalled(), b.Failed())
+	}
+}
+
+// tickUntil lets time pass, as the broker does, until there is an answer. One tick
+// would not do: it may come while the loop still tries what the last one let it try.
+func (b *bench) tickUntil(c completer) Result {
+	for tick := time.NewTicker(5 * time.Millisecond); ; b.Tick() {
+		select {
+		case r := <-c.done:
+			tick.Stop()
+			return r
+		case <-tick.C:
+		}
 	}
 }

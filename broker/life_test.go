@@ -274,6 +274,8 @@ func TestHealthTellsWhatIsWrongAndWhy(t *testing.T) {
 		return len(h.UnderMinISR) == 1 && !h.Healthy &&
 			h.UnderMinISR[0].Reason == "1 in sync, and acks=all asks for 2; broker 2 is down; broker 3 is down"
 	})
+	// The image shows it first; until its partition hears of it, the leader appends and waits.
+	ps.await("broker 1 to know that it is alone", func() bool { return len(ps.partition(1, "wide", 0).State().ISR) == 1 })
 	w := dial(t, ps.all[1].Addr(""))
 	req := kmsg.NewPtrProduceRequest()
 	req.Acks, req.TimeoutMillis = -1, 5000

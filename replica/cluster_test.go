@@ -29,9 +29,8 @@ type cluster struct {
 		nodes     map[protocol.BrokerID]*member
 		partition protocol.PartitionState
 		epochs    protocol.BrokerEpoch
-		closed    bool
 	}
-	carriers sync.WaitGroup
+	ticking sync.WaitGroup
 }
 
 // member is one broker of it in one broker epoch, and the Host of its partition.
@@ -43,6 +42,8 @@ type member struct {
 	p    *Partition
 	gone chan struct{}
 	stop func() // takes it off; a second time, when the test ends, does nothing
+
+	carriers sync.WaitGroup // only the partition's loop adds to them
 }
 
 func newCluster(t testing.TB, n int) *cluster {
@@ -55,7 +56,7 @@ func newCluster(t testing.TB, n int) *cluster {
 	}
 	c.begin(s)
 	stop := make(chan struct{})
-	c.carriers.Go(func() { c.tick(stop) })
+	c.ticking.Go(func() { c.tick(stop) })
 	t.Cleanup(func() { close(stop); c.close() })
 	return c
 }
@@ -200,33 +201,25 @@ func (c *cluster) crash(id protocol.BrokerID, rng *rand.Rand) {
 	})
 }
 
+// leave takes it off. What it has sent has arrived by then: a follower's fetch that
+// came later would speak of a broker that is not there.
 func (m *member) leave() {
 	close(m.gone)
 	m.p.Close()
 	m.base.Close()
+	m.carriers.Wait()
 }
 
 func (c *cluster) close() {
-	c.mu.Lock()
-	c.mu.closed = true
-	c.mu.Unlock()
 	for _, m := range c.mu.nodes {
 		m.stop()
 	}
-	c.carriers.Wait()
-}
-
-func (m *member) carry(f func()) {
-	m.c.mu.Lock()
-	defer m.c.mu.Unlock()
-	if !m.c.mu.closed {
-		m.c.carriers.Go(f)
-	}
+	c.ticking.Wait()
 }
 
 // Fetch carries f to the leader and its answer back.
 func (m *member) Fetch(p *Partition, leader protocol.BrokerID, f Fetch) {
-	m.carry(func() {
+	m.carriers.Go(func() {
 		a, bytes := m.c.node(leader).serve(f)
 		p.FetchAnswered(a, bytes, nil)
 	})
@@ -282,7 +275,7 @@ func (m *member) RoleChanged(*Partition, *State) {}
 
 // AlterISR is the metadata's compare-and-swap.
 func (m *member) AlterISR(p *Partition, ch protocol.ISRChange) {
-	m.carry(func() {
+	m.carriers.Go(func() {
 		p.ISRAnswered(ch, m.c.change(func(s *protocol.PartitionState) bool {
 			ok := s.LeaderEpoch == ch.LeaderEpoch && s.PartitionEpoch == ch.PartitionEpoch
 			for _, added := range ch.Added {

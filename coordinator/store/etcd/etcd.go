@@ -65,9 +65,22 @@ func Dial(endpoints []string) (*Store, error) {
 	return New(client), nil
 }
 
+// begin bounds a call. One whose context has ended is not made: a member in this
+// process might take it all the same.
+func begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	return call, cancel, nil
+}
+
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key string) (store.KeyValue, int64, error) {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return store.KeyValue{}, 0, err
+	}
 	defer cancel()
 	r, err := s.client.KV.Get(call, key)
 	if err != nil {
@@ -103,7 +116,10 @@ func (s *Store) List(ctx context.Context, prefix string) ([]store.KeyValue, int6
 }
 
 func (s *Store) page(ctx context.Context, from, end string, rev int64) (*clientv3.GetResponse, error) {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	return s.client.KV.Get(call, from,
 		clientv3.WithRange(end), clientv3.WithLimit(etcdPage), clientv3.WithRev(rev),
@@ -115,10 +131,10 @@ func (s *Store) Txn(ctx context.Context, compares []store.Compare, ops []store.O
 	if err := store.CheckTxn(compares, ops); err != nil {
 		return false, 0, err
 	}
-	if err := ctx.Err(); err != nil {
-		return false, 0, etcdError(ctx, "transaction", err) // a member in this process may take it all the same
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return false, 0, err
 	}
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
 	defer cancel()
 	r, err := s.client.KV.Txn(call).If(etcdCompares(compares)...).Then(etcdOps(ops)...).Commit()
 	if err != nil {
@@ -154,7 +170,10 @@ func etcdOps(ops []store.Op) []clientv3.Op {
 
 // GrantLease implements store.Store. etcd counts in seconds and has a least ttl of its own.
 func (s *Store) GrantLease(ctx context.Context, ttl time.Duration) (store.LeaseID, error) {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return 0, err
+	}
 	defer cancel()
 	r, err := s.client.Lease.Grant(call, int64(math.Ceil(ttl.Seconds())))
 	if err != nil {
@@ -165,7 +184,10 @@ func (s *Store) GrantLease(ctx context.Context, ttl time.Duration) (store.LeaseI
 
 // KeepAlive implements store.Store.
 func (s *Store) KeepAlive(ctx context.Context, id store.LeaseID) error {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return err
+	}
 	defer cancel()
 	if _, err := s.client.Lease.KeepAliveOnce(call, clientv3.LeaseID(id)); err != nil {
 		return etcdError(ctx, "keep lease alive", err)
@@ -175,9 +197,12 @@ func (s *Store) KeepAlive(ctx context.Context, id store.LeaseID) error {
 
 // RevokeLease implements store.Store.
 func (s *Store) RevokeLease(ctx context.Context, id store.LeaseID) error {
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
+	call, cancel, err := begin(ctx)
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	_, err := s.client.Lease.Revoke(call, clientv3.LeaseID(id))
+	_, err = s.client.Lease.Revoke(call, clientv3.LeaseID(id))
 	if err = etcdError(ctx, "revoke lease", err); errors.Is(err, store.ErrLeaseNotFound) {
 		return nil
 	}

@@ -1,9 +1,9 @@
 package broker
 
 import (
-	"github.com/lockstep-log/lockstep/broker/transport"
-
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/security"
+	"github.com/lockstep-log/lockstep/broker/transport"
 )
 
 // connState is what handlers keep of a connection between its requests. It is the
@@ -11,6 +11,7 @@ import (
 type connState struct {
 	away     turnedAway
 	follower *replication.Session // of a broker that follows this one; nil: of a client
+	identity *security.Identity   // nil: nobody has asked for it
 }
 
 // stateOf returns the connection's state, which begins with its first use.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -24,7 +25,7 @@ func (p pipeline) Handle(x *transport.Exchange) error {
 	if err != nil {
 		return fmt.Errorf("%s v%d request: %w", a.name(), x.Header.Version, err)
 	}
-	who := authenticate(x.Conn)
+	who := identityOf(x.Conn)
 	if refusal := authorize(who, a, req); refusal != nil {
 		sendResponse(x, refusal)
 		return nil
@@ -66,23 +67,13 @@ func (a *api) decode(x *transport.Exchange) (kmsg.Request, error) {
 	return req, nil
 }
 
-// principal is who a request is made for, in Kafka's words.
-type principal struct{ kind, name string }
-
-// anonymous is the principal of a connection that has proven nothing.
-var anonymous = &principal{"User", "ANONYMOUS"}
-
-// authenticate returns the principal of a connection. There are only listeners
-// in plain text, on which nobody proves who he is.
-func authenticate(*transport.Conn) *principal { return anonymous }
-
 // authorize returns the answer to who may not do what the row needs, or nil. There
 // are no ACLs: as with Kafka without an authorizer, everybody may do everything.
-func authorize(*principal, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
+func authorize(*security.Identity, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
 
 // checkQuota returns the answer to who is beyond a quota that refuses, or nil.
 // There are no quotas.
-func checkQuota(*principal, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
+func checkQuota(*security.Identity, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
 
 // throttle delays the answer of a client that is beyond a quota. There are none.
 func throttle(*transport.Exchange) {}

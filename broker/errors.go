@@ -47,6 +47,7 @@ var codes = []struct {
 	{refusal.ErrInvalidReplicaAssignment, kerr.InvalidReplicaAssignment},
 	{refusal.ErrInvalidConfig, kerr.InvalidConfig},
 	{refusal.ErrInvalidRequest, kerr.InvalidRequest},
+	{refusal.ErrTooLarge, kerr.PolicyViolation},
 	{refusal.ErrUnknownBroker, kerr.BrokerIDNotRegistered},
 	{refusal.ErrElectionNotNeeded, kerr.ElectionNotNeeded},
 	{refusal.ErrPreferredNotAvailable, kerr.PreferredLeaderNotAvailable},

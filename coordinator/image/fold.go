@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -19,6 +20,7 @@ type Fold struct {
 	byName map[string]*Topic           // changed topics by folded name; nil: deleted
 	byID   map[protocol.TopicID]*Topic // the same by id; nil: deleted
 	mine   map[*Topic]bool             // those that this fold made, and may change
+	acls   *acl.Edit                   // nil: no ACL changes
 	notes  []error                     // what could not be folded
 }
 
@@ -81,6 +83,8 @@ func (f *Fold) Add(e store.Event) {
 		err = f.addBrokerConfig(key.Broker, e)
 	case store.KeyGroupConfig:
 		err = f.addGroupConfig(key.Group, e)
+	case store.KeyACL:
+		err = f.addACL(key.ACL, e)
 	case store.KeyProducerIDs, store.KeyUnknown:
 		// Producer ids are read when they are taken.
 	}
@@ -142,6 +146,31 @@ func (f *Fold) addGroupConfig(group string, e store.Event) error {
 		return err
 	}
 	f.next.groupConfigs = put(f.next.groupConfigs, group, c, !e.Deleted)
+	return nil
+}
+
+// addACL adds or removes an ACL. One of a later version, which this one cannot read as
+// it is meant, is noted and left out.
+func (f *Fold) addACL(id acl.ID, e store.Event) error {
+	if f.acls == nil {
+		f.acls = acl.NewEdit(f.base.acls)
+	}
+	if e.Deleted {
+		f.acls.Remove(id)
+		return nil
+	}
+	v, err := store.Decode[store.ACLValue](e.KV)
+	if err != nil {
+		return err
+	}
+	rule := ruleOf(&v)
+	if err := rule.Validate(); err != nil {
+		return fmt.Errorf("key %s: %w", e.KV.Key, err)
+	}
+	if rule.ID() != id {
+		return fmt.Errorf("key %s holds another ACL, %+v", e.KV.Key, rule)
+	}
+	f.acls.Add(rule)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -69,7 +70,7 @@ func randomOps(t *rapid.T, s *store.Memory, l store.Keys) []store.Op {
 	if err != nil {
 		t.Fatal(err)
 	}
-	switch rapid.IntRange(0, 7).Draw(t, "kind") {
+	switch rapid.IntRange(0, 8).Draw(t, "kind") {
 	case 0:
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		b := Broker{ID: id, DirectoryID: fmt.Sprint("dir-", id)}
@@ -87,6 +88,12 @@ func randomOps(t *rapid.T, s *store.Memory, l store.Keys) []store.Op {
 		id := protocol.BrokerID(rapid.IntRange(1, 3).Draw(t, "broker"))
 		return []store.Op{store.Put(l.BrokerConfig(id), []byte(`{"log.retention.ms":"1"}`)), store.Put(l.ClusterConfig(), []byte(`{}`)), store.Delete(l.Controller()),
 			rapid.SampledFrom([]store.Op{store.Put(l.GroupConfig("g"), []byte(`{"consumer.session.timeout.ms":"50000"}`)), store.Delete(l.GroupConfig("g"))}).Draw(t, "group")}
+	case 8:
+		r := acl.Rule{
+			Resource:  acl.Resource{Type: acl.TypeTopic, Pattern: acl.PatternPrefixed, Name: rapid.SampledFrom([]string{"a", "ab", "b"}).Draw(t, "prefix")},
+			Principal: "User:bob", Host: "*", Operation: acl.OpRead, Permission: acl.Allow,
+		}
+		return []store.Op{rapid.SampledFrom([]store.Op{store.Put(l.ACL(r.ID()), store.Encode(ACLValue(r))), store.Delete(l.ACL(r.ID()))}).Draw(t, "acl")}
 	case 3:
 		return []store.Op{store.Delete(l.BrokerConfig(1)), store.Put(l.Controller(), []byte(`{"broker":2}`))}
 	}
@@ -136,6 +143,8 @@ func describe(im *Image) string {
 		fmt.Fprintf(&b, " %d:%v", id, im.BrokerConfigs(id))
 	}
 	fmt.Fprintf(&b, " groups %v", im.groupConfigs)
+	every := acl.Filter{Type: acl.TypeAny, Pattern: acl.PatternAny, Operation: acl.OpAny, Permission: acl.PermissionAny}
+	fmt.Fprintf(&b, " acls %v of %d", im.ACLs().Find(&every), im.ACLs().Size())
 	last := ""
 	for _, t := range im.Topics() {
 		byName, _ := im.Topic(t.Name)
@@ -166,6 +175,7 @@ func FuzzFold(f *testing.F) {
 	f.Add("controller", []byte(`{"broker":1}`))
 	f.Add("directories/1", []byte(`{"directory":"a"}`))
 	f.Add("leaving/1", []byte(`{}`))
+	f.Add("acls/00000000000000000000000000000000", []byte(`{"type":2,"pattern":3,"name":"a","principal":"User:b","host":"*","operation":3,"permission":3}`))
 	l := store.Keys{Prefix: "/"}
 	topic := store.KeyValue{Key: "/topics/t", ModRevision: 1, Value: []byte(`{"name":"t","id":"AAAAAAAAAAAAAAAAAAAAAA","replicas":[[1],[2]]}`)}
 	f.Fuzz(func(t *testing.T, key string, value []byte) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -35,6 +36,7 @@ type Image struct {
 	brokerConfigs map[protocol.BrokerID]Config
 	groupConfigs  map[string]Config // of the consumer groups that have settings of their own
 	partitions    int               // over all topics
+	acls          *acl.Set          // nil: none was ever written
 }
 
 // Config is one document of settings, with the revision it was written at.
@@ -263,6 +265,16 @@ func (im *Image) ConfiguredBrokerCount() int { return len(im.brokerConfigs) }
 
 // ConfiguredGroupCount is how many consumer groups have settings.
 func (im *Image) ConfiguredGroupCount() int { return len(im.groupConfigs) }
+
+// ACLs are all ACLs. Two images have the very same Set as long as none changes.
+func (im *Image) ACLs() *acl.Set {
+	if im.acls == nil {
+		return noACLs
+	}
+	return im.acls
+}
+
+var noACLs = &acl.Set{}
 
 // SameGroupConfigs reports whether no group has other settings in one image than
 // in the other.

@@ -11,6 +11,9 @@ import (
 // tells of what was left as it was.
 func (f *Fold) Image(revision int64) (*Image, error) {
 	f.next.Revision = revision
+	if f.acls != nil {
+		f.next.acls = f.acls.Set()
+	}
 	if len(f.byID) > 0 {
 		f.next.topics = f.merge(f.base.topics, func(a, b *Topic) int { return cmp.Compare(a.Name, b.Name) })
 		f.next.topicsByID = f.merge(f.base.topicsByID, func(a, b *Topic) int { return bytes.Compare(a.ID[:], b.ID[:]) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -93,6 +94,21 @@ func (a Assignment) Plus(more Assignment) Assignment {
 		}
 	}
 	return Assignment{Replicas: slices.Concat(a.Replicas, more.Replicas), Joined: slices.Concat(joined, more.Joined)}
+}
+
+// ACLValue is the key of an ACL.
+func ACLValue(r acl.Rule) store.ACLValue {
+	return store.ACLValue{
+		Type: int8(r.Type), Pattern: int8(r.Pattern), Name: r.Name,
+		Principal: r.Principal, Host: r.Host, Operation: int8(r.Operation), Permission: int8(r.Permission),
+	}
+}
+
+func ruleOf(v *store.ACLValue) acl.Rule {
+	return acl.Rule{
+		Resource:  acl.Resource{Type: acl.ResourceType(v.Type), Pattern: acl.Pattern(v.Pattern), Name: v.Name},
+		Principal: v.Principal, Host: v.Host, Operation: acl.Operation(v.Operation), Permission: acl.Permission(v.Permission),
+	}
 }
 
 // partition is one as it was made.

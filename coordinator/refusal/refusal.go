@@ -22,6 +22,7 @@ var (
 	ErrInvalidReplicaAssignment = errors.New("invalid replica assignment")
 	ErrInvalidConfig            = errors.New("invalid config")
 	ErrInvalidRequest           = errors.New("invalid request")
+	ErrTooLarge                 = errors.New("too much at once")
 
 	// The ways in which an election that was asked for can fail.
 	ErrElectionNotNeeded     = errors.New("election not needed")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ const FormatVersion = 1
 //	configs/cluster             {"log.retention.ms":"…"}
 //	configs/brokers/ID          {"log.retention.ms":"…"}
 //	configs/groups/GROUP        {"consumer.session.timeout.ms":"…"}              stands while any is set
+//	acls/ID                     {"type":2,"pattern":3,"name":"…","principal":"User:…","host":"*","operation":3,"permission":3}
 //	producer-ids                {"next":1000}
 //	forgotten                   {"revision":1000}                                history up to there is gone
 //
@@ -39,6 +41,9 @@ const FormatVersion = 1
 // topic's id, so that what a deleted topic left behind can never be taken for
 // state of a new topic of that name. It has replicas of its own from the first
 // reassignment on.
+//
+// An ACL stands under an id that is made of its content, in hexadecimal: who writes it
+// again changes nothing.
 //
 // A broker epoch is the revision at which a broker's key was written; the values
 // call it "incarnation", "before" the one that it goes on from, and "life" the
@@ -105,6 +110,9 @@ func (k Keys) BrokerConfig(id protocol.BrokerID) string {
 // may hold anything, is the rest of it.
 func (k Keys) GroupConfig(group string) string { return k.Prefix + "configs/groups/" + group }
 
+// ACL is the key of an ACL.
+func (k Keys) ACL(id [16]byte) string { return k.Prefix + "acls/" + hex.EncodeToString(id[:]) }
+
 // KeyKind says what a key holds.
 type KeyKind uint8
 
@@ -123,6 +131,7 @@ const (
 	KeyBrokerConfig
 	KeyGroupConfig
 	KeyProducerIDs
+	KeyACL
 )
 
 // Key is a key taken apart.
@@ -134,6 +143,7 @@ type Key struct {
 	Topic  protocol.TopicID  // of a partition
 	Index  int32             // of a partition
 	Group  string            // of a group's config
+	ACL    [16]byte          // of an ACL
 }
 
 // Parse takes a key apart.
@@ -164,6 +174,8 @@ func (k Keys) Parse(key string) Key {
 		return partitionKey(rest)
 	case "configs":
 		return configKey(rest)
+	case "acls":
+		return aclKey(rest)
 	}
 	return Key{}
 }
@@ -187,6 +199,14 @@ func configKey(s string) Key {
 		return Key{Kind: KeyGroupConfig, Group: group}
 	}
 	return Key{}
+}
+
+func aclKey(s string) Key {
+	key := Key{Kind: KeyACL}
+	if n, err := hex.Decode(key.ACL[:], []byte(s[:min(len(s), 2*len(key.ACL))])); err != nil || 2*n != len(s) || n != len(key.ACL) {
+		return Key{}
+	}
+	return key
 }
 
 func suspectKey(s string) Key {

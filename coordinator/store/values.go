@@ -88,6 +88,17 @@ type ProducerIDsValue struct {
 	Next protocol.ProducerID `json:"next"`
 }
 
+// ACLValue is an ACL, in the numbers of the Kafka protocol.
+type ACLValue struct {
+	Type       int8   `json:"type"`
+	Pattern    int8   `json:"pattern"`
+	Name       string `json:"name"`
+	Principal  string `json:"principal"`
+	Host       string `json:"host"`
+	Operation  int8   `json:"operation"`
+	Permission int8   `json:"permission"`
+}
+
 // Encode makes a value of a key. It cannot fail on the types above.
 func Encode(v any) []byte {
 	b, err := json.Marshal(v)

@@ -54,7 +54,7 @@ func (s *Server) activeProducers(t *partitions.Topic, index int32) ([]kmsg.Descr
 		out[i] = kmsg.DescribeProducersResponseTopicPartitionActiveProducer{
 			ProducerID: int64(st.ID), ProducerEpoch: int32(st.Epoch),
 			LastSequence: int32(st.LastSequence), LastTimestamp: st.LastTimestamp,
-			CoordinatorEpoch: -1, CurrentTxnStartOffset: -1, // no transactions
+			CoordinatorEpoch: st.Transaction.CoordinatorEpoch, CurrentTxnStartOffset: int64(st.Transaction.First),
 		}
 	}
 	return out, nil

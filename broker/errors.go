@@ -35,6 +35,8 @@ var codes = []struct {
 	{replica.ErrNotReplica, kerr.ReplicaNotAvailable},
 	{replica.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 	{replica.ErrProducerFenced, kerr.InvalidProducerEpoch},
+	{replica.ErrInvalidTxnState, kerr.InvalidTxnState},
+	{replica.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
 	{replica.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{segment.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{segment.ErrClosed, kerr.NotLeaderForPartition},

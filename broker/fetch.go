@@ -72,10 +72,7 @@ func (f *clientFetch) begin(req *kmsg.FetchRequest) (err error) {
 	if err != nil {
 		return err
 	}
-	bound := fetching.Committed
-	if req.IsolationLevel == isolationCommitted {
-		bound = fetching.Stable
-	}
+	bound := boundOf(req.IsolationLevel)
 	var image int64
 	if f.rack != "" {
 		image = f.srv.cluster.Image().Revision // who lives in the rack
@@ -87,6 +84,14 @@ func (f *clientFetch) begin(req *kmsg.FetchRequest) (err error) {
 // isolationCommitted is that of a consumer that reads no records of transactions
 // that are not committed.
 const isolationCommitted = 1
+
+// boundOf is up to where a consumer of an isolation level may read.
+func boundOf(isolation int8) fetching.Bound {
+	if isolation == isolationCommitted {
+		return fetching.Stable
+	}
+	return fetching.Committed
+}
 
 func fetchListings(req *kmsg.FetchRequest) []fetching.Listing {
 	listed := make([]fetching.Listing, 0, partitionsOf(req))

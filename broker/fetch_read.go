@@ -99,7 +99,7 @@ func (f *clientFetch) compare(p *fetching.Partition, host *partitions.Partition,
 
 // readPrefix is read for a damaged log, up to the damage: see prefix.go.
 func readPrefix(p *fetching.Partition, host *partitions.Partition, bytesMax int, first bool) error {
-	log := prefixLog{host.Prefix}
+	log := prefixLog{host.Prefix, host.Transactions}
 	p.Found.At(log)
 	switch {
 	case p.Offset < p.Found.LogStart:

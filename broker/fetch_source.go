@@ -3,14 +3,28 @@ package broker
 import (
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
 // prefixLog is what can be read of a damaged log: see prefix.go.
-type prefixLog struct{ *segment.Log }
+type prefixLog struct {
+	*segment.Log
+	transactions *replica.Transactions
+}
 
 // Below implements fetching.RecordSource: nothing is written any more.
-func (l prefixLog) Below(fetching.Bound) protocol.Offset { return l.End() }
+func (l prefixLog) Below(bound fetching.Bound) protocol.Offset {
+	if bound == fetching.Stable {
+		return min(l.End(), l.transactions.FirstUndecided())
+	}
+	return l.End()
+}
+
+// Aborted implements fetching.RecordSource.
+func (l prefixLog) Aborted(from, below protocol.Offset) []replica.AbortedTransaction {
+	return l.transactions.Aborted(from, below)
+}
 
 // Read implements fetching.RecordSource.
 func (l prefixLog) Read(from, below protocol.Offset, maxBytes int, atLeastOne bool) (fetching.Records, error) {

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
@@ -26,10 +27,11 @@ var specialTimes = map[int64]int16{
 	timeLatest: 1, timeEarliest: 1, timeMax: 7, timeEarliestLocal: 8, timeLatestTiered: 9,
 }
 
-// listOffsets answers for consumers, up to the high watermark, where this broker
-// leads: a follower may be behind. There are no transactions yet, so that the
-// last stable offset is the same; and a client that calls itself a replica sees
-// no more than others.
+// listOffsets answers for consumers, up to the high watermark or, for those that
+// read committed transactions only, up to the last stable offset; where this
+// broker leads: a follower may be behind. A client that calls itself a replica
+// sees no more than others. Times are those of data records: Kafka answers with
+// the markers of transactions as well, which nobody can read.
 //
 // An answer that says where the log ends, or that it holds no such record, is
 // given with a proof that this broker leads (see partitions.LeadershipProof): a leader that was deposed
@@ -49,7 +51,7 @@ func (s *Server) listOffsets(_ *transport.Exchange, req *kmsg.ListOffsetsRequest
 			rp, o := &rt.Partitions[j], &out.Partitions[j]
 			at, err := nowhere, error(kerr.InvalidRequest)
 			if named[namedPartition{rt.Topic, rp.Partition}] == 1 {
-				at, err = s.offsetFor(t, rp, req.Version)
+				at, err = s.offsetFor(t, rp, req)
 			}
 			o.Partition = rp.Partition
 			if err == nil && at.unproven {
@@ -111,14 +113,15 @@ func (at foundOffset) tell(out *kmsg.ListOffsetsResponseTopicPartition, err erro
 // nowhere answers that there is no such offset.
 var nowhere = foundOffset{offset: -1, timestamp: -1, epoch: -1}
 
-func (s *Server) offsetFor(t *partitions.Topic, rp *kmsg.ListOffsetsRequestTopicPartition, version int16) (foundOffset, error) {
+func (s *Server) offsetFor(t *partitions.Topic, rp *kmsg.ListOffsetsRequestTopicPartition, req *kmsg.ListOffsetsRequest) (foundOffset, error) {
 	if rp.Timestamp < 0 {
-		if since, ok := specialTimes[rp.Timestamp]; !ok || version < since {
+		if since, ok := specialTimes[rp.Timestamp]; !ok || req.Version < since {
 			return nowhere, fmt.Errorf("%w: timestamp %d", kerr.UnsupportedVersion, rp.Timestamp)
 		}
 	}
+	bound := boundOf(req.IsolationLevel)
 	if p := t.Partition(rp.Partition); p != nil && p.Prefix != nil {
-		return prefixOffset(p, rp.Timestamp)
+		return prefixOffset(p, rp.Timestamp, bound)
 	}
 	p, err := s.readable(t, rp.Partition, rp.CurrentLeaderEpoch)
 	if err != nil {
@@ -128,17 +131,20 @@ func (s *Server) offsetFor(t *partitions.Topic, rp *kmsg.ListOffsetsRequestTopic
 	switch rp.Timestamp {
 	case timeLatest:
 		end, err := p.CommittedEnd()
+		if err == nil {
+			end = fetching.Log{Partition: p}.Below(bound)
+		}
 		return foundOffset{offset: end, timestamp: -1, epoch: asked, unproven: true, asked: asked}, err
 	case timeEarliest, timeEarliestLocal:
 		return earliest(p), nil
 	case timeLatestTiered:
 		return nowhere, nil
 	case timeMax:
-		at, err := below(p, p.HighWatermark(), p.Log().MaxTimestamp)
+		at, err := below(p, bound, p.Log().MaxTimestamp)
 		at.unproven, at.asked = true, asked
 		return at, err
 	default:
-		at, err := below(p, p.HighWatermark(), func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
+		at, err := below(p, bound, func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error) {
 			return p.Log().OffsetForTime(rp.Timestamp)
 		})
 		at.unproven, at.asked = at.offset < 0, asked // what is found is committed, and the first
@@ -184,7 +190,8 @@ func earliest(p *partitions.Partition) foundOffset {
 }
 
 // below looks for a record and forgets what it finds at or above the bound.
-func below(p *partitions.Partition, bound protocol.Offset, look func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error)) (foundOffset, error) {
+func below(p *partitions.Partition, bound fetching.Bound, look func() (protocol.Offset, int64, protocol.LeaderEpoch, bool, error)) (foundOffset, error) {
+	end := fetching.Log{Partition: p}.Below(bound)
 	offset, timestamp, epoch, ok, err := look()
 	if err != nil {
 		if partitions.IsCorrupt(err) {
@@ -192,7 +199,7 @@ func below(p *partitions.Partition, bound protocol.Offset, look func() (protocol
 		}
 		return nowhere, err
 	}
-	if !ok || offset >= bound {
+	if !ok || offset >= end {
 		return nowhere, nil
 	}
 	return foundOffset{offset: offset, timestamp: timestamp, epoch: epoch}, nil

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -16,11 +17,12 @@ import (
 // its offset; nor is it told where the last leader epoch ended.
 
 // prefixOffset is offsetFor such a log.
-func prefixOffset(p *partitions.Partition, timestamp int64) (foundOffset, error) {
+func prefixOffset(p *partitions.Partition, timestamp int64, bound fetching.Bound) (foundOffset, error) {
 	log := p.Prefix
+	end := prefixLog{log, p.Transactions}.Below(bound)
 	switch timestamp {
 	case timeLatest:
-		return foundOffset{offset: log.End(), timestamp: -1, epoch: log.LatestEpoch()}, nil
+		return foundOffset{offset: end, timestamp: -1, epoch: log.LatestEpoch()}, nil
 	case timeEarliest, timeEarliestLocal:
 		return foundOffset{offset: log.Start(), timestamp: -1, epoch: log.EpochAt(log.Start())}, nil
 	case timeLatestTiered:
@@ -33,7 +35,7 @@ func prefixOffset(p *partitions.Partition, timestamp int64) (foundOffset, error)
 		}
 	}
 	offset, at, epoch, ok, err := look()
-	if err != nil || !ok {
+	if err != nil || !ok || offset >= end {
 		return nowhere, err
 	}
 	return foundOffset{offset: offset, timestamp: at, epoch: epoch}, nil

@@ -130,6 +130,9 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 		q.Result.Err = err
 		return end
 	}
+	if q.Marker != nil {
+		return m.judgeMarker(q, end, now)
+	}
 	// A retry must be recognized before its locks are judged: the batch's own first
 	// arrival would conflict with it.
 	if m.answerIfRepeated(q) {
@@ -137,6 +140,9 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 	}
 	// A gap is not answered yet: a refused lock, or a repeat by lock-id, comes first.
 	gap := m.checkSequence(q)
+	if m.refusedByTransaction(q, gap) {
+		return end
+	}
 	if q.Locks == nil || q.Locks.Carried() {
 		return m.appendUnjudged(q, gap, end, now)
 	}
@@ -220,7 +226,7 @@ func (m *Machine) answerRefusal(q *Proposal, v *conflict.Verdict) bool {
 
 // checkSequence reports why q's sequence may not come next, or nil.
 func (m *Machine) checkSequence(q *Proposal) error {
-	if q.Behind && !m.folds.producers.sequences.Knows(q.Batch.ProducerID()) {
+	if (q.Behind || q.FirstAtZero && q.Batch.BaseSequence() > 0) && !m.folds.producers.sequences.Knows(q.Batch.ProducerID()) {
 		return ErrOutOfOrderSequence
 	}
 	return m.folds.producers.sequences.Follows(q.Batch)
@@ -298,14 +304,14 @@ func (m *Machine) answerRepeat(
 }
 
 // place gives b its offsets, puts it into the group and shows it to the folds;
-// of those, the lock table has taken in its marks.
+// of those, the lock table has taken in its marks already, unless it is a marker.
 func (m *Machine) place(q *Proposal, b record.Batch, end protocol.Offset, now int64) record.Batch {
 	if m.settings.LogAppendTime {
 		b.StampLogAppendTime(now)
 		q.Result.AppendTimeMs = now
 	}
 	b.Place(end, m.core.Epoch())
-	if err := m.folds.apply(b, true, now); err != nil {
+	if err := m.folds.apply(b, !b.Control(), now); err != nil {
 		_ = m.fail(err)
 	}
 	m.batches = append(m.batches, b)

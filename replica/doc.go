@@ -2,8 +2,8 @@
 // its rules as a pure value: events go in, effects come out, and the clock is an
 // argument. It judges, places, has written and synced, and answers, as one group
 // for all that waits; it says what checkpoints, retention and compaction may do.
-// What is folded from the log, the lock table and the producers' sequences, it
-// keeps as a list of Folds. Who may append at all, what is committed and what has
+// What is folded from the log, the lock table, the producers' sequences and the
+// transactions, it keeps as a list of Folds. Who may append at all, what is committed and what has
 // to be cut off, its Core says: the rules of leader, follower, epoch, ISR and high
 // watermark. A Partition drives a Machine: mailbox, goroutine and I/O. A test, or
 // the simulator, drives the same Machine otherwise.
@@ -15,7 +15,7 @@
 //
 // Invariants:
 //
-//	log start <= high watermark <= synced end <= log end
+//	log start <= last stable offset <= high watermark <= synced end <= log end
 //	the folds have seen exactly the batches below the log end
 //	an answer is sent once what it cites is below the high watermark
 //

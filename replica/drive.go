@@ -113,8 +113,14 @@ func (p *Partition) step(e Event) {
 // publish shows readers what the machine says.
 func (p *Partition) publish() {
 	m := p.m
+	p.transactions.show(m.folds.transactions.table)
 	if hw := int64(m.highWatermark); hw != p.highWatermark.Load() {
 		p.highWatermark.Store(hw)
+	}
+	// Behind the high watermark, and behind the aborted transactions: who reads it
+	// before them finds it below the one, and all that it covers among the others.
+	if stable := int64(m.LastStable()); stable != p.lastStable.Load() {
+		p.lastStable.Store(stable)
 	}
 	if m.round != p.round.Load() {
 		p.round.Store(m.round)

@@ -50,17 +50,20 @@ type Fold interface {
 // folds are those of one partition. A further fold is one more of all, and no
 // rule of the machine names it.
 type folds struct {
-	all       []Fold
-	locks     *lockFold
-	producers *producerFold
-	limits    record.Limits
-	opened    record.Records // scratch
+	all          []Fold
+	locks        *lockFold
+	producers    *producerFold
+	transactions *transactionFold
+	limits       record.Limits
+	opened       record.Records // scratch
 }
 
 func newFolds(o *MachineOptions) folds {
-	locks, producers := &lockFold{o: o}, &producerFold{o: o}
+	locks, transactions := &lockFold{o: o}, &transactionFold{o: o}
+	producers := &producerFold{o: o, transactions: transactions}
 	return folds{
-		all: append([]Fold{locks, producers}, o.moreFolds...), locks: locks, producers: producers, limits: o.Limits,
+		all:   append([]Fold{locks, producers, transactions}, o.moreFolds...),
+		locks: locks, producers: producers, transactions: transactions, limits: o.Limits,
 	}
 }
 

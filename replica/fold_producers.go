@@ -12,11 +12,12 @@ const producersName = "producers"
 
 // producerFold is the producers' sequences, with checkpoints beside the log.
 type producerFold struct {
-	o         *MachineOptions
-	table     *Producers
-	sequences Sequences // the table, unless a test stands between
-	applied   protocol.Offset
-	saved     protocol.Offset
+	o            *MachineOptions
+	transactions *transactionFold // whose open ones keep their producers remembered
+	table        *Producers
+	sequences    Sequences // the table, unless a test stands between
+	applied      protocol.Offset
+	saved        protocol.Offset
 }
 
 // Name implements Fold.
@@ -59,7 +60,7 @@ func (f *producerFold) Apply(b record.Batch, _ *record.Records, nowMs int64) {
 // Due implements Fold: silent producers are forgotten, and the table is saved when
 // a start after a crash would have much to fold.
 func (f *producerFold) Due(log Log, _ protocol.Offset, nowMs int64) (bool, error) {
-	f.table.Expire(nowMs - f.o.Settings.ProducerMs)
+	f.table.Expire(nowMs-f.o.Settings.ProducerMs, f.transactions.table.Has)
 	return int64(log.End()-f.saved) >= f.o.CheckpointEvery, nil
 }
 

@@ -185,6 +185,7 @@ func (m *Machine) rebuildFolds() error {
 	if err := m.replay(); err != nil {
 		return err
 	}
+	m.folds.transactions.table.Committed(m.highWatermark)
 	m.folds.producers.table.ContinueFrom(was)
 	return nil
 }

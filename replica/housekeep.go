@@ -35,7 +35,13 @@ func (p *Partition) SetSettings(s Settings) { p.runInLoop(func() { p.step(Config
 
 // ProducerStates lists the idempotent producers.
 func (p *Partition) ProducerStates() (states []ProducerState, err error) {
-	if !p.runInLoop(func() { states = p.m.Producers().States() }) {
+	ran := p.runInLoop(func() {
+		states = p.m.Producers().States()
+		for i := range states {
+			states[i].Transaction = p.m.Transactions().State(states[i].ID)
+		}
+	})
+	if !ran {
 		return nil, ErrNotLeader
 	}
 	return states, nil

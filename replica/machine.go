@@ -40,6 +40,15 @@ type Sequences interface {
 	Refused(b record.Batch)
 }
 
+// TransactionRules is what a leader asks of the partition's transactions;
+// Transactions is them.
+type TransactionRules interface {
+	FirstUndecided() protocol.Offset
+	Accepts(b record.Batch, joins *protocol.Offset) error
+	Marked(id protocol.ProducerID, number int64) (at protocol.Offset, ok bool)
+	MayMark(id protocol.ProducerID, coordinatorEpoch int32) error
+}
+
 // MachineOptions are what a Machine is made with.
 type MachineOptions struct {
 	ID     protocol.TopicPartition
@@ -61,11 +70,12 @@ type MachineOptions struct {
 	SteadyMs func() int64 // a clock that does not jump
 	Logger   *slog.Logger
 
-	// Judge and Sequences stand between the machine and its folds, for a test that
-	// plants a mistake there; nil: nothing does.
-	Judge     func(*conflict.LockTable) Judge
-	Sequences func(*Producers) Sequences
-	moreFolds []Fold // that a test adds to those that there are
+	// Judge, Sequences and Transactions stand between the machine and its folds, for
+	// a test that plants a mistake there; nil: nothing does.
+	Judge        func(*conflict.LockTable) Judge
+	Sequences    func(*Producers) Sequences
+	Transactions func(*Transactions) TransactionRules
+	moreFolds    []Fold // that a test adds to those that there are
 }
 
 // Machine is all the rules of one replica of one partition: who may append, in
@@ -78,7 +88,7 @@ type MachineOptions struct {
 // their outcome by Done it takes no other event.
 //
 //	        Event ──► Step ──► Core (roles, ISR, high watermark)
-//	                   │  └──► folds (locks, producers)
+//	                   │  └──► folds (locks, producers, transactions)
 //	                   ▼
 //	Append, Sync, Truncate, SetStart, Checkpoint … ──► owner ──► Done ──► Step …
 //	Reply, Fetch, AlterISR, State, Moved …         ──► owner
@@ -157,7 +167,11 @@ func (m *Machine) recover() error {
 	end := m.log.End()
 	committed, _, _ := m.log.ReadCheckpoint(committedName, end)
 	m.highWatermark = min(max(committed, m.folds.locks.Applied(), m.log.Start()), end)
-	return m.replay()
+	if err := m.replay(); err != nil {
+		return err
+	}
+	m.folds.transactions.table.Committed(m.highWatermark)
+	return nil
 }
 
 // Step takes in one event. The caller then does the effects, until there is none.
@@ -263,7 +277,8 @@ func (m *Machine) perform(e CoreEffect) {
 		m.changeRole()
 	case CoreCommit:
 		m.highWatermark = e.Offset
-		m.emit(EffectMoved)
+		m.folds.transactions.table.Committed(e.Offset)
+		m.emit(EffectMoved) // the last stable offset moves with the high watermark, or not at all
 	case CoreConfirm:
 		m.confirmed = e.Round
 	case CoreFetch:
@@ -336,6 +351,13 @@ func (m *Machine) Failed() error { return m.failed }
 // HighWatermark is the offset below which all is committed.
 func (m *Machine) HighWatermark() protocol.Offset { return m.highWatermark }
 
+// LastStable is the offset below which all is committed and no transaction is
+// undecided: what a reader of committed transactions may read. It is never above
+// the high watermark.
+func (m *Machine) LastStable() protocol.Offset {
+	return min(m.highWatermark, m.folds.transactions.rules.FirstUndecided())
+}
+
 // Round is what a leader's answer to a follower carries, see Core.ConfirmLeadership.
 func (m *Machine) Round() int64 { return m.round }
 
@@ -347,6 +369,9 @@ func (m *Machine) LockTable() *conflict.LockTable { return m.folds.locks.table }
 
 // Producers is the replica's table of producers, to be asked only.
 func (m *Machine) Producers() *Producers { return m.folds.producers.table }
+
+// Transactions is the replica's table of transactions, to be asked only.
+func (m *Machine) Transactions() *Transactions { return m.folds.transactions.table }
 
 // AcceptsTasks reports whether events that touch the log may come: no sync runs beside.
 func (m *Machine) AcceptsTasks() bool { return !m.syncing }

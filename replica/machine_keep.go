@@ -141,15 +141,18 @@ func (m *Machine) deleteRecords(o protocol.Offset, c *Call) {
 		c.Start = m.log.Start()
 		m.finish(c, err)
 	}
+	// Not beyond the last stable offset: what open transactions have written, and the
+	// locks that they hold, is folded from the log.
+	stable := m.LastStable()
 	if o == -1 {
-		o = m.highWatermark
+		o = stable
 	}
 	switch {
 	case m.failed != nil:
 		end(m.failed)
 	case m.core == nil || m.core.role != RoleLeader:
 		end(ErrNotLeader)
-	case o < 0 || o > m.highWatermark:
+	case o < 0 || o > stable:
 		end(ErrOffsetOutOfRange)
 	case o <= m.log.Start():
 		end(nil)

@@ -95,6 +95,8 @@ type Partition struct {
 
 	state         atomic.Pointer[State]
 	highWatermark atomic.Int64
+	lastStable    atomic.Int64
+	transactions  transactionsShown
 	round         atomic.Int64
 	needsTick     atomic.Bool   // the core waits for time to pass
 	failed        atomic.Bool   // the machine has failed

@@ -33,10 +33,12 @@ type Producers struct {
 }
 
 type producer struct {
-	epoch   protocol.ProducerEpoch
-	n       int // batches[:n] are valid, oldest first
-	batches [batchesRemembered]appended
-	lastMs  int64 // when the broker last heard of it
+	epoch     protocol.ProducerEpoch
+	last      protocol.Sequence // of its newest batch in this epoch; -1: there was none
+	n         int               // batches[:n] are valid, oldest first
+	batches   [batchesRemembered]appended
+	timestamp int64 // of its newest batch
+	lastMs    int64 // when the broker last heard of it
 }
 
 // appended is one batch in the log.
@@ -51,8 +53,10 @@ type appended struct {
 type ProducerState struct {
 	ID            protocol.ProducerID
 	Epoch         protocol.ProducerEpoch
-	LastSequence  protocol.Sequence
+	LastSequence  protocol.Sequence // -1: nothing was written in this epoch
 	LastTimestamp int64
+	// Transaction is the producer's. Producers leaves it empty.
+	Transaction TransactionState
 }
 
 // NewProducers returns the table of an empty log.
@@ -64,7 +68,7 @@ func NewProducers() *Producers {
 // all checks: a retry must not be judged against its own first arrival.
 func (t *Producers) Repeat(b record.Batch) (base protocol.Offset, timestamp int64, ok bool) {
 	p := t.byID[b.ProducerID()]
-	if p == nil || p.epoch != b.ProducerEpoch() {
+	if p == nil || p.epoch != b.ProducerEpoch() || b.BaseSequence() < 0 {
 		return 0, 0, false
 	}
 	first, last := b.BaseSequence(), b.LastSequence()
@@ -95,6 +99,11 @@ func (t *Producers) Follows(b record.Batch) error {
 	}
 	p := t.byID[id]
 	switch {
+	case first < 0: // the broker's own: offsets that are committed in a transaction, markers
+		if p != nil && epoch < p.epoch {
+			return ErrProducerFenced
+		}
+		return nil
 	case p == nil && t.missing.Holds(id, epoch, first):
 		return ErrOutOfOrderSequence
 	case p == nil:
@@ -111,7 +120,7 @@ func (t *Producers) Follows(b record.Batch) error {
 // but the batches that its producer has in flight behind it must not pass for a
 // first one.
 func (t *Producers) Refused(b record.Batch) {
-	if id := b.ProducerID(); id != protocol.NoProducer && t.byID[id] == nil {
+	if id := b.ProducerID(); id != protocol.NoProducer && b.BaseSequence() >= 0 && t.byID[id] == nil {
 		t.missing.Note(id, b.ProducerEpoch(), b.BaseSequence())
 	}
 }
@@ -122,7 +131,7 @@ func (t *Producers) Refused(b record.Batch) {
 func (t *Producers) ContinueFrom(was *Producers) {
 	t.missing = was.missing
 	for id, p := range was.byID {
-		if t.byID[id] == nil {
+		if t.byID[id] == nil && p.n > 0 {
 			t.missing.Note(id, p.epoch, p.batches[0].first)
 		}
 	}
@@ -132,17 +141,27 @@ func (t *Producers) ContinueFrom(was *Producers) {
 // client's: what expires is decided by when the producer was last heard.
 func (t *Producers) Fold(b record.Batch, nowMs int64) {
 	id := b.ProducerID()
-	if id == protocol.NoProducer || b.Control() {
+	if id == protocol.NoProducer {
 		return
 	}
 	p := t.byID[id]
 	if p == nil {
-		p = &producer{}
+		p = &producer{epoch: b.ProducerEpoch(), last: -1}
 		t.byID[id] = p
 		t.missing.Forget(id)
 	}
 	if p.epoch != b.ProducerEpoch() {
-		p.epoch, p.n = b.ProducerEpoch(), 0
+		p.epoch, p.last, p.n = b.ProducerEpoch(), -1, 0
+	}
+	p.timestamp, p.lastMs = b.MaxTimestamp(), max(p.lastMs, nowMs)
+	switch {
+	case b.Control():
+		// What comes behind a marker is of another transaction, and no repeat of what
+		// was before: not even if its client counts from 0 again in the same epoch.
+		p.n = 0
+		return
+	case b.BaseSequence() < 0:
+		return
 	}
 	if p.n == batchesRemembered {
 		copy(p.batches[:], p.batches[1:])
@@ -150,13 +169,14 @@ func (t *Producers) Fold(b record.Batch, nowMs int64) {
 	}
 	p.batches[p.n] = appended{b.BaseSequence(), b.LastSequence(), b.BaseOffset(), b.LastOffset(), b.MaxTimestamp()}
 	p.n++
-	p.lastMs = max(p.lastMs, nowMs)
+	p.last = b.LastSequence()
 }
 
-// Expire forgets producers that have not written since beforeMs.
-func (t *Producers) Expire(beforeMs int64) {
+// Expire forgets producers that have not written since beforeMs, but for those that
+// are to be kept.
+func (t *Producers) Expire(beforeMs int64, keep func(protocol.ProducerID) bool) {
 	for id, p := range t.byID {
-		if p.lastMs < beforeMs {
+		if p.lastMs < beforeMs && !keep(id) {
 			delete(t.byID, id)
 		}
 	}
@@ -169,7 +189,7 @@ func (t *Producers) Len() int { return len(t.byID) }
 func (t *Producers) States() []ProducerState {
 	out := make([]ProducerState, 0, len(t.byID))
 	for id, p := range t.byID {
-		out = append(out, ProducerState{id, p.epoch, p.batches[p.n-1].last, p.batches[p.n-1].timestamp})
+		out = append(out, ProducerState{ID: id, Epoch: p.epoch, LastSequence: p.last, LastTimestamp: p.timestamp})
 	}
 	slices.SortFunc(out, func(a, b ProducerState) int { return int(min(1, max(-1, a.ID-b.ID))) })
 	return out
@@ -177,22 +197,26 @@ func (t *Producers) States() []ProducerState {
 
 // next is the sequence that must come after the last one; it wraps to 0.
 func (p *producer) next() protocol.Sequence {
-	last := p.batches[p.n-1].last
-	if last == math.MaxInt32 {
+	if p.last == math.MaxInt32 {
 		return 0
 	}
-	return last + 1
+	return p.last + 1
 }
 
-// A checkpoint is a count and, a producer, id, epoch, lastMs, n and n batches,
-// all big-endian. The log's checkpoint file adds the CRC.
+// A checkpoint is a magic, a count and, a producer, id, epoch, last sequence,
+// timestamp, lastMs, n and n batches, all big-endian. The log's checkpoint file
+// adds the CRC.
+const producersMagic = 0x50524432 // "PRD2"
 
 // AppendTo encodes the table.
 func (t *Producers) AppendTo(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, producersMagic)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(t.byID)))
 	for id, p := range t.byID {
 		dst = binary.BigEndian.AppendUint64(dst, uint64(id))
 		dst = binary.BigEndian.AppendUint16(dst, uint16(p.epoch))
+		dst = binary.BigEndian.AppendUint32(dst, uint32(p.last))
+		dst = binary.BigEndian.AppendUint64(dst, uint64(p.timestamp))
 		dst = binary.BigEndian.AppendUint64(dst, uint64(p.lastMs))
 		dst = append(dst, byte(p.n))
 		for _, a := range p.batches[:p.n] {
@@ -211,25 +235,27 @@ var errCheckpoint = errors.New("producer checkpoint does not decode")
 // DecodeProducers reads what AppendTo wrote. An error means that the log must
 // be folded from its start; it loses nothing.
 func DecodeProducers(src []byte) (*Producers, error) {
-	const head, each = 8 + 2 + 8 + 1, 4 + 4 + 8 + 8 + 8
+	const head, each = 8 + 2 + 4 + 8 + 8 + 1, 4 + 4 + 8 + 8 + 8
 	t := NewProducers()
-	if len(src) < 4 {
+	if len(src) < 8 || binary.BigEndian.Uint32(src) != producersMagic {
 		return nil, errCheckpoint
 	}
-	count := binary.BigEndian.Uint32(src)
-	src = src[4:]
+	count := binary.BigEndian.Uint32(src[4:])
+	src = src[8:]
 	for range count {
 		if len(src) < head {
 			return nil, errCheckpoint
 		}
 		id := protocol.ProducerID(binary.BigEndian.Uint64(src))
 		p := &producer{
-			epoch:  protocol.ProducerEpoch(binary.BigEndian.Uint16(src[8:])),
-			lastMs: int64(binary.BigEndian.Uint64(src[10:])),
-			n:      int(src[18]),
+			epoch:     protocol.ProducerEpoch(binary.BigEndian.Uint16(src[8:])),
+			last:      protocol.Sequence(binary.BigEndian.Uint32(src[10:])),
+			timestamp: int64(binary.BigEndian.Uint64(src[14:])),
+			lastMs:    int64(binary.BigEndian.Uint64(src[22:])),
+			n:         int(src[30]),
 		}
 		src = src[head:]
-		if p.n < 1 || p.n > batchesRemembered || len(src) < p.n*each {
+		if p.n > batchesRemembered || len(src) < p.n*each {
 			return nil, errCheckpoint
 		}
 		for i := range p.n {

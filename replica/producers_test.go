@@ -154,7 +154,7 @@ func TestAProducerThatIsKnownLeavesNoRefusalBehind(t *testing.T) {
 	table.Refused(sent(t, 9, 0, 0, 1))
 	table.Fold(sent(t, 9, 0, 0, 1), 1)
 	table.Refused(sent(t, 9, 0, 1, 1))
-	table.Expire(2)
+	table.Expire(2, func(protocol.ProducerID) bool { return false })
 	if err := table.Follows(sent(t, 9, 0, 5, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestSequencesWrapToZero(t *testing.T) {
 	table := NewProducers()
 	first := sent(t, 7, 0, 0, 1)
 	table.Fold(first, 1)
-	table.byID[7].batches[0].last = math.MaxInt32
+	table.byID[7].last = math.MaxInt32
 	if err := table.Follows(sent(t, 7, 0, 0, 1)); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,16 @@ type Proposal struct {
 	// OnlyIn is the leader epoch that the batch may be appended in; nil: any. Its
 	// writer has decided on what earlier epochs left in the log.
 	OnlyIn *protocol.LeaderEpoch
+	// Marker makes the batch the marker of a transaction's end. nil: it is none.
+	Marker *Marker
+	// Joins is, for a batch of a transaction, where the producer's last marker was in
+	// this partition when somebody saw to it that the batch belongs to the transaction
+	// that its coordinator knows, see TransactionState.Ended. nil: its writer is the
+	// coordinator, or somebody as good.
+	Joins *protocol.Offset
+	// FirstAtZero says that the producer's epoch rises with each of its transactions:
+	// a first batch that does not begin at sequence 0 is not the first.
+	FirstAtZero bool
 	// Behind says that a batch which the producer sent before this one, for the
 	// same partition, was refused on its way here.
 	Behind bool

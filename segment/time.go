@@ -10,7 +10,8 @@ import (
 )
 
 // OffsetForTime finds the first record of the log with a timestamp of at least
-// ts: its offset, its timestamp and its leader epoch. There may be none.
+// ts: its offset, its timestamp and its leader epoch. There may be none. Markers of
+// transactions are no records that anybody asks for.
 func (l *Log) OffsetForTime(ts int64) (o protocol.Offset, at int64, epoch protocol.LeaderEpoch, ok bool, err error) {
 	return l.retrying(func(s *snapshot) (found, error) {
 		for i := s.find(s.start); i <= len(s.sealed); i++ {
@@ -146,6 +147,9 @@ func (l *Log) timeInBatch(s *snapshot, x *extent, at, end place, ts int64) (f fo
 
 // firstAtTime looks for the record inside of the batch.
 func firstAtTime(b record.Batch, ts int64, start protocol.Offset) (found, error) {
+	if b.Control() {
+		return found{}, nil
+	}
 	records, err := b.Open(record.Limits{})
 	if err != nil {
 		return found{}, err

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 // Answer is the answer to a Fetch.
@@ -34,10 +35,11 @@ type Part struct {
 	HighWatermark protocol.Offset
 	LastStable    protocol.Offset
 	LogStart      protocol.Offset
-	Diverging     *Divergence       // nil: the reader's log is a part of this one, as far as is known
-	Leader        *LeaderHint       // who leads instead of this broker
-	Preferred     protocol.BrokerID // who should be read from instead, or NoBroker
-	Round         int64             // of leadership, for a follower; 0: none
+	Diverging     *Divergence                  // nil: the reader's log is a part of this one, as far as is known
+	Leader        *LeaderHint                  // who leads instead of this broker
+	Preferred     protocol.BrokerID            // who should be read from instead, or NoBroker
+	Round         int64                        // of leadership, for a follower; 0: none
+	Aborted       []replica.AbortedTransaction // nil: the reader reads all that is committed
 	Records       []Records
 	Bytes         int          // of Records
 	Source        RecordSource // of Records; nil: none were asked for
@@ -52,7 +54,8 @@ func NewPart(index int32) Part {
 
 // At has the part tell the source's offsets of this moment.
 func (p *Part) At(src RecordSource) {
-	p.HighWatermark, p.LastStable, p.LogStart = src.Below(Committed), src.Below(Stable), src.Start()
+	p.LastStable = src.Below(Stable) // before the high watermark, which must not be below it
+	p.HighWatermark, p.LogStart = src.Below(Committed), src.Start()
 }
 
 // below is the offset up to which a reader with that bound may read, by what the

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kbin"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 )
 
 // The Fetch response is encoded by hand, because its records do not pass
@@ -95,7 +96,7 @@ func (e *encoder) partition(p *Part) {
 	if e.version >= logStartFrom {
 		e.b = kbin.AppendInt64(e.b, int64(p.LogStart))
 	}
-	e.array(-1) // aborted transactions
+	e.aborted(p.Aborted)
 	if e.version >= preferredFrom {
 		e.b = kbin.AppendInt32(e.b, int32(p.Preferred))
 	}
@@ -111,6 +112,20 @@ func (e *encoder) partition(p *Part) {
 	}
 	if e.flexible {
 		e.partitionTags(p)
+	}
+}
+
+// aborted appends the aborted transactions, null where nobody asked for them.
+func (e *encoder) aborted(all []replica.AbortedTransaction) {
+	if all == nil {
+		e.array(-1)
+		return
+	}
+	e.array(len(all))
+	for _, a := range all {
+		e.b = kbin.AppendInt64(e.b, int64(a.Producer))
+		e.b = kbin.AppendInt64(e.b, int64(a.First))
+		e.noTags()
 	}
 }
 

@@ -9,13 +9,16 @@ import (
 // Log is the log of a partition that is open here, as readers read it.
 type Log struct{ *partitions.Partition }
 
-// Below implements RecordSource. There are no transactions yet: what is committed is
-// stable.
+// Below implements RecordSource.
 func (l Log) Below(bound Bound) protocol.Offset {
-	if bound == LogEnd {
+	switch bound {
+	case LogEnd:
 		return l.End()
+	case Stable:
+		return l.LastStable()
+	default:
+		return l.HighWatermark()
 	}
-	return l.HighWatermark()
 }
 
 // Read implements RecordSource.

@@ -236,9 +236,14 @@ func (p *Partition) At(host *replica.Partition) { p.host, p.moves = host, host.M
 // Read finds records below what Found tells as the bound, of so many bytes at most but
 // for a first batch.
 func (p *Partition) Read(src RecordSource, bytesMax int, first bool) error {
-	below := p.Found.below(p.session.bound)
+	bound := p.session.bound
+	below := p.Found.below(bound)
 	p.behind = p.Offset < below
-	return p.Found.Read(src, p.Offset, below, bytesMax, first)
+	err := p.Found.Read(src, p.Offset, below, bytesMax, first)
+	if bound == Stable && err == nil {
+		p.Found.tellAborted(src, p.Offset)
+	}
+	return err
 }
 
 // Enough reports whether the answer need not wait.
@@ -328,7 +333,7 @@ func (s *Session) Answer(version int16, all bool) Answer {
 			a.Add(p.Topic, p.Name, p.Found)
 			s.bytes -= p.Found.Bytes
 			p.sent = p.Found.Bytes > 0 && !all
-			p.Found.Records, p.Found.Bytes = nil, 0
+			p.Found.Records, p.Found.Bytes, p.Found.Aborted = nil, 0, nil
 		}
 	}
 	return a

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/lockstep-log/lockstep/protocol"
+	"github.com/lockstep-log/lockstep/replica"
 	"github.com/lockstep-log/lockstep/segment"
 )
 
@@ -34,6 +35,9 @@ type RecordSource interface {
 	Start() protocol.Offset
 	// Below is the offset up to which a reader with that bound may read.
 	Below(Bound) protocol.Offset
+	// Aborted lists the transactions that were aborted by a marker at or behind an
+	// offset, and that began below another, which is stable; in the order of their markers.
+	Aborted(from, below protocol.Offset) []replica.AbortedTransaction
 	// Read returns whole batches from an offset on that begin below another, of
 	// maxBytes at most; the first one whatever its size, if atLeastOne.
 	Read(from, below protocol.Offset, maxBytes int, atLeastOne bool) (Records, error)
@@ -82,4 +86,14 @@ func (p *Part) Read(src RecordSource, from, below protocol.Offset, bytesMax int,
 		from, first = r.NextOffset(), false
 	}
 	return nil
+}
+
+// tellAborted adds the aborted transactions that a reader of committed ones must
+// know for the records that were found from an offset on. There may be none: the
+// list then is empty, and not absent.
+func (p *Part) tellAborted(src RecordSource, from protocol.Offset) {
+	p.Aborted = []replica.AbortedTransaction{}
+	if n := len(p.Records); n > 0 {
+		p.Aborted = append(p.Aborted, src.Aborted(from, p.Records[n-1].NextOffset())...)
+	}
 }

@@ -102,6 +102,13 @@ func (h *Host) openBroken(ip *image.Partition, dir string, log *slog.Logger, err
 		p.Prefix, p.Broken = openPrefix(h.o.FS, dir, h.o.Files, err)
 	}
 	if p.Prefix != nil {
+		var unfolded error
+		if p.Transactions, unfolded = replica.TransactionsOf(p.Prefix, record.Limits{DecompressedBytesMax: h.o.DecompressedBytesMax}); unfolded != nil {
+			_ = p.Prefix.Close() // what is wrong with it is known
+			p.Prefix, p.Broken = nil, errors.Join(err, unfolded)
+		}
+	}
+	if p.Prefix != nil {
 		log.Error("partition takes no writes, and is read up to the first gap",
 			"partition", ip.Index, "end", p.Prefix.End(), "error", p.Broken)
 		return p

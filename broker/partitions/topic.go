@@ -55,7 +55,9 @@ type Partition struct {
 	Index  int32
 	Broken error        // set instead of Partition when the log would not open, or is lost
 	Prefix *segment.Log // of a damaged log, what can be read; nil: nothing, or others have it
-	log    *slog.Logger
+	// Transactions are those of Prefix; nil without it.
+	Transactions *replica.Transactions
+	log          *slog.Logger
 
 	applied int32 // the partition epoch that it was told last; -1: none. Owned by Host.Run.
 }

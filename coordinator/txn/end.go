@@ -124,19 +124,23 @@ func (c *Coordinator) raise(t *transaction) error {
 	return nil
 }
 
-// Abort ends a transaction for somebody who is not its producer, and fences
-// that. Without an open transaction it does nothing.
-func (c *Coordinator) Abort(now int64, id string) (Effects, error) {
+// Abort ends a transaction for somebody who is not its producer, and fences that.
+// With done there is nothing to wait for: no transaction was open, or the id is not
+// known. Without, a Reply comes as to an EndTxn; of an end that is under way
+// already, be it a commit, it is that end's.
+func (c *Coordinator) Abort(now int64, id string, call CallID) (p Producer, done bool, fx Effects, err error) {
 	t := c.byID[id]
 	switch {
 	case t == nil:
-		return Effects{}, ErrNotFound
-	case t.state.ending():
-		return Effects{}, ErrConcurrent
+		return Producer{}, true, Effects{}, ErrNotFound
 	case t.state == Ongoing:
 		c.fence(now, t)
 	}
-	return c.take(), nil
+	if !t.state.ending() {
+		return t.producer, true, c.take(), nil
+	}
+	t.calls = append(t.calls, call)
+	return Producer{}, false, c.take(), nil
 }
 
 // fence aborts an open transaction and takes it from its producer, who may still

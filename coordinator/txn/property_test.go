@@ -24,7 +24,7 @@ func TestTransactionsEndOneWay(t *testing.T) {
 			"add too": w.add,
 			"end":     w.end,
 			"end too": w.end,
-			"abort":   func(t *rapid.T) { w.did(t)(w.c.Abort(w.now, w.id(t))) },
+			"abort":   w.abort,
 			"mark":    w.mark,
 			"pass":    func(t *rapid.T) { w.now += rapid.Int64Range(1, 3000).Draw(t, "ms"); w.take(t, w.c.Tick(w.now)) },
 			"commit":  func(*rapid.T) { w.commit() },
@@ -57,6 +57,7 @@ type world struct {
 	given     map[string][]Producer
 	last      map[string]*written
 	ends      map[CallID]end
+	tools     map[CallID]bool
 	marked    map[place]int64 // the number of the last marker
 }
 
@@ -79,7 +80,7 @@ type end struct {
 }
 
 func newWorld() *world {
-	w := &world{given: map[string][]Producer{}, last: map[string]*written{}, ends: map[CallID]end{}, marked: map[place]int64{}}
+	w := &world{given: map[string][]Producer{}, last: map[string]*written{}, ends: map[CallID]end{}, tools: map[CallID]bool{}, marked: map[place]int64{}}
 	w.open(nil, nil)
 	return w
 }
@@ -93,6 +94,7 @@ func (w *world) open(t *rapid.T, log []Record) {
 	}
 	w.log, w.committed, w.waiting = log, len(log), nil
 	clear(w.ends) // nobody answers them
+	clear(w.tools)
 	w.spare += 1000
 	for i := range int64(50) {
 		w.c.GiveProducerIDs(w.spare + i)
@@ -100,8 +102,14 @@ func (w *world) open(t *rapid.T, log []Record) {
 	w.take(t, w.c.Start(w.now))
 }
 
-func (w *world) did(t *rapid.T) func(Effects, error) {
-	return func(fx Effects, _ error) { w.take(t, fx) }
+// abort has a tool end a transaction. It is told of the end, and not whose it was.
+func (w *world) abort(t *rapid.T) {
+	w.calls++
+	_, done, fx, err := w.c.Abort(w.now, w.id(t), w.calls)
+	if err == nil && !done {
+		w.tools[w.calls] = true
+	}
+	w.take(t, fx)
 }
 
 func (w *world) take(t *rapid.T, fx Effects) {
@@ -110,6 +118,10 @@ func (w *world) take(t *rapid.T, fx Effects) {
 		w.waiting = append(w.waiting, waitingMarkers{m, len(w.log)})
 	}
 	for _, r := range fx.Replies {
+		if w.tools[r.Call] {
+			delete(w.tools, r.Call)
+			continue
+		}
 		e, ok := w.ends[r.Call]
 		if !ok {
 			t.Fatalf("call %d is answered and was not made", r.Call)

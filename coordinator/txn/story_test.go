@@ -72,8 +72,11 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		}
 		return told(p, err) + s.told(fx)
 	case "tool-abort":
-		fx, err := s.c.Abort(s.now, id)
-		return said(err) + s.told(fx)
+		p, done, fx, err := s.c.Abort(s.now, id, 2)
+		if !done {
+			return "waits for markers\n" + s.told(fx)
+		}
+		return told(p, err) + s.told(fx)
 	case "marked":
 		var fx Effects
 		markers := s.markers

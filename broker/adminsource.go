@@ -69,7 +69,7 @@ func (g *groups) sample() []admin.Group {
 		var all []admin.Group
 		g.eachActive(func(sh *groupShard) {
 			for _, l := range sh.Machine().List() {
-				all = append(all, admin.Group{Listing: l, Offsets: sh.Machine().FetchAll(l.Group)})
+				all = append(all, admin.Group{Listing: l, Offsets: sh.Machine().FetchAll(l.Group, false)})
 			}
 		})
 		answer <- all

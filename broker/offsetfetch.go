@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
@@ -14,7 +15,8 @@ const (
 	fetchOffsetsMember = 9 // the member that asks, and its epoch (KIP-848)
 )
 
-// offsetFetch answers with committed offsets only. A group or partition without
+// offsetFetch answers with committed offsets only. One that an open transaction may
+// replace is refused to who asks for stable ones. A group or partition without
 // an offset is no error: it has offset -1.
 func (s *Server) offsetFetch(x *transport.Exchange, req *kmsg.OffsetFetchRequest) kmsg.Response {
 	wanted := offsetsWanted(req)
@@ -29,9 +31,12 @@ func (s *Server) offsetFetch(x *transport.Exchange, req *kmsg.OffsetFetchRequest
 			err = sh.Machine().MayFetch(wanted[i].Group, orEmpty(wanted[i].MemberID), wanted[i].MemberEpoch)
 		}
 		if err == nil {
-			found = offsetsOf(sh.Machine().Coordinator, &wanted[i])
+			found = offsetsOf(sh.Machine().Coordinator, &wanted[i], req.RequireStable)
 		}
 		groups[i] = fetchedGroup(&wanted[i], found, err)
+		if req.RequireStable {
+			markUnstable(&groups[i], found)
+		}
 	}
 	done := func(i int, err error) {
 		if err != nil {
@@ -58,10 +63,11 @@ func offsetsWanted(req *kmsg.OffsetFetchRequest) []kmsg.OffsetFetchRequestGroup 
 	return []kmsg.OffsetFetchRequestGroup{g}
 }
 
-// offsetsOf finds what is asked for; no topics at all ask for everything.
-func offsetsOf(c *group.Coordinator, w *kmsg.OffsetFetchRequestGroup) []group.Committed {
+// offsetsOf finds what is asked for; no topics at all ask for everything, and with
+// stable also for what has only offsets that are not decided.
+func offsetsOf(c *group.Coordinator, w *kmsg.OffsetFetchRequestGroup, stable bool) []group.Committed {
 	if w.Topics == nil {
-		return c.FetchAll(w.Group)
+		return c.FetchAll(w.Group, stable)
 	}
 	var asked []group.TopicPartition
 	for _, t := range w.Topics {
@@ -90,6 +96,19 @@ func fetchedGroup(w *kmsg.OffsetFetchRequestGroup, found []group.Committed, err 
 	return out
 }
 
+// markUnstable refuses offsets that an open transaction may replace (KIP-447).
+func markUnstable(out *kmsg.OffsetFetchResponseGroup, found []group.Committed) {
+	i := 0
+	for t := range out.Topics {
+		for p := range out.Topics[t].Partitions {
+			if o := &out.Topics[t].Partitions[p]; found[i].Undecided {
+				o.Offset, o.LeaderEpoch, o.Metadata, o.ErrorCode = -1, -1, new(string), kerr.UnstableOffsetCommit.Code
+			}
+			i++
+		}
+	}
+}
+
 // offsetsResponse is the answer in the request's version.
 func offsetsResponse(req *kmsg.OffsetFetchRequest, groups []kmsg.OffsetFetchResponseGroup) kmsg.Response {
 	resp := respond[*kmsg.OffsetFetchResponse](req)
@@ -104,7 +123,7 @@ func offsetsResponse(req *kmsg.OffsetFetchRequest, groups []kmsg.OffsetFetchResp
 		rt := kmsg.OffsetFetchResponseTopic{Topic: t.Topic}
 		for _, p := range t.Partitions {
 			rt.Partitions = append(rt.Partitions, kmsg.OffsetFetchResponseTopicPartition{
-				Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: p.Metadata,
+				Partition: p.Partition, Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: p.Metadata, ErrorCode: p.ErrorCode,
 			})
 		}
 		resp.Topics = append(resp.Topics, rt)

@@ -25,6 +25,8 @@ type Reply struct {
 type Effects struct {
 	Records []Record
 	Replies []Reply
+	// Transaction is whose transaction the records belong to; nil: to none.
+	Transaction *Producer
 }
 
 // Coordinator holds the groups of one partition of the offsets topic. It is a
@@ -38,6 +40,9 @@ type Coordinator struct {
 	expiry  []string // groups that the run under way has not looked at
 	fx      Effects  // of the command under way
 
+	transactions   map[int64]map[string]bool // the groups with undecided offsets, by producer
+	undecidedOrder uint64
+
 	topics       Topics // of the cluster
 	topicsSeen   uint64 // counts them
 	groupConfigs map[string]GroupConfig
@@ -45,7 +50,7 @@ type Coordinator struct {
 
 // New makes a coordinator without groups. Replay what its log holds, then Start.
 func New(cfg Config, newID func() string) *Coordinator {
-	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group), topics: noTopics{}}
+	c := &Coordinator{cfg: cfg.withDefaults(), newID: newID, groups: make(map[string]*group), topics: noTopics{}, transactions: make(map[int64]map[string]bool)}
 	c.cleanup.Fire = c.expireGroups
 	return c
 }
@@ -117,7 +122,7 @@ func (c *Coordinator) obtain(id string, now int64) (*group, error) {
 // removeIfEmpty drops a group of which nothing is known: nobody in it, nothing
 // of it in the log.
 func (c *Coordinator) removeIfEmpty(g *group) {
-	if g.status() == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 {
+	if g.status() == Empty && !g.written && len(g.members) == 0 && len(g.pending) == 0 && len(g.offsets) == 0 && len(g.undecided) == 0 {
 		c.removeGroup(g)
 	}
 }

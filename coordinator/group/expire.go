@@ -25,11 +25,11 @@ func (c *Coordinator) expireGroups(now int64) {
 
 func (c *Coordinator) expire(now int64, g *group) {
 	for _, tp := range g.committed() {
-		if g.expired(tp.Topic, g.offsets[tp], now, c.cfg.RetentionMs) {
+		if !g.isUndecided(tp) && g.expired(tp.Topic, g.offsets[tp], now, c.cfg.RetentionMs) {
 			c.erase(g, tp)
 		}
 	}
-	if g.status() == Empty && len(g.offsets) == 0 && len(g.pending) == 0 {
+	if g.status() == Empty && len(g.offsets) == 0 && len(g.pending) == 0 && len(g.undecided) == 0 {
 		c.end(g)
 	}
 }
@@ -65,13 +65,14 @@ func (c *Coordinator) end(g *group) {
 	c.removeGroup(g)
 }
 
-// Delete handles a DeleteGroups for one group.
+// Delete handles a DeleteGroups for one group. One that an open transaction has
+// offsets for stays: the commit would lose them.
 func (c *Coordinator) Delete(groupID string) (Effects, error) {
 	g := c.groups[groupID]
 	switch {
 	case g == nil:
 		return Effects{}, NotFound(groupID)
-	case g.status() != Empty || len(g.pending) > 0:
+	case g.status() != Empty || len(g.pending) > 0 || len(g.undecided) > 0:
 		return Effects{}, ErrNonEmptyGroup
 	}
 	c.end(g)

@@ -72,9 +72,10 @@ type group struct {
 	instances    map[string]*member
 	pending      map[string]*deadline.Timer // ids given out and not used yet (KIP-394)
 	offsets      map[TopicPartition]Offset
-	topics       map[string]bool // subscribed to; nil: not known
-	written      bool            // the log has a record of the group itself
-	modern       *modern         // of the consumer protocol; then what classic groups have is empty
+	undecided    map[int64]map[TopicPartition]undecided // of open transactions, by producer
+	topics       map[string]bool                        // subscribed to; nil: not known
+	written      bool                                   // the log has a record of the group itself
+	modern       *modern                                // of the consumer protocol; then what classic groups have is empty
 
 	timer    deadline.Timer // of the phase: joining, or syncing
 	initial  bool           // the rebalance is the first of an empty group

@@ -2,6 +2,7 @@ package group
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 )
@@ -127,6 +128,7 @@ func (c *Coordinator) checkCommit(mg *modern, r *CommitRequest) error {
 }
 
 func (c *Coordinator) store(g *group, tp TopicPartition, o Offset) {
+	g.supersede(tp, math.MaxUint64)
 	g.put(tp, o)
 	c.append(Record{offsetKey(g.id, tp), offsetValue(o)})
 }
@@ -139,11 +141,12 @@ func (g *group) put(tp TopicPartition, o Offset) {
 }
 
 // Committed is one partition's offset in an OffsetFetch; Found is false, and
-// Offset -1, if there is none.
+// Offset -1, if there is none. Undecided: an open transaction has another.
 type Committed struct {
 	TopicPartition
 	Offset
-	Found bool
+	Found     bool
+	Undecided bool
 }
 
 // MayFetch holds a member that reads offsets against its group. Who names no
@@ -169,27 +172,32 @@ func (c *Coordinator) MayFetch(groupID, memberID string, epoch int32) error {
 // Fetch finds the offsets of these partitions, in their order.
 func (c *Coordinator) Fetch(groupID string, partitions []TopicPartition) []Committed {
 	all := make([]Committed, len(partitions))
-	var offsets map[TopicPartition]Offset
-	if g := c.groups[groupID]; g != nil {
-		offsets = g.offsets
+	g := c.groups[groupID]
+	if g == nil {
+		g = &group{}
 	}
 	for i, tp := range partitions {
-		o, ok := offsets[tp]
+		o, ok := g.offsets[tp]
 		if !ok {
 			o = Offset{Offset: -1, LeaderEpoch: -1}
 		}
-		all[i] = Committed{tp, o, ok}
+		all[i] = Committed{tp, o, ok, g.isUndecided(tp)}
 	}
 	return all
 }
 
-// FetchAll finds all offsets of a group, by topic and partition.
-func (c *Coordinator) FetchAll(groupID string) []Committed {
+// FetchAll finds all offsets of a group, by topic and partition; with undecided,
+// also the partitions for which there are none but in open transactions.
+func (c *Coordinator) FetchAll(groupID string, undecided bool) []Committed {
 	g := c.groups[groupID]
 	if g == nil {
 		return nil
 	}
-	return c.Fetch(groupID, g.committed())
+	partitions := g.committed()
+	if undecided {
+		partitions = g.withUndecided(partitions)
+	}
+	return c.Fetch(groupID, partitions)
 }
 
 // committed are the partitions that the group has offsets for, in order.
@@ -198,6 +206,10 @@ func (g *group) committed() []TopicPartition {
 	for tp := range g.offsets {
 		all = append(all, tp)
 	}
+	return sortedPartitions(all)
+}
+
+func sortedPartitions(all []TopicPartition) []TopicPartition {
 	slices.SortFunc(all, func(a, b TopicPartition) int {
 		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})
@@ -205,7 +217,8 @@ func (g *group) committed() []TopicPartition {
 }
 
 // DeleteOffsets handles an OffsetDelete: an error for all, or one, or nil, for
-// each partition. Offsets of topics that live members read stay.
+// each partition. Offsets of topics that live members read stay, and those that an
+// open transaction is about to replace: its commit would lose what was deleted.
 func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition) ([]error, Effects, error) {
 	g := c.groups[groupID]
 	switch {
@@ -216,7 +229,7 @@ func (c *Coordinator) DeleteOffsets(groupID string, partitions []TopicPartition)
 	}
 	errs := make([]error, len(partitions))
 	for i, tp := range partitions {
-		if g.reads(tp.Topic) {
+		if g.reads(tp.Topic) || g.isUndecided(tp) {
 			errs[i] = ErrSubscribed
 			continue
 		}
@@ -238,18 +251,24 @@ func (g *group) reads(topic string) bool {
 // erase forgets one offset, if there is one.
 func (c *Coordinator) erase(g *group, tp TopicPartition) {
 	if _, ok := g.offsets[tp]; ok {
-		delete(g.offsets, tp)
-		c.append(Record{Key: offsetKey(g.id, tp)})
+		c.forget(g, tp)
 	}
 }
 
-// ForgetTopic erases the offsets of a topic that was deleted, in all groups.
+func (c *Coordinator) forget(g *group, tp TopicPartition) {
+	g.supersede(tp, math.MaxUint64)
+	delete(g.offsets, tp)
+	c.append(Record{Key: offsetKey(g.id, tp)})
+}
+
+// ForgetTopic erases the offsets of a topic that was deleted, in all groups. Those of
+// open transactions are none, too, whatever becomes of these.
 func (c *Coordinator) ForgetTopic(topic string) Effects {
 	for _, id := range c.sorted() {
 		g := c.groups[id]
-		for _, tp := range g.committed() {
+		for _, tp := range g.withUndecided(g.committed()) {
 			if tp.Topic == topic {
-				c.erase(g, tp)
+				c.forget(g, tp)
 			}
 		}
 		c.removeIfEmpty(g)

@@ -1,17 +1,32 @@
 package group
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Replay folds one record of the log into the state. A record of a kind that is
 // not known, which a newer broker may have written, is passed over; one that
 // cannot be read is ErrBadRecord.
-func (c *Coordinator) Replay(key, value []byte) error {
+func (c *Coordinator) Replay(key, value []byte) error { return c.replay(key, value, nil) }
+
+// ReplayInTransaction folds a record of a producer's transaction. Its marker comes as
+// EndTransaction.
+func (c *Coordinator) ReplayInTransaction(by Producer, key, value []byte) error {
+	return c.replay(key, value, &by)
+}
+
+// replay folds a record that belongs to a transaction, or to none. Only offsets are
+// written in transactions.
+func (c *Coordinator) replay(key, value []byte, by *Producer) error {
 	k := reader{rest: key}
 	switch version := k.int16(); {
 	case k.bad || version < 0:
 		return fmt.Errorf("%w: key %x", ErrBadRecord, key)
 	case version <= keyOffsetMax:
-		return c.replayOffset(&k, value)
+		return c.replayOffset(&k, value, by)
+	case by != nil:
+		return nil
 	case version == keyGroup:
 		return c.replayGroup(&k, value)
 	case version <= keyCurrent:
@@ -20,14 +35,15 @@ func (c *Coordinator) Replay(key, value []byte) error {
 	return nil
 }
 
-func (c *Coordinator) replayOffset(k *reader, value []byte) error {
+func (c *Coordinator) replayOffset(k *reader, value []byte, by *Producer) error {
 	groupID := k.str(false)
 	tp := TopicPartition{k.str(false), k.int32()}
 	if k.bad {
 		return fmt.Errorf("%w: key of an offset", ErrBadRecord)
 	}
 	if value == nil {
-		if g := c.groups[groupID]; g != nil {
+		if g := c.groups[groupID]; g != nil && by == nil {
+			g.supersede(tp, math.MaxUint64)
 			delete(g.offsets, tp)
 			c.removeIfEmpty(g)
 		}
@@ -37,7 +53,13 @@ func (c *Coordinator) replayOffset(k *reader, value []byte) error {
 	if !ok {
 		return fmt.Errorf("%w: offset of group %q for %s-%d", ErrBadRecord, groupID, tp.Topic, tp.Partition)
 	}
-	c.obtainReplayed(groupID).put(tp, o)
+	g := c.obtainReplayed(groupID)
+	if by != nil {
+		c.putUndecided(by.ID, g, tp, o)
+		return nil
+	}
+	g.supersede(tp, math.MaxUint64)
+	g.put(tp, o)
 	return nil
 }
 
@@ -87,7 +109,7 @@ func (c *Coordinator) replayGroup(k *reader, value []byte) error {
 		return fmt.Errorf("%w: group %q", ErrBadRecord, id)
 	}
 	if old := c.groups[id]; old != nil {
-		g.offsets = old.offsets
+		g.offsets, g.undecided = old.offsets, old.undecided
 	}
 	g.timer.Fire = func(now int64) { c.phaseOver(g, now) }
 	g.written = true
@@ -104,8 +126,9 @@ func (c *Coordinator) replayTombstone(id string) {
 		return
 	}
 	delete(c.groups, id)
-	if len(old.offsets) > 0 {
-		c.obtainReplayed(id).offsets = old.offsets
+	if len(old.offsets) > 0 || len(old.undecided) > 0 {
+		g := c.obtainReplayed(id)
+		g.offsets, g.undecided = old.offsets, old.undecided
 	}
 }
 

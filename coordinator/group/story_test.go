@@ -26,11 +26,30 @@ func TestStories(t *testing.T) {
 type story struct {
 	c      *Coordinator
 	cfg    Config
-	log    []Record
+	log    []written
 	now    int64
 	ids    int
 	calls  []string // names, by CallID-1
 	topics fixedTopics
+}
+
+// written is what the log has: a record, which may be of a transaction, or a marker.
+type written struct {
+	Record
+	by       *Producer
+	isMarker bool
+	commit   bool
+}
+
+func (w *written) replay(c *Coordinator) error {
+	switch {
+	case w.isMarker:
+		c.EndTransaction(w.by.ID, w.commit)
+		return nil
+	case w.by != nil:
+		return c.ReplayInTransaction(*w.by, w.Key, w.Value)
+	}
+	return c.Replay(w.Key, w.Value)
 }
 
 func newStory(cfg Config) *story {
@@ -66,6 +85,11 @@ func (s *story) run(t *testing.T, d *datadriven.TestData) string {
 		return s.leave(a)
 	case "commit":
 		return s.commit(a)
+	case "marker":
+		commit := !a.d.HasArg("abort")
+		s.log = append(s.log, written{by: &Producer{ID: a.num("pid", 0)}, isMarker: true, commit: commit})
+		s.c.EndTransaction(a.num("pid", 0), commit)
+		return ""
 	case "topics":
 		s.topics = a.topics()
 		s.c.SetTopics(s.topics)
@@ -118,8 +142,8 @@ func (s *story) wait(ms int64) string {
 
 func (s *story) restart(t *testing.T) string {
 	s.c = s.open()
-	for _, r := range s.log {
-		if err := s.c.Replay(r.Key, r.Value); err != nil {
+	for i := range s.log {
+		if err := s.log[i].replay(s.c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -152,18 +176,28 @@ func (s *story) commit(a args) string {
 	for _, tp := range a.partitions() {
 		r.Offsets = append(r.Offsets, Commit{tp, a.num("offset", 0), int32(a.num("epoch", -1)), a.str("metadata", "")})
 	}
-	errs, fx, err := s.c.Commit(s.now, r)
+	commit := s.c.Commit
+	if a.d.HasArg("pid") {
+		commit = func(now int64, r CommitRequest) ([]error, Effects, error) {
+			return s.c.CommitInTransaction(now, r, Producer{ID: a.num("pid", 0)})
+		}
+	}
+	errs, fx, err := commit(s.now, r)
 	return saidAll(errs, err) + s.told(fx)
 }
 
 func (s *story) fetch(a args) string {
-	all := s.c.FetchAll(a.str("group", "g"))
+	all := s.c.FetchAll(a.str("group", "g"), a.d.HasArg("stable"))
 	if tps := a.partitions(); tps != nil {
 		all = s.c.Fetch(a.str("group", "g"), tps)
 	}
 	var out strings.Builder
 	for _, o := range all {
-		fmt.Fprintf(&out, "%s-%d: %d epoch %d %q found %v\n", o.Topic, o.Partition, o.Offset.Offset, o.LeaderEpoch, o.Metadata, o.Found)
+		fmt.Fprintf(&out, "%s-%d: %d epoch %d %q found %v", o.Topic, o.Partition, o.Offset.Offset, o.LeaderEpoch, o.Metadata, o.Found)
+		if o.Undecided {
+			out.WriteString(", undecided")
+		}
+		out.WriteString("\n")
 	}
 	return out.String()
 }
@@ -190,7 +224,7 @@ func (s *story) describe(a args) string {
 func (s *story) told(fx Effects) string {
 	var out strings.Builder
 	for _, r := range fx.Records {
-		s.log = append(s.log, r)
+		s.log = append(s.log, written{Record: r, by: fx.Transaction})
 		fmt.Fprintf(&out, "record %s\n", shown(r))
 	}
 	for _, r := range fx.Replies {

@@ -2,8 +2,6 @@ package replication
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,21 +27,5 @@ func (p *Peers) Ask(ctx context.Context, id protocol.BrokerID, req kmsg.Request)
 	}
 	defer nc.Close()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
-	format := kmsg.NewRequestFormatter(kmsg.FormatterClientID(p.ClientID()))
-	if _, err := nc.Write(format.AppendRequest(nil, req, 0)); err != nil {
-		return nil, err
-	}
-	frame, err := readAnswer(nc, askedBytesMax)
-	if err != nil {
-		return nil, err
-	}
-	defer frame.release()
-	if len(frame.b) < responseHeaderBytes {
-		return nil, errors.New("the answer is cut off")
-	}
-	resp := req.ResponseKind()
-	if err := resp.ReadFrom(frame.b[responseHeaderBytes:]); err != nil {
-		return nil, fmt.Errorf("the answer cannot be read: %w", err)
-	}
-	return resp, nil
+	return exchange(nc, p.ClientID(), req)
 }

@@ -9,6 +9,7 @@
 // transport), hosted partitions and the layout of an answer (package fetching).
 //
 //	Peers     connects to other brokers, asks them, and has the dead fenced
+//	Caller    asks them on connections that stay, for what is asked often
 //	Fetchers  the follower's side: a fetcher for each other broker
 //	Sessions  the leader's side: what the sessions of all followers share
 //	Session   one follower's connection

@@ -137,6 +137,15 @@ func (p *Peers) Dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error
 	return nc, err
 }
 
+// addrOf is where a registered broker is reached.
+func (p *Peers) addrOf(id protocol.BrokerID) (string, error) {
+	b, ok := p.o.Cluster.Image().Broker(id)
+	if !ok {
+		return "", errNotRegistered
+	}
+	return p.addr(&b)
+}
+
 // addr is where other brokers reach a broker.
 func (p *Peers) addr(b *image.Broker) (string, error) {
 	for _, e := range b.Endpoints {

@@ -11,25 +11,25 @@ import (
 // broker is one process: what a Partition and the connections do around a
 // machine in a real one.
 type broker struct {
-	w      *World
-	id     protocol.BrokerID
-	disk   *disk
-	laidBy *disk // what was replaced
+	w            *World
+	id           protocol.BrokerID
+	disk         *disk
+	replacedDisk *disk // before it was replaced
 
-	up, paused bool
-	life       int      // counts starts; timers of an earlier one mean nothing
-	late       []func() // what came while it was paused
-	skew       int64    // of its clock, in microseconds
-	slowDisk   bool
+	up, paused  bool
+	incarnation int      // counts starts; timers of an earlier one are ignored
+	deferred    []func() // what came while it was paused
+	skew        int64    // of its clock, in microseconds
+	slowDisk    bool
 
 	// Of this process; a crash loses it.
 	session   session
 	machine   *replica.Machine // nil while it is down
-	mail      mail
+	mailbox   mailbox
 	state     *replica.State // that the machine has shown
 	parked    []parked
-	compacted *replaced // what a pass of compaction has made, until it is adopted
-	cuts      int       // truncations: a sync that began before one says nothing after it
+	compacted *compaction // what a pass of compaction has made, until it is adopted
+	cuts      int         // truncations: a sync that began before one says nothing after it
 	cutAt     protocol.Offset
 	planted   *planted
 }
@@ -44,7 +44,7 @@ type parked struct {
 const (
 	tickEvery      = 20 * ms
 	parkedMax      = 60 * ms
-	askTimeout     = 200 * ms
+	requestTimeout = 200 * ms
 	leaseTTL       = 400 * ms
 	batchesPerRead = 4
 
@@ -57,17 +57,17 @@ func (b *broker) nowMs() int64 { return (b.w.now + b.skew) / ms }
 
 func (b *broker) wallMs() int64 { return 1_700_000_000_000 + b.nowMs() }
 
-// after sets a timer that ends with this life of the broker and waits while it is paused.
+// after sets a timer that ends with this incarnation of the broker and waits while it is paused.
 func (b *broker) after(micros int64, do func()) {
-	life := b.life
+	incarnation := b.incarnation
 	b.w.after(micros, func() {
 		run := func() {
-			if b.life == life {
+			if b.incarnation == incarnation {
 				do()
 			}
 		}
 		if b.paused {
-			b.late = append(b.late, run)
+			b.deferred = append(b.deferred, run)
 			return
 		}
 		run()
@@ -90,9 +90,9 @@ func (b *broker) start() {
 	if !intact(b.disk.batches) && !b.w.bugs.IgnoreCRC {
 		b.w.replaceDisk(b)
 	}
-	b.up, b.paused, b.late = true, false, nil
+	b.up, b.paused, b.deferred = true, false, nil
 	b.w.trace("%d: starts with a log up to %d", b.id, b.disk.End())
-	b.life++
+	b.incarnation++
 	b.session = session{image: newImage()}
 	if !b.open() {
 		return
@@ -105,7 +105,7 @@ func (b *broker) start() {
 
 // open makes the machine of what is on the disk.
 func (b *broker) open() bool {
-	b.mail, b.parked, b.state, b.cutAt, b.compacted = mail{}, nil, nil, protocol.None, nil
+	b.mailbox, b.parked, b.state, b.cutAt, b.compacted = mailbox{}, nil, nil, protocol.None, nil
 	b.planted = plant(b)
 	m, err := replica.NewMachine(b.options())
 	if err != nil {
@@ -128,7 +128,7 @@ func (b *broker) options() replica.MachineOptions {
 	if b.w.bugs.AckBelowMinInsync {
 		o.Settings.MinInsync = 1
 	}
-	b.planted.stand(&o)
+	b.planted.wrap(&o)
 	return o
 }
 
@@ -149,12 +149,12 @@ func (b *broker) crash() {
 	b.stop()
 	b.disk.crash(keep)
 	b.w.trace("%d: crashes, keeps up to %d", b.id, b.disk.End())
-	b.w.ledger.crashed(b)
+	b.w.checker.crashed(b)
 }
 
 func (b *broker) stop() {
-	b.up, b.paused, b.late = false, false, nil
-	b.life++
+	b.up, b.paused, b.deferred = false, false, nil
+	b.incarnation++
 	b.machine = nil
 }
 
@@ -165,18 +165,18 @@ func (b *broker) resume() {
 		return
 	}
 	b.paused = false
-	late := b.late
-	b.late = nil
-	for _, do := range late {
-		b.w.reach(int(b.id), do)
+	deferred := b.deferred
+	b.deferred = nil
+	for _, do := range deferred {
+		b.w.deliver(int(b.id), do)
 	}
 }
 
 func (b *broker) tick() {
 	b.after(tickEvery+b.w.rng.Int64N(tickEvery/2), b.tick)
-	b.keepSession()
+	b.renewLease()
 	b.control()
-	b.expireHeld()
+	b.expireQueued()
 	b.note(replica.Tick{})
 }
 
@@ -187,10 +187,10 @@ func (b *broker) housekeep() {
 	b.compact()
 }
 
-// begin tells the machine of a new broker epoch.
-func (b *broker) begin() {
+// beginEpoch tells the machine of a new broker epoch.
+func (b *broker) beginEpoch() {
 	b.parked = nil
-	b.disk.clean = 0
+	b.disk.cleanShutdown = 0
 	b.task(replica.Begin{BrokerEpoch: b.session.epoch})
-	b.stand()
+	b.applyMetadata()
 }

@@ -4,21 +4,21 @@ import "github.com/lockstep-log/lockstep/protocol"
 
 // checkMatching: two logs that have the same epoch at the same offset are the
 // same up to there, and epochs never fall along a log (I12).
-func (l *ledger) checkMatching() {
-	for i, a := range l.w.brokers {
+func (c *checker) checkMatching() {
+	for i, a := range c.w.brokers {
 		for k := 1; k < len(a.disk.batches); k++ {
 			if a.disk.batches[k].LeaderEpoch() < a.disk.batches[k-1].LeaderEpoch() {
-				l.w.fail("I12", "broker %d: epochs fall at offset %d", a.id, a.disk.batches[k].BaseOffset())
+				c.w.fail("I12", "broker %d: epochs fall at offset %d", a.id, a.disk.batches[k].BaseOffset())
 				return
 			}
 		}
-		for _, b := range l.w.brokers[:i] {
-			l.matching(a, b)
+		for _, b := range c.w.brokers[:i] {
+			c.matching(a, b)
 		}
 	}
 }
 
-func (l *ledger) matching(a, b *broker) {
+func (c *checker) matching(a, b *broker) {
 	i, k := len(a.disk.batches)-1, len(b.disk.batches)-1
 	shared := false
 	for i >= 0 && k >= 0 {
@@ -30,8 +30,8 @@ func (l *ledger) matching(a, b *broker) {
 			k--
 		default:
 			shared = shared || x.LeaderEpoch() == y.LeaderEpoch()
-			if shared && !l.same(x, y) {
-				l.w.fail("I12", "brokers %d and %d share an epoch behind offset %d and differ there", a.id, b.id, x.BaseOffset())
+			if shared && !c.same(x, y) {
+				c.w.fail("I12", "brokers %d and %d share an epoch behind offset %d and differ there", a.id, b.id, x.BaseOffset())
 				return
 			}
 			i, k = i-1, k-1
@@ -41,24 +41,24 @@ func (l *ledger) matching(a, b *broker) {
 
 // listed: a leader says where the log ends. That is never before what had been
 // acknowledged, or said, when it was asked (I10).
-func (l *ledger) listed(b *broker, epoch protocol.LeaderEpoch, end, least protocol.Offset) {
+func (c *checker) listed(b *broker, epoch protocol.LeaderEpoch, end, least protocol.Offset) {
 	if end < least {
-		l.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; when it was asked it ended at %d", b.id, epoch, end, least)
+		c.w.fail("I10", "broker %d says in epoch %d that the log ends at %d; when it was asked it ended at %d", b.id, epoch, end, least)
 	}
-	l.end = max(l.end, end)
+	c.end = max(c.end, end)
 }
 
 // absent: a broker says that its log does not reach to where somebody has read.
-func (l *ledger) absent(b *broker, from protocol.Offset) {
-	l.w.fail("I9", "broker %d says in epoch %d that offset %d, up to where a consumer has read, is not in the log", b.id, b.core().Epoch(), from)
+func (c *checker) absent(b *broker, from protocol.Offset) {
+	c.w.fail("I9", "broker %d says in epoch %d that offset %d, up to where a consumer has read, is not in the log", b.id, b.core().Epoch(), from)
 }
 
 // checkReplicas: at rest all logs are equal.
-func (l *ledger) checkReplicas() {
-	l.checkMatching()
-	for _, b := range l.w.brokers[1:] {
-		if b.disk.End() != l.w.brokers[0].disk.End() {
-			l.w.fail("I12", "at rest broker %d ends at %d and broker %d at %d", b.id, b.disk.End(), l.w.brokers[0].id, l.w.brokers[0].disk.End())
+func (c *checker) checkReplicas() {
+	c.checkMatching()
+	for _, b := range c.w.brokers[1:] {
+		if b.disk.End() != c.w.brokers[0].disk.End() {
+			c.w.fail("I12", "at rest broker %d ends at %d and broker %d at %d", b.id, b.disk.End(), c.w.brokers[0].id, c.w.brokers[0].disk.End())
 		}
 	}
 }

@@ -13,48 +13,48 @@ import (
 // op is one record that a client wants in the log. Its value names it, so that
 // the log alone tells what became of it.
 type op struct {
-	id       int
-	writes   []string // locks
-	reads    []string
-	basis    protocol.Offset
-	key      string
-	named    bool // it has a lock-id of its own
-	from, to int  // of a transfer; from < 0: a record without meaning
-	amount   int
+	id        int
+	writes    []string // locks
+	reads     []string
+	basis     protocol.Offset
+	key       string
+	hasLockID bool // it has a lock-id of its own
+	from, to  int  // of a transfer; from < 0: a record without meaning
+	amount    int
 }
 
 func (o *op) value() string { return fmt.Sprintf("op %d: %d %d %d", o.id, o.from, o.to, o.amount) }
 
-// request is one batch of ops and what is known of its fate.
+// request is one batch of ops and what is known of its outcome.
 type request struct {
-	client *client
-	ops    []*op
-	lockID string
-	each   bool // a verdict per append is wanted
-	bytes  []byte
-	epoch  protocol.ProducerEpoch
-	seq    protocol.Sequence
+	client    *client
+	ops       []*op
+	lockID    string
+	perAppend bool // a verdict per append is wanted
+	bytes     []byte
+	epoch     protocol.ProducerEpoch
+	seq       protocol.Sequence
 
 	asked   bool // at least once
 	acked   bool
 	base    protocol.Offset
-	left    []conflict.Skipped // of a batch with verdicts
+	skipped []conflict.Skipped // of a batch with verdicts
 	refusal *protocol.Refusal
 }
 
-// client is one writer with one request in flight, tried again until its fate
+// client is one writer with one request in flight, tried again until its outcome
 // is known. A plain one is an idempotent producer; a banker transfers money
 // between accounts under locks, as its view of the log has it; it is an
 // idempotent producer or, instead, gives each transfer a lock-id.
 type client struct {
-	w      *World
-	node   int
-	banker bool
-	each   bool // wants a verdict per append
-	pid    protocol.ProducerID
-	epoch  protocol.ProducerEpoch
-	seq    protocol.Sequence
-	leader int // where it thinks the leader is
+	w         *World
+	node      int
+	banker    bool
+	perAppend bool // wants a verdict per append
+	pid       protocol.ProducerID
+	epoch     protocol.ProducerEpoch
+	seq       protocol.Sequence
+	leader    int // where it thinks the leader is
 
 	pending *request
 	tries   int
@@ -72,7 +72,7 @@ const (
 type view struct {
 	next    protocol.Offset // to read
 	balance [accounts]int
-	want    protocol.Offset // it decides again when it has read so far
+	waitFor protocol.Offset // it decides again when it has read so far
 }
 
 func (c *client) run() {
@@ -90,11 +90,11 @@ func (c *client) run() {
 func (c *client) poll() {
 	c.w.after(5*ms+c.w.rng.Int64N(c.w.o.PollTime), c.poll)
 	from := c.view.next
-	b := c.w.anyBroker()
+	b := c.w.randomBroker()
 	c.w.net.send(c.node, int(b.id), func() {
 		b.onRead(from, func(batches []record.Batch) {
 			c.w.net.send(int(b.id), c.node, func() { c.consume(batches) })
-		}, func() { c.w.ledger.absent(b, from) })
+		}, func() { c.w.checker.absent(b, from) })
 		if c.w.chance(0.2) {
 			b.onListOffsets()
 		}
@@ -110,8 +110,8 @@ func (c *client) consume(batches []record.Batch) {
 			c.w.fail("CRC", "a consumer was sent a damaged batch at offset %d", b.BaseOffset())
 			return
 		}
-		c.w.ledger.consumed(b)
-		c.w.ledger.opsOf(b, func(_ protocol.Offset, o *op) { c.view.apply(o) })
+		c.w.checker.consumed(b)
+		c.w.checker.opsOf(b, func(_ protocol.Offset, o *op) { c.view.apply(o) })
 		c.view.next = b.NextOffset()
 	}
 }
@@ -124,13 +124,13 @@ func (v *view) apply(o *op) {
 }
 
 func (c *client) produce() {
-	if c.view.next <= c.view.want {
+	if c.view.next <= c.view.waitFor {
 		return
 	}
 	req := &request{client: c}
 	used := map[string]bool{}
 	for range 1 + c.w.rng.IntN(3) {
-		o := c.w.ledger.newOp(c.row())
+		o := c.w.checker.newOp(c.plainRecord())
 		for _, lock := range o.writes {
 			if used[lock] {
 				o.writes = nil
@@ -142,9 +142,9 @@ func (c *client) produce() {
 	c.begin(req)
 }
 
-// row is a record without meaning. Where logs are compacted, it is one of a few
+// plainRecord is a record without meaning. Where logs are compacted, it is one of a few
 // rows, and marks a lock that other rows mark too.
-func (c *client) row() *op {
+func (c *client) plainRecord() *op {
 	o := &op{from: -1, basis: protocol.None}
 	if c.w.o.Compacts {
 		o.key, o.basis = fmt.Sprintf("row-%d", c.w.rng.IntN(2)), c.view.next-1
@@ -157,21 +157,21 @@ func (c *client) row() *op {
 
 // transfer decides by the view, which may be old: then the log refuses it.
 func (c *client) transfer() {
-	if c.view.next <= c.view.want {
+	if c.view.next <= c.view.waitFor {
 		return
 	}
-	req := &request{client: c, each: c.each}
+	req := &request{client: c, perAppend: c.perAppend}
 	n := 1
 	if c.pid != protocol.NoProducer && c.w.chance(0.3) {
 		n = 2
 	}
-	if c.each {
+	if c.perAppend {
 		n = 1 + c.w.rng.IntN(4)
 	}
 	used := map[int]bool{}
 	for range n {
 		from, to := c.w.rng.IntN(accounts), c.w.rng.IntN(accounts)
-		if from == to || !c.each && (used[from] || used[to]) || c.view.balance[from] <= 0 {
+		if from == to || !c.perAppend && (used[from] || used[to]) || c.view.balance[from] <= 0 {
 			continue
 		}
 		used[from], used[to] = true, true
@@ -181,8 +181,8 @@ func (c *client) transfer() {
 			o.reads = []string{account(c.w.rng.IntN(accounts))}
 			o.reads = slices.DeleteFunc(o.reads, func(l string) bool { return slices.Contains(o.writes, l) })
 		}
-		o.named = c.each && c.w.chance(0.3)
-		req.ops = append(req.ops, c.w.ledger.newOp(o))
+		o.hasLockID = c.perAppend && c.w.chance(0.3)
+		req.ops = append(req.ops, c.w.checker.newOp(o))
 	}
 	if len(req.ops) == 0 {
 		return
@@ -197,13 +197,13 @@ func account(i int) string { return fmt.Sprintf("acct:%d", i) }
 
 func (c *client) begin(req *request) {
 	c.pending, c.tries = req, 0
-	c.seal(req)
-	c.w.ledger.requests = append(c.w.ledger.requests, req)
+	c.encode(req)
+	c.w.checker.requests = append(c.w.checker.requests, req)
 	c.try()
 }
 
-// seal makes the bytes, with the client's present epoch and sequence.
-func (c *client) seal(req *request) {
+// encode makes the bytes, with the client's present epoch and sequence.
+func (c *client) encode(req *request) {
 	req.epoch, req.seq = c.epoch, c.seq
 	b := record.NewBuilder(record.CodecNone)
 	if c.pid != protocol.NoProducer {
@@ -231,7 +231,7 @@ func (o *op) headers(lockID string) (h []record.Header) {
 	if len(o.reads) > 0 {
 		h = append(h, record.Header{Key: protocol.HeaderLockRead, Value: []byte(strings.Join(o.reads, " "))})
 	}
-	if o.named {
+	if o.hasLockID {
 		lockID = fmt.Sprintf("op-%d", o.id)
 	}
 	if lockID != "" {
@@ -272,19 +272,19 @@ func (c *client) answered(req *request, attempt int, a answer) {
 		c.w.after(clientRetry, func() { c.retry(req, attempt) })
 	case a.refusal != nil:
 		c.pending = nil
-		c.view.want = max(c.view.want, a.refusal.Last)
-		c.w.ledger.refused(req, a.refusal)
+		c.view.waitFor = max(c.view.waitFor, a.refusal.Last)
+		c.w.checker.refused(req, a.refusal)
 	default:
 		c.pending = nil
 		if c.pid != protocol.NoProducer {
 			c.seq += protocol.Sequence(len(req.ops))
 		}
 		c.w.mark(true, "ack")
-		for _, l := range a.left {
+		for _, l := range a.skipped {
 			if l.Refusal != nil {
-				c.view.want = max(c.view.want, l.Refusal.Last)
+				c.view.waitFor = max(c.view.waitFor, l.Refusal.Last)
 			}
 		}
-		c.w.ledger.confirmed(req, a)
+		c.w.checker.confirmed(req, a)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/lockstep-log/lockstep/segment"
 )
 
-// replaced is what a pass of compaction has made of a log up to an offset.
-type replaced struct {
+// compaction is what a pass of compaction has made of a log up to an offset.
+type compaction struct {
 	upTo    protocol.Offset
 	batches []record.Batch
 	cuts    int
@@ -37,7 +37,7 @@ func (b *broker) rewrite(plan segment.CompactOptions) {
 	if b.w.bugs.CompactToEnd {
 		plan.Below = b.disk.End()
 	}
-	r := &replaced{upTo: b.disk.End(), cuts: b.cuts}
+	r := &compaction{upTo: b.disk.End(), cuts: b.cuts}
 	if b.compacted = r; !b.pass(plan, r) {
 		b.compacted = nil
 		return
@@ -47,7 +47,7 @@ func (b *broker) rewrite(plan segment.CompactOptions) {
 
 // pass compacts a copy of the log, with segments so small that all but its last
 // batches are sealed, and reports whether anything became of it.
-func (b *broker) pass(plan segment.CompactOptions, r *replaced) bool {
+func (b *broker) pass(plan segment.CompactOptions, r *compaction) bool {
 	log, err := segment.Open(vfs.NewMem(), "log", segment.Config{SegmentBytes: 200})
 	if err != nil {
 		panic(err)
@@ -128,24 +128,24 @@ func superseded(log []*op, at protocol.Offset, o *op) bool {
 
 // checkCompacted: what is missing in a replica's log is superseded by what is
 // there, and is the newest that marks none of its locks (I16).
-func (l *ledger) checkCompacted(b *broker) {
-	if !l.w.o.Compacts {
+func (c *checker) checkCompacted(b *broker) {
+	if !c.w.o.Compacts {
 		return
 	}
-	log := l.opsIn(b.disk)
-	for at, o := range l.seen {
+	log := c.opsIn(b.disk)
+	for at, o := range c.seen {
 		if int(at) < len(log) && log[at] == nil && !superseded(log, at, o) {
-			l.w.fail("I16", "broker %d has lost op %d at offset %d, which nothing up to %d has superseded", b.id, o.id, at, b.disk.End())
+			c.w.fail("I16", "broker %d has lost op %d at offset %d, which nothing up to %d has superseded", b.id, o.id, at, b.disk.End())
 			return
 		}
 	}
 }
 
 // opsIn is the op at each offset of a log; nil where a record was left out.
-func (l *ledger) opsIn(d *disk) []*op {
+func (c *checker) opsIn(d *disk) []*op {
 	log := make([]*op, d.End())
 	for _, batch := range d.batches {
-		l.opsOf(batch, func(at protocol.Offset, o *op) { log[at] = o })
+		c.opsOf(batch, func(at protocol.Offset, o *op) { log[at] = o })
 	}
 	return log
 }

@@ -14,16 +14,16 @@ import (
 // of what was only written any number of batches from the front may. It is a
 // replica.Log.
 type disk struct {
-	batches []record.Batch
-	before  []protocol.Offset // where the log ended before each
-	end     protocol.Offset
-	epochs  []epochAt            // that have written; compaction leaves them
-	synced  int                  // batches on disk for certain
-	fresh   bool                 // it replaces one that was lost, and has not been in sync since
-	since   int64                // the store's revision when it did: lives of before had another disk
-	clean   protocol.BrokerEpoch // the broker epoch that was shut down cleanly; 0: none was
+	batches       []record.Batch
+	before        []protocol.Offset // where the log ended before each
+	end           protocol.Offset
+	epochs        []epochAt            // that have written; compaction leaves them
+	synced        int                  // batches on disk for certain
+	replacement   bool                 // it replaces one that was lost, and has not been in sync since
+	replacedAt    int64                // the store's revision when it did: earlier broker epochs had another disk
+	cleanShutdown protocol.BrokerEpoch // the broker epoch that was shut down cleanly; 0: none was
 
-	blind       bool         // planted: what is read is not checked
+	ignoresCRC  bool         // planted: what is read is not checked
 	checkpoints []checkpoint // oldest first; durable once they are written
 }
 
@@ -40,8 +40,8 @@ type checkpoint struct {
 	data []byte
 }
 
-// keep keeps the newest two of a name, as segment.Log does.
-func (d *disk) keep(name string, at protocol.Offset, data []byte) {
+// addCheckpoint keeps the newest two of a name, as segment.Log does.
+func (d *disk) addCheckpoint(name string, at protocol.Offset, data []byte) {
 	d.checkpoints = append(d.checkpoints, checkpoint{name, at, slices.Clone(data)})
 	n := 0
 	for i := len(d.checkpoints) - 1; i >= 0; i-- {
@@ -72,7 +72,7 @@ func (d *disk) ReadCheckpoint(name string, atMost protocol.Offset) (at protocol.
 // Scan implements replica.Log.
 func (d *disk) Scan(from, below protocol.Offset, f func(record.Batch) error) error {
 	for i := d.at(from); i < len(d.batches) && d.batches[i].BaseOffset() < below; i++ {
-		if !d.blind && !intact(d.batches[i:i+1]) {
+		if !d.ignoresCRC && !intact(d.batches[i:i+1]) {
 			return errDamaged
 		}
 		if err := f(d.batches[i]); err != nil {

@@ -12,9 +12,9 @@
 //
 // A World is one run: it breaks things for a while (crashes, cut links, lost,
 // late and doubled messages, pauses, bit flips, lease loss), then heals, and
-// must come to rest with everything answered. Ledger is told of all that clients
-// and brokers see and is the only judge. Bugs are known mistakes that can be
-// planted, to prove that the judge would see them; Marks count rare paths, to
+// must come to rest with everything answered. The checker is told of all that clients
+// and brokers see and alone decides whether a run is sound. Bugs are known ones that can be
+// planted, to prove that the checker would see them; Marks count rare paths, to
 // prove that the runs reach them.
 //
 // Nobody imports this package.

@@ -9,51 +9,51 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// mail is what waits for a broker's machine, as in a Partition: notes are told
+// mailbox is what waits for a broker's machine, as in a Partition: notes are told
 // while a sync runs beside, tasks and proposals wait for its end, and all wait
 // while the machine waits for the outcome of an effect.
-type mail struct {
+type mailbox struct {
 	notes     []replica.Event
 	tasks     []replica.Event
 	proposals []*replica.Proposal
 
-	turning bool // somebody is at work on it
-	writing bool // an effect is under way
-	closed  bool // nothing is proposed any more
-	group   bool // the step at hand proposes
+	draining bool // somebody is at work on it
+	writing  bool // an effect is under way
+	closed   bool // nothing is proposed any more
+	group    bool // the step at hand proposes
 }
 
 func (b *broker) note(e replica.Event) {
-	b.mail.notes = append(b.mail.notes, e)
-	b.turn()
+	b.mailbox.notes = append(b.mailbox.notes, e)
+	b.drain()
 }
 
 func (b *broker) task(e replica.Event) {
-	b.mail.tasks = append(b.mail.tasks, e)
-	b.turn()
+	b.mailbox.tasks = append(b.mailbox.tasks, e)
+	b.drain()
 }
 
 func (b *broker) propose(q *replica.Proposal) {
 	q.StartTimeout(b.nowMs())
-	b.mail.proposals = append(b.mail.proposals, q)
-	b.turn()
+	b.mailbox.proposals = append(b.mailbox.proposals, q)
+	b.drain()
 }
 
-// turn does all that may be done now.
-func (b *broker) turn() {
-	if b.mail.turning {
+// drain does all that may be done now.
+func (b *broker) drain() {
+	if b.mailbox.draining {
 		return
 	}
-	b.mail.turning = true
-	life := b.life
-	for b.life == life && b.machine != nil && !b.mail.writing {
-		m := &b.mail
+	b.mailbox.draining = true
+	incarnation := b.incarnation
+	for b.incarnation == incarnation && b.machine != nil && !b.mailbox.writing {
+		m := &b.mailbox
 		switch {
 		case len(m.notes) > 0:
 			e := m.notes[0]
 			m.notes = m.notes[1:]
 			b.step(e)
-		case len(m.tasks) > 0 && (b.machine.AcceptsTasks() || b.planted.hurries(m.tasks[0])):
+		case len(m.tasks) > 0 && (b.machine.AcceptsTasks() || b.planted.runsDuringSync(m.tasks[0])):
 			e := m.tasks[0]
 			m.tasks = m.tasks[1:]
 			b.step(e)
@@ -62,34 +62,34 @@ func (b *broker) turn() {
 			m.proposals, m.group = nil, true
 			b.w.mark(len(group) > 1, "several batches in one group")
 			b.step(&replica.Propose{Proposals: group})
-			b.mail.group = false
+			b.mailbox.group = false
 		default:
-			m.turning = false
+			m.draining = false
 			return
 		}
 	}
-	if b.life == life {
-		b.mail.turning = false
+	if b.incarnation == incarnation {
+		b.mailbox.draining = false
 	}
 }
 
 // step tells the machine one event and does what it asks for.
 func (b *broker) step(e replica.Event) {
 	b.machine.Step(e)
-	b.do()
+	b.performEffects()
 }
 
-// do does effects until there is none, or until one takes its time.
-func (b *broker) do() {
-	for b.machine != nil && !b.mail.writing {
+// performEffects does effects until there is none, or until one takes its time.
+func (b *broker) performEffects() {
+	for b.machine != nil && !b.mailbox.writing {
 		f, ok := b.machine.NextEffect()
 		if !ok {
 			return
 		}
-		if b.w.tell != nil {
+		if b.w.logf != nil {
 			b.w.trace("%d: %s", b.id, describe(b, f))
 		}
-		if b.w.strikes() { // between any two effects the power may go
+		if b.w.powerFails() { // between any two effects the power may go
 			b.crash()
 			return
 		}
@@ -98,11 +98,11 @@ func (b *broker) do() {
 			continue
 		}
 		if f.Kind == replica.EffectSync {
-			b.mail.writing = true
+			b.mailbox.writing = true
 			b.sync(func() {
-				b.mail.writing = false
+				b.mailbox.writing = false
 				b.step(&replica.Done{})
-				b.turn()
+				b.drain()
 			})
 			return
 		}
@@ -120,9 +120,9 @@ func (b *broker) write(f *replica.Effect) error {
 		}
 	case replica.EffectTruncate:
 		b.truncate(f.Offset)
-		b.w.ledger.checkCompacted(b)
+		b.w.checker.checkCompacted(b)
 	case replica.EffectCheckpoint:
-		b.disk.keep(f.Name, f.Offset, f.Data)
+		b.disk.addCheckpoint(f.Name, f.Offset, f.Data)
 		b.w.mark(true, "checkpoint written")
 	case replica.EffectAdopt:
 		return b.adopt()
@@ -143,7 +143,7 @@ func (b *broker) perform(f *replica.Effect) {
 			q.Done.Completed(q)
 		}
 	case replica.EffectFailQueued:
-		b.dismiss(f.Err)
+		b.failQueued(f.Err)
 	case replica.EffectFetchReply:
 		f.Done(f.Answer)
 	case replica.EffectConfirmed:
@@ -197,7 +197,7 @@ func (b *broker) truncate(to protocol.Offset) {
 	b.cuts++
 }
 
-// changeState is what connections and judges see of a new state.
+// changeState is what connections and the checker see of a new state.
 func (b *broker) changeState(st *replica.State) {
 	was := b.state
 	b.state = st
@@ -206,7 +206,7 @@ func (b *broker) changeState(st *replica.State) {
 	}
 	if st.Role == replica.RoleLeader {
 		b.planted.leads()
-		b.w.ledger.elected(b)
+		b.w.checker.elected(b)
 		return
 	}
 	if errors.Is(st.Err, replica.ErrCommittedLost) {
@@ -219,19 +219,19 @@ func (b *broker) changeState(st *replica.State) {
 	b.parked = nil
 }
 
-// dismiss answers what waits to be proposed.
-func (b *broker) dismiss(err error) {
-	all := b.mail.proposals
-	b.mail.proposals = nil
+// failQueued answers what waits to be proposed.
+func (b *broker) failQueued(err error) {
+	all := b.mailbox.proposals
+	b.mailbox.proposals = nil
 	for _, q := range all {
 		b.machine.FailProposal(q, err)
 		q.Done.Completed(q)
 	}
 }
 
-// expireHeld answers what has waited for long enough to be proposed.
-func (b *broker) expireHeld() {
-	b.mail.proposals = slices.DeleteFunc(b.mail.proposals, func(q *replica.Proposal) bool {
+// expireQueued answers what has waited for long enough to be proposed.
+func (b *broker) expireQueued() {
+	b.mailbox.proposals = slices.DeleteFunc(b.mailbox.proposals, func(q *replica.Proposal) bool {
 		late := q.Expired(b.nowMs())
 		if late {
 			b.machine.FailProposal(q, replica.ErrTimeout)
@@ -244,7 +244,7 @@ func (b *broker) expireHeld() {
 // errDamaged: a batch does not read as it was written.
 var errDamaged = errors.New("a batch is damaged")
 
-func (b *broker) broken() { b.note(replica.Damaged{Err: errDamaged}) }
+func (b *broker) reportDamage() { b.note(replica.Damaged{Err: errDamaged}) }
 
 func describe(b *broker, f *replica.Effect) string {
 	switch f.Kind {

@@ -29,8 +29,8 @@ type registration struct {
 	Lost   bool
 }
 
-// seen is what one broker has seen of the store.
-type seen struct {
+// brokerImage is what one broker has seen of the store.
+type brokerImage struct {
 	rev        int64
 	partition  image.Partition
 	modRev     int64 // of the partition
@@ -39,11 +39,11 @@ type seen struct {
 	controller protocol.BrokerID
 }
 
-func newImage() seen {
-	return seen{live: plan.LiveBrokers{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
+func newImage() brokerImage {
+	return brokerImage{live: plan.LiveBrokers{}, leaving: map[protocol.BrokerID]bool{}, controller: protocol.NoBroker}
 }
 
-func (im *seen) fold(e store.Event) {
+func (im *brokerImage) fold(e store.Event) {
 	var id protocol.BrokerID
 	switch key := e.KV.Key; {
 	case key == keyPartition:
@@ -72,7 +72,7 @@ func scan(key, prefix string, id *protocol.BrokerID) bool {
 }
 
 // liveBrokers are those that are registered, and who of them is about to go.
-func (im *seen) liveBrokers() plan.LiveBrokers {
+func (im *brokerImage) liveBrokers() plan.LiveBrokers {
 	brokers := maps.Clone(im.live)
 	for id, leaving := range im.leaving {
 		if b, ok := brokers[id]; ok && leaving {
@@ -85,7 +85,7 @@ func (im *seen) liveBrokers() plan.LiveBrokers {
 
 // unchanged compares the registrations of those who live: who was chosen may be
 // in another broker epoch by now, and have lost its log.
-func (im *seen) unchanged(isr protocol.Members) (compares []store.Compare) {
+func (im *brokerImage) unchanged(isr protocol.Members) (compares []store.Compare) {
 	for _, m := range isr {
 		if b, live := im.live[m.ID]; live {
 			compares = append(compares, store.Compare{Key: brokerKey(m.ID), ModRevision: int64(b.Epoch)})
@@ -102,7 +102,7 @@ func put(s *store.Memory, next image.Partition, modRev int64, also ...store.Comp
 	return ok && err == nil
 }
 
-// partitionNow is the register itself, as only the store and the judge see it.
+// partitionNow is the register itself, as only the store and the checker see it.
 func partitionNow(s *store.Memory) (image.Partition, int64) {
 	kv, _, err := s.Get(context.Background(), keyPartition)
 	if err != nil || kv.ModRevision == 0 {

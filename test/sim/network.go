@@ -7,18 +7,18 @@ const storeNode = 0
 // network carries messages between nodes, or does not. A message may come late,
 // twice, in another order, or never; links are cut one way at a time.
 type network struct {
-	w        *World
-	cut      map[[2]int]bool
-	loss     float64
-	double   float64
-	slow     float64 // share of messages that take far longer
-	delayMax int64   // of the others, in microseconds
+	w         *World
+	cut       map[[2]int]bool
+	loss      float64
+	duplicate float64
+	slow      float64 // share of messages that take far longer
+	delayMax  int64   // of the others, in microseconds
 }
 
 // send has do run at the other end, unless the message is lost.
 func (n *network) send(from, to int, do func()) {
 	n.carry(from, to, do)
-	if n.w.chance(n.double) {
+	if n.w.chance(n.duplicate) {
 		n.carry(from, to, do)
 	}
 }
@@ -35,7 +35,7 @@ func (n *network) carry(from, to int, do func()) {
 		if n.cut[[2]int{from, to}] {
 			return
 		}
-		n.w.reach(to, do)
+		n.w.deliver(to, do)
 	})
 }
 
@@ -43,12 +43,12 @@ func (n *network) carry(from, to int, do func()) {
 // brokers alone, so that fetches of one epoch come late in another.
 func (n *network) slowBetween(from, to int) bool {
 	brokers := len(n.w.brokers)
-	return !n.w.o.Flaps || from != storeNode && to != storeNode && from <= brokers && to <= brokers
+	return !n.w.o.LeadershipMoves || from != storeNode && to != storeNode && from <= brokers && to <= brokers
 }
 
 func (n *network) heal() {
 	clear(n.cut)
-	n.loss, n.double, n.slow = 0, 0, 0
+	n.loss, n.duplicate, n.slow = 0, 0, 0
 }
 
 // isolate cuts a node off from the nodes listed, in one direction or both.
@@ -66,9 +66,9 @@ func (n *network) isolate(node int, from []int, in, out bool) {
 	}
 }
 
-// reach runs do at a node, now or when a paused broker goes on. What comes to a
+// deliver runs do at a node, now or when a paused broker goes on. What comes to a
 // broker that is down is lost.
-func (w *World) reach(node int, do func()) {
+func (w *World) deliver(node int, do func()) {
 	if node < 1 || node > len(w.brokers) {
 		do()
 		return
@@ -76,7 +76,7 @@ func (w *World) reach(node int, do func()) {
 	b := w.brokers[node-1]
 	switch {
 	case b.paused:
-		b.late = append(b.late, do)
+		b.deferred = append(b.deferred, do)
 	case b.up:
 		do()
 	}

@@ -10,27 +10,27 @@ import (
 	"github.com/lockstep-log/lockstep/replica"
 )
 
-// planted stands between a broker's machine and its folds, and has the mistakes
-// that are made there. Others are made where the broker tells the machine an
+// planted stands between a broker's machine and its folds, and has the bugs
+// that are planted there. Others are planted where the broker tells the machine an
 // event or does an effect.
 type planted struct {
 	b    *broker
 	bugs *Bugs
 
-	committed *conflict.LockTable // sees only what is committed
-	cutIn     protocol.LeaderEpoch
-	narrow    map[byte]protocol.Offset                  // locks by a few bits
-	asked     map[*conflict.Request]*request            // what is on its way
-	unseen    map[protocol.ProducerID]protocol.Sequence // repeats that were not seen
+	committed   *conflict.LockTable // sees only what is committed
+	truncatedIn protocol.LeaderEpoch
+	narrow      map[byte]protocol.Offset                  // locks by a few bits
+	asked       map[*conflict.Request]*request            // what is on its way
+	missed      map[protocol.ProducerID]protocol.Sequence // repeats that were not seen
 }
 
 func plant(b *broker) *planted {
 	return &planted{b: b, bugs: &b.w.bugs, narrow: map[byte]protocol.Offset{}, asked: map[*conflict.Request]*request{},
-		unseen: map[protocol.ProducerID]protocol.Sequence{}}
+		missed: map[protocol.ProducerID]protocol.Sequence{}}
 }
 
-// stand puts it between, where a mistake asks for it.
-func (p *planted) stand(o *replica.MachineOptions) {
+// wrap puts it between the machine and its folds, if a bug is planted.
+func (p *planted) wrap(o *replica.MachineOptions) {
 	if bugged(*p.bugs) {
 		o.Judge = func(t *conflict.LockTable) replica.Judge { return judge{t, p} }
 		o.Sequences = func(t *replica.Producers) replica.Sequences { return sequences{t, p} }
@@ -43,7 +43,7 @@ func (p *planted) leads() {
 	if p.bugs.ProducersNotRebuilt {
 		*m.Producers() = *replica.NewProducers()
 	}
-	if p.bugs.TableToWatermark {
+	if p.bugs.LockTableToHighWatermark {
 		m.LockTable().Reset()
 		p.fold(m.LockTable(), m.HighWatermark())
 	}
@@ -54,13 +54,13 @@ func (p *planted) fetch(f replica.Fetch) replica.Fetch {
 	if p.bugs.NoEpochCheck {
 		f.Epoch = p.b.core().Epoch()
 	}
-	if p.bugs.RefuseUnsure {
+	if p.bugs.RefuseUnproven {
 		f.Round = 1 << 60 // it follows now and for ever
 	}
 	return f
 }
 
-func (p *planted) asks(r *conflict.Request, req *request) {
+func (p *planted) remember(r *conflict.Request, req *request) {
 	if r != nil {
 		p.asked[r] = req
 	}
@@ -84,7 +84,7 @@ func (p *planted) fold(t *conflict.LockTable, below protocol.Offset) {
 	}
 }
 
-// judge is a lock table that may be mistaken.
+// judge is a lock table that may have a bug.
 type judge struct {
 	*conflict.LockTable
 	p *planted
@@ -94,7 +94,7 @@ type judge struct {
 func (j judge) Admit(r *conflict.Request, base, highWatermark protocol.Offset) bool {
 	bugs := j.p.bugs
 	switch {
-	case bugs.TableAtCommit || bugs.NarrowHash:
+	case bugs.LockTableAtCommit || bugs.NarrowHash:
 		return false
 	case j.LockTable.Admit(r, base, highWatermark):
 		return true
@@ -111,7 +111,7 @@ func (j judge) Admit(r *conflict.Request, base, highWatermark protocol.Offset) b
 
 // Locks implements replica.Judge.
 func (j judge) Locks(r *conflict.Request, highWatermark protocol.Offset, v *conflict.Verdict) {
-	if j.p.bugs.TableAtCommit {
+	if j.p.bugs.LockTableAtCommit {
 		j.p.committedTable(highWatermark).Locks(r, highWatermark, v)
 	} else {
 		j.LockTable.Locks(r, highWatermark, v)
@@ -183,7 +183,7 @@ func (p *planted) markNarrow(req *request, base protocol.Offset) {
 	}
 }
 
-// sequences is a table of producers that may be mistaken.
+// sequences is a table of producers that may have a bug.
 type sequences struct {
 	*replica.Producers
 	p *planted
@@ -193,7 +193,7 @@ type sequences struct {
 func (s sequences) Repeat(b record.Batch) (base protocol.Offset, timestamp int64, ok bool) {
 	base, timestamp, ok = s.Producers.Repeat(b)
 	if ok && s.p.bugs.ConflictBeforeDedupe && b.MentionsLocks() {
-		s.p.unseen[b.ProducerID()] = b.BaseSequence()
+		s.p.missed[b.ProducerID()] = b.BaseSequence()
 		return 0, 0, false
 	}
 	return base, timestamp, ok
@@ -201,7 +201,7 @@ func (s sequences) Repeat(b record.Batch) (base protocol.Offset, timestamp int64
 
 // Follows implements replica.Sequences.
 func (s sequences) Follows(b record.Batch) error {
-	if first, ok := s.p.unseen[b.ProducerID()]; ok && first == b.BaseSequence() {
+	if first, ok := s.p.missed[b.ProducerID()]; ok && first == b.BaseSequence() {
 		return nil
 	}
 	return s.Producers.Follows(b)
@@ -215,8 +215,8 @@ func (s sequences) Refused(b record.Batch) {
 	}
 }
 
-// hurries reports whether a task is taken while a sync is under way.
-func (p *planted) hurries(e replica.Event) bool {
+// runsDuringSync reports whether a task is taken while a sync is under way.
+func (p *planted) runsDuringSync(e replica.Event) bool {
 	_, saves := e.(replica.Housekeep)
 	return saves && p.bugs.CheckpointUnsynced
 }
@@ -225,10 +225,10 @@ func (p *planted) hurries(e replica.Event) bool {
 // epochs cuts its log to what it knows to be committed, once in each.
 func (p *planted) answer(a replica.FetchAnswer) replica.FetchAnswer {
 	hw, epoch := p.b.machine.HighWatermark(), p.b.core().Epoch()
-	if !p.bugs.TruncateToWatermark || a.Err != nil || p.cutIn == epoch {
+	if !p.bugs.TruncateToHighWatermark || a.Err != nil || p.truncatedIn == epoch {
 		return a
 	}
-	p.cutIn = epoch
+	p.truncatedIn = epoch
 	if hw < p.b.disk.End() {
 		a.Diverging, a.DivergingEpoch, a.DivergingEnd = true, p.b.disk.LatestEpoch(), hw
 	}

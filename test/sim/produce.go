@@ -11,8 +11,8 @@ import (
 
 // answer is what a broker tells a writer.
 type answer struct {
-	base protocol.Offset
-	left []conflict.Skipped // the appends left out, of a request for a verdict per append
+	base    protocol.Offset
+	skipped []conflict.Skipped // the appends left out, of a request for a verdict per append
 
 	refusal *protocol.Refusal
 	err     error // neither appended nor refused for good: try again
@@ -29,7 +29,7 @@ type proposal struct {
 
 // onProduce is a connection's part of a Produce.
 func (b *broker) onProduce(req *request, bytes []byte, reply func(answer)) {
-	if b.core() == nil || b.mail.closed {
+	if b.core() == nil || b.mailbox.closed {
 		reply(answer{err: replica.ErrNotLeader})
 		return
 	}
@@ -48,13 +48,13 @@ func (b *broker) onProduce(req *request, bytes []byte, reply func(answer)) {
 	}
 	q := &proposal{b: b, req: req, reply: reply, below: b.machine.HighWatermark()}
 	q.Batch, q.Locks, q.Acks, q.Done = batch, locks, replica.AcksAll, q
-	q.PerAppend, q.TimeoutMs = req.each && locks != nil, b.w.o.ProduceTimeout
+	q.PerAppend, q.TimeoutMs = req.perAppend && locks != nil, b.w.o.ProduceTimeout
 	b.w.mark(b.core().Role() == replica.RoleLeader && !b.core().Settled(), "produce: not settled")
-	b.planted.asks(locks, req)
+	b.planted.remember(locks, req)
 	b.propose(&q.Proposal)
 }
 
-// Completed tells the writer, and the judge hears of it when it is sent.
+// Completed tells the writer, and the checker is told when it is sent.
 func (q *proposal) Completed(*replica.Proposal) {
 	w, r := q.b.w, &q.Result
 	if q.Locks != nil {
@@ -63,7 +63,7 @@ func (q *proposal) Completed(*replica.Proposal) {
 	}
 	w.mark(errors.Is(r.Err, replica.ErrNotEnoughReplicas), "produce: not enough replicas")
 	w.mark(errors.Is(r.Err, replica.ErrNotLeader), "produce: not leader")
-	w.mark(errors.Is(r.Err, replica.ErrNotLeader) && !q.b.mail.group, "leader deposed with answers waiting")
+	w.mark(errors.Is(r.Err, replica.ErrNotLeader) && !q.b.mailbox.group, "leader deposed with answers waiting")
 	w.mark(errors.Is(r.Err, replica.ErrTimeout), "produce: timed out")
 	w.mark(errors.Is(r.Err, replica.ErrOutOfOrderSequence), "refusal waited for proof of leadership")
 	w.mark(r.Repeated && q.req.lockID == "", "ack: repeat by sequence")
@@ -75,9 +75,9 @@ func (q *proposal) Completed(*replica.Proposal) {
 		w.mark(f.Last >= q.below, "refusal waited for its commit")
 		w.mark(f.Record > 0, "batch refused for its second record")
 	}
-	a := answer{base: r.Base, left: r.Skipped, refusal: r.Refusal, err: r.Err}
+	a := answer{base: r.Base, skipped: r.Skipped, refusal: r.Refusal, err: r.Err}
 	if a.refusal == nil && a.err == nil {
-		w.ledger.acknowledged(q.b, q.req, a)
+		w.checker.acknowledged(q.b, q.req, a)
 	}
 	q.reply(a)
 }
@@ -92,7 +92,7 @@ func (b *broker) onRead(from protocol.Offset, reply func([]record.Batch), absent
 	leads := b.core().Role() == replica.RoleLeader
 	if leads && from > b.disk.End() {
 		b.w.mark(true, "read: a leader lacks what was read")
-		b.absentIfSure(absent)
+		b.absentIfProven(absent)
 		return
 	}
 	below := b.machine.HighWatermark()
@@ -101,7 +101,7 @@ func (b *broker) onRead(from protocol.Offset, reply func([]record.Batch), absent
 	}
 	batches := b.disk.read(from, below, 1+b.w.rng.IntN(8))
 	if !b.w.bugs.IgnoreCRC && !intact(batches) {
-		b.broken()
+		b.reportDamage()
 		return
 	}
 	b.w.mark(!leads && len(batches) > 0, "read from a follower")
@@ -114,7 +114,7 @@ func (b *broker) onListOffsets() {
 	if b.core() == nil {
 		return
 	}
-	least := b.w.ledger.end
+	least := b.w.checker.end
 	end, err := b.core().CommittedEnd()
 	b.w.mark(errors.Is(err, replica.ErrOffsetNotAvailable), "list offsets: not available")
 	if err != nil {
@@ -122,11 +122,11 @@ func (b *broker) onListOffsets() {
 	}
 	b.w.mark(end < least, "list offsets: a leader was deposed and does not know it")
 	epoch := b.core().Epoch()
-	b.ifLeading(b.w.bugs.ListUnsure, func() { b.w.ledger.listed(b, epoch, end, least) }, "list offsets: not proven")
+	b.ifLeading(b.w.bugs.ListOffsetsUnproven, func() { b.w.checker.listed(b, epoch, end, least) }, "list offsets: not proven")
 }
 
-func (b *broker) absentIfSure(absent func()) {
-	b.ifLeading(b.w.bugs.AbsentUnsure, absent, "read: a leader that was deposed is not believed")
+func (b *broker) absentIfProven(absent func()) {
+	b.ifLeading(b.w.bugs.AbsenceUnproven, absent, "read: a leader that was deposed is not believed")
 }
 
 // ifLeading answers once it is certain that this broker leads, or at once.

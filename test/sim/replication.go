@@ -11,7 +11,7 @@ import (
 // sendFetch takes a follower's fetch to the leader that it knows.
 func (b *broker) sendFetch(f replica.Fetch) {
 	asked := f
-	if b.w.bugs.TruncateToWatermark {
+	if b.w.bugs.TruncateToHighWatermark {
 		f.LastEpoch = -1
 	}
 	core, leader := b.core(), b.w.brokers[b.core().Leader()-1]
@@ -52,7 +52,7 @@ func (b *broker) onFetch(f replica.Fetch, reply func(replica.FetchAnswer, []reco
 func (b *broker) fetched(p parked, a replica.FetchAnswer) {
 	b.w.mark(errors.Is(a.Err, replica.ErrFencedEpoch), "fetch: fenced")
 	b.w.mark(errors.Is(a.Err, replica.ErrUnknownEpoch), "fetch: epoch unknown")
-	b.w.mark(errors.Is(a.Err, replica.ErrNotReplica), "fetch: earlier life")
+	b.w.mark(errors.Is(a.Err, replica.ErrNotReplica), "fetch: earlier broker epoch")
 	if a.Err != nil || a.Diverging {
 		p.reply(a, nil)
 		return
@@ -76,7 +76,7 @@ func (b *broker) serve(p parked) {
 	}
 	batches := b.disk.read(p.f.Offset, b.disk.End(), 1+b.w.rng.IntN(batchesPerRead))
 	if !b.w.bugs.IgnoreCRC && !intact(batches) {
-		b.broken()
+		b.reportDamage()
 		return
 	}
 	p.reply(a, batches)

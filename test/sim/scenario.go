@@ -7,7 +7,7 @@ type Scenario struct {
 	Brokers, MinInsync int
 	Producers, Bankers int
 	BankersByID        int // bankers with lock-ids in place of sequences
-	BankersEach        int // bankers who want a verdict per append
+	BankersPerAppend   int // bankers who want a verdict per append
 
 	Micros     int64 // for how long things break
 	FaultEvery int64 // microseconds, on average
@@ -15,20 +15,20 @@ type Scenario struct {
 	PollTime   int64 // between a client's reads
 	WatchDelay int64 // between looks at the store
 
-	Loss, Double, Slow float64 // shares of messages
-	DelayMax           int64   // of most messages
-	SyncMax            int64   // of most syncs
-	PowerCuts          float64 // share of effects behind which a broker crashes
-	Housekeeping       int64   // between rounds of it
-	CheckpointEvery    int64   // offsets
-	ProduceTimeout     int64   // milliseconds; 0: none
-	BitFlips           bool
-	Compacts           bool // the log's records are compacted by key
-	Flaps              bool // the leadership moves all the time
+	Loss, Duplicate, Slow float64 // shares of messages
+	DelayMax              int64   // of most messages
+	SyncMax               int64   // of most syncs
+	PowerCuts             float64 // share of effects behind which a broker crashes
+	Housekeeping          int64   // between rounds of it
+	CheckpointEvery       int64   // offsets
+	ProduceTimeout        int64   // milliseconds; 0: none
+	BitFlips              bool
+	Compacts              bool // the log's records are compacted by key
+	LeadershipMoves       bool // the leadership moves all the time
 }
 
 func scenario(rng *rand.Rand) Scenario {
-	s := Scenario{Brokers: 3, MinInsync: 2, Producers: 1 + rng.IntN(2), Bankers: 2 + rng.IntN(2), BankersByID: 1, BankersEach: 1}
+	s := Scenario{Brokers: 3, MinInsync: 2, Producers: 1 + rng.IntN(2), Bankers: 2 + rng.IntN(2), BankersByID: 1, BankersPerAppend: 1}
 	if rng.IntN(5) == 0 {
 		s.Brokers = 4 + rng.IntN(2)
 		s.MinInsync = 2 + rng.IntN(2)
@@ -44,13 +44,13 @@ func scenario(rng *rand.Rand) Scenario {
 	s.DelayMax = int64(1+rng.IntN(8)) * ms
 	s.SyncMax = int64(1+rng.IntN(30)) * ms
 	if rng.IntN(2) == 0 {
-		s.Loss, s.Double, s.Slow = rng.Float64()*0.08, rng.Float64()*0.05, rng.Float64()*0.05
+		s.Loss, s.Duplicate, s.Slow = rng.Float64()*0.08, rng.Float64()*0.05, rng.Float64()*0.05
 	}
 	if rng.IntN(4) == 0 {
 		s.Slow = rng.Float64() * 0.3
 	}
 	if rng.IntN(5) == 0 {
-		s.Flaps, s.Slow, s.WatchDelay = true, 0.1+rng.Float64()*0.5, 10*ms
+		s.LeadershipMoves, s.Slow, s.WatchDelay = true, 0.1+rng.Float64()*0.5, 10*ms
 	}
 	if rng.IntN(3) == 0 {
 		s.PowerCuts = rng.Float64() * 0.002

@@ -15,7 +15,7 @@ import (
 
 // session is a broker's standing with the metadata store.
 type session struct {
-	image       seen
+	image       brokerImage
 	epoch       protocol.BrokerEpoch // 0: not registered
 	lease       store.LeaseID
 	registering bool
@@ -25,9 +25,9 @@ type session struct {
 	leaving     bool
 }
 
-// ask sends a request to the store; then is called once, with what the store
+// request sends a request to the store; then is called once, with what the store
 // answered or, if that is not known in time, with ok false.
-func (b *broker) ask(do func(*store.Memory) any, then func(answer any, ok bool)) {
+func (b *broker) request(do func(*store.Memory) any, then func(answer any, ok bool)) {
 	answered := false
 	once := func(answer any, ok bool) {
 		if !answered {
@@ -35,19 +35,19 @@ func (b *broker) ask(do func(*store.Memory) any, then func(answer any, ok bool))
 			then(answer, ok)
 		}
 	}
-	life := b.life
+	incarnation := b.incarnation
 	b.w.net.send(int(b.id), storeNode, func() {
 		if b.w.storeDown {
 			return
 		}
 		answer := do(b.w.store)
 		b.w.net.send(storeNode, int(b.id), func() {
-			if b.life == life {
+			if b.incarnation == incarnation {
 				once(answer, true)
 			}
 		})
 	})
-	b.after(askTimeout, func() { once(nil, false) })
+	b.after(requestTimeout, func() { once(nil, false) })
 }
 
 // register begins a broker epoch. One that goes on from a session that lapsed, or from
@@ -58,7 +58,7 @@ func (b *broker) register() {
 		return
 	}
 	s.registering = true
-	r := registration{Before: b.disk.clean, Lost: b.disk.fresh}
+	r := registration{Before: b.disk.cleanShutdown, Lost: b.disk.replacement}
 	if s.epoch != 0 {
 		r.Before = s.epoch
 		b.w.mark(true, "lease lapsed")
@@ -67,7 +67,7 @@ func (b *broker) register() {
 		lease store.LeaseID
 		rev   int64
 	}
-	b.ask(func(meta *store.Memory) any {
+	b.request(func(meta *store.Memory) any {
 		ctx := context.Background()
 		kv, _, _ := meta.Get(ctx, brokerKey(b.id))
 		if kv.Lease != 0 {
@@ -83,19 +83,19 @@ func (b *broker) register() {
 			return
 		}
 		s.lease, s.epoch, s.renewedAt = answer.(registered).lease, protocol.BrokerEpoch(answer.(registered).rev), b.w.now
-		b.begin()
+		b.beginEpoch()
 	})
 }
 
-// keepSession renews the lease in good time.
-func (b *broker) keepSession() {
+// renewLease renews the lease in good time.
+func (b *broker) renewLease() {
 	s := &b.session
 	if s.epoch == 0 || s.renewing || s.registering || b.w.now-s.renewedAt < leaseTTL/4 {
 		return
 	}
 	s.renewing = true
 	lease := s.lease
-	b.ask(func(meta *store.Memory) any { return meta.KeepAlive(context.Background(), lease) },
+	b.request(func(meta *store.Memory) any { return meta.KeepAlive(context.Background(), lease) },
 		func(answer any, ok bool) {
 			s.renewing = false
 			err, _ := answer.(error)
@@ -112,7 +112,7 @@ func (b *broker) keepSession() {
 // watch keeps the image, which lags behind the store.
 func (b *broker) watch() {
 	from := b.session.image.rev
-	b.ask(func(meta *store.Memory) any {
+	b.request(func(meta *store.Memory) any {
 		if from > 0 {
 			return meta.Since("", from+1)
 		}
@@ -124,30 +124,30 @@ func (b *broker) watch() {
 		return u
 	}, func(answer any, ok bool) {
 		if ok && b.session.image.rev == from {
-			b.see(answer.(store.Update))
+			b.applyUpdate(answer.(store.Update))
 		}
 		b.after(2*ms+b.w.rng.Int64N(b.w.o.WatchDelay), b.watch)
 	})
 }
 
-func (b *broker) see(u store.Update) {
+func (b *broker) applyUpdate(u store.Update) {
 	im := &b.session.image
 	if u.Err != nil || u.Revision <= im.rev {
 		return
 	}
 	for _, e := range u.Events {
 		im.fold(e)
-		if b.w.tell != nil {
+		if b.w.logf != nil {
 			b.w.trace("%d: sees %s = %s at %d", b.id, e.KV.Key, e.KV.Value, e.KV.ModRevision)
 		}
 	}
 	im.rev = u.Revision
-	b.stand()
+	b.applyMetadata()
 	b.control()
 }
 
-// stand tells the core what the image shows, once the image shows this broker epoch.
-func (b *broker) stand() {
+// applyMetadata tells the core what the image shows, once the image shows this broker epoch.
+func (b *broker) applyMetadata() {
 	im := &b.session.image
 	if b.core() == nil || im.rev < int64(b.session.epoch) || im.modRev == 0 {
 		return
@@ -156,9 +156,9 @@ func (b *broker) stand() {
 	s.ISR = slices.Clone(s.ISR)
 	for i, m := range s.ISR {
 		if m.ID == b.id && m.BrokerEpoch == b.session.epoch {
-			b.disk.fresh = false
+			b.disk.replacement = false
 		}
-		if m.ID == b.id && b.w.bugs.AllLivesAreOne {
+		if m.ID == b.id && b.w.bugs.IgnoreBrokerEpochs {
 			s.ISR[i].BrokerEpoch = b.session.epoch
 		}
 	}
@@ -171,7 +171,7 @@ func (b *broker) alterISR(change protocol.ISRChange) {
 		b.note(replica.ISRAnswered{Change: change, Done: true})
 	}
 	core := b.core()
-	b.ask(func(meta *store.Memory) any {
+	b.request(func(meta *store.Memory) any {
 		now, rev := partitionNow(meta)
 		if now.LeaderEpoch != change.LeaderEpoch || now.PartitionEpoch != change.PartitionEpoch {
 			return false
@@ -197,7 +197,7 @@ func (b *broker) alterISR(change protocol.ISRChange) {
 
 func (b *broker) resign() {
 	epoch := b.session.epoch
-	b.ask(func(meta *store.Memory) any {
+	b.request(func(meta *store.Memory) any {
 		now, rev := partitionNow(meta)
 		next, changed := plan.Resign(now, b.id, epoch)
 		return changed && put(meta, next, rev)
@@ -228,7 +228,7 @@ func (b *broker) control() {
 		b.elect(func(meta *store.Memory) bool {
 			ok := put(meta, next, modRev, alive...)
 			b.w.mark(!ok, "store: election lost the race")
-			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0].ID && next.ISR[0] != was.ISR[0], "last one restarted and leads")
+			b.w.mark(ok && len(was.ISR) == 1 && next.Leader == was.ISR[0].ID && next.ISR[0] != was.ISR[0], "last in-sync replica restarted and leads")
 			return ok
 		})
 	}
@@ -237,14 +237,14 @@ func (b *broker) control() {
 // elect makes one change at a time.
 func (b *broker) elect(change func(*store.Memory) bool) {
 	b.session.electing = true
-	b.ask(func(meta *store.Memory) any { return change(meta) },
+	b.request(func(meta *store.Memory) any { return change(meta) },
 		func(any, bool) { b.session.electing = false })
 }
 
 func (b *broker) decide() (image.Partition, bool) {
 	im := &b.session.image
 	brokers := im.liveBrokers()
-	if b.w.bugs.AllLivesAreOne {
+	if b.w.bugs.IgnoreBrokerEpochs {
 		for _, m := range im.partition.ISR {
 			if other, ok := brokers[m.ID]; ok {
 				other.Epoch = m.BrokerEpoch
@@ -272,12 +272,12 @@ func (b *broker) shutdown() {
 		return
 	}
 	s.leaving = true
-	b.ask(func(meta *store.Memory) any {
+	b.request(func(meta *store.Memory) any {
 		_, _, err := meta.Txn(context.Background(), nil, []store.Op{store.PutLeased(leavingKey(b.id), nil, s.lease)})
 		return err
 	}, func(any, bool) {
 		b.after(100*ms, func() {
-			b.mail.closed = true
+			b.mailbox.closed = true
 			b.task(replica.Stop{})
 			b.task(replica.Checkpoint{Call: &replica.Call{Return: b.halt}})
 		})
@@ -290,7 +290,7 @@ func (b *broker) halt() {
 	b.w.mark(true, "shutdown: clean")
 	b.disk.synced = len(b.disk.batches)
 	if b.machine.Failed() == nil {
-		b.disk.clean = s.epoch
+		b.disk.cleanShutdown = s.epoch
 	}
 	lease := s.lease
 	b.w.net.send(int(b.id), storeNode, func() { b.w.store.RevokeLease(context.Background(), lease) })

@@ -18,9 +18,9 @@ var (
 	patience     = flag.Duration("patience", time.Minute, "how long one seed may take; a sound one takes 20 ms")
 )
 
-// TestASoundClusterKeepsAllPromises runs seeds and lets the ledger judge each,
+// TestASoundClusterKeepsItsGuarantees runs seeds and lets the checker judge each,
 // and sees that together they reached every rare path.
-func TestASoundClusterKeepsAllPromises(t *testing.T) {
+func TestASoundClusterKeepsItsGuarantees(t *testing.T) {
 	if *seed != 0 {
 		r := Trace(*seed, Bugs{}, t.Logf)
 		t.Logf("%d offsets, %d events, %d ms\n%s", r.Offsets, r.Events, r.Micros/ms, r.Marks)
@@ -69,8 +69,8 @@ func runAll(t *testing.T, n int) Marks {
 	return marks
 }
 
-// TestEveryPlantedBugIsFound proves that the ledger sees what it is there to
-// see: each mistake, planted alone, is found by one of the first seeds.
+// TestEveryPlantedBugIsFound proves that the checker sees what it is there to
+// see: each bug, planted alone, is found by one of the first seeds.
 func TestEveryPlantedBugIsFound(t *testing.T) {
 	for _, p := range Planted {
 		t.Run(p.Name, func(t *testing.T) {

@@ -30,10 +30,10 @@ type World struct {
 
 	healed  bool // nothing breaks any more
 	closing bool // clients begin nothing more
-	ledger  *ledger
+	checker *checker
 	marks   Marks
 	failure *Failure
-	tell    func(format string, args ...any) // of each step, when a run is looked at; or nil
+	logf    func(format string, args ...any) // of each step, when a run is looked at; or nil
 }
 
 type flip struct {
@@ -75,9 +75,9 @@ const (
 func Run(seed uint64, bugs Bugs) Result { return Trace(seed, bugs, nil) }
 
 // Trace is Run, told step by step.
-func Trace(seed uint64, bugs Bugs, tell func(format string, args ...any)) (r Result) {
+func Trace(seed uint64, bugs Bugs, logf func(format string, args ...any)) (r Result) {
 	w := newWorld(seed, bugs)
-	w.tell = tell
+	w.logf = logf
 	defer func() {
 		if p := recover(); p != nil {
 			w.fail("panic", "%v", p)
@@ -88,7 +88,7 @@ func Trace(seed uint64, bugs Bugs, tell func(format string, args ...any)) (r Res
 		if w.failure != nil {
 			w.failure.Seed = seed
 		}
-		r = Result{w.failure, w.marks, len(w.ledger.promised), w.serial, w.now}
+		r = Result{w.failure, w.marks, len(w.checker.acked), w.serial, w.now}
 	}()
 	w.run()
 	return r
@@ -99,27 +99,27 @@ func bugged(b Bugs) bool { return b != Bugs{} }
 func newWorld(seed uint64, bugs Bugs) *World {
 	w := &World{rng: rand.New(rand.NewPCG(seed, 0x10c257e9)), bugs: bugs, marks: Marks{}}
 	w.o = scenario(w.rng)
-	w.ledger = newLedger(w)
-	w.net = network{w: w, cut: map[[2]int]bool{}, loss: w.o.Loss, double: w.o.Double, slow: w.o.Slow, delayMax: w.o.DelayMax}
+	w.checker = newChecker(w)
+	w.net = network{w: w, cut: map[[2]int]bool{}, loss: w.o.Loss, duplicate: w.o.Duplicate, slow: w.o.Slow, delayMax: w.o.DelayMax}
 	w.store = store.NewMemory(func() time.Time { return time.UnixMicro(w.now) })
 	first := image.Partition{PartitionState: protocol.PartitionState{Leader: protocol.NoBroker}}
 	for i := range w.o.Brokers {
-		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{blind: bugs.IgnoreCRC}, skew: w.rng.Int64N(10_000 * ms)}
+		b := &broker{w: w, id: protocol.BrokerID(i + 1), disk: &disk{ignoresCRC: bugs.IgnoreCRC}, skew: w.rng.Int64N(10_000 * ms)}
 		w.brokers = append(w.brokers, b)
 		first.Replicas = append(first.Replicas, b.id)
 		first.ISR = append(first.ISR, protocol.Member{ID: b.id})
 	}
 	w.store.Txn(context.Background(), nil, []store.Op{store.Put(keyPartition, encode(first))})
-	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID + w.o.BankersEach {
+	for i := range w.o.Producers + w.o.Bankers + w.o.BankersByID + w.o.BankersPerAppend {
 		c := &client{w: w, node: 1 + w.o.Brokers + i, pid: protocol.ProducerID(1000 + i), banker: i >= w.o.Producers}
-		c.view.want = protocol.None
+		c.view.waitFor = protocol.None
 		for a := range c.view.balance {
 			c.view.balance[a] = startBalance
 		}
 		if i >= w.o.Producers+w.o.Bankers && i < w.o.Producers+w.o.Bankers+w.o.BankersByID {
 			c.pid = protocol.NoProducer
 		}
-		c.each = i >= w.o.Producers+w.o.Bankers+w.o.BankersByID
+		c.perAppend = i >= w.o.Producers+w.o.Bankers+w.o.BankersByID
 		w.clients = append(w.clients, c)
 	}
 	return w
@@ -133,20 +133,20 @@ func (w *World) run() {
 		w.after(w.rng.Int64N(50*ms), c.run)
 		w.after(w.rng.Int64N(50*ms), c.poll)
 	}
-	w.after(w.rng.Int64N(300*ms), w.torment)
+	w.after(w.rng.Int64N(300*ms), w.injectFaults)
 	w.after(matchEvery, w.match)
-	if w.o.Flaps {
-		w.flap(1 << 30)
+	if w.o.LeadershipMoves {
+		w.moveLeadership(1 << 30)
 	}
 	w.until(w.o.Micros, nil)
 	w.heal()
 	w.until(w.now+healMicros, nil)
 	w.closing = true
 	if !w.until(w.now+restMax, w.atRest) && w.failure == nil {
-		w.fail("liveness", "not at rest: %s", w.unrest())
+		w.fail("liveness", "not at rest: %s", w.whyNotAtRest())
 	}
 	if w.failure == nil {
-		w.ledger.check()
+		w.checker.check()
 	}
 }
 
@@ -169,7 +169,7 @@ func (w *World) until(at int64, done func() bool) bool {
 func (w *World) match() {
 	w.after(matchEvery, w.match)
 	w.store.Expire()
-	w.ledger.checkMatching()
+	w.checker.checkMatching()
 	if w.healed {
 		w.repair()
 	}
@@ -194,10 +194,10 @@ func (w *World) repair() {
 		if b.core() != nil && b.core().Role() == replica.RoleOffline {
 			b.crash()
 		}
-		if now, _ := partitionNow(w.store); b.disk.fresh && len(now.ISR) == 1 && now.ISR[0].ID == b.id {
+		if now, _ := partitionNow(w.store); b.disk.replacement && len(now.ISR) == 1 && now.ISR[0].ID == b.id {
 			b.crash()
-			if int64(now.ISR[0].BrokerEpoch) > b.disk.since {
-				b.disk.fresh = false // it had come into sync and did not see it
+			if int64(now.ISR[0].BrokerEpoch) > b.disk.replacedAt {
+				b.disk.replacement = false // it had come into sync and did not see it
 			} else {
 				w.putBack(b)
 			}
@@ -207,9 +207,9 @@ func (w *World) repair() {
 }
 
 // atRest: everybody is in sync, everything is committed, answered and read.
-func (w *World) atRest() bool { return w.unrest() == "" }
+func (w *World) atRest() bool { return w.whyNotAtRest() == "" }
 
-func (w *World) unrest() string {
+func (w *World) whyNotAtRest() string {
 	now, _ := partitionNow(w.store)
 	if len(now.ISR) != len(w.brokers) || now.Leader == protocol.NoBroker {
 		return fmt.Sprintf("leader %d, ISR %v of %d", now.Leader, now.ISR, len(w.brokers))
@@ -232,7 +232,7 @@ func (w *World) unrest() string {
 }
 
 // strikes reports whether the power of a broker goes just now.
-func (w *World) strikes() bool { return !w.healed && w.chance(w.o.PowerCuts) }
+func (w *World) powerFails() bool { return !w.healed && w.chance(w.o.PowerCuts) }
 
 func (w *World) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
 
@@ -248,18 +248,16 @@ func (w *World) fail(invariant, format string, args ...any) {
 	}
 }
 
-// trace is behind a test of w.tell where it would cost something.
+// trace is behind a test of w.logf where it would cost something.
 func (w *World) trace(format string, args ...any) {
-	if w.tell != nil {
-		w.tell("%8.3f "+format, append([]any{float64(w.now) / ms}, args...)...)
+	if w.logf != nil {
+		w.logf("%8.3f "+format, append([]any{float64(w.now) / ms}, args...)...)
 	}
 }
 
-func (w *World) anyBroker() *broker { return w.brokers[w.rng.IntN(len(w.brokers))] }
-
 // guessLeader is what the metadata of any broker says, right or not.
 func (w *World) guessLeader() int {
-	if leader := w.anyBroker().session.image.partition.Leader; leader > 0 {
+	if leader := w.randomBroker().session.image.partition.Leader; leader > 0 {
 		return int(leader) - 1
 	}
 	return w.rng.IntN(len(w.brokers))

@@ -87,7 +87,7 @@ func soon(t *testing.T, answered <-chan *kmsg.FetchResponse) *kmsg.FetchResponse
 	select {
 	case resp := <-answered:
 		return resp
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it waits")
 		return nil
 	}

@@ -47,7 +47,7 @@ func TestAFullMetadataStoreSaysSoAndOnlyAdditionsAreRefused(t *testing.T) {
 			t.Fatalf("a deletion: %v", err)
 		}
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for h := s.health(); !h.Healthy || h.Degraded; h = s.health() {
 		if time.Now().After(deadline) {
 			t.Fatalf("after the deletions health is %+v", h)

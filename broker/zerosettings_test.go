@@ -93,7 +93,7 @@ func (s zeroSide) tryZero(t *testing.T, setting string, at time.Time, refused er
 	}
 	set()
 	// What must go is waited for; what must stay is looked at once more later.
-	for deadline := time.Now().Add(20 * time.Second); s.count(topic) != left; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); s.count(topic) != left; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d records are left, want %d", s.count(topic), left)
 		}

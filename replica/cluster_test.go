@@ -166,7 +166,7 @@ func (c *cluster) elect(id protocol.BrokerID) bool {
 // machine a follower may have been out of the ISR for a moment.
 func (c *cluster) electWhenInSync(t *testing.T, id protocol.BrokerID) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !c.elect(id); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !c.elect(id); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("broker %d is never in sync", id)
 		}

@@ -202,7 +202,7 @@ func try[S Machine](r *Runtime[S], f func(*Shard[S])) error {
 // eventually waits until good.
 func eventually(t testing.TB, what string, good func() bool) {
 	t.Helper()
-	for until := time.Now().Add(20 * time.Second); !good(); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(time.Minute); !good(); time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("waited in vain for %s", what)
 		}
@@ -214,7 +214,7 @@ func received[T any](t testing.TB, what string, from <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-from:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("waited in vain for %s", what)
 	}
 	return v

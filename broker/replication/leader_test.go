@@ -121,7 +121,7 @@ func (l *leader) append(p *partitions.Partition, n, size int) {
 
 func (l *leader) await(what string, so func() bool) {
 	l.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			l.t.Fatalf("waited in vain for %s", what)
 		}

@@ -211,7 +211,7 @@ func TestABrokerStopsThoughAProofIsWaitedFor(t *testing.T) {
 	go func() { ps.halt(1); close(stopped) }()
 	select {
 	case <-stopped:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("broker 1 does not stop")
 	}
 }

@@ -246,10 +246,13 @@ func (ps *peers) partition(id protocol.BrokerID, topic string, index int32) *rep
 	return p.Partition
 }
 
+// patience bounds what a test waits for. No test passes by its running out.
+const patience = time.Minute
+
 // await waits until something is so; a test that waits in vain is broken.
 func (ps *peers) await(what string, so func() bool) {
 	ps.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			ps.t.Fatalf("waited in vain for %s", what)
 		}

@@ -1,40 +1,21 @@
 package broker
 
 import (
-	"errors"
-	"io/fs"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions/disktest"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
-// sizedFS is a disk that says what the test wants of its size.
-type sizedFS struct {
-	vfs.FS
-	total int64
-	free  atomic.Int64
-}
-
-func (s *sizedFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{TotalBytes: uint64(s.total), AvailBytes: uint64(s.free.Load())}, nil
-}
-
-func (s *sizedFS) has(path string) bool {
-	_, err := s.Stat(path)
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
 func comesTo(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}
@@ -43,11 +24,10 @@ func comesTo(t *testing.T, what string, ok func() bool) {
 
 // TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom, without a restart.
 func TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom(t *testing.T) {
-	disk := &sizedFS{FS: vfs.Default, total: 1 << 30}
-	disk.free.Store(1 << 30)
+	disk := disktest.New()
 	s, cl := startServerOn(t, disk)
 	running, start := filepath.Join(s.cfg.DataDir, "reserve.run"), filepath.Join(s.cfg.DataDir, "reserve.start")
-	comesTo(t, "room is reserved", func() bool { return disk.has(running) && disk.has(start) })
+	comesTo(t, "room is reserved", func() bool { return disk.Has(running) && disk.Has(start) })
 	w := dial(t, s.Addr(""))
 	adm := kadm.NewClient(cl)
 	if _, err := adm.CreateTopics(t.Context(), 1, 1, nil, "t", "gone"); err != nil {
@@ -72,7 +52,7 @@ func TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom(t *testing.T) {
 		t.Fatalf("before: code %d", p.ErrorCode)
 	}
 
-	disk.free.Store(40 << 20)
+	disk.SetFree(40 << 20)
 	time.Sleep(100 * time.Millisecond) // a look is good for half of it
 	if p := produce(); p.ErrorCode != storageError || p.ErrorMessage == nil || !strings.Contains(*p.ErrorMessage, "the disk has 40.0 MiB free, and 64.0 MiB are to stay so") {
 		t.Fatalf("below the floor: %+v", p)
@@ -94,21 +74,21 @@ func TestOnAFullDiskReadsGoOnAndWritesAreRefusedUntilThereIsRoom(t *testing.T) {
 	if err := adm.CommitAllOffsets(t.Context(), "g", kadm.OffsetsFromRecords()); err != nil {
 		t.Errorf("a commit: %v", err)
 	}
-	if !disk.has(running) {
+	if !disk.Has(running) {
 		t.Error("the reserve was given up too early")
 	}
 
-	disk.free.Store(1 << 20)
-	comesTo(t, "the running part of the reserve is given up", func() bool { return !disk.has(running) })
-	if !disk.has(start) {
+	disk.SetFree(1 << 20)
+	comesTo(t, "the running part of the reserve is given up", func() bool { return !disk.Has(running) })
+	if !disk.Has(start) {
 		t.Error("the part for the start was given up as well")
 	}
 	comesTo(t, "nobody writes any more", s.disk.Full)
 	read()
 
-	disk.free.Store(1 << 29)
+	disk.SetFree(1 << 29)
 	comesTo(t, "there is room again", func() bool { return produce().ErrorCode == 0 })
-	comesTo(t, "room is reserved again", func() bool { return disk.has(running) })
+	comesTo(t, "room is reserved again", func() bool { return disk.Has(running) })
 	if h := s.health(); !h.Healthy || len(h.Problems) != 0 {
 		t.Errorf("health is %+v", h)
 	}

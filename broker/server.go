@@ -201,19 +201,13 @@ const tickEvery = 100 * time.Millisecond
 // tick tells the partitions that time passes, and those of a broker that cannot
 // reach the metadata to step aside.
 func (s *Server) tick(ctx context.Context) error {
-	tick := time.NewTicker(tickEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			s.hosted.Tick()
-			if _, alone := s.cluster.StoreGone(); alone {
-				s.sessions.StepAside()
-			}
+	partitions.Every(ctx, tickEvery, func() {
+		s.hosted.Tick()
+		if _, alone := s.cluster.StoreGone(); alone {
+			s.sessions.StepAside()
 		}
-	}
+	})
+	return nil
 }
 
 // closers close in the reverse order of their opening.

@@ -130,17 +130,13 @@ func (d *DiskSpace) probe() error {
 
 // Run watches the disk until ctx ends.
 func (d *DiskSpace) Run(ctx context.Context) error {
-	tick := time.NewTicker(diskLookEvery)
-	defer tick.Stop()
-	for {
+	look := func() {
 		d.look()
 		d.keepReserve()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
 	}
+	look()
+	Every(ctx, diskLookEvery, look)
+	return nil
 }
 
 // look finds out how much is free, and acts on it.

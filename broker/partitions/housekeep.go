@@ -8,16 +8,8 @@ import (
 
 // RunHousekeeping goes over the partitions at each interval, until ctx ends.
 func (h *Host) RunHousekeeping(ctx context.Context, interval time.Duration) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			h.housekeep(ctx)
-		}
-	}
+	Every(ctx, interval, func() { h.housekeep(ctx) })
+	return nil
 }
 
 // housekeep goes over the partitions: first what makes checkpoints, then the one

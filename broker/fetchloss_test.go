@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
 )
@@ -81,4 +83,47 @@ func readsAll(t *testing.T, reader *kgo.Client, records int) (err error) {
 		}
 	}
 	return err
+}
+
+// TestAConsumerGoesOnWhenARestartHasEndedItsFetchSession: the broker that comes back
+// knows no session of before. Who asks in one is told so (70) and begins anew with all
+// of its partitions; a stock consumer reads each record once.
+func TestAConsumerGoesOnWhenARestartHasEndedItsFetchSession(t *testing.T) {
+	const before, after = 100, 100
+	addr := "127.0.0.1:" + freePort(t)
+	ps := startPeers(t, 1, func(c *Config) { c.Listeners[0].Addr = addr })
+	ps.create("t", 1, 1)
+	writer, reader := ps.client(), ps.client(kgo.ConsumeTopics("t"), kgo.FetchMaxWait(50*time.Millisecond))
+	ended := make(chan error, 1)
+	go func() { ended <- readsAll(t, reader, before+after) }()
+	writeEach(t, writer, before)
+	id := beginSession(dial(t, addr), before)
+	ps.await("both to be in sessions", func() bool { return ps.all[1].fetchSessions.Stats().Sessions == 2 })
+
+	ps.halt(1)
+	ps.restart(1)
+	w := dial(t, addr)
+	req := asksFor(0, 1)
+	req.SessionID, req.SessionEpoch, req.Topics = id, 1, nil
+	if resp := ask[*kmsg.FetchResponse](w, 11, req); resp.ErrorCode != kerr.FetchSessionIDNotFound.Code || resp.SessionID != 0 {
+		t.Errorf("in the session of before: code %d, session %d", resp.ErrorCode, resp.SessionID)
+	}
+	if beginSession(w, before) == 0 {
+		t.Error("no session can be begun")
+	}
+	writeEach(t, writer, after)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	ps.await("the consumer to be in a session again", func() bool { return ps.all[1].fetchSessions.Stats().Sessions == 2 })
+}
+
+// writeEach writes n records to t-0, each in a batch of its own.
+func writeEach(t *testing.T, cl *kgo.Client, n int) {
+	t.Helper()
+	for range n {
+		if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -77,10 +77,9 @@ func (buf *buffer) fill(r io.Reader, limit int) error {
 
 // grow doubles the buffer's room, up to limit bytes.
 func (buf *buffer) grow(limit int) {
-	room := min(max(2*cap(buf.b), bufferBytesMin), limit)
-	b := make([]byte, len(buf.b), room)
-	copy(b, buf.b)
-	buf.b = b
+	before := *buf
+	buf.b = append(roomFor(min(max(2*cap(before.b), bufferBytesMin), limit)), before.b...)
+	before.keepIfLarge()
 }
 
 // atEnd reads one byte, which must not be there. It also lets the reader check

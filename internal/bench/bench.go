@@ -36,7 +36,7 @@ func (b *benchCommand) flags(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
 	f.SortFlags = false
 	f.Int64VarP(&b.records, "num", "n", 0, "`COUNT` of records after which to end; 0: no limit")
-	f.DurationVar(&b.duration, "duration", 10*time.Second, "how long to measure at most")
+	f.DurationVar(&b.duration, "duration", 10*time.Second, "how long to measure at most; 0: no limit")
 	b.cluster.Flags(cmd, b.s)
 	b.format.Flag(cmd)
 	return cmd
@@ -97,11 +97,17 @@ type meter struct {
 	}
 }
 
-const latencyMax = time.Minute
+const (
+	latencyMax = time.Minute
+	noLimit    = 100 * 365 * 24 * time.Hour // of what is ended by an interrupt, or by its records
+)
 
 func (b *benchCommand) meter() *meter {
 	m := &meter{began: time.Now(), most: b.records}
-	m.ends = m.began.Add(b.duration)
+	m.ends = m.began.Add(noLimit)
+	if b.duration > 0 {
+		m.ends = m.began.Add(b.duration)
+	}
 	m.latency.Histogram = hdrhistogram.New(1, latencyMax.Microseconds(), 3)
 	return m
 }

@@ -14,19 +14,16 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/plan"
 	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
+	"github.com/lockstep-log/lockstep/coordinator/store/storetest"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
-// Members of etcd keep idle HTTP connections to each other for seconds after
-// they were closed. Nothing of ours speaks HTTP.
 func TestMain(m *testing.M) {
 	if os.Getenv(childEnv) != "" {
 		runChild()
@@ -37,23 +34,18 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
-		goleak.IgnoreAnyFunction("net/http.(*connReader).backgroundRead"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
+	storetest.RunAndVerifyNoLeaks(m)
 }
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
-// patience bounds what a test waits for. No test passes by its running out.
-const patience = 20 * time.Second
+const patience = storetest.Patience
 
-func background(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
-	return ctx
-}
+var (
+	background = storetest.Background
+	noError    = storetest.NoError
+	wantError  = storetest.WantError
+)
 
 // clock is a clock that the test moves.
 type clock struct{ ns atomic.Int64 }
@@ -80,20 +72,6 @@ func startEmbedded(t *testing.T, o etcd.EmbeddedOptions) *etcd.Embedded {
 	e, err := etcd.StartEmbedded(background(t), o)
 	noError(t, err)
 	return e
-}
-
-func noError(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func wantError(t *testing.T, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Fatalf("error %v, want %v", err, want)
-	}
 }
 
 func broker(id protocol.BrokerID) image.Broker {

@@ -27,9 +27,6 @@ type Harness struct {
 	Compact func(t *testing.T, rev int64)
 }
 
-// patience bounds what a story waits for. No story passes by its running out.
-const patience = 20 * time.Second
-
 // Run tells all stories.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	stories := []struct {
@@ -63,7 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	}
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), Patience)
 			defer cancel()
 			s.tell(t, &story{T: t, Harness: open(t), ctx: ctx})
 		})
@@ -526,12 +523,16 @@ func cancelled(t *testing.T, s *story) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	cancel()
 	for name, call := range map[string]func() error{
-		"get":         func() error { _, _, err := s.Store.Get(ctx, s.key("a")); return err },
-		"list":        func() error { _, _, err := s.Store.List(ctx, s.Prefix); return err },
-		"transaction": func() error { _, _, err := s.Store.Txn(ctx, nil, []store.Op{store.Put(s.key("a"), nil)}); return err },
-		"grant":       func() error { _, err := s.Store.GrantLease(ctx, time.Minute); return err },
-		"keep alive":  func() error { return s.Store.KeepAlive(ctx, lease) },
-		"revoke":      func() error { return s.Store.RevokeLease(ctx, lease) },
+		"get":  func() error { _, _, err := s.Store.Get(ctx, s.key("a")); return err },
+		"list": func() error { _, _, err := s.Store.List(ctx, s.Prefix); return err },
+		"transaction": func() error {
+			_, _, err := s.Store.Txn(ctx, nil,
+				[]store.Op{store.Put(s.key("a"), nil)})
+			return err
+		},
+		"grant":      func() error { _, err := s.Store.GrantLease(ctx, time.Minute); return err },
+		"keep alive": func() error { return s.Store.KeepAlive(ctx, lease) },
+		"revoke":     func() error { return s.Store.RevokeLease(ctx, lease) },
 	} {
 		for range 100 {
 			if err := call(); !errors.Is(err, context.Canceled) {

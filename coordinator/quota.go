@@ -42,7 +42,8 @@ const (
 	historyRevisions = 10_000
 	// quotaPause bounds how often changes that are beyond the quota have the store looked at.
 	quotaPause = 100 * time.Millisecond
-	// forgottenNotes is after how many writes etcd counts as free what it has freed.
+	// forgottenNotes is after how many writes, each in a commit of its own, etcd counts
+	// as free what it has freed.
 	forgottenNotes = 3
 )
 
@@ -193,7 +194,7 @@ func (c *Cluster) reclaim(ctx context.Context, s *etcd.Store, u etcd.Usage, now 
 	case upTo > 0 && c.forgetsHistory():
 		err = s.Forget(ctx, upTo)
 	default:
-		c.noteForgotten(ctx)
+		c.noteForgotten(ctx, s)
 		return u
 	}
 	if err != nil {
@@ -208,14 +209,14 @@ func (c *Cluster) reclaim(ctx context.Context, s *etcd.Store, u etcd.Usage, now 
 	}
 	h.done(upTo, after.InUse)
 	c.quota.mu.notes = forgottenNotes
-	c.noteForgotten(ctx)
+	c.noteForgotten(ctx, s)
 	return after
 }
 
 // noteForgotten writes down up to where history was forgotten. It is the write
 // that matters: etcd's backend gives pages free, and counts them so, only when
 // it writes again, and a store that is full would stay so for as long as it rests.
-func (c *Cluster) noteForgotten(ctx context.Context) {
+func (c *Cluster) noteForgotten(ctx context.Context, s *etcd.Store) {
 	if c.quota.mu.notes == 0 {
 		return
 	}
@@ -224,6 +225,7 @@ func (c *Cluster) noteForgotten(ctx context.Context) {
 	if _, _, err := c.o.Store.Txn(ctx, nil, []store.Op{note}); err != nil && ctx.Err() == nil {
 		c.log.Debug("not noted that history was forgotten", "error", err)
 	}
+	s.Settle() // on a slow disk several notes would share a commit, and space stay taken
 }
 
 // forgetsHistory reports whether this broker is the one that has history
@@ -236,7 +238,8 @@ func (c *Cluster) sayQuota(u etcd.Usage) {
 	c.quota.mu.state = now
 	switch {
 	case now == quotaReached && before != quotaReached:
-		c.log.Error("metadata store is full: nothing can be added", "in use", u.InUse, "most", c.o.Quota.most(u), "bytes", u.Bytes, "quota", u.Quota)
+		c.log.Error("metadata store is full: nothing can be added", "in use", u.InUse, "most", c.o.Quota.most(u), "bytes",
+			u.Bytes, "quota", u.Quota)
 	case now == quotaNear && before == quotaFree:
 		c.log.Warn("metadata store is nearly full", "in use", u.InUse, "most", c.o.Quota.most(u))
 	case now < before:
@@ -272,12 +275,15 @@ func (c *Cluster) StoreUsage() (t StoreUsage, ok bool) {
 
 func (c *Cluster) fullText(u etcd.Usage) string {
 	if u.Full && !u.Local {
-		return "the metadata store takes no writes: etcd has raised NOSPACE; compact and defragment it, and disarm the alarm (etcdctl)"
+		return "the metadata store takes no writes: etcd has raised NOSPACE; compact and defragment it, and disarm the " +
+			"alarm (etcdctl)"
 	}
 	if u.Full {
-		return fmt.Sprintf("the metadata store takes no writes: its file has %s, and may have %s; room is being made", mebibytes(u.Bytes), mebibytes(u.Quota))
+		return fmt.Sprintf("the metadata store takes no writes: its file has %s, and may have %s; room is being made",
+			mebibytes(u.Bytes), mebibytes(u.Quota))
 	}
-	return fmt.Sprintf("the metadata store is full: %s are in use, and %s may be; delete topics or settings before others are added",
+	return fmt.Sprintf("the metadata store is full: %s are in use, and %s may be; delete topics or settings before "+
+		"others are added",
 		mebibytes(u.InUse), mebibytes(c.o.Quota.most(u)))
 }
 

@@ -225,6 +225,15 @@ func (s *Store) Forget(ctx context.Context, rev int64) error {
 	return nil
 }
 
+// Settle has a member in this process write to its file what it holds in memory.
+// What a compaction has freed counts as free only two such commits later, and etcd
+// makes none while nothing is written.
+func (s *Store) Settle() {
+	if s.member != nil {
+		s.member.Backend().ForceCommit()
+	}
+}
+
 // Local reports whether the member is in this process.
 func (s *Store) Local() bool { return s.member != nil }
 
@@ -255,7 +264,8 @@ func etcdError(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, store.ErrLeaseNotFound)
 	case isFull(err):
 		return fmt.Errorf("%s: %w: %w", doing, store.ErrFull, err)
-	case errors.Is(err, rpctypes.ErrDuplicateKey), errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err, rpctypes.ErrRequestTooLarge):
+	case errors.Is(err, rpctypes.ErrDuplicateKey), errors.Is(err, rpctypes.ErrTooManyOps), errors.Is(err,
+		rpctypes.ErrRequestTooLarge):
 		return fmt.Errorf("%s: %w: %w", doing, store.ErrBadTxn, err)
 	}
 	return fmt.Errorf("%s: %w: %w", doing, store.ErrUnavailable, err)

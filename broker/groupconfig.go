@@ -61,14 +61,24 @@ func (c GroupConfig) validate() error {
 		return fmt.Errorf("the offsets topic cannot have %d partitions with %d replicas", c.OffsetsPartitions, c.OffsetsReplicas)
 	case c.SessionMin <= 0 || c.SessionMax < c.SessionMin:
 		return fmt.Errorf("group sessions cannot last from %v to %v", c.SessionMin, c.SessionMax)
+	case min(c.CommitTimeout, c.OffsetsRetention, c.OffsetsRetentionCheck) <= 0,
+		min(c.MembersMax-1, c.MetadataBytesMax.value, int(c.InitialRebalanceDelay.value)) < 0:
+		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
+	}
+	return c.validateConsumers()
+}
+
+// validateConsumers is for the groups whose assignments the broker makes (KIP-848).
+func (c GroupConfig) validateConsumers() error {
+	switch {
 	case c.ConsumerHeartbeat <= 0 || c.ConsumerSession <= c.ConsumerHeartbeat:
 		return fmt.Errorf("consumers cannot be heard of every %v in sessions of %v", c.ConsumerHeartbeat, c.ConsumerSession)
 	case c.ConsumerHeartbeat < c.ConsumerHeartbeatMin || c.ConsumerHeartbeat > c.ConsumerHeartbeatMax:
-		return fmt.Errorf("consumers cannot be heard of every %v where %v to %v are allowed", c.ConsumerHeartbeat, c.ConsumerHeartbeatMin, c.ConsumerHeartbeatMax)
+		return fmt.Errorf("consumers cannot be heard of every %v where %v to %v are allowed",
+			c.ConsumerHeartbeat, c.ConsumerHeartbeatMin, c.ConsumerHeartbeatMax)
 	case c.ConsumerSession < c.ConsumerSessionMin || c.ConsumerSession > c.ConsumerSessionMax:
-		return fmt.Errorf("sessions of consumers cannot last %v where %v to %v are allowed", c.ConsumerSession, c.ConsumerSessionMin, c.ConsumerSessionMax)
-	case c.MembersMax < 1 || c.MetadataBytesMax.value < 0 || c.InitialRebalanceDelay.value < 0 || c.CommitTimeout <= 0 || c.OffsetsRetention <= 0 || c.OffsetsRetentionCheck <= 0:
-		return fmt.Errorf("a limit of consumer groups is not positive: %+v", c)
+		return fmt.Errorf("sessions of consumers cannot last %v where %v to %v are allowed",
+			c.ConsumerSession, c.ConsumerSessionMin, c.ConsumerSessionMax)
 	}
 	return nil
 }

@@ -30,53 +30,83 @@ func (d *decision) adds() bool {
 
 // change decides from the newest image until the store agrees with what the
 // decision compared. It returns when the image shows the change.
+func (c *Cluster) change(ctx context.Context, decide func(*image.Image) decision) error {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	ch := change{c: c, decide: decide}
+	for {
+		moved := c.Changed() // before the image is looked at, so that no move of it is missed
+		if over, rev, err := ch.try(ctx); over {
+			return c.changed(ctx, rev, err)
+		}
+		if err := c.awaitMove(ctx, moved, nil); err != nil {
+			return err
+		}
+	}
+}
+
+// change is one change on its way into the store.
 //
 // A try that is lost, see insist, may have been made all the same. The next one
 // compares the same, so that one of them wins at most; when it is refused, it is
 // found out whether the lost one has won.
-func (c *Cluster) change(ctx context.Context, decide func(*image.Image) decision) error {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	var lost store.Op // the first of the newest decision of which a try was lost; of no kind: none was
-	for {
-		changed := c.Changed()
-		made, rev, err := c.wasMade(ctx, lost)
-		if err != nil || made {
-			return c.changed(ctx, rev, err)
+type change struct {
+	c      *Cluster
+	decide func(*image.Image) decision
+	lost   store.Op // the first of the newest decision of which a try was lost; of no kind: none was
+}
+
+// try decides once and writes that. over is false if somebody was faster: the image
+// will show it, and then it is decided again.
+func (ch *change) try(ctx context.Context) (over bool, rev int64, err error) {
+	if made, rev, err := ch.c.wasMade(ctx, ch.lost); err != nil || made {
+		return true, rev, err
+	}
+	d := ch.decide(ch.c.Image())
+	if d.err != nil {
+		d.ops = nil // a refusal writes nothing, but compares
+	}
+	if d.adds() {
+		if err := ch.c.admit(ctx); err != nil {
+			return true, 0, err
 		}
-		d := decide(c.Image())
-		if d.err != nil {
-			d.ops = nil
+	}
+	ok, rev, err := ch.write(ctx, &d)
+	switch {
+	case err != nil || ok && len(d.ops) > 0:
+		return true, rev, err
+	case ok && ch.lost.Kind == store.OpDelete && errors.Is(d.err, refusal.ErrUnknownTopic):
+		return true, 0, nil // the lost try has deleted it
+	case ok:
+		return true, 0, d.err
+	}
+	return false, 0, nil
+}
+
+// write makes the transaction of a decision, and notes if a try of it was lost.
+func (ch *change) write(ctx context.Context, d *decision) (ok bool, rev int64, err error) {
+	err = ch.c.insist(ctx, func(ctx context.Context) (err error) {
+		ok, rev, err = ch.c.o.Store.Txn(ctx, d.compares, d.ops)
+		if isLost(err) && len(d.ops) > 0 {
+			ch.lost = d.ops[0]
 		}
-		if d.adds() {
-			if err := c.admit(ctx); err != nil {
-				return err
-			}
-		}
-		var ok bool
-		err = c.insist(ctx, func(ctx context.Context) (err error) {
-			ok, rev, err = c.o.Store.Txn(ctx, d.compares, d.ops)
-			if isLost(err) && len(d.ops) > 0 {
-				lost = d.ops[0]
-			}
-			return err
-		})
-		switch {
-		case err != nil || ok && len(d.ops) > 0:
-			return c.changed(ctx, rev, err)
-		case ok && lost.Kind == store.OpDelete && errors.Is(d.err, refusal.ErrUnknownTopic):
-			return nil // the lost try has deleted it
-		case ok:
-			return d.err
-		}
-		// Somebody was faster, and the image will show it.
-		select {
-		case <-changed:
-		case <-c.ending.Done():
-			return ErrClosed
-		case <-ctx.Done():
-			return outOfTime(ctx)
-		}
+		return err
+	})
+	return ok, rev, err
+}
+
+// awaitMove waits until the image has moved, or until it is time to try again
+// whether or not it has.
+func (c *Cluster) awaitMove(ctx context.Context, moved <-chan struct{}, retry <-chan time.Time) error {
+	select {
+	case <-moved:
+		return nil
+	case <-retry:
+		return nil
+	case <-c.ending.Done():
+		return ErrClosed
+	case <-ctx.Done():
+		return outOfTime(ctx)
 	}
 }
 

@@ -186,16 +186,12 @@ func (c *Cluster) await(ctx context.Context, revision int64) error {
 
 func (c *Cluster) awaitImage(ctx context.Context, good func(*image.Image) bool) error {
 	for {
-		changed := c.Changed()
+		moved := c.Changed()
 		if good(c.Image()) {
 			return nil
 		}
-		select {
-		case <-changed:
-		case <-c.ending.Done():
-			return ErrClosed
-		case <-ctx.Done():
-			return outOfTime(ctx)
+		if err := c.awaitMove(ctx, moved, nil); err != nil {
+			return err
 		}
 	}
 }

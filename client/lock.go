@@ -110,6 +110,7 @@ func appendLocks(headers []record.Header, values []byte, cond *Cond) (_ []record
 		if !kinds[kind] {
 			continue
 		}
+		// One header lists all locks of a kind, with a space between them.
 		start := len(values)
 		for i := range cond.Locks {
 			l := &cond.Locks[i]
@@ -122,10 +123,12 @@ func appendLocks(headers []record.Header, values []byte, cond *Cond) (_ []record
 			var ok bool
 			values, ok = l.appendTo(values)
 			plain = plain && ok
+			// A lock that has a basis of its own (At) does not ask for the common one.
 			needsBasis = needsBasis || kind.Judged() && !l.own
 		}
 		headers = append(headers, record.Header{Key: kind.String(), Value: values[start:len(values):len(values)]})
 	}
+	// A basis without a lock that needs it would be refused by the broker.
 	if needsBasis {
 		start := len(values)
 		values = appendBasis(values, cond.Basis)

@@ -23,6 +23,7 @@ var (
 // when it confirms that what was read, or what comes next, is not there does the
 // feed end, with the first error. After the second one, if any, it goes on.
 func (f *feed) confirmMissing(take consumeFunc) (ended, err error) {
+	// An older leader than one that was heard of would be the deposed one again.
 	l, err := f.findLeader()
 	if err == nil && l.epoch < f.epochs.epoch() {
 		err = errStaleLeader
@@ -39,8 +40,10 @@ func (f *feed) confirmMissing(take consumeFunc) (ended, err error) {
 	switch {
 	case err != nil:
 		return nil, err
+		// What comes next was removed by retention: a feed that allows it goes on at the new start.
 	case start > f.next.offset:
 		return f.logCut(start, take), nil
+		// The leader has what was read: whoever denied it was wrong, and is asked no more.
 	case end.offset >= f.next.offset && (f.next.epoch < 0 || end.epoch == f.next.epoch):
 		return nil, errNotMissing
 	}

@@ -178,10 +178,12 @@ func (w *partitionWriter) send() {
 			w.prepareFailed(err)
 			return
 		}
+		// Not before there is a leader: until then what waits can still fail as never sent.
 		b, last := w.dequeue()
 		switch {
 		case b == nil:
 		case !w.seal(b):
+			// Nothing waits behind it: this goroutine may as well wait for the answer, and none is woken.
 		case last && w.inFlight == 0 && b.size <= inlineBytesMax:
 			w.settleReply(w.sendInline(b))
 		default:

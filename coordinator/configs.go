@@ -27,7 +27,8 @@ type ConfigChange struct {
 }
 
 // apply makes new settings of old ones, and validates the outcome.
-func (ch *ConfigChange) apply(old map[string]string, validate func(map[string]string) error) (map[string]string, error) {
+func (ch *ConfigChange) apply(old map[string]string,
+	validate func(map[string]string) error) (map[string]string, error) {
 	values := make(map[string]string)
 	if !ch.ReplaceAll {
 		maps.Copy(values, old)
@@ -138,7 +139,8 @@ func (c *Cluster) AlterGroupConfigs(ctx context.Context, group string, ch Config
 	case group == "":
 		return refusal.New(refusal.ErrInvalidRequest, "Default group resources are not allowed.")
 	case len(group) > groupIDBytesMax:
-		return refusal.New(refusal.ErrInvalidRequest, "The group's name has %d bytes, and may have %d", len(group), groupIDBytesMax)
+		return refusal.New(refusal.ErrInvalidRequest, "The group's name has %d bytes, and may have %d", len(group),
+			groupIDBytesMax)
 	}
 	return c.alter(ctx, document{
 		key: c.keys.GroupConfig(group),

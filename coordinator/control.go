@@ -99,6 +99,7 @@ func (c *Cluster) tell(moves []*move) bool {
 			leaderless++
 		}
 	}
-	c.log.Info("elections", "partitions", len(moves), "done", done, "leaderless", leaderless, "revision", c.Image().Revision)
+	c.log.Info("elections", "partitions", len(moves), "done", done, "leaderless", leaderless, "revision",
+		c.Image().Revision)
 	return done == len(moves)
 }

@@ -18,13 +18,15 @@ func CheckTopicName(name string) error {
 	case name == "." || name == "..":
 		return refusal.New(refusal.ErrInvalidTopicName, "Topic name is invalid: '.' or '..' is not allowed")
 	case len(name) > maxTopicName:
-		return refusal.New(refusal.ErrInvalidTopicName, "Topic name is invalid: the length of %d is longer than the max allowed length %d", len(name), maxTopicName)
+		return refusal.New(refusal.ErrInvalidTopicName,
+			"Topic name is invalid: the length of %d is longer than the max allowed length %d", len(name), maxTopicName)
 	}
 	for i := range len(name) {
 		if !nameByte(name[i]) {
 			shown := strings.Trim(strconv.QuoteToASCII(name), `"`)
 			return refusal.New(refusal.ErrInvalidTopicName,
-				"Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", shown)
+				"Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, "+
+					"'.', '_' and '-'", shown)
 		}
 	}
 	return nil

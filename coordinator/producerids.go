@@ -21,7 +21,8 @@ const allocateTimeout = 5 * time.Second
 // returns the first. If its outcome is not known they are lost, never given again.
 func (c *Cluster) AllocateProducerIDs(ctx context.Context, n int64) (protocol.ProducerID, error) {
 	if n <= 0 || n > maxProducerIDBlock {
-		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", refusal.ErrInvalidRequest, n, maxProducerIDBlock)
+		return 0, fmt.Errorf("%w: %d producer ids; from 1 to %d can be taken", refusal.ErrInvalidRequest, n,
+			maxProducerIDBlock)
 	}
 	ctx, cancel := context.WithTimeout(ctx, allocateTimeout)
 	defer cancel()
@@ -55,7 +56,8 @@ func (c *Cluster) takeProducerIDs(ctx context.Context, n int64) (first protocol.
 		return 0, false, fmt.Errorf("producer ids are used up at %d", first)
 	}
 	next := store.Encode(store.ProducerIDsValue{Next: first + protocol.ProducerID(n)})
-	ok, _, err = c.o.Store.Txn(ctx, []store.Compare{{Key: key, ModRevision: kv.ModRevision}}, []store.Op{store.Put(key, next)})
+	ok, _, err = c.o.Store.Txn(ctx, []store.Compare{{Key: key, ModRevision: kv.ModRevision}},
+		[]store.Op{store.Put(key, next)})
 	return first, ok, err
 }
 

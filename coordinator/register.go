@@ -76,7 +76,8 @@ func (c *Cluster) claim(ctx context.Context, lease store.LeaseID) (rev int64, pr
 }
 
 // claimOnce looks at the key, and takes it if it is free or this broker's own.
-func (c *Cluster) claimOnce(ctx context.Context, lease store.LeaseID) (was store.KeyValue, ok bool, rev int64, err error) {
+func (c *Cluster) claimOnce(ctx context.Context,
+	lease store.LeaseID) (was store.KeyValue, ok bool, rev int64, err error) {
 	ctx, cancel := c.brief(ctx)
 	defer cancel()
 	was, _, err = c.o.Store.Get(ctx, c.keys.Broker(c.o.Self.ID))
@@ -106,7 +107,8 @@ func (c *Cluster) take(ctx context.Context, was store.KeyValue, lease store.Leas
 	} else {
 		ops = append(ops, store.Delete(c.keys.Leaving(id))) // of an earlier epoch
 	}
-	if v, err := store.Decode[store.DirectoryValue](dir); self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
+	v, err := store.Decode[store.DirectoryValue](dir)
+	if self.DirectoryID != "" && (err != nil || v.Directory != self.DirectoryID) {
 		ops = append(ops, store.Put(dir.Key, store.Encode(store.DirectoryValue{Directory: self.DirectoryID})))
 	}
 	return c.o.Store.Txn(ctx, compares, ops)

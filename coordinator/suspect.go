@@ -141,7 +141,8 @@ func (c *Cluster) fenceSuspected(ctx context.Context, im *image.Image) bool {
 			continue
 		}
 		if c.fenceSilent(ctx, &b) {
-			c.log.Warn("broker is silent; its registration was ended", "broker", id, "broker_epoch", b.Epoch, "suspected by", suspecting)
+			c.log.Warn("broker is silent; its registration was ended", "broker", id, "broker_epoch", b.Epoch, "suspected by",
+				suspecting)
 		} else {
 			done = false
 		}

@@ -129,7 +129,8 @@ func (c *Cluster) unknownTopic(im *image.Image, name string) decision {
 
 // CreatePartitions raises a topic's number of partitions to total. The
 // assignment, if not nil, gives the replicas of the new partitions in order.
-func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32, assignment [][]protocol.BrokerID, validateOnly bool) error {
+func (c *Cluster) CreatePartitions(ctx context.Context, name string, total int32, assignment [][]protocol.BrokerID,
+	validateOnly bool) error {
 	return c.change(ctx, func(im *image.Image) decision {
 		t, ok := im.Topic(name)
 		if !ok {

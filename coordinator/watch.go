@@ -63,7 +63,8 @@ func (c *Cluster) resume(ctx context.Context, ended error) error {
 
 // fatal errors are those that trying again would not heal, and that going on in spite of would harm.
 func fatal(err error) bool {
-	return errors.Is(err, image.ErrNewerFormat) || errors.Is(err, image.ErrClusterMismatch) || errors.Is(err, ErrStoreWentBack)
+	return errors.Is(err, image.ErrNewerFormat) || errors.Is(err, image.ErrClusterMismatch) || errors.Is(err,
+		ErrStoreWentBack)
 }
 
 // follow folds updates until the watch ends with an error.
@@ -112,7 +113,8 @@ func (c *Cluster) relist(ctx context.Context) error {
 	if err := c.successor(im.Revision, im.ClusterID); err != nil {
 		return err
 	}
-	c.log.Warn("metadata is read anew: the store has dropped what came since", "from", c.Image().Revision, "revision", im.Revision)
+	c.log.Warn("metadata is read anew: the store has dropped what came since", "from", c.Image().Revision, "revision",
+		im.Revision)
 	return c.accept(im, err)
 }
 

@@ -160,6 +160,7 @@ func (l *Log) prepare(nowMs int64, b record.Batch, g *writeBuffer) error {
 	w := &l.w
 	end := w.state.end()
 	gap := b.BaseOffset() > end
+	// A segment is named by its first offset: behind a gap an empty one has the wrong name.
 	if gap && w.state.active.size == 0 || l.dueToRoll(nowMs, b) {
 		if err := g.flush(); err != nil {
 			return err
@@ -169,12 +170,14 @@ func (l *Log) prepare(nowMs int64, b record.Batch, g *writeBuffer) error {
 		}
 		gap = false
 	}
+	// The manifest is right already, as nearly always.
 	if !w.clean && b.LeaderEpoch() <= w.state.epochs.latest() && (!gap || w.state.active.sparse) {
 		return nil
 	}
 	if err := g.flush(); err != nil {
 		return err
 	}
+	// Before the batch is written, so that no file ever holds what the manifest cannot explain.
 	w.clean = false
 	w.state.active.sparse = w.state.active.sparse || gap
 	w.state.epochs = w.state.epochs.with(b.LeaderEpoch(), epochStartOf(b, end, w.state.epochs))

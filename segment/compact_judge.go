@@ -179,8 +179,10 @@ func (j *judge) retained(b record.Batch, recs *record.Records, sequenced bool) (
 		horizon = max(0, j.c.o.NowMs+j.c.o.DeleteRetentionMs)
 	}
 	switch {
+	// A batch without records stays where it is the last to tell a producer's sequence.
 	case kept == 0 && !sequenced:
 		return record.Batch{}, nil
+		// All stays: the bytes of before serve, and their compression.
 	case kept == b.Count() && horizon < 0:
 		return b, nil
 	}

@@ -136,6 +136,7 @@ func (c *Compaction) rewriteSegment(ctx context.Context, r *rewriting, x *extent
 		if err := r.appendBatch(left); err != nil {
 			return err
 		}
+		// Nothing has changed in this segment so far: its file may serve as it is.
 		if r.same {
 			return paced.addBytes(ctx, b.Size())
 		}
@@ -179,6 +180,7 @@ func (r *rewriting) appendBatch(b record.Batch) error {
 	if x.size+h.size > segmentBytesMax {
 		return fmt.Errorf("segment at offset %d does not fit a file any more", x.base)
 	}
+	// The index entry names the place where the batch will stand, so it comes before the size moves.
 	if err := r.noteEntry(h); err != nil {
 		return err
 	}
@@ -191,6 +193,7 @@ func (r *rewriting) appendBatch(b record.Batch) error {
 	if r.same {
 		return nil
 	}
+	// A large batch is not copied into the buffer, but what waits there goes before it.
 	direct := b.Size() >= directBytes
 	if direct || len(r.buf)+b.Size() > cap(r.buf) {
 		if err := r.flush(); err != nil {

@@ -69,6 +69,7 @@ func (c *Compaction) surveySegment(ctx context.Context, x *extent, rewritten boo
 		return err
 	}
 	defer c.log.files.release(f)
+	// Of what an earlier pass has cleaned only headers are read.
 	dirty := rewritten && x.next > c.from
 	scan := headers{
 		window: newWindow(f, x.size, c.buffersFor(dirty)), path: f.path, next: x.base,
@@ -78,6 +79,7 @@ func (c *Compaction) surveySegment(ctx context.Context, x *extent, rewritten boo
 	paced := pacer{c: c}
 	for {
 		h, err := scan.peek(x.next)
+		// What is not committed supersedes nothing yet.
 		if err == io.EOF || err == nil && h.last >= c.o.Below {
 			return paced.flush(ctx)
 		}

@@ -156,6 +156,7 @@ func (m *manifest) validate() error {
 		return fmt.Errorf("no segments")
 	}
 	floor := protocol.Offset(0)
+	// Gaps between segments are allowed, since compaction makes them; overlaps are not.
 	for _, x := range m.segments {
 		if x.base < floor || x.next < x.base || x.size < 0 || x.size > segmentBytesMax || x.entries < 0 {
 			return fmt.Errorf("segment %s to %d of %d bytes cannot follow offset %d", offsetName(x.base), x.next, x.size, floor)

@@ -104,6 +104,7 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 	for _, name := range names {
 		base, edition, isLog := parseName(name, logSuffix)
 		if !isLog {
+			// An index without its segment is made again when it is needed.
 			if base, edition, isIndex := parseName(name, indexSuffix); isIndex && !m.has(base, edition) {
 				if err := l.remove(name); err != nil {
 					return err
@@ -114,6 +115,7 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 		if m.has(base, edition) {
 			continue
 		}
+		// Neither deleted nor compacted away: only an empty one can be a leftover of a roll.
 		if edition == 0 && base >= m.segments[0].base && base >= m.compacted {
 			if err := l.checkLeftover(name, base); err != nil {
 				return err
@@ -123,6 +125,7 @@ func (l *Log) checkFiles(m *manifest, names []string) error {
 			return err
 		}
 	}
+	// The other way round: what the manifest knows must be there, whole.
 	for i := range m.segments[:len(m.segments)-1] {
 		if err := l.checkSealed(&m.segments[i]); err != nil {
 			return err
@@ -202,6 +205,7 @@ func (l *Log) checkActive(m *manifest) (int64, error) {
 	case size < x.size:
 		return 0, corrupt(path, size, protocol.None,
 			"the segment has %d bytes, but %d were on disk for certain", size, x.size)
+		// A clean shutdown wrote down the exact size, so that more is somebody else's.
 	case m.clean && size > x.size:
 		return 0, corrupt(path, x.size, x.next,
 			"the log was closed with %d bytes in this segment, now it has %d", x.size, size)

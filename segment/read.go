@@ -58,6 +58,7 @@ func (l *Log) read(s *snapshot, from, below protocol.Offset, maxBytes int64, atL
 	if err != nil {
 		return Range{}, err
 	}
+	// As much as is asked for, but whole batches, and at least one where that is wanted.
 	last := bound
 	switch size := bound.pos - first.pos; {
 	case size <= 0:

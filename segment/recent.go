@@ -81,6 +81,7 @@ func (r *recent) find(s *snapshot, from, below protocol.Offset, maxBytes int, at
 	if r.in == nil || from < r.from {
 		return Range{}, false
 	}
+	// Who needs the memory takes it from a reader by that pointer; the file has the same bytes.
 	bytes := r.in.bytes.Load()
 	if bytes == nil {
 		return Range{}, false
@@ -94,6 +95,7 @@ func (r *recent) find(s *snapshot, from, below protocol.Offset, maxBytes int, at
 			skipped += size
 			continue
 		}
+		// The first batch is given whatever its size, so that a reader with a small buffer gets on.
 		if h.last >= below || n+size > maxBytes && !(atLeastOne && n == 0) {
 			break
 		}

@@ -38,6 +38,7 @@ func (l *Log) roll(base protocol.Offset) error {
 	if err := w.closeFiles(); err != nil {
 		return err
 	}
+	// Zeros were written ahead: a sealed segment ends with its last batch.
 	if w.filled > w.written {
 		if err := l.shrinkActive(&old); err != nil {
 			return err
@@ -53,6 +54,7 @@ func (l *Log) roll(base protocol.Offset) error {
 	if err := l.writeManifest(); err != nil {
 		return err
 	}
+	// An empty one of the same name was replaced by the new.
 	if old.size > 0 || old.base == base {
 		return nil
 	}

@@ -113,6 +113,7 @@ func (s *search) sealed(x *extent) error {
 		return nil
 	case err != nil:
 		return err
+		// What a sealed segment of the right size holds was synced, and is believed unless all is to be read.
 	case size == x.size && !s.every:
 		s.whole = append(s.whole, *x)
 		return nil
@@ -121,6 +122,7 @@ func (s *search) sealed(x *extent) error {
 	switch {
 	case err != nil:
 		return err
+		// A torn end is no damage in itself; here it is, for the bytes were there once.
 	case got.size == x.size && size == x.size:
 		s.whole = append(s.whole, *x)
 		return nil
@@ -155,6 +157,7 @@ func (s *search) active(x *extent) error {
 	s.addSegment(got)
 	s.out.Known = max(s.out.Known, got.next)
 	switch {
+	// Before the recovery point a torn end is damage, behind it the end of what a power cut left.
 	case got.size < x.size && why == "":
 		s.end(x, got.size, fmt.Sprintf("it has %d bytes, and %d were on disk for certain", size, x.size))
 	case why != "":
@@ -173,6 +176,7 @@ func (s *search) later(names []string) error {
 			found = append(found, newExtent(base))
 		}
 	}
+	// A directory is listed in no order that counts.
 	slices.SortFunc(found, func(a, b extent) int { return int(min(1, max(-1, a.base-b.base))) })
 	for i := range found {
 		x := &found[i]
@@ -186,6 +190,7 @@ func (s *search) later(names []string) error {
 		case s.gap:
 			s.leaveOut(x.segment, 0, "it is behind the gap")
 			continue
+			// It does not follow: what would lie between is nowhere.
 		case x.base != s.next():
 			s.end(x, 0, fmt.Sprintf("it begins at offset %d, and the log before it ends at %d", x.base, s.next()))
 			continue

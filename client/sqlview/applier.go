@@ -78,11 +78,13 @@ func (a *applier) bring(ctx context.Context, s step) error {
 			a.basis = s.to
 			a.well()
 			return nil
+			// Another process was faster: the row says how far it came.
 		case err == nil:
 			return a.reload(ctx)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
+		// A failure that passes is waited out; any other has a record to blame.
 		if done, err := a.isolate(ctx, s, err, tries+1 >= triesMax); done {
 			return err
 		}
@@ -198,6 +200,7 @@ func (a *applier) poisoned(ctx context.Context, s step, cause error) error {
 			return a.reload(ctx)
 		case ctx.Err() != nil:
 			return ctx.Err()
+			// The policy has refused for good, unless its own statement failed in a way that passes.
 		case refusal != nil && !(refusal != cause && a.opts.Passing(refusal)):
 			return &PoisonError{r.Topic, r.Partition, r.Offset, refusal}
 		}

@@ -48,6 +48,7 @@ func (c *Coordinator) validateJoin(mg *modern, r *JoinRequest) (subscription, er
 	if before := mg.instances[r.Instance]; known == nil && before != nil {
 		known = before
 	}
+	// A member is as large as what it can do: its subscription is in there.
 	own := 0
 	for _, p := range r.Protocols {
 		own += len(p.Name) + len(p.Metadata)
@@ -64,6 +65,7 @@ func (c *Coordinator) validateJoin(mg *modern, r *JoinRequest) (subscription, er
 	case len(r.Member) > memberIDBytesMax:
 		return subscription{}, ErrUnknownMember
 	}
+	// The broker assigns partitions itself, and has to read what the classic client would only pass on.
 	s, ok := readSubscription(r.Protocols[0].Metadata)
 	if !ok {
 		return subscription{}, ErrInconsistentProtocol
@@ -76,7 +78,8 @@ func (c *Coordinator) validateJoin(mg *modern, r *JoinRequest) (subscription, er
 func (mg *modern) sharesProtocol(protocols []Protocol, except *consumer) bool {
 	return slices.ContainsFunc(protocols, func(p Protocol) bool {
 		for _, m := range mg.members {
-			if m != except && m.classic != nil && !slices.ContainsFunc(m.classic.protocols, func(q Protocol) bool { return q.Name == p.Name }) {
+			if m != except && m.classic != nil && !slices.ContainsFunc(m.classic.protocols,
+				func(q Protocol) bool { return q.Name == p.Name }) {
 				return false
 			}
 		}

@@ -35,7 +35,8 @@ const (
 )
 
 // ConsumerHeartbeat handles a ConsumerGroupHeartbeat. The response rests on the records.
-func (c *Coordinator) ConsumerHeartbeat(now int64, r ConsumerHeartbeatRequest) (ConsumerHeartbeatResponse, Effects, error) {
+func (c *Coordinator) ConsumerHeartbeat(now int64,
+	r ConsumerHeartbeatRequest) (ConsumerHeartbeatResponse, Effects, error) {
 	if err := c.checkConsumer(&r); err != nil {
 		return ConsumerHeartbeatResponse{}, Effects{}, err
 	}
@@ -67,7 +68,8 @@ func (c *Coordinator) checkConsumer(r *ConsumerHeartbeatRequest) error {
 	case r.Epoch < epochLeaveStatic:
 		return invalid("there is no member epoch %d", r.Epoch)
 	case r.Assignor != nil && assignors[*r.Assignor] == nil:
-		return fmt.Errorf("%w as %s; there are %s", ErrUnsupportedAssignor, printable(*r.Assignor), strings.Join(assignorNames, " and "))
+		return fmt.Errorf("%w as %s; there are %s", ErrUnsupportedAssignor, printable(*r.Assignor),
+			strings.Join(assignorNames, " and "))
 	}
 	if r.Epoch == epochJoin {
 		return checkJoining(r)
@@ -169,7 +171,8 @@ func (m *consumer) checkEpoch(epoch int32, owned Partitions) error {
 	case epoch == m.previous && owned != nil && owned.within(m.assigned):
 		return nil
 	default:
-		return fmt.Errorf("%w: it says %d and is in %d; it must give up its partitions and join again", ErrFencedEpoch, epoch, m.epoch)
+		return fmt.Errorf("%w: it says %d and is in %d; it must give up its partitions and join again", ErrFencedEpoch,
+			epoch, m.epoch)
 	}
 }
 
@@ -180,8 +183,10 @@ func (c *Coordinator) consumerJoins(g *group, r *ConsumerHeartbeatRequest) (*con
 	known := mg.members[r.Member]
 	before := mg.instances[instance]
 	switch {
+	// The instance's place is free only once who had it has said that it leaves for a while.
 	case before != nil && before != known && before.epoch != epochLeaveStatic:
-		return nil, fmt.Errorf("%w: %s is in use by member %s", ErrUnreleasedInstance, printable(instance), printable(before.id))
+		return nil, fmt.Errorf("%w: %s is in use by member %s", ErrUnreleasedInstance, printable(instance),
+			printable(before.id))
 	case known != nil && known.instance != instance:
 		return nil, fmt.Errorf("%w: the member is known under another instance id", ErrUnknownMember)
 	case known == nil && before == nil && len(mg.members) >= c.cfg.MembersMax:
@@ -189,11 +194,13 @@ func (c *Coordinator) consumerJoins(g *group, r *ConsumerHeartbeatRequest) (*con
 	case mg.bytes+r.size() > c.cfg.GroupBytesMax:
 		return nil, ErrGroupFull
 	}
+	// An older client lets the broker name it.
 	if r.Member == "" {
 		r.Member = c.newID()
 	}
 	switch {
 	case known != nil:
+		// It comes back before anybody took its place.
 		if known.epoch == epochLeaveStatic {
 			known.epoch = epochJoin
 		}

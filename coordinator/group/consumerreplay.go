@@ -166,12 +166,14 @@ func (c *Coordinator) replayGone(kind int16, id, member string) {
 		mg.topics = make(map[string]Topic)
 	case kind == keyTargetEpoch:
 		mg.assignmentEpoch = 0
+		// The others are of one member, and it is gone already.
 	case m == nil:
 	case kind == keyTarget:
 		m.target = Partitions{}
 	case kind == keyCurrent:
 		mg.move(m, moved{assigned: Partitions{}, revoking: Partitions{}})
 	case kind == keyMember:
+		// Its size was counted when its record was folded.
 		if m.written {
 			mg.bytes -= m.size()
 		}

@@ -57,11 +57,13 @@ func (c *Coordinator) join(now int64, call CallID, r *JoinRequest) error {
 	r.RebalanceMs = max(r.RebalanceMs, 0)
 	g := c.groups[r.Group]
 	if g != nil && g.modern != nil {
+		// The group is of the consumer protocol: the newcomer becomes a member of that, in its old words.
 		if len(g.modern.members) > 0 {
 			return c.joinClassicMember(now, call, g, r)
 		}
 		c.dissolve(g)
 	}
+	// An id that is known to nobody is not made known by a join: its member is to begin anew.
 	if g == nil && r.Member != "" {
 		return ErrUnknownMember
 	}
@@ -74,6 +76,7 @@ func (c *Coordinator) join(now int64, call CallID, r *JoinRequest) error {
 	} else {
 		err = c.joinAgain(now, call, g, r)
 	}
+	// A refused first member leaves no group behind.
 	c.removeIfEmpty(g)
 	return err
 }

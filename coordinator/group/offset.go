@@ -101,6 +101,7 @@ func (c *Coordinator) committing(now int64, r *CommitRequest) (*group, error) {
 // that has been led on commits with its old epoch until it has heard of that: it
 // may, for partitions that it has had since then or earlier (KIP-1251).
 func (c *Coordinator) checkCommit(mg *modern, r *CommitRequest) error {
+	// Whoever assigns partitions himself may commit while nobody else is there.
 	if r.Generation < 0 && len(mg.members) == 0 {
 		return nil
 	}
@@ -117,6 +118,7 @@ func (c *Coordinator) checkCommit(mg *modern, r *CommitRequest) error {
 	case r.Generation > m.epoch || r.Generation < 0:
 		return ErrStaleEpoch
 	}
+	// An older epoch: what the member held by then, and holds still, nobody else has committed to since.
 	for i := range r.Offsets {
 		t, ok := c.topics.Topic(r.Offsets[i].Topic)
 		h := mg.held[place{t.ID, r.Offsets[i].Partition}]

@@ -32,6 +32,7 @@ func (g *group) allSupport(protocol string, except *member) bool {
 // choose is the protocol of the next generation: each member votes for the first
 // of its own that all can do; of equals, the one wins that was voted for first.
 func (g *group) choose() string {
+	// A protocol counts once a member, however often it lists it.
 	supporters := make(map[string]int)
 	for _, m := range g.members {
 		for i, p := range m.protocols {
@@ -40,6 +41,7 @@ func (g *group) choose() string {
 			}
 		}
 	}
+	// Each member has one vote, for the first of its own that all support.
 	votes := make(map[string]int)
 	var order []string
 	for _, m := range g.members {

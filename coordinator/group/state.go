@@ -24,7 +24,8 @@ const (
 	Reconciling // consumer protocol: members are being led to their targets
 )
 
-var stateNames = [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Assigning", "Reconciling"}
+var stateNames = [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Assigning",
+	"Reconciling"}
 
 // String is the name in ListGroups and DescribeGroups.
 func (s State) String() string { return stateNames[s] }

@@ -45,7 +45,8 @@ func (f *Fold) addDirectory(id protocol.BrokerID, e store.Event) error {
 			return err
 		}
 	}
-	f.next.directories = put(f.next.directories, id, directory{v.Directory, protocol.BrokerEpoch(e.KV.ModRevision)}, !e.Deleted)
+	f.next.directories = put(f.next.directories, id, directory{v.Directory, protocol.BrokerEpoch(e.KV.ModRevision)},
+		!e.Deleted)
 	f.dress(id)
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 
 // Value is the broker's key.
 func (b *Broker) Value() store.BrokerValue {
-	v := store.BrokerValue{Rack: b.Rack, HTTP: b.HTTP, Directory: b.DirectoryID, Process: b.Process, PreviousEpoch: b.PreviousEpoch, LostSince: b.LostSince}
+	v := store.BrokerValue{Rack: b.Rack, HTTP: b.HTTP, Directory: b.DirectoryID, Process: b.Process,
+		PreviousEpoch: b.PreviousEpoch, LostSince: b.LostSince}
 	for _, e := range b.Endpoints {
 		v.Endpoints = append(v.Endpoints, store.EndpointValue(e))
 	}
@@ -31,8 +32,9 @@ func (b *Broker) Value() store.BrokerValue {
 // brokerOf makes a broker of its key.
 func brokerOf(v *store.BrokerValue, id protocol.BrokerID, kv store.KeyValue) (Broker, error) {
 	b := Broker{
-		ID: id, Rack: v.Rack, HTTP: v.HTTP, Epoch: protocol.BrokerEpoch(kv.ModRevision), DirectoryID: v.Directory, PreviousEpoch: v.PreviousEpoch,
-		Process: v.Process, Lease: kv.Lease, LostSince: v.LostSince,
+		ID: id, Rack: v.Rack, HTTP: v.HTTP, Epoch: protocol.BrokerEpoch(kv.ModRevision), DirectoryID: v.Directory,
+		PreviousEpoch: v.PreviousEpoch,
+		Process:       v.Process, Lease: kv.Lease, LostSince: v.LostSince,
 	}
 	for _, e := range v.Endpoints {
 		b.Endpoints = append(b.Endpoints, Endpoint(e))
@@ -51,7 +53,8 @@ func brokerOf(v *store.BrokerValue, id protocol.BrokerID, kv store.KeyValue) (Br
 
 // Value is the topic's key: how its partitions were made, and not how they stand.
 func (t *Topic) Value() store.TopicValue {
-	return store.TopicValue{Name: t.Name, ID: t.ID.String(), Replicas: t.Made.Replicas, Joined: t.Made.Joined, Configs: t.Configs}
+	return store.TopicValue{Name: t.Name, ID: t.ID.String(), Replicas: t.Made.Replicas, Joined: t.Made.Joined,
+		Configs: t.Configs}
 }
 
 // topicOf makes a topic whose partitions are as they were made.

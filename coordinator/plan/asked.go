@@ -47,7 +47,8 @@ func ElectNow(im *image.Image, t *image.Topic, now image.Partition, rules Electi
 
 // ReassignNow is the partition with a reassignment to the target begun, or, where
 // that is nil, with the one under way cancelled.
-func ReassignNow(im *image.Image, t *image.Topic, now image.Partition, target []protocol.BrokerID, rules ElectionRules) (image.Partition, error) {
+func ReassignNow(im *image.Image, t *image.Topic, now image.Partition, target []protocol.BrokerID,
+	rules ElectionRules) (image.Partition, error) {
 	brokers := LivenessIn(im).For(protocol.TopicPartition{Topic: t.ID, Index: now.Index})
 	if target == nil && len(now.Adding) == 0 && len(now.Removing) == 0 {
 		return now, fmt.Errorf("%w: %s-%d", refusal.ErrNoReassignment, t.Name, now.Index)
@@ -79,7 +80,8 @@ func checkTarget(im *image.Image, now *image.Partition, target []protocol.Broker
 			return fmt.Errorf("%w: it names broker %d twice", refusal.ErrInvalidReplicaAssignment, id)
 		}
 		if _, live := im.Broker(id); !live && !now.Hosts(id) {
-			return fmt.Errorf("%w: it names broker %d, which is not registered; there are %s", refusal.ErrInvalidReplicaAssignment, id, brokerIDs(im.Brokers()))
+			return fmt.Errorf("%w: it names broker %d, which is not registered; there are %s",
+				refusal.ErrInvalidReplicaAssignment, id, brokerIDs(im.Brokers()))
 		}
 	}
 	return nil

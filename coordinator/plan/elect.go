@@ -67,7 +67,8 @@ func Elect(now image.Partition, brokers LiveBrokers, rules ElectionRules) (next 
 // Resign is the state after a member's log has failed in this broker epoch: it
 // leads no more and leaves the ISR, unless it is the last one there; then nobody
 // leads until it, in another epoch, or an operator has something to offer.
-func Resign(now image.Partition, id protocol.BrokerID, epoch protocol.BrokerEpoch) (next image.Partition, changed bool) {
+func Resign(now image.Partition, id protocol.BrokerID,
+	epoch protocol.BrokerEpoch) (next image.Partition, changed bool) {
 	next = now
 	next.ISR = slices.Clone(now.ISR)
 	if at := next.ISR.Index(id); at >= 0 {
@@ -187,7 +188,8 @@ func chooseLeader(now *image.Partition, staying []member, rules ElectionRules) m
 		staying[at].state == memberSame {
 		return staying[at]
 	}
-	if at := slices.IndexFunc(staying, func(m member) bool { return m.state == memberSame || m.state == memberClean }); at >= 0 {
+	if at := slices.IndexFunc(staying,
+		func(m member) bool { return m.state == memberSame || m.state == memberClean }); at >= 0 {
 		return staying[at]
 	}
 	if at := slices.IndexFunc(staying, func(m member) bool { return m.id == now.Leader }); at >= 0 {

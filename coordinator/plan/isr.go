@@ -12,9 +12,11 @@ import (
 // AlterISR is the partition with the ISR that its leader asks for. It refuses a
 // change that was decided from another state than this one, and one that would be
 // taken back at once. What it adds must still be registered when it is carried out.
-func AlterISR(im *image.Image, now image.Partition, leader protocol.BrokerID, change protocol.ISRChange) (next image.Partition, err error) {
+func AlterISR(im *image.Image, now image.Partition, leader protocol.BrokerID,
+	change protocol.ISRChange) (next image.Partition, err error) {
 	if now.Leader != leader || now.LeaderEpoch != change.LeaderEpoch || now.PartitionEpoch != change.PartitionEpoch {
-		return now, fmt.Errorf("%w: broker %d leads in epoch %d, at partition epoch %d", refusal.ErrFencedPartition, now.Leader, now.LeaderEpoch, now.PartitionEpoch)
+		return now, fmt.Errorf("%w: broker %d leads in epoch %d, at partition epoch %d", refusal.ErrFencedPartition,
+			now.Leader, now.LeaderEpoch, now.PartitionEpoch)
 	}
 	for _, m := range change.ISR {
 		if !slices.Contains(change.Added, m) && !slices.Contains(now.ISR, m) {
@@ -47,7 +49,8 @@ func follows(next, p *image.Partition) error {
 	}
 	for i, m := range next.ISR {
 		if !next.Hosts(m.ID) || next.ISR[:i].Has(m.ID) {
-			return fmt.Errorf("%w: ISR %v is not a set of the replicas %v", refusal.ErrInvalidRequest, next.ISR.IDs(), next.Replicas)
+			return fmt.Errorf("%w: ISR %v is not a set of the replicas %v", refusal.ErrInvalidRequest, next.ISR.IDs(),
+				next.Replicas)
 		}
 	}
 	return nil

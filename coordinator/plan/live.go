@@ -47,7 +47,8 @@ func LivenessIn(im *image.Image) *Liveness {
 	l := &Liveness{all: make(LiveBrokers, len(brokers)), lost: map[protocol.TopicPartition]LiveBrokers{}}
 	for i := range brokers {
 		b := &brokers[i]
-		l.all[b.ID] = LiveBroker{Epoch: b.Epoch, PreviousEpoch: b.PreviousEpoch, Leaving: b.Leaving, DirectorySince: b.DirectorySince}
+		l.all[b.ID] = LiveBroker{Epoch: b.Epoch, PreviousEpoch: b.PreviousEpoch, Leaving: b.Leaving,
+			DirectorySince: b.DirectorySince}
 	}
 	for i := range brokers {
 		b := &brokers[i]

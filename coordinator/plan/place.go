@@ -24,7 +24,8 @@ func Place(brokers []image.Broker, n, rf, start int) ([][]protocol.BrokerID, err
 	}
 	if rf > len(brokers) {
 		return nil, refusal.New(refusal.ErrInvalidReplicationFactor, "Unable to replicate the partition %d time(s): "+
-			"The target replication factor of %d cannot be reached because only %d broker(s) are registered.", rf, rf, len(brokers))
+			"The target replication factor of %d cannot be reached because only %d broker(s) are registered.",
+			rf, rf, len(brokers))
 	}
 	ring := rackRing(brokers)
 	plan := make([][]protocol.BrokerID, n)
@@ -99,18 +100,22 @@ func staying(im *image.Image, n int) []image.Broker {
 func checkAssignment(im *image.Image, replicas [][]protocol.BrokerID, rf int) error {
 	for _, r := range replicas {
 		if len(r) == 0 {
-			return refusal.New(refusal.ErrInvalidReplicaAssignment, "The manual partition assignment includes an empty replica list.")
+			return refusal.New(refusal.ErrInvalidReplicaAssignment,
+				"The manual partition assignment includes an empty replica list.")
 		}
 		if len(r) != rf {
-			return refusal.New(refusal.ErrInvalidReplicaAssignment, "The manual partition assignment includes a partition with %d replica(s), "+
-				"but this is not consistent with previous partitions, which have %d replica(s).", len(r), rf)
+			return refusal.New(refusal.ErrInvalidReplicaAssignment,
+				"The manual partition assignment includes a partition with %d replica(s), "+
+					"but this is not consistent with previous partitions, which have %d replica(s).", len(r), rf)
 		}
 		for j, id := range r {
 			if slices.Contains(r[:j], id) {
-				return refusal.New(refusal.ErrInvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once.", id)
+				return refusal.New(refusal.ErrInvalidReplicaAssignment,
+					"The manual partition assignment includes the broker %d more than once.", id)
 			}
 			if _, ok := im.Broker(id); !ok {
-				return refusal.New(refusal.ErrInvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered.", id)
+				return refusal.New(refusal.ErrInvalidReplicaAssignment,
+					"The manual partition assignment includes broker %d, but no such broker is registered.", id)
 			}
 		}
 	}

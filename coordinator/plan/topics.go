@@ -53,7 +53,8 @@ func (l Limits) WithDefaults() Limits {
 func (l Limits) ReplicasOf(im *image.Image, t *NewTopic) ([][]protocol.BrokerID, error) {
 	if t.Assignment != nil {
 		if t.Partitions != -1 || t.ReplicationFactor != -1 {
-			return nil, fmt.Errorf("%w: with a manual assignment, partitions and replication factor must be -1", refusal.ErrInvalidRequest)
+			return nil, fmt.Errorf("%w: with a manual assignment, partitions and replication factor must be -1",
+				refusal.ErrInvalidRequest)
 		}
 		return l.assigned(im, t.Assignment)
 	}
@@ -79,7 +80,8 @@ func (l Limits) assigned(im *image.Image, assignment map[int32][]protocol.Broker
 	for i := range replicas {
 		r, ok := assignment[int32(i)]
 		if !ok {
-			return nil, fmt.Errorf("%w: partitions are not numbered from 0 without gaps; there is no %d", refusal.ErrInvalidReplicaAssignment, i)
+			return nil, fmt.Errorf("%w: partitions are not numbered from 0 without gaps; there is no %d",
+				refusal.ErrInvalidReplicaAssignment, i)
 		}
 		replicas[i] = r
 	}
@@ -94,19 +96,22 @@ func (l Limits) checkPartitions(im *image.Image, total, added int) error {
 	case total > l.MaxPartitionsPerTopic:
 		return fmt.Errorf("%w: %d; a topic may have %d", refusal.ErrInvalidPartitions, total, l.MaxPartitionsPerTopic)
 	case im.PartitionCount()+added > l.MaxPartitions:
-		return fmt.Errorf("%w: %d more; the cluster has %d and may have %d", refusal.ErrInvalidPartitions, added, im.PartitionCount(), l.MaxPartitions)
+		return fmt.Errorf("%w: %d more; the cluster has %d and may have %d", refusal.ErrInvalidPartitions, added,
+			im.PartitionCount(), l.MaxPartitions)
 	}
 	return nil
 }
 
 // MoreReplicas checks or makes the assignment of partitions that are added.
-func (l Limits) MoreReplicas(im *image.Image, t *image.Topic, total int, assignment [][]protocol.BrokerID) ([][]protocol.BrokerID, error) {
+func (l Limits) MoreReplicas(im *image.Image, t *image.Topic, total int,
+	assignment [][]protocol.BrokerID) ([][]protocol.BrokerID, error) {
 	have := len(t.Partitions)
 	switch {
 	case total == have:
 		return nil, refusal.New(refusal.ErrInvalidPartitions, "Topic already has %d partition(s).", have)
 	case total < have:
-		return nil, refusal.New(refusal.ErrInvalidPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, have, total)
+		return nil, refusal.New(refusal.ErrInvalidPartitions,
+			"The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, have, total)
 	}
 	added := total - have
 	if err := l.checkPartitions(im, total, added); err != nil {
@@ -117,7 +122,8 @@ func (l Limits) MoreReplicas(im *image.Image, t *image.Topic, total int, assignm
 		return Place(staying(im, rf), added, rf, im.PartitionCount())
 	}
 	if len(assignment) != added {
-		return nil, fmt.Errorf("%w: %d partitions are added, and %d are assigned", refusal.ErrInvalidReplicaAssignment, added, len(assignment))
+		return nil, fmt.Errorf("%w: %d partitions are added, and %d are assigned", refusal.ErrInvalidReplicaAssignment,
+			added, len(assignment))
 	}
 	return slices.Clone(assignment), checkAssignment(im, assignment, rf)
 }

@@ -9,7 +9,8 @@ import "maps"
 func (c CarryTopics) Created(topic string, overrides map[string]string, layers ...Layer) map[string]string {
 	_, told := overrides["retention.ms"]
 	policy, _ := find(topicTable, "conflict.policy")
-	if _, carried := c.Match(topic, overrides); carried || told || effective(&policy, overrides, layers) != string(ConflictRequired) {
+	if _, carried := c.Match(topic, overrides); carried || told || effective(&policy, overrides,
+		layers) != string(ConflictRequired) {
 		return overrides
 	}
 	all := maps.Clone(overrides)

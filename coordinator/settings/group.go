@@ -17,12 +17,15 @@ const (
 // defaults are those of Kafka 4.0.
 var groupTable = sortedByName([]Definition{
 	{
-		Name: groupHeartbeat, Type: Int, Default: "5000", Importance: Medium, Synonyms: same("group.consumer.heartbeat.interval.ms"),
-		Doc:       "How often a member of the group is to be heard of, in milliseconds. While the group changes, members are asked to beat sooner.",
+		Name: groupHeartbeat, Type: Int, Default: "5000", Importance: Medium,
+		Synonyms: same("group.consumer.heartbeat.interval.ms"),
+		Doc: "How often a member of the group is to be heard of, in milliseconds. While the group changes, " +
+			"members are asked to beat sooner.",
 		bindGroup: intAt(1, math.MaxInt32, func(g *Group) *int64 { return &g.HeartbeatMs }),
 	},
 	{
-		Name: groupSession, Type: Int, Default: "45000", Importance: Medium, Synonyms: same("group.consumer.session.timeout.ms"),
+		Name: groupSession, Type: Int, Default: "45000", Importance: Medium,
+		Synonyms:  same("group.consumer.session.timeout.ms"),
 		Doc:       "How long a member of the group may not be heard of before it loses its place, in milliseconds.",
 		bindGroup: intAt(1, math.MaxInt32, func(g *Group) *int64 { return &g.SessionMs }),
 	},
@@ -104,8 +107,10 @@ type groupBound struct {
 }
 
 var groupBounds = []groupBound{
-	{groupHeartbeat, "group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms", func(g *Group) *int64 { return &g.HeartbeatMs }},
-	{groupSession, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms", func(g *Group) *int64 { return &g.SessionMs }},
+	{groupHeartbeat, "group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms",
+		func(g *Group) *int64 { return &g.HeartbeatMs }},
+	{groupSession, "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms",
+		func(g *Group) *int64 { return &g.SessionMs }},
 }
 
 func (b *groupBound) limits(layers []Layer) (least, most int64) {

@@ -22,7 +22,8 @@ const (
 )
 
 var updateModes = map[string]updateMode{
-	"read-only": updateNever, "cluster-wide": updateCluster, "per-broker": updatePerBroker, "per-listener": updatePerListener,
+	"read-only": updateNever, "cluster-wide": updateCluster, "per-broker": updatePerBroker,
+	"per-listener": updatePerListener,
 }
 
 // withKafkas gives our definitions the types that Kafka has for them, and adds what
@@ -81,10 +82,13 @@ var reasons = []struct{ prefixes, why string }{
 	{"controller. metadata. initial.broker. process.roles", "metadata is kept in etcd, and there is no KRaft quorum"},
 	{"group.share. share.", "there are no share groups here"},
 	{"group.streams.", "there are no streams groups here"},
-	{"sasl. ssl. security. delegation. authorizer. principal. connection.failed. connections.max.reauth.", "this broker takes plain connections from everybody"},
-	{"client.quota. quota. replication.quota. alter.log.dirs. controller.quota. replica.alter.", "there are no such quotas here"},
+	{"sasl. ssl. security. delegation. authorizer. principal. connection.failed. connections.max.reauth.",
+		"this broker takes plain connections from everybody"},
+	{"client.quota. quota. replication.quota. alter.log.dirs. controller.quota. replica.alter.",
+		"there are no such quotas here"},
 	{"transaction add.partitions.", "there are no transactions here"},
-	{"num. background. group.coordinator.threads group.coordinator.background.", "goroutines come and go with the work, and there is no pool of them"},
+	{"num. background. group.coordinator.threads group.coordinator.background.",
+		"goroutines come and go with the work, and there is no pool of them"},
 	{"metric kafka.metrics. telemetry.", "metrics are served over HTTP"},
 	{"alter.config.policy. create.topic.policy. config.providers replica.selector.", "no classes are loaded here"},
 }

@@ -64,6 +64,7 @@ func (s *Memory) Watch(ctx context.Context, prefix string, fromRev int64) <-chan
 // follow delivers until ctx ends, the store closes, or an error was delivered.
 func (s *Memory) follow(ctx context.Context, prefix string, next int64, out chan<- Update) {
 	for {
+		// The signal is taken together with the state, so that no change falls between the two.
 		s.mu.Lock()
 		u, changed := s.update(prefix, next), s.mu.changed
 		s.mu.Unlock()
@@ -80,6 +81,7 @@ func (s *Memory) follow(ctx context.Context, prefix string, next int64, out chan
 		if u.Err != nil {
 			return
 		}
+		// A revision that changed nothing under the prefix is passed over too.
 		next = max(next, u.Revision+1)
 		select {
 		case <-changed:

@@ -57,8 +57,10 @@ func (c *Coordinator) ending(r *EndRequest) (t *transaction, again bool, err err
 	if t == nil {
 		return nil, false, ErrMapping
 	}
+	// The end of before raised the epoch: who still names the old one did not hear of it.
 	known := r.Bumps && r.Producer.Epoch == t.lastEpoch && t.lastEpoch != noEpoch
 	switch {
+	// The epochs of the old id were used up, and a new id was given.
 	case known && r.Producer.ID == t.previous && r.Producer.Epoch >= exhausted && t.producer.Epoch == 0:
 		return t, true, nil
 	case r.Producer.ID != t.producer.ID:

@@ -119,8 +119,9 @@ func read(value []byte) (*transaction, error) {
 	}
 	t := &transaction{
 		producer: Producer{v.ProducerID, v.ProducerEpoch}, previous: v.PreviousProducerID, next: v.NextProducerID,
-		lastEpoch: noEpoch, timeoutMs: v.TimeoutMillis, state: state, startMs: v.StartTimestamp, updateMs: v.LastUpdateTimestamp,
-		bumps: v.ClientTransactionVersion >= version2,
+		lastEpoch: noEpoch, timeoutMs: v.TimeoutMillis, state: state, startMs: v.StartTimestamp,
+		updateMs: v.LastUpdateTimestamp,
+		bumps:    v.ClientTransactionVersion >= version2,
 	}
 	v.UnknownTags.Each(func(tag uint32, b []byte) {
 		switch {

@@ -76,6 +76,7 @@ func measureLz4(src []byte) (int, error) {
 		flags&lz4DictionaryID != 0 || blockMax == 0 {
 		return 0, errLz4Flags
 	}
+	// Only the places of the parts are looked at: what is in a block is proven when it is decoded.
 	at := lz4HeaderSizeMin
 	if flags&lz4ContentSize != 0 {
 		at += 8
@@ -85,6 +86,7 @@ func measureLz4(src []byte) (int, error) {
 		if len(src)-at < 4 {
 			return 0, errLz4Frame
 		}
+		// A stored block holds as many bytes as it decodes to; that is within the bound as well.
 		size := int(binary.LittleEndian.Uint32(src[at:]) &^ lz4Stored)
 		at += 4
 		if size == 0 {
@@ -102,6 +104,7 @@ func measureLz4(src []byte) (int, error) {
 	if flags&lz4ContentChecksum != 0 {
 		at += 4
 	}
+	// What stands behind the frame would be read by some clients and not by others.
 	if at != len(src) {
 		return 0, errLz4Frame
 	}

@@ -75,6 +75,7 @@ func measureZstd(src []byte) (least, most int, err error) {
 		if err := h.Decode(src); err != nil {
 			return 0, 0, unexpected(err)
 		}
+		// Not every client skips such a frame, and none has the dictionary.
 		if h.Skippable || h.DictionaryID != 0 {
 			return 0, 0, errZstdFrame
 		}
@@ -83,6 +84,7 @@ func measureZstd(src []byte) (least, most int, err error) {
 			return 0, 0, err
 		}
 		if h.HasFCS {
+			// The claim is believed as far as the blocks can keep it: memory is taken by it.
 			if h.FrameContentSize > uint64(size) {
 				return 0, 0, errZstdClaim
 			}

@@ -69,7 +69,8 @@ func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
 	case members[at].Name == "":
 		return embed.ClusterStateFlagExisting, nil
 	case len(members[at].ClientURLs) > 0:
-		return "", fmt.Errorf("%w: %s is empty, and %s knows member %s as one that has run. If the machine or disk was replaced, "+
+		return "", fmt.Errorf("%w: %s is empty, and %s knows member %s as one that has run. If the machine or disk was "+
+			"replaced, "+
 			"run `lockstep cluster brokers --replace %s` against a broker that lives, then start this one again; "+
 			"if the directory is only not mounted, mount it", ErrMemberLost, o.Dir, from, o.Name, o.Name)
 	}
@@ -83,7 +84,8 @@ func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
 // checkAlone comes before the member has a quorum, which it would never have.
 func (e *Embedded) checkAlone(o EmbeddedOptions) error {
 	if others := e.others(); len(o.Peers) == 0 && len(others) > 0 {
-		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers", ErrOtherMembers, others)
+		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers",
+			ErrOtherMembers, others)
 	}
 	return nil
 }
@@ -92,7 +94,8 @@ func (e *Embedded) checkAlone(o EmbeddedOptions) error {
 // moments may have its peers in its log alone, and reads that as it starts.
 func (e *Embedded) checkPeers(o EmbeddedOptions) error {
 	if len(o.Peers) > 1 && len(e.others()) == 0 && e.goesOn {
-		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new directory to make it one of several",
+		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new "+
+			"directory to make it one of several",
 			ErrOtherMembers)
 	}
 	return nil
@@ -169,7 +172,11 @@ func (s *Store) ReplaceMember(ctx context.Context, name string) error {
 			return etcdError(ctx, "remove member", err)
 		}
 	}
-	err = whenHealthy(ctx, func(ctx context.Context) error { _, err := s.client.MemberAdd(ctx, []string{peerURL}); return err })
+	err = whenHealthy(ctx, func(ctx context.Context) error {
+		_,
+			err := s.client.MemberAdd(ctx, []string{peerURL})
+		return err
+	})
 	return etcdError(ctx, "add member", err)
 }
 

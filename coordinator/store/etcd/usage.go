@@ -23,7 +23,8 @@ type Usage struct {
 // outside cluster's largest.
 func (s *Store) Usage(ctx context.Context) (Usage, error) {
 	if s.member != nil {
-		u := Usage{Bytes: s.member.Backend().Size(), InUse: s.member.Backend().SizeInUse(), Quota: s.member.Cfg.QuotaBackendBytes, Local: true}
+		u := Usage{Bytes: s.member.Backend().Size(), InUse: s.member.Backend().SizeInUse(),
+			Quota: s.member.Cfg.QuotaBackendBytes, Local: true}
 		for _, a := range s.member.Alarms() {
 			u.Full = u.Full || a.Alarm == etcdserverpb.AlarmType_NOSPACE
 		}
@@ -84,7 +85,8 @@ func (e *Embedded) reclaimAtStart(ctx context.Context, o EmbeddedOptions) error 
 	if err != nil || !before.Full {
 		return err
 	}
-	o.Logger.Warn("metadata store is full; reclaiming space", "bytes", before.Bytes, "in use", before.InUse, "quota", before.Quota)
+	o.Logger.Warn("metadata store is full; reclaiming space", "bytes", before.Bytes, "in use", before.InUse, "quota",
+		before.Quota)
 	if err := e.store.Reclaim(ctx); err != nil {
 		return fmt.Errorf("the store is full, and no space can be reclaimed: %w", err)
 	}

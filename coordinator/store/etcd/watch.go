@@ -71,5 +71,6 @@ func update(ctx context.Context, r clientv3.WatchResponse) store.Update {
 }
 
 func keyValue(kv *mvccpb.KeyValue) store.KeyValue {
-	return store.KeyValue{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision, Lease: store.LeaseID(kv.Lease)}
+	return store.KeyValue{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision,
+		Lease: store.LeaseID(kv.Lease)}
 }

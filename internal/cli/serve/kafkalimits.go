@@ -63,13 +63,16 @@ func (l *layers) applyKafkaLimits(c *serveConfig) error {
 		}
 		l.carried[name] = true
 		n := v.at(&c.Kafka)
+		// In Kafka 0 closes every connection at once, which nobody means.
 		if err := parseInt64(text, v.least, n); err == nil && *n == 0 && v.setting == idleSetting {
-			return fmt.Errorf("%s: want -1, which is never, or a number from 1", command.DescribeSetting(v.setting, l.env.given(name)))
+			return fmt.Errorf("%s: want -1, which is never, or a number from 1",
+				command.DescribeSetting(v.setting, l.env.given(name)))
 		} else if err != nil || *n > v.most {
 			return fmt.Errorf("%s: want a number from %d to %d", command.DescribeSetting(v.setting, l.env.given(name)), v.least,
 				v.most)
 		}
 	}
+	// 0 slots are none, and not the default.
 	if l.carried[kafkaVariable(fetchSessionSlots)] && c.Kafka.FetchSessions == 0 {
 		c.Kafka.FetchSessions = -1
 	}

@@ -29,7 +29,11 @@ func (a adminSource) Hosted() admin.Hosted { return a.srv.hosted }
 
 // Peers implements admin.Source: they are those of the embedded etcd.
 func (a adminSource) Peers() []protocol.BrokerID {
-	return slices.Collect(maps.Keys(a.srv.cfg.EtcdPeers))
+	peers := slices.Collect(maps.Keys(a.srv.cfg.EtcdPeers))
+	if a.srv.cluster != nil && len(peers) == 0 {
+		peers = a.srv.cluster.MemberBrokers()
+	}
+	return peers
 }
 
 // Problems implements admin.Source.

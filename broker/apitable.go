@@ -300,6 +300,12 @@ var apis = [...]api{
 		audience: clients, quota: quotaRequest,
 	},
 	{
+		key:      protocol.KeyAddRaftVoter,
+		call:     answers(kmsg.NewPtrAddRaftVoterRequest, (*Server).addRaftVoter),
+		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},
+		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
 		key:      protocol.KeyRemoveRaftVoter,
 		call:     answers(kmsg.NewPtrRemoveRaftVoterRequest, (*Server).removeRaftVoter),
 		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},

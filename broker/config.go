@@ -35,6 +35,13 @@ type Config struct {
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
 	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
 	EtcdPeers map[protocol.BrokerID]string
+	// Join is the Kafka listener of any broker of a cluster that this one is to become
+	// one of, HOST:PORT. It counts until this broker is in. "" = it makes a cluster of its own.
+	Join string
+	// EtcdListen is where this broker's etcd member is reached by others, HOST:PORT, once
+	// there are others. "" = port 2380 of the host that the inter-broker listener
+	// advertises, or a free port where that is taken.
+	EtcdListen string
 	// MetadataBytesMax is how much of the metadata store may be in use for topics
 	// and settings to be added; default as in coordinator.QuotaOptions.
 	MetadataBytesMax int64
@@ -173,6 +180,9 @@ func (c Config) validate() error {
 func (c Config) validatePeers() error {
 	if !slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Name == c.InterBroker }) {
 		return fmt.Errorf("the listener %q, which the other brokers are to use, is none of the listeners", c.InterBroker)
+	}
+	if c.Join != "" && (len(c.Etcd) > 0 || len(c.EtcdPeers) > 0) {
+		return errors.New("a cluster to join, and its etcd or etcd peers, are both set; they exclude each other")
 	}
 	if len(c.EtcdPeers) == 0 {
 		return nil

@@ -157,6 +157,8 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return s.hosted.RunCompaction(serving) })
 	g.Go(func() error { return s.tick(serving) })
 	g.Go(func() error { return s.disk.Run(serving) })
+	g.Go(func() error { return s.keepClientNote(serving) })
+	g.Go(func() error { return s.growInternalTopics(serving) })
 	g.Go(func() error {
 		return s.start(serving, began, func() {
 			for _, l := range s.listeners {

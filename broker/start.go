@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
@@ -89,7 +88,7 @@ func (s *Server) hostOptions() partitions.Options {
 // quorumPatience is after how long a broker says that it waits for its peers.
 const quorumPatience = 5 * time.Second
 
-// openStore starts or dials etcd.
+// openStore opens the metadata store.
 func (s *Server) openStore(ctx context.Context, cs *closers) error {
 	switch {
 	case s.store != nil: // a test's
@@ -103,24 +102,7 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 		s.store = outside
 		return nil
 	}
-	o := etcd.EmbeddedOptions{Dir: filepath.Join(s.cfg.DataDir, "etcd"), Logger: s.log}
-	if len(s.cfg.EtcdPeers) > 0 {
-		o.Name, o.Peers = strconv.Itoa(int(s.cfg.NodeID)), make(map[string]string, len(s.cfg.EtcdPeers))
-		for id, url := range s.cfg.EtcdPeers {
-			o.Peers[strconv.Itoa(int(id))] = url
-		}
-		slow := time.AfterFunc(quorumPatience, func() {
-			s.log.Warn("waiting for more brokers: the embedded etcd has no quorum yet", "peers", o.Peers)
-		})
-		defer slow.Stop()
-	}
-	e, err := etcd.StartEmbedded(ctx, o)
-	if err != nil {
-		return fmt.Errorf("start embedded etcd: %w", err)
-	}
-	cs.add(e)
-	s.store = e.Store()
-	return nil
+	return s.openInBrokers(ctx, cs)
 }
 
 // openCluster loads the image, and notes in the data directory whose it is.

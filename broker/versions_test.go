@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -82,6 +83,7 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyAlterReassignments:      v.alterReassignments,
 		protocol.KeyListReassignments:       v.listReassignments,
 		protocol.KeyListConfigResources:     v.listConfigResources,
+		protocol.KeyAddRaftVoter:            v.addRaftVoter,
 		protocol.KeyRemoveRaftVoter:         v.removeRaftVoter,
 		protocol.KeyAlterReplicaLogDirs:     v.alterReplicaLogDirs,
 		protocol.KeyDescribeQuorum:          v.describeQuorum,
@@ -241,6 +243,20 @@ func (v *versions) electLeaders(version int16) int16 {
 	v.check(version, len(resp.Topics) == 1 && len(resp.Topics[0].Partitions) == 1 &&
 		resp.Topics[0].Partitions[0].ErrorCode == kerr.ElectionNotNeeded.Code)
 	return resp.ErrorCode
+}
+
+// A broker that wants in must be reached where it says that it waits.
+func (v *versions) addRaftVoter(version int16) int16 {
+	req := kmsg.NewPtrAddRaftVoterRequest()
+	req.VoterID = 3
+	resp := ask[*kmsg.AddRaftVoterResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode == kerr.InvalidRequest.Code && strings.Contains(text(resp.ErrorMessage), `no listener "peer"`))
+	req.Listeners = []kmsg.AddRaftVoterRequestListener{{Name: "peer", Host: "127.0.0.1", Port: 1}}
+	resp = ask[*kmsg.AddRaftVoterResponse](v.w, version, req)
+	v.check(version, resp.ErrorCode != 0 && resp.ErrorMessage != nil)
+	req.ClusterID = kmsg.StringPtr("another")
+	v.check(version, ask[*kmsg.AddRaftVoterResponse](v.w, version, req).ErrorCode == kerr.InconsistentClusterID.Code)
+	return 0
 }
 
 // A broker alone has nobody to replace.

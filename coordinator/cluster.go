@@ -220,6 +220,7 @@ func (c *Cluster) Run(ctx context.Context) error {
 	g.Go(func() error { return c.control(ctx) })
 	g.Go(func() error { return c.suspect(ctx) })
 	g.Go(func() error { return c.watchQuota(ctx) })
+	g.Go(func() error { return c.keepMembers(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("cluster metadata: %w", err)
 	}

@@ -191,7 +191,7 @@ func (c *Cluster) reclaim(ctx context.Context, s *etcd.Store, u etcd.Usage, now 
 		err, upTo = s.Reclaim(ctx), revision
 	case state == quotaReached && revision > h.forgotten:
 		err, upTo = s.Forget(ctx, revision), revision
-	case upTo > 0 && c.forgetsHistory():
+	case upTo > 0 && s.Leads(): // once is enough, and the controller may be a client
 		err = s.Forget(ctx, upTo)
 	default:
 		c.noteForgotten(ctx, s)
@@ -227,10 +227,6 @@ func (c *Cluster) noteForgotten(ctx context.Context, s *etcd.Store) {
 	}
 	s.Settle() // on a slow disk several notes would share a commit, and space stay taken
 }
-
-// forgetsHistory reports whether this broker is the one that has history
-// forgotten: once is enough.
-func (c *Cluster) forgetsHistory() bool { return c.Image().Controller == c.o.Self.ID }
 
 // sayQuota says it once when the store comes near its quota, or is below it again.
 func (c *Cluster) sayQuota(u etcd.Usage) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -182,7 +183,16 @@ func TestAMemberThatLostItsDirectoryIsReplaced(t *testing.T) {
 	c.start(2)
 	c.brokers[2].eventually(t, func(im *image.Image) bool { _, ok := im.Topic("t"); return ok && len(im.Brokers()) == 3 })
 
-	// It counts for the quorum like any other.
+	// It counts for the quorum like any other, once it has caught up.
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		members, err := c.members[0].Store().Members(background(t))
+		if err == nil && !slices.ContainsFunc(members, func(m etcd.Member) bool { return m.Learner }) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the new member gets no vote: %+v, %v", members, err)
+		}
+	}
 	c.kill(0)
 	c.createUntilDone(2, "u", 1, 1)
 }

@@ -60,8 +60,8 @@ func fill(rng *rand.Rand, v reflect.Value) {
 		v.SetString(strings.Repeat("s", rng.IntN(4)*rng.IntN(60)))
 	case reflect.Bool:
 		v.SetBool(rng.IntN(2) == 0)
-	case reflect.Uint8:
-		v.SetUint(rng.Uint64() & 0xff)
+	case reflect.Uint8, reflect.Uint16:
+		v.SetUint(rng.Uint64() >> (64 - v.Type().Bits()))
 	default:
 		v.SetInt(int64(rng.Uint64()) >> (64 - v.Type().Bits()))
 	}

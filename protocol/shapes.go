@@ -288,6 +288,18 @@ var shapes = map[int16]*shape{
 	KeyUnregisterBroker: of[kmsg.UnregisterBrokerRequest](
 		i32("broker_id"),
 	),
+	KeyAddRaftVoter: of[kmsg.AddRaftVoterRequest](
+		str("cluster_id").nullable(),
+		i32("timeout_ms"),
+		i32("voter_id"),
+		uuid("voter_directory_id"),
+		array("listeners", of[kmsg.AddRaftVoterRequestListener](
+			str("name"),
+			str("host"),
+			i16("port"),
+		)),
+		i8("ack_when_committed").from(1),
+	),
 	KeyRemoveRaftVoter: of[kmsg.RemoveRaftVoterRequest](
 		str("cluster_id").nullable(),
 		i32("voter_id"),

@@ -46,6 +46,7 @@ const (
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyListConfigResources     int16 = 74
 	KeyDescribeTopicPartitions int16 = 75
+	KeyAddRaftVoter            int16 = 80
 	KeyRemoveRaftVoter         int16 = 81
 )
 
@@ -110,6 +111,7 @@ var apis = [...]API{
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0},
 	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0},
 	{KeyDescribeTopicPartitions, "DescribeTopicPartitions", 0, 0, 0, 0},
+	{KeyAddRaftVoter, "AddRaftVoter", 0, 1, 0, 0},
 	{KeyRemoveRaftVoter, "RemoveRaftVoter", 0, 0, 0, 0},
 }
 

@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,4 +29,10 @@ func (p *Peers) Ask(ctx context.Context, id protocol.BrokerID, req kmsg.Request)
 	defer nc.Close()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
 	return exchange(nc, p.ClientID(), req)
+}
+
+// AskOn is one request and its answer on a connection to a broker that is in no
+// metadata yet. The caller has made the connection, bounds it, and closes it.
+func AskOn(nc net.Conn, clientID string, req kmsg.Request) (kmsg.Response, error) {
+	return exchange(nc, clientID, req)
 }

@@ -142,6 +142,13 @@ func (im *Image) Broker(id protocol.BrokerID) (Broker, bool) {
 	return im.brokers[i], true
 }
 
+// KnowsBroker reports whether a broker is live, or has been since it was last removed.
+func (im *Image) KnowsBroker(id protocol.BrokerID) bool {
+	_, known := im.directories[id]
+	_, live := im.Broker(id)
+	return known || live
+}
+
 // Topic returns a topic by its name.
 func (im *Image) Topic(name string) (*Topic, bool) {
 	i, ok := slices.BinarySearchFunc(im.topics, name, func(t *Topic, name string) int {

@@ -85,6 +85,11 @@ func (k Keys) Suspect(id, by protocol.BrokerID) string {
 	return k.Prefix + "suspects/" + strconv.Itoa(int(id)) + "/" + strconv.Itoa(int(by))
 }
 
+// Suspects is the prefix of the suspicions of a broker.
+func (k Keys) Suspects(id protocol.BrokerID) string {
+	return k.Prefix + "suspects/" + strconv.Itoa(int(id)) + "/"
+}
+
 // Topic is the key of a topic, and of all whose names collide with its.
 func (k Keys) Topic(name string) string { return k.Prefix + "topics/" + FoldName(name) }
 

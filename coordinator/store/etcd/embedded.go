@@ -11,7 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
@@ -30,8 +30,14 @@ type EmbeddedOptions struct {
 	// Name is this member's name: a key of Peers, or any name when there are none. Default: "lockstep".
 	Name string
 	// Peers maps each member's name to its peer URL, http://HOST:PORT, this one's
-	// included. None: this member is alone, and no port is opened at all.
+	// included. None: the directory says who the members are. A new one makes a member
+	// that is alone and has no port at all.
 	Peers map[string]string
+	// Port is this member's, if it is open already; StartEmbedded takes it, also when
+	// it fails. Default: that of Peers, or the one that the directory has a note of.
+	Port *PeerPort
+	// Join are the peer URLs of a cluster that has added this member at Port.
+	Join []string
 	// Token tells clusters apart that could meet on one network. Default: "lockstep".
 	Token string
 	// QuotaBytes is how large the file may get before etcd takes no more writes. Default: 4 GiB.
@@ -46,8 +52,15 @@ type Embedded struct {
 	store *Store
 	log   *etcdLog
 	lock  *fileutil.LockedFile
+	dir   string
 
 	goesOn bool // it had run in this directory before
+	quick  bool // it was started alone, and its election timeout is that of a member alone
+
+	mu struct {
+		sync.Mutex
+		port *PeerPort // nil: none is open
+	}
 }
 
 // Timing. A member alone has nobody to wait for and elects itself within
@@ -78,6 +91,8 @@ const (
 	// etcdHandOver is how long a member that leads and stops waits for another one
 	// to lead: that one may be stopping as well, and is waited for by etcd for six seconds.
 	etcdHandOver = time.Second
+	// etcdLearnersMax: all members but the first may be learners.
+	etcdLearnersMax = 16
 )
 
 // The size of WAL segments is a variable of etcd's package, not an option. It is
@@ -107,38 +122,74 @@ func (o EmbeddedOptions) withDefaults() EmbeddedOptions {
 // alone after its election, for one of several when a quorum of them is up.
 func StartEmbedded(ctx context.Context, o EmbeddedOptions) (*Embedded, error) {
 	o = o.withDefaults()
-	log := newEtcdLog(o.Logger)
-	cfg, err := embedConfig(o, log)
-	if err != nil {
-		return nil, err
-	}
-	lock, err := lockDir(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	if cfg.ClusterState, err = clusterState(ctx, o); err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	e := &Embedded{log: log, lock: lock, goesOn: hasRun(o)}
-	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
-		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), lock.Close())
-	}
-	e.store = New(v3client.New(e.etcd.Server))
-	e.store.member, e.store.peers = e.etcd.Server, o.Peers
-	err = e.checkAlone(o)
+	e := &Embedded{log: newEtcdLog(o.Logger), dir: o.Dir, goesOn: HasRun(o.Dir)}
+	e.mu.port = o.Port
+	err := e.start(ctx, o)
 	if err == nil {
-		err = e.await(ctx)
-	}
-	if err == nil {
-		err = e.checkPeers(o)
-	}
-	if err == nil {
-		err = e.reclaimAtStart(ctx, o)
+		err = e.settle(ctx, o)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd in %s: %w", o.Dir, err), e.Close())
 	}
 	return e, nil
+}
+
+// start takes the directory, opens the port, if there is to be one, and has etcd begin.
+func (e *Embedded) start(ctx context.Context, o EmbeddedOptions) (err error) {
+	if e.lock, err = lockDir(o.Dir); err != nil {
+		return err
+	}
+	if e.mu.port == nil {
+		if e.mu.port, err = portOf(o); err != nil {
+			return err
+		}
+	}
+	e.quick = e.mu.port == nil
+	cfg, err := embedConfig(ctx, o, e.mu.port, e.log)
+	if err != nil {
+		return err
+	}
+	if e.etcd, err = embed.StartEtcd(cfg); err != nil {
+		return err
+	}
+	if e.mu.port != nil {
+		e.mu.port.serve(e.etcd.Server)
+	}
+	e.store = New(v3client.New(e.etcd.Server))
+	e.store.member, e.store.embedded, e.store.peers = e.etcd.Server, e, o.Peers
+	return nil
+}
+
+// portOf opens the port of a member that is to have one from the start; nil: it is alone.
+func portOf(o EmbeddedOptions) (*PeerPort, error) {
+	if len(o.Peers) == 0 {
+		if !HasPort(o.Dir) {
+			return nil, nil
+		}
+		return OpenPort(PortOptions{Dir: o.Dir})
+	}
+	u, err := peerURL(o.Name, o.Peers)
+	if err != nil {
+		return nil, err
+	}
+	return listenPort(listenURL(*u).Host, u.String())
+}
+
+// settle returns when the member takes part in a quorum and has what it should have.
+func (e *Embedded) settle(ctx context.Context, o EmbeddedOptions) error {
+	if err := e.checkAlone(o); err != nil {
+		return err
+	}
+	if err := e.await(ctx); err != nil {
+		return err
+	}
+	if err := e.checkPeers(o); err != nil {
+		return err
+	}
+	if err := e.tellPort(ctx); err != nil {
+		o.Logger.Warn("the other members are not told where this one is now", "error", err)
+	}
+	return e.reclaimAtStart(ctx, o)
 }
 
 // await returns when the member takes part in a quorum.
@@ -165,16 +216,28 @@ func (e *Embedded) Server() *etcdserver.EtcdServer { return e.etcd.Server }
 func (e *Embedded) Failed() <-chan struct{} { return e.etcd.Server.StopNotify() }
 
 // Close stops the member. What was written is on disk.
-func (e *Embedded) Close() error {
+func (e *Embedded) Close() (err error) {
 	e.log.closing.Store(true)
-	err := e.store.Close()
-	hurry := time.AfterFunc(etcdHandOver, e.etcd.Server.HardStop)
-	e.etcd.Close()
-	hurry.Stop()
-	return errors.Join(err, e.lock.Close())
+	if e.store != nil {
+		err = e.store.Close()
+	}
+	if e.etcd != nil {
+		hurry := time.AfterFunc(etcdHandOver, e.etcd.Server.HardStop)
+		e.etcd.Close()
+		hurry.Stop()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.port != nil { // the last messages have gone by it
+		err = errors.Join(err, e.mu.port.Close())
+	}
+	if e.lock != nil {
+		err = errors.Join(err, e.lock.Close())
+	}
+	return err
 }
 
-func embedConfig(o EmbeddedOptions, log *etcdLog) (*embed.Config, error) {
+func embedConfig(ctx context.Context, o EmbeddedOptions, port *PeerPort, log *etcdLog) (*embed.Config, error) {
 	cfg := embed.NewConfig()
 	cfg.Dir = o.Dir
 	cfg.Name = o.Name
@@ -191,49 +254,43 @@ func embedConfig(o EmbeddedOptions, log *etcdLog) (*embed.Config, error) {
 	cfg.WarningApplyDuration = etcdSlowRequest
 	cfg.WarningUnaryRequestDuration = etcdSlowRequest
 	cfg.EnableGRPCGateway = false
+	cfg.MaxLearners = etcdLearnersMax
 
-	// Clients are in this process: there is no client listener.
+	// Clients are in this process, and come to the port that is opened here: etcd has
+	// no listener. It wants a peer URL for its member list, and never dials its own.
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = nil, nil
-	if len(o.Peers) == 0 {
-		return cfg, alone(cfg)
-	}
-	return cfg, withPeers(cfg, o.Peers)
-}
-
-// alone configures a member that listens nowhere. etcd wants a peer URL for its
-// member list; it never dials its own.
-func alone(cfg *embed.Config) error {
-	self := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
 	cfg.ListenPeerUrls = nil
-	cfg.AdvertisePeerUrls = []url.URL{self}
-	cfg.InitialCluster = cfg.Name + "=" + self.String()
 	cfg.TickMs, cfg.ElectionMs = aloneTickMs, aloneElectionMs
-	return nil
+	self := &url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	if port != nil {
+		var err error
+		if self, err = url.Parse(port.URL()); err != nil {
+			return nil, err
+		}
+		cfg.AdvertiseClientUrls = []url.URL{*self} // the mark of a member that has run: join.go
+		cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
+	}
+	cfg.AdvertisePeerUrls = []url.URL{*self}
+	var err error
+	cfg.ClusterState, cfg.InitialCluster, err = clusterState(ctx, o, self.String())
+	return cfg, err
 }
 
-func withPeers(cfg *embed.Config, peers map[string]string) error {
-	self, ok := peers[cfg.Name]
+// peerURL is a member's own of the peers.
+func peerURL(name string, peers map[string]string) (*url.URL, error) {
+	self, ok := peers[name]
 	if !ok {
-		return fmt.Errorf("etcd peers %v do not name this member, %q", slices.Sorted(maps.Keys(peers)), cfg.Name)
+		return nil, fmt.Errorf("etcd peers %v do not name this member, %q", slices.Sorted(maps.Keys(peers)), name)
 	}
 	u, err := url.Parse(self)
 	if err != nil || u.Scheme != "http" || u.Port() == "" {
-		return fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT", cfg.Name, self)
+		return nil, fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT", name, self)
 	}
-	var members []string
-	for _, name := range slices.Sorted(maps.Keys(peers)) {
-		members = append(members, name+"="+peers[name])
-	}
-	cfg.ListenPeerUrls = []url.URL{listenURL(*u)}
-	cfg.AdvertisePeerUrls = []url.URL{*u}
-	cfg.AdvertiseClientUrls = []url.URL{*u} // the mark of a member that has run: join.go
-	cfg.InitialCluster = strings.Join(members, ",")
-	cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
-	return nil
+	return u, nil
 }
 
-// listenURL is where a member listens that others reach at u. etcd binds to
-// addresses only: behind a name, as containers have, it listens on all of them.
+// listenURL is where a member listens that others reach at u: behind a name, as
+// containers have, it listens on all addresses.
 func listenURL(u url.URL) url.URL {
 	if net.ParseIP(u.Hostname()) == nil {
 		u.Host = net.JoinHostPort("0.0.0.0", u.Port())

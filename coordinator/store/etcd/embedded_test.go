@@ -46,7 +46,7 @@ func TestAMemberAloneOpensNoPortAndSaysNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "etcd")
 	for range 2 { // a first start and a restart
 		e := startEmbedded(t, EmbeddedOptions{Dir: dir, Logger: slog.New(slog.NewTextHandler(&said, nil))})
-		if n := len(e.etcd.Clients) + len(e.etcd.Peers); n != 0 {
+		if n := len(e.etcd.Clients) + len(e.etcd.Peers); n != 0 || e.hasPort() {
 			t.Fatalf("%d listeners", n)
 		}
 		if e.etcd.Config().UnsafeNoFsync {

@@ -21,9 +21,11 @@ import (
 // A call is bounded by etcdCallTimeout even when its context is not, because
 // etcd without a quorum would let it wait for ever.
 type Store struct {
-	client *clientv3.Client
-	member *etcdserver.EtcdServer // in this process; nil: etcd is outside
-	peers  map[string]string      // of the members in brokers, by name; none: the member is alone, or outside
+	client   *clientv3.Client
+	member   *etcdserver.EtcdServer // in this process; nil: etcd is outside, or in other brokers
+	embedded *Embedded              // the member's; nil with it
+	brokers  bool                   // the members are in brokers
+	peers    map[string]string      // as the broker was told of them, by name
 
 	ctx     context.Context // ended by Close, ends the watches
 	cancel  context.CancelFunc
@@ -51,9 +53,25 @@ func New(client *clientv3.Client) *Store {
 
 // Dial connects to an outside etcd. It does not wait until one of the
 // endpoints answers: the first call does.
-func Dial(endpoints []string) (*Store, error) {
+func Dial(endpoints []string) (*Store, error) { return dial(endpoints, 0) }
+
+// DialBrokers connects to the members in other brokers, at their peer URLs, and
+// follows them when they change.
+func DialBrokers(peerURLs []string) (*Store, error) {
+	s, err := dial(peerURLs, etcdSyncInterval)
+	if err == nil {
+		s.brokers = true
+	}
+	return s, err
+}
+
+// etcdSyncInterval is how often a client of other brokers' members looks who they are.
+const etcdSyncInterval = 30 * time.Second
+
+func dial(endpoints []string, sync time.Duration) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints:            endpoints,
+		AutoSyncInterval:     sync,
 		DialTimeout:          etcdDialTimeout,
 		DialKeepAliveTime:    etcdKeepAliveTime,
 		DialKeepAliveTimeout: etcdKeepAliveTimeout,
@@ -239,7 +257,12 @@ func (s *Store) Local() bool { return s.member != nil }
 
 // Alone reports whether the member is in this process and has no peers: no other
 // broker shares the store.
-func (s *Store) Alone() bool { return s.Local() && len(s.peers) == 0 }
+func (s *Store) Alone() bool {
+	return s.Local() && len(s.embedded.others()) == 0 && !s.embedded.hasPort()
+}
+
+// InBrokers reports whether the members are in brokers, this one's among them or not.
+func (s *Store) InBrokers() bool { return s.Local() || s.brokers }
 
 // Close implements store.Store.
 func (s *Store) Close() error {

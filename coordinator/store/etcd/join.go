@@ -5,17 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
-	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/storage/wal"
-
-	"github.com/lockstep-log/lockstep/coordinator/refusal"
 )
 
 // A member of etcd must never come back under its name with an empty
@@ -41,6 +38,12 @@ var ErrOtherMembers = errors.New("etcd directory belongs to another set of membe
 // askPeerTimeout bounds the question to one peer.
 const askPeerTimeout = 2 * time.Second
 
+// errPeerStarts: the peer is there, and its etcd is not yet.
+var errPeerStarts = errors.New("the peer is starting")
+
+// peerAnswerBytesMax bounds what a peer may answer.
+const peerAnswerBytesMax = 1 << 20
+
 // peerMember is a member as etcd's /members tells it.
 type peerMember struct {
 	Name       string   `json:"name"`
@@ -48,33 +51,54 @@ type peerMember struct {
 	ClientURLs []string `json:"clientURLs"`
 }
 
-// hasRun reports whether the directory is that of a member which goes on from there.
-func hasRun(o EmbeddedOptions) bool { return wal.Exist(filepath.Join(o.Dir, "member", "wal")) }
-
-// clusterState is how etcd is to start: as one of a new cluster or of one that exists.
-func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
-	if hasRun(o) {
-		return embed.ClusterStateFlagNew, nil // it goes on from there
-	}
-	members, from := askPeers(ctx, o)
-	if members == nil {
-		return embed.ClusterStateFlagNew, nil
-	}
-	at := slices.IndexFunc(members, func(m peerMember) bool { return slices.Contains(m.PeerURLs, o.Peers[o.Name]) })
+// clusterState is how etcd is to start: as one of a new cluster or of one that
+// exists, and of which members.
+func clusterState(ctx context.Context, o EmbeddedOptions, self string) (state, members string, err error) {
+	alone := o.Name + "=" + self
 	switch {
+	case HasRun(o.Dir):
+		return embed.ClusterStateFlagNew, alone, nil // it goes on from there
+	case len(o.Join) > 0:
+		known, _ := askPeers(ctx, o.Join)
+		members, err = initialMembers(o.Name, self, known)
+		return embed.ClusterStateFlagExisting, members, err
+	case len(o.Peers) == 0 && o.Port == nil && HasPort(o.Dir):
+		return "", "", fmt.Errorf("%w: %s was made for a member that was to join others, and never did; start it with --join",
+			ErrMemberLost, o.Dir)
+	case len(o.Peers) == 0:
+		return embed.ClusterStateFlagNew, alone, nil
+	}
+	known, from := askPeers(ctx, others(o))
+	at := slices.IndexFunc(known, func(m peerMember) bool { return slices.Contains(m.PeerURLs, self) })
+	switch {
+	case known == nil:
 	case at < 0:
-		return "", fmt.Errorf("etcd member %s at %s is not one of the cluster that %s belongs to; "+
+		return "", "", fmt.Errorf("etcd member %s at %s is not one of the cluster that %s belongs to; "+
 			"run `lockstep cluster brokers --replace %s` against a broker that lives, then start this one again",
-			o.Name, o.Peers[o.Name], from, o.Name)
-	case members[at].Name == "":
-		return embed.ClusterStateFlagExisting, nil
-	case len(members[at].ClientURLs) > 0:
-		return "", fmt.Errorf("%w: %s is empty, and %s knows member %s as one that has run. If the machine or disk was "+
-			"replaced, "+
+			o.Name, self, from, o.Name)
+	case known[at].Name == "":
+		members, err = initialMembers(o.Name, self, known)
+		return embed.ClusterStateFlagExisting, members, err
+	case len(known[at].ClientURLs) > 0:
+		return "", "", fmt.Errorf("%w: %s is empty, and %s knows member %s as one that has run. If the machine or disk was replaced, "+
 			"run `lockstep cluster brokers --replace %s` against a broker that lives, then start this one again; "+
 			"if the directory is only not mounted, mount it", ErrMemberLost, o.Dir, from, o.Name, o.Name)
 	}
-	return embed.ClusterStateFlagNew, nil
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(o.Peers)) {
+		all = append(all, name+"="+o.Peers[name])
+	}
+	return embed.ClusterStateFlagNew, strings.Join(all, ","), nil
+}
+
+// others are the URLs of all peers but this one's, in order of their names.
+func others(o EmbeddedOptions) (urls []string) {
+	for _, name := range slices.Sorted(maps.Keys(o.Peers)) {
+		if name != o.Name {
+			urls = append(urls, o.Peers[name])
+		}
+	}
+	return urls
 }
 
 // checkAlone and checkPeers refuse a directory in which the member has other
@@ -83,9 +107,8 @@ func clusterState(ctx context.Context, o EmbeddedOptions) (string, error) {
 //
 // checkAlone comes before the member has a quorum, which it would never have.
 func (e *Embedded) checkAlone(o EmbeddedOptions) error {
-	if others := e.others(); len(o.Peers) == 0 && len(others) > 0 {
-		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers",
-			ErrOtherMembers, others)
+	if others := e.others(); len(o.Peers) == 0 && e.mu.port == nil && len(others) > 0 {
+		return fmt.Errorf("%w: it is a member's among others at %v, and this one is to be alone; start it with its peers", ErrOtherMembers, others)
 	}
 	return nil
 }
@@ -94,8 +117,7 @@ func (e *Embedded) checkAlone(o EmbeddedOptions) error {
 // moments may have its peers in its log alone, and reads that as it starts.
 func (e *Embedded) checkPeers(o EmbeddedOptions) error {
 	if len(o.Peers) > 1 && len(e.others()) == 0 && e.goesOn {
-		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new "+
-			"directory to make it one of several",
+		return fmt.Errorf("%w: it is that of a member alone, and this one is to have peers; give the broker a new directory to make it one of several",
 			ErrOtherMembers)
 	}
 	return nil
@@ -112,13 +134,10 @@ func (e *Embedded) others() (all []string) {
 }
 
 // askPeers returns the members as the first of the others that answers knows them, and who that was.
-func askPeers(ctx context.Context, o EmbeddedOptions) ([]peerMember, string) {
-	for _, name := range slices.Sorted(maps.Keys(o.Peers)) {
-		if name == o.Name {
-			continue
-		}
-		if members, err := askPeer(ctx, o.Peers[name]); err == nil && len(members) > 0 {
-			return members, name
+func askPeers(ctx context.Context, urls []string) (known []peerMember, from string) {
+	for _, u := range urls {
+		if members, err := askPeer(ctx, u); err == nil && len(members) > 0 {
+			return members, u
 		}
 	}
 	return nil, ""
@@ -127,81 +146,27 @@ func askPeers(ctx context.Context, o EmbeddedOptions) ([]peerMember, string) {
 func askPeer(ctx context.Context, peerURL string) (members []peerMember, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askPeerTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, peerURL+"/members", nil)
+	return members, getJSON(ctx, peerURL+"/members", &members)
+}
+
+// getJSON asks a peer's port.
+func getJSON(ctx context.Context, from string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusServiceUnavailable {
+		return errPeerStarts
+	}
+	body := io.LimitReader(resp.Body, peerAnswerBytesMax)
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", req.URL, resp.Status)
+		text, _ := io.ReadAll(body)
+		return fmt.Errorf("%s %s", resp.Status, strings.TrimSpace(string(text)))
 	}
-	return members, json.NewDecoder(resp.Body).Decode(&members)
-}
-
-// ReplaceMember removes a member of the embedded etcd that has lost its directory
-// for good and adds it anew, so that it may start empty. It refuses while the member
-// answers. What was begun and broke off is gone on with.
-func (s *Store) ReplaceMember(ctx context.Context, name string) error {
-	peerURL, ok := s.peers[name]
-	if !ok {
-		return fmt.Errorf("%w: the peers are %v", refusal.ErrUnknownBroker, slices.Sorted(maps.Keys(s.peers)))
-	}
-	if _, err := askPeer(ctx, peerURL); err == nil {
-		return fmt.Errorf("%w: it answers at %s; stop it first", refusal.ErrInvalidRequest, peerURL)
-	}
-	call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
-	defer cancel()
-	list, err := s.client.MemberList(call)
-	if err != nil {
-		return etcdError(ctx, "list members", err)
-	}
-	for _, m := range list.Members {
-		if !slices.Contains(m.PeerURLs, peerURL) {
-			continue
-		}
-		if m.Name == "" {
-			return nil // it was added, and has not started yet
-		}
-		err := whenHealthy(ctx, func(ctx context.Context) error { _, err := s.client.MemberRemove(ctx, m.ID); return err })
-		if err != nil && !errors.Is(err, rpctypes.ErrMemberNotFound) {
-			return etcdError(ctx, "remove member", err)
-		}
-	}
-	err = whenHealthy(ctx, func(ctx context.Context) error {
-		_,
-			err := s.client.MemberAdd(ctx, []string{peerURL})
-		return err
-	})
-	return etcdError(ctx, "add member", err)
-}
-
-// whenHealthy tries until etcd lets its members be changed, which it does not
-// before those who live have been connected for five seconds.
-func whenHealthy(ctx context.Context, change func(context.Context) error) error {
-	for {
-		call, cancel := context.WithTimeout(ctx, etcdCallTimeout)
-		err := change(call)
-		cancel()
-		if !errors.Is(err, rpctypes.ErrUnhealthy) || !pause(ctx, unhealthyPause) {
-			return err
-		}
-	}
-}
-
-// unhealthyPause is how long whenHealthy waits between two tries.
-const unhealthyPause = time.Second
-
-// pause reports false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return json.NewDecoder(body).Decode(into)
 }

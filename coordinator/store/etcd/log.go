@@ -67,6 +67,10 @@ var expected = []string{
 // which this package's users hear of otherwise.
 var routine = []string{
 	"lost TCP streaming connection",
+	"closed TCP streaming connection",
+	// A member that has been added, and starts.
+	"failed to find remote peer in cluster",
+	"failed to unmarshal response",
 	"peer became inactive",
 	"prober detected unhealthy status",
 	"failed to reach the peer URL",

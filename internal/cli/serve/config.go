@@ -24,6 +24,9 @@ type serveConfig struct {
 	Etcd      []string   // endpoints of an outside etcd; empty means embedded
 	EtcdPeers []etcdPeer // members of the embedded etcd, this node among them; empty means it is alone
 
+	Join       string // a broker of the cluster to become one of; empty means none
+	EtcdListen string // where the embedded etcd is reached by other brokers; empty means it finds a port
+
 	Topics           []topicSpec // to be there before the broker says it is ready
 	AutoCreateTopics bool
 	NumPartitions    int32 // of a topic created without a count
@@ -84,6 +87,11 @@ func (c *serveConfig) checkEtcd(from func(string) string) error {
 	if len(c.Etcd) > 0 && len(c.EtcdPeers) > 0 {
 		return fmt.Errorf("%s and %s exclude each other: an outside etcd, or one embedded in the brokers", from("etcd"),
 			from("etcd-peers"))
+	}
+	for _, other := range []string{"etcd", "etcd-peers"} {
+		if c.Join != "" && (other == "etcd" && len(c.Etcd) > 0 || other == "etcd-peers" && len(c.EtcdPeers) > 0) {
+			return fmt.Errorf("%s and %s exclude each other: who joins is told where the metadata is", from("join"), from(other))
+		}
 	}
 	if len(c.EtcdPeers) == 0 {
 		return nil

@@ -98,7 +98,7 @@ func TestNodeZeroIsNodeZeroFromEveryLayer(t *testing.T) {
 func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 	values := map[string]string{
 		"node-id": "7", "data-dir": "/d", "rack": "r", "listen": "in://a:1,out://b:2", "advertise": "out://c:3",
-		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-peers": "7=http://p:6",
+		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-peers": "7=http://p:6", "join": "j:9092", "etcd-listen": "p:7",
 		"default-replicas": "2", "replication-throttle": "1000000", "topics": "x:3,y", "auto-create-topics": "false",
 		"num-partitions": "8", "cluster-id": "c",
 		"group-rebalance-delay": "0", "offsets-partitions": "9", "offsets-replicas": "2",

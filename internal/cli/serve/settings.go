@@ -54,6 +54,11 @@ var settings = []setting{
 		set: setEtcd},
 	{name: "etcd-peers", arg: "N=http://HOST:PORT,...", usage: "embedded etcd: its member in each broker",
 		set: setEtcdPeers},
+	{name: "join", arg: "HOST:PORT", usage: "become a broker of the cluster of which one broker's Kafka listener is there",
+		set: setJoin},
+	{name: "etcd-listen", arg: "HOST:PORT", usage: "where other brokers reach this one's etcd, once there are others " +
+		"(default: port 2380, or a free one)",
+		set: setEtcdListen},
 	{name: "topics", arg: "NAME[:PARTITIONS],...", usage: "topics to create at start, before ready",
 		set: setTopics},
 	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it",
@@ -151,6 +156,22 @@ func setEtcdPeers(c *serveConfig, v string) error {
 		}
 		c.EtcdPeers = append(c.EtcdPeers, peer)
 	}
+	return nil
+}
+
+func setJoin(c *serveConfig, v string) error {
+	if _, err := command.ParseHostPort(v); err != nil {
+		return err
+	}
+	c.Join = v
+	return nil
+}
+
+func setEtcdListen(c *serveConfig, v string) error {
+	if _, err := command.ParseHostPort(v); err != nil {
+		return err
+	}
+	c.EtcdListen = v
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -77,6 +78,7 @@ const (
 	onGroup           = kmsg.ACLResourceTypeGroup
 	onCluster         = kmsg.ACLResourceTypeCluster
 	onTransactionalID = kmsg.ACLResourceTypeTransactionalId
+	onLock            = kmsg.ACLResourceType(acl.TypeLock) // ours: no tool of Kafka's knows it
 )
 
 // scope is what becomes of a request where a need is not met.

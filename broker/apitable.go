@@ -12,7 +12,7 @@ import (
 // file with its handler; tests hold them together.
 //
 // Needs are those of Kafka's brokers and controllers, as they ask their
-// authorizer. Nothing asks for them yet: whoever reaches a listener may do all.
+// authorizer; guards.go has how they are asked for.
 var apis = [...]api{
 	{
 		key:     protocol.KeyProduce,
@@ -167,6 +167,24 @@ var apis = [...]api{
 			{aclDescribe, onTopic, scopeNamed, always},
 		},
 		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyDescribeAcls,
+		call:     answers(kmsg.NewPtrDescribeACLsRequest, (*Server).describeACLs),
+		needs:    []need{{aclDescribe, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyCreateAcls,
+		call:     answers(kmsg.NewPtrCreateACLsRequest, (*Server).createACLs),
+		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyDeleteAcls,
+		call:     answers(kmsg.NewPtrDeleteACLsRequest, (*Server).deleteACLs),
+		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
 	},
 	{
 		key:  protocol.KeyDescribeConfigs,

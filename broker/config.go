@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -30,6 +31,13 @@ type Config struct {
 	// InterBroker names the listener by which the other brokers reach this one and
 	// it reaches them; all brokers of a cluster must have it. "" = the first.
 	InterBroker string
+
+	// Authorizer has ACLs decide who may do what. nil: everybody may do everything.
+	Authorizer *AuthorizerConfig
+	// Audit gets a line of JSON for each decision that denies something, and with
+	// AuditAllowed for the others as well. nil: none are written.
+	Audit        io.Writer
+	AuditAllowed bool
 
 	Etcd []string // endpoints of an outside etcd; empty = embedded
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,

@@ -4,6 +4,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/broker/transport"
+	"github.com/lockstep-log/lockstep/coordinator/acl"
 )
 
 // connState is what handlers keep of a connection between its requests. It is the
@@ -12,6 +13,7 @@ type connState struct {
 	away     turnedAway
 	follower *replication.Session // of a broker that follows this one; nil: of a client
 	identity *security.Identity   // nil: nobody has asked for it
+	access   *acl.Access          // of the identity by the newest ACLs; nil: nobody has asked for it
 }
 
 // stateOf returns the connection's state, which begins with its first use.

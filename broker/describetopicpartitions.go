@@ -25,7 +25,7 @@ func (s *Server) describeTopicPartitions(x *transport.Exchange, req *kmsg.Descri
 	}
 	v := s.view(x)
 	left := max(1, min(int(req.ResponsePartitionLimit), describedPartitionsMax))
-	for _, name := range v.describedNames(req) {
+	for _, name := range v.describedNames(req, passageOf(x)) {
 		if left == 0 {
 			resp.NextCursor = nextCursor(name, 0)
 			return resp
@@ -52,15 +52,18 @@ func (s *Server) describeTopicPartitions(x *transport.Exchange, req *kmsg.Descri
 	return resp
 }
 
-// describedNames are the names to go through, from the cursor's topic on.
-func (v view) describedNames(req *kmsg.DescribeTopicPartitionsRequest) []string {
+// describedNames are the names to go through, from the cursor's topic on. Of all
+// topics those are left out that the client may not see; p may be nil.
+func (v view) describedNames(req *kmsg.DescribeTopicPartitionsRequest, p *passage) []string {
 	var names []string
 	for i := range req.Topics {
 		names = append(names, req.Topics[i].Topic)
 	}
-	if len(req.Topics) == 0 {
+	if len(req.Topics) == 0 && (p == nil || !p.emptied) {
 		for _, t := range v.Topics() {
-			names = append(names, t.Name)
+			if p == nil || p.describes(t.Name) {
+				names = append(names, t.Name)
+			}
 		}
 	}
 	slices.Sort(names)

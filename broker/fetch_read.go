@@ -16,6 +16,9 @@ const fetchZstd = 10 // from this version readers know zstd (KIP-110)
 // look finds out what there is of partitions.
 func (f *clientFetch) look(parts []*fetching.Partition) {
 	f.session.Look(parts, func(p *fetching.Partition, bytesMax int, first bool) {
+		if p.Found.Code = f.deniedFetch(p.Key); p.Found.Code != 0 {
+			return
+		}
 		if err := f.read(p, bytesMax, first); err != nil {
 			p.Found.Code = f.code(p, err)
 		}

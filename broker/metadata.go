@@ -32,7 +32,7 @@ func (s *Server) metadata(x *transport.Exchange, req *kmsg.MetadataRequest) kmsg
 	}
 	resp.ControllerID, resp.ClusterID = int32(v.Controller), kmsg.StringPtr(v.ClusterID)
 	resp.AuthorizedOperations = whenAsked(req.IncludeClusterAuthorizedOperations, clusterOperations)
-	if metadataOfAll(req) {
+	if metadataOfAll(req) && !emptied(x) {
 		for _, t := range v.Topics() {
 			resp.Topics = append(resp.Topics, v.metadataTopic(req, t))
 		}

@@ -10,7 +10,7 @@ import (
 // client may do (KIP-430).
 const operationsNotAsked = math.MinInt32
 
-// What a client may do without an authorizer: everything. A set bit is the
+// What can be done to a resource, and without an authorizer a client may: a set bit is the
 // operation of that number.
 var (
 	topicOperations = operations(

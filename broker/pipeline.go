@@ -26,8 +26,8 @@ func (p pipeline) Handle(x *transport.Exchange) error {
 		return fmt.Errorf("%s v%d request: %w", a.name(), x.Header.Version, err)
 	}
 	who := identityOf(x.Conn)
-	if refusal := authorize(who, a, req); refusal != nil {
-		sendResponse(x, refusal)
+	if refusal := p.srv.authorize(x, who, a, req); refusal != nil {
+		refuse(x, req, refusal)
 		return nil
 	}
 	if refusal := checkQuota(who, a, req); refusal != nil {
@@ -67,10 +67,6 @@ func (a *api) decode(x *transport.Exchange) (kmsg.Request, error) {
 	return req, nil
 }
 
-// authorize returns the answer to who may not do what the row needs, or nil. There
-// are no ACLs: as with Kafka without an authorizer, everybody may do everything.
-func authorize(*security.Identity, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
-
 // checkQuota returns the answer to who is beyond a quota that refuses, or nil.
 // There are no quotas.
 func checkQuota(*security.Identity, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
@@ -86,7 +82,10 @@ func finish(x *transport.Exchange, a transport.Answer) {
 }
 
 // sendResponse is finish with a response that kmsg encodes.
-func sendResponse(x *transport.Exchange, resp kmsg.Response) { finish(x, message{resp}) }
+func sendResponse(x *transport.Exchange, resp kmsg.Response) {
+	passageOf(x).amend(resp)
+	finish(x, message{resp})
+}
 
 // message is an answer that kmsg encodes.
 type message struct{ kmsg.Response }

@@ -213,7 +213,11 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 	}
 	defer recs.Release() // opened, they may be thousands of times the request: none waits for a disk
 	part.Batch, part.Locks = b, locks
-	if err := part.checkOpened(&recs, refusal); err != nil || !anew {
+	err = part.checkOpened(&recs, refusal)
+	if err == nil {
+		err = passageOf(p.x).mayMark(locks)
+	}
+	if err != nil || !anew {
 		return err
 	}
 	return s.recompress(part, &recs)
@@ -280,7 +284,8 @@ func (p *producing) completed() {
 	if p.left.Add(-1) > 0 {
 		return
 	}
-	refused := false
+	passed := passageOf(p.x)
+	refused := passed != nil && passed.denied
 	for i := range p.parts {
 		refused = refused || p.parts[i].Result.Err != nil || p.parts[i].Result.Refusal != nil
 	}
@@ -310,7 +315,7 @@ func (s *Server) note(p *producing, part *producePart) {
 	switch r := &part.Result; {
 	case r.Refusal != nil:
 		m.Refused(r.Refusal)
-		s.refusals.log(s.log, part.topic.Name, part.index, r.Refusal, p.x.Conn, p.x.Header.ClientID)
+		s.logRefusal(p, part, r.Refusal)
 	case r.Err != nil:
 		if errors.Is(r.Err, errLocksNeedAcks) {
 			m.WrongAcks.Inc()
@@ -352,6 +357,7 @@ func (p *producing) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 			part = part[1:]
 		}
 	}
+	passageOf(p.x).amend(resp)
 	for _, n := range hints.nodes {
 		resp.Brokers = append(resp.Brokers, kmsg.ProduceResponseBroker{NodeID: n.id, Host: n.host, Port: n.port, Rack: n.rack})
 	}
@@ -366,7 +372,7 @@ func (part *producePart) response(out *kmsg.ProduceResponseTopicPartition) {
 	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = int64(r.Base), r.AppendTimeMs, int64(r.LogStart)
 	switch {
 	case r.Refusal != nil:
-		text := r.Refusal.Message()
+		text := passageOf(part.of.x).told(part.topic, r.Refusal).Message()
 		out.ErrorCode, out.ErrorMessage, out.BaseOffset = refusalCode(r.Refusal), &text, -1
 		out.ErrorRecords = []kmsg.ProduceResponseTopicPartitionErrorRecord{{RelativeOffset: r.Refusal.Record, ErrorMessage: &text}}
 	case r.Err != nil:

@@ -1,12 +1,10 @@
 package broker
 
 import (
-	"log/slog"
 	"time"
 
 	"golang.org/x/time/rate"
 
-	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
@@ -21,10 +19,16 @@ func newRefusals() *refusals {
 	return &refusals{limit: rate.NewLimiter(rate.Every(time.Second/refusalsLogged), refusalsLogged)}
 }
 
-func (r *refusals) log(log *slog.Logger, topic string, partition int32, refusal *protocol.Refusal, c *transport.Conn, clientID string) {
-	if !r.limit.Allow() {
+// logRefusal says a line. Where ACLs decide who may read a topic, its locks are named
+// in no log: whoever reads that may not read the topic.
+func (s *Server) logRefusal(p *producing, part *producePart, refusal *protocol.Refusal) {
+	if !s.refusals.limit.Allow() {
 		return
 	}
-	log.Info("refused", "topic", topic, "partition", partition, "client", protocol.PrintableShort(clientID),
-		"from", c.RemoteAddr().String(), "why", refusal.Message())
+	why := refusal.Message()
+	if s.authorizer != nil {
+		why = refusal.Kind.String()
+	}
+	s.log.Info("refused", "topic", part.topic.Name, "partition", part.index, "client", protocol.PrintableShort(p.x.Header.ClientID),
+		"from", p.x.Conn.RemoteAddr().String(), "why", why)
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockstep-log/lockstep/broker/admin"
+	"github.com/lockstep-log/lockstep/broker/audit"
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
@@ -33,6 +34,8 @@ type Server struct {
 	live          *live
 	metrics       *admin.Metrics
 	refusals      *refusals
+	authorizer    *authorizer // nil: everybody may do everything
+	auditLog      *audit.Log  // nil: there is none
 	fetchSessions *fetching.Cache
 	listeners     []*transport.Listener
 	ready         chan struct{}
@@ -78,6 +81,8 @@ func New(cfg Config) (*Server, error) {
 		fetchSessions: newFetchSessions(cfg),
 	}
 	s.metrics, s.refusals = admin.NewMetrics(adminSource{s}), newRefusals()
+	s.authorizer = cfg.Authorizer.authorizer()
+	s.auditLog = audit.New(audit.Options{Out: cfg.Audit, Allowed: cfg.AuditAllowed, Logger: s.log})
 	s.sockets = transport.New(s.transportOptions())
 	for _, l := range cfg.Listeners {
 		b, err := transport.Bind(l)

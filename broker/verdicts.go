@@ -52,7 +52,7 @@ func (part *producePart) verdicts(out *kmsg.ProduceResponseTopicPartition) {
 		l := &part.Result.Skipped[i]
 		verdicts[i] = protocol.Verdict{First: l.First, Records: l.Last - l.First + 1, At: l.At}
 		if l.Refusal != nil {
-			verdicts[i].Refusal = l.Refusal.Message()
+			verdicts[i].Refusal = passageOf(part.of.x).told(part.topic, l.Refusal).Message()
 		}
 	}
 	out.UnknownTags.Set(protocol.TagVerdicts, protocol.AppendVerdicts(nil, verdicts))
@@ -74,7 +74,7 @@ func (s *Server) noteLeft(p *producing, part *producePart) {
 	for i := range part.Result.Skipped {
 		if r := part.Result.Skipped[i].Refusal; r != nil {
 			metricsOf(part.topic).Refused(r)
-			s.refusals.log(s.log, part.topic.Name, part.index, r, p.x.Conn, p.x.Header.ClientID)
+			s.logRefusal(p, part, r)
 		}
 	}
 }

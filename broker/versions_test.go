@@ -89,6 +89,9 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyDescribeQuorum:          v.describeQuorum,
 		protocol.KeyUpdateFeatures:          v.updateFeatures,
 		protocol.KeyUnregisterBroker:        v.unregisterBroker,
+		protocol.KeyDescribeAcls:            v.describeACLs,
+		protocol.KeyCreateAcls:              v.createACLs,
+		protocol.KeyDeleteAcls:              v.deleteACLs,
 	}
 }
 
@@ -350,4 +353,29 @@ func (v *versions) listReassignments(version int16) int16 {
 	resp := ask[*kmsg.ListPartitionReassignmentsResponse](v.w, version, kmsg.NewPtrListPartitionReassignmentsRequest())
 	v.check(version, len(resp.Topics) == 0)
 	return resp.ErrorCode
+}
+
+// The broker has no authorizer, and says so.
+func (v *versions) describeACLs(version int16) int16 {
+	req := kmsg.NewPtrDescribeACLsRequest()
+	req.ResourceType, req.ResourcePatternType = kmsg.ACLResourceTypeAny, kmsg.ACLResourcePatternTypeAny
+	req.Operation, req.PermissionType = kmsg.ACLOperationAny, kmsg.ACLPermissionTypeAny
+	v.check(version, ask[*kmsg.DescribeACLsResponse](v.w, version, req).ErrorCode == kerr.SecurityDisabled.Code)
+	return 0
+}
+
+func (v *versions) createACLs(version int16) int16 {
+	req := kmsg.NewPtrCreateACLsRequest()
+	req.Creations = append(req.Creations, kmsg.NewCreateACLsRequestCreation())
+	resp := ask[*kmsg.CreateACLsResponse](v.w, version, req)
+	v.check(version, len(resp.Results) == 1 && resp.Results[0].ErrorCode == kerr.SecurityDisabled.Code)
+	return 0
+}
+
+func (v *versions) deleteACLs(version int16) int16 {
+	req := kmsg.NewPtrDeleteACLsRequest()
+	req.Filters = append(req.Filters, kmsg.NewDeleteACLsRequestFilter())
+	resp := ask[*kmsg.DeleteACLsResponse](v.w, version, req)
+	v.check(version, len(resp.Results) == 1 && resp.Results[0].ErrorCode == kerr.SecurityDisabled.Code)
+	return 0
 }

@@ -1,6 +1,7 @@
 package conflict
 
 import (
+	"iter"
 	"sync"
 
 	"github.com/lockstep-log/lockstep/protocol"
@@ -126,6 +127,18 @@ func (r *Request) locksEnd(i int) int {
 		return int(r.records[i+1].locks)
 	}
 	return len(r.locks)
+}
+
+// Marked goes over the locks that the batch writes, each with its record's index; that
+// of the whole partition is "*". A name is good until the next one.
+func (r *Request) Marked() iter.Seq2[int32, []byte] {
+	return func(yield func(int32, []byte) bool) {
+		for i := range r.locks {
+			if l := &r.locks[i]; l.is(marks) && !yield(l.record, r.name(l)) {
+				return
+			}
+		}
+	}
 }
 
 // Count is the number of locks that the batch names.

@@ -218,6 +218,37 @@ var shapes = map[int16]*shape{
 			)),
 		)),
 	),
+	KeyDescribeAcls: of[kmsg.DescribeACLsRequest](
+		i8("resource_type_filter"),
+		str("resource_name_filter").nullable(),
+		i8("pattern_type_filter").from(1),
+		str("principal_filter").nullable(),
+		str("host_filter").nullable(),
+		i8("operation"),
+		i8("permission_type"),
+	),
+	KeyCreateAcls: of[kmsg.CreateACLsRequest](
+		array("creations", of[kmsg.CreateACLsRequestCreation](
+			i8("resource_type"),
+			str("resource_name"),
+			i8("resource_pattern_type").from(1),
+			str("principal"),
+			str("host"),
+			i8("operation"),
+			i8("permission_type"),
+		)),
+	),
+	KeyDeleteAcls: of[kmsg.DeleteACLsRequest](
+		array("filters", of[kmsg.DeleteACLsRequestFilter](
+			i8("resource_type_filter"),
+			str("resource_name_filter").nullable(),
+			i8("pattern_type_filter").from(1),
+			str("principal_filter").nullable(),
+			str("host_filter").nullable(),
+			i8("operation"),
+			i8("permission_type"),
+		)),
+	),
 	KeyDescribeConfigs: of[kmsg.DescribeConfigsRequest](
 		array("resources", of[kmsg.DescribeConfigsRequestResource](
 			i8("resource_type"),

@@ -26,6 +26,9 @@ const (
 	KeyDeleteRecords           int16 = 21
 	KeyInitProducerId          int16 = 22
 	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyDescribeAcls            int16 = 29
+	KeyCreateAcls              int16 = 30
+	KeyDeleteAcls              int16 = 31
 	KeyDescribeConfigs         int16 = 32
 	KeyAlterConfigs            int16 = 33
 	KeyAlterReplicaLogDirs     int16 = 34
@@ -91,6 +94,9 @@ var apis = [...]API{
 	{KeyDeleteRecords, "DeleteRecords", 0, 2, 0, 2},
 	{KeyInitProducerId, "InitProducerId", 0, 5, 0, 2},
 	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4},
+	{KeyDescribeAcls, "DescribeAcls", 1, 3, 1, 2},
+	{KeyCreateAcls, "CreateAcls", 1, 3, 1, 2},
+	{KeyDeleteAcls, "DeleteAcls", 1, 3, 1, 2},
 	{KeyDescribeConfigs, "DescribeConfigs", 1, 4, 1, 4},
 	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2},
 	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2, 1, 2},

@@ -7,13 +7,17 @@ import (
 )
 
 // Exchange is a request and the answer to it. The Handler reads the exported
-// fields and sets none.
+// fields and sets none but Kept.
 type Exchange struct {
 	Conn    *Conn
 	Header  protocol.Header
 	Body    []byte    // nil once ReleaseFrame is called or the answer is ready
 	Refused error     // why the request is not decoded: unknown key or version
 	Began   time.Time // when its first bytes had come
+
+	// Kept is what the Handler keeps of the request until it is answered. It is set
+	// before the handling begins, and only read afterwards.
+	Kept any
 
 	limits   Limits
 	frame    *frame

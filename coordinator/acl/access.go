@@ -52,6 +52,9 @@ func NewAccess(set *Set, policy *Policy, principal, host string) *Access {
 // Of reports whether the access is by this Set.
 func (a *Access) Of(set *Set) bool { return a.set == set }
 
+// HasLocks reports whether any rule speaks of locks.
+func (a *Access) HasLocks() bool { return a.set.HasLocks() }
+
 // Allows reports whether the principal may do the operation on the resource of that
 // very name.
 func (a *Access) Allows(op Operation, kind ResourceType, name string) bool {

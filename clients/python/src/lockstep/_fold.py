@@ -380,6 +380,8 @@ class _Update:
             if tx.name or self.unexplained > _UNEXPLAINED_MAX:
                 raise e
         _, end = self.fold._ask_bounds()
+        if e.kind == "UNKNOWN" and end - 1 <= tx.basis:
+            raise e
         with self.fold._moved:
             self.fold._caught_up(end - 1, self.deadline)
         self.deadline.check()

@@ -117,6 +117,12 @@ var apis = [...]api{
 		audience: clients, quota: quotaRequest,
 	},
 	{
+		// What is proven by it is proven before anything is asked of the principal.
+		key:   protocol.KeySaslHandshake,
+		call:  answers(kmsg.NewPtrSASLHandshakeRequest, (*Server).saslHandshake),
+		needs: nothing, audience: clients | brokers, quota: quotaRequest,
+	},
+	{
 		// A client asks before it proves who it is: it must know how.
 		key:     protocol.KeyApiVersions,
 		call:    answers(kmsg.NewPtrApiVersionsRequest, (*Server).apiVersions),
@@ -214,6 +220,11 @@ var apis = [...]api{
 		audience: clients, quota: quotaRequest,
 	},
 	{
+		key:   protocol.KeySaslAuthenticate,
+		call:  answers(kmsg.NewPtrSASLAuthenticateRequest, (*Server).saslAuthenticate),
+		needs: nothing, audience: clients | brokers, quota: quotaRequest,
+	},
+	{
 		key:      protocol.KeyCreatePartitions,
 		call:     answers(kmsg.NewPtrCreatePartitionsRequest, (*Server).createPartitions),
 		needs:    []need{{aclAlter, onTopic, scopeNamed, always}},
@@ -255,6 +266,18 @@ var apis = [...]api{
 			{aclDelete, onGroup, scopeRequest, always},
 			{aclRead, onTopic, scopeNamed, always},
 		},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyDescribeUserScram,
+		call:     answers(kmsg.NewPtrDescribeUserSCRAMCredentialsRequest, (*Server).describeUserScram),
+		needs:    []need{{aclDescribe, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyAlterUserScram,
+		call:     answers(kmsg.NewPtrAlterUserSCRAMCredentialsRequest, (*Server).alterUserScram),
+		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},
 		audience: clients, quota: quotaRequest,
 	},
 	{

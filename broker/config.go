@@ -9,12 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockstep-log/lockstep/broker/transport"
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/protocol"
 )
-
-// Listener is an address to bind and what clients are told instead of it.
-type Listener = transport.ListenerConfig
 
 // Config says how to run one broker. The zero value of a field is its default,
 // but that of NodeID is node 0.
@@ -38,6 +35,15 @@ type Config struct {
 	// AuditAllowed for the others as well. nil: none are written.
 	Audit        io.Writer
 	AuditAllowed bool
+
+	// PrincipalMapping makes users of the certificates that clients show.
+	PrincipalMapping security.MappingRules
+	PeerUser         PeerUser              // where the inter-broker listener has SASL
+	UserFile         string                // the users of PLAIN, NAME:PASSWORD a line
+	Tokens           security.TokenOptions // which tokens of OAUTHBEARER are taken
+	// ReauthMax is connections.max.reauth.ms: how long a proof by SASL is good for.
+	// 0: as long as the connection, or what was shown.
+	ReauthMax time.Duration
 
 	Etcd []string // endpoints of an outside etcd; empty = embedded
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
@@ -176,6 +182,9 @@ func (c Config) validate() error {
 	if c.FramesBytesMax < 2*int64(c.RequestBytesMax) {
 		return fmt.Errorf("the budget of %d bytes for all requests is less than two requests of the largest size, %d", c.FramesBytesMax, c.RequestBytesMax)
 	}
+	if err := c.validateMechanisms(); err != nil {
+		return err
+	}
 	if err := c.Groups.validate(); err != nil {
 		return err
 	}
@@ -200,6 +209,21 @@ func (c Config) validatePeers() error {
 	}
 	if _, ok := c.EtcdPeers[c.NodeID]; !ok {
 		return fmt.Errorf("the etcd peers name the nodes %v, and this is node %d", slices.Sorted(maps.Keys(c.EtcdPeers)), c.NodeID)
+	}
+	return nil
+}
+
+func (c Config) validateMechanisms() error {
+	for _, l := range c.Listeners {
+		if err := security.CheckMechanisms(l.Mechanisms); err != nil {
+			return fmt.Errorf("listener %q: %w", l.Name, err)
+		}
+		switch {
+		case l.Protocol.Authenticates() && len(l.Mechanisms) == 0:
+			return fmt.Errorf("listener %q speaks %s and has no mechanism", l.Name, l.Protocol)
+		case !l.Protocol.Authenticates() && len(l.Mechanisms) > 0:
+			return fmt.Errorf("listener %q speaks %s, which has no mechanisms", l.Name, l.Protocol)
+		}
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator"
 	"github.com/lockstep-log/lockstep/coordinator/image"
 	"github.com/lockstep-log/lockstep/coordinator/settings"
@@ -94,10 +93,10 @@ func (s *Server) staticSettings() map[string]string {
 		"broker.id":            id,
 		"log.dir":              s.cfg.DataDir,
 		"log.dirs":             s.cfg.DataDir,
-		"listeners":            s.listenerList(func(l *transport.Listener) string { return l.Name + "://" + l.Bound() }),
-		"advertised.listeners": s.listenerList((*transport.Listener).String),
+		"listeners":            s.listenerList(func(l *listener) string { return l.Name + "://" + l.Bound() }),
+		"advertised.listeners": s.listenerList(func(l *listener) string { return l.String() }),
 
-		"listener.security.protocol.map": s.listenerList(func(l *transport.Listener) string { return l.Name + ":PLAINTEXT" }),
+		"listener.security.protocol.map": s.listenerList(func(l *listener) string { return l.Name + ":" + l.protocol.Kafka() }),
 		"inter.broker.listener.name":     s.cfg.InterBroker,
 	}
 	if s.cfg.Rack != "" {
@@ -146,7 +145,7 @@ func (c *Config) settings() map[string]string {
 	return all
 }
 
-func (s *Server) listenerList(text func(*transport.Listener) string) string {
+func (s *Server) listenerList(text func(*listener) string) string {
 	all := make([]string, len(s.listeners))
 	for i, l := range s.listeners {
 		all[i] = text(l)

@@ -12,8 +12,9 @@ import (
 type connState struct {
 	away     turnedAway
 	follower *replication.Session // of a broker that follows this one; nil: of a client
-	identity *security.Identity   // nil: nobody has asked for it
 	access   *acl.Access          // of the identity by the newest ACLs; nil: nobody has asked for it
+	identity *security.Identity   // nil: not known yet, or where there is SASL not proven
+	sasl     *saslState           // of a listener with SASL
 }
 
 // stateOf returns the connection's state, which begins with its first use.

@@ -50,6 +50,7 @@ var codes = []struct {
 	{refusal.ErrInvalidConfig, kerr.InvalidConfig},
 	{refusal.ErrInvalidRequest, kerr.InvalidRequest},
 	{refusal.ErrTooLarge, kerr.PolicyViolation},
+	{refusal.ErrUnknownUser, kerr.ResourceNotFound},
 	{refusal.ErrUnknownBroker, kerr.BrokerIDNotRegistered},
 	{refusal.ErrElectionNotNeeded, kerr.ElectionNotNeeded},
 	{refusal.ErrPreferredNotAvailable, kerr.PreferredLeaderNotAvailable},

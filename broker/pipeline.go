@@ -12,7 +12,7 @@ import (
 
 // pipeline is the one way of every request:
 //
-//	decode ─► authenticate ─► authorize ─► quota ─► handle ─► throttle ─► encode
+//	authenticate ─► decode ─► authorize ─► quota ─► handle ─► throttle ─► encode
 //
 // The connection's reader goes it up to handle. The rest comes when the answer is
 // ready, which may be later and in another goroutine.
@@ -20,12 +20,19 @@ type pipeline struct{ srv *Server }
 
 // Handle answers x, or has it answered later. An error closes the connection.
 func (p pipeline) Handle(x *transport.Exchange) error {
+	st := stateOf(x.Conn)
+	if needsProof(x, st) {
+		return p.srv.prove(x, st)
+	}
+	who, err := p.srv.identify(x.Conn, st)
+	if err != nil {
+		return err
+	}
 	a := lookup(x.Header.Key)
 	req, err := a.decode(x)
 	if err != nil {
 		return fmt.Errorf("%s v%d request: %w", a.name(), x.Header.Version, err)
 	}
-	who := identityOf(x.Conn)
 	if refusal := p.srv.authorize(x, who, a, req); refusal != nil {
 		refuse(x, req, refusal)
 		return nil
@@ -39,6 +46,10 @@ func (p pipeline) Handle(x *transport.Exchange) error {
 
 // HandleRefused answers what is not served, if its row says how.
 func (p pipeline) HandleRefused(x *transport.Exchange) error {
+	st := stateOf(x.Conn)
+	if x.Conn.Listener().Authenticates && st.identity == nil && x.Header.Key != protocol.KeyApiVersions {
+		return x.Refused
+	}
 	if a := lookup(x.Header.Key); a != nil && a.refused != nil {
 		return a.refused(p.srv, x)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lockstep-log/lockstep/broker/fetching"
 	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/conflict"
 	"github.com/lockstep-log/lockstep/coordinator"
@@ -37,7 +38,8 @@ type Server struct {
 	authorizer    *authorizer // nil: everybody may do everything
 	auditLog      *audit.Log  // nil: there is none
 	fetchSessions *fetching.Cache
-	listeners     []*transport.Listener
+	listeners     []*listener
+	mechanisms    security.Mechanisms
 	ready         chan struct{}
 
 	recompressed recompressed
@@ -84,13 +86,9 @@ func New(cfg Config) (*Server, error) {
 	s.authorizer = cfg.Authorizer.authorizer()
 	s.auditLog = audit.New(audit.Options{Out: cfg.Audit, Allowed: cfg.AuditAllowed, Logger: s.log})
 	s.sockets = transport.New(s.transportOptions())
-	for _, l := range cfg.Listeners {
-		b, err := transport.Bind(l)
-		if err != nil {
-			s.unbind()
-			return nil, err
-		}
-		s.listeners = append(s.listeners, b)
+	if err := errors.Join(s.openMechanisms(), s.bind()); err != nil {
+		s.unbind()
+		return nil, err
 	}
 	if cfg.HTTPAddr != "" {
 		h, err := admin.Listen(cfg.HTTPAddr, adminSource{s}, s.metrics, s.log)
@@ -164,10 +162,11 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return s.disk.Run(serving) })
 	g.Go(func() error { return s.keepClientNote(serving) })
 	g.Go(func() error { return s.growInternalTopics(serving) })
+	g.Go(func() error { return s.watchSecurity(serving) })
 	g.Go(func() error {
 		return s.start(serving, began, func() {
 			for _, l := range s.listeners {
-				g.Go(func() error { return s.sockets.Serve(serving, l) })
+				g.Go(func() error { return s.sockets.Serve(serving, l.Listener) })
 			}
 		})
 	})

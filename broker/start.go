@@ -55,6 +55,7 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	cs.add(s.files)
 	s.peers = replication.NewPeers(replication.PeersOptions{
 		NodeID: s.cfg.NodeID, InterBroker: s.cfg.InterBroker, Cluster: s.cluster, Logger: s.log,
+		Secure: s.securePeer,
 	})
 	s.fetchers = replication.NewFetchers(replication.FetchersOptions{
 		NodeID: s.cfg.NodeID, Cluster: s.cluster, Peers: s.peers, Logger: s.log,
@@ -149,6 +150,11 @@ func (s *Server) start(ctx context.Context, began time.Time, accept func()) erro
 	}
 	if err := s.register(ctx); err != nil {
 		return err
+	}
+	if s.mechanisms.Scram != nil {
+		if err := s.cluster.EnsureSecret(ctx); err != nil {
+			return fmt.Errorf("make the cluster's secret: %w", err)
+		}
 	}
 	accept()
 	for _, t := range s.cfg.Topics {

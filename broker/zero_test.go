@@ -30,6 +30,7 @@ var zeroMeans = map[string]string{
 	"ProducerIDMs":             "the default: with 0 no producer would be idempotent",
 	"HousekeepInterval":        "the default: nothing happens every 0 s",
 	"CompactInterval":          "the default: nothing happens every 0 s",
+	"ReauthMax":                "never, as in Kafka",
 
 	"Groups.OffsetsPartitions":     "the default: a topic has one at least",
 	"Groups.OffsetsReplicas":       "the default: a partition has one at least",

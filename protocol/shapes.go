@@ -425,4 +425,28 @@ var shapes = map[int16]*shape{
 			i32("partition_index"),
 		)),
 	),
+	KeySaslHandshake: of[kmsg.SASLHandshakeRequest](
+		str("mechanism"),
+	),
+	KeySaslAuthenticate: of[kmsg.SASLAuthenticateRequest](
+		blob("auth_bytes"),
+	),
+	KeyDescribeUserScram: of[kmsg.DescribeUserSCRAMCredentialsRequest](
+		array("users", of[kmsg.DescribeUserSCRAMCredentialsRequestUser](
+			str("name"),
+		)).nullable(),
+	),
+	KeyAlterUserScram: of[kmsg.AlterUserSCRAMCredentialsRequest](
+		array("deletions", of[kmsg.AlterUserSCRAMCredentialsRequestDeletion](
+			str("name"),
+			i8("mechanism"),
+		)),
+		array("upsertions", of[kmsg.AlterUserSCRAMCredentialsRequestUpsertion](
+			str("name"),
+			i8("mechanism"),
+			i32("iterations"),
+			blob("salt"),
+			blob("salted_password"),
+		)),
+	),
 }

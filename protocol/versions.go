@@ -20,6 +20,7 @@ const (
 	KeySyncGroup               int16 = 14
 	KeyDescribeGroups          int16 = 15
 	KeyListGroups              int16 = 16
+	KeySaslHandshake           int16 = 17
 	KeyApiVersions             int16 = 18
 	KeyCreateTopics            int16 = 19
 	KeyDeleteTopics            int16 = 20
@@ -33,6 +34,7 @@ const (
 	KeyAlterConfigs            int16 = 33
 	KeyAlterReplicaLogDirs     int16 = 34
 	KeyDescribeLogDirs         int16 = 35
+	KeySaslAuthenticate        int16 = 36
 	KeyCreatePartitions        int16 = 37
 	KeyDeleteGroups            int16 = 42
 	KeyElectLeaders            int16 = 43
@@ -40,6 +42,8 @@ const (
 	KeyAlterReassignments      int16 = 45
 	KeyListReassignments       int16 = 46
 	KeyOffsetDelete            int16 = 47
+	KeyDescribeUserScram       int16 = 50
+	KeyAlterUserScram          int16 = 51
 	KeyDescribeQuorum          int16 = 55
 	KeyUpdateFeatures          int16 = 57
 	KeyDescribeCluster         int16 = 60
@@ -88,6 +92,7 @@ var apis = [...]API{
 	{KeySyncGroup, "SyncGroup", 0, 5, 0, 4},
 	{KeyDescribeGroups, "DescribeGroups", 0, 6, 0, 5},
 	{KeyListGroups, "ListGroups", 0, 5, 0, 3},
+	{KeySaslHandshake, "SaslHandshake", 0, 1, 0, math.MaxInt16},
 	{KeyApiVersions, "ApiVersions", 0, 4, 0, 3},
 	{KeyCreateTopics, "CreateTopics", 2, 7, 2, 5},
 	{KeyDeleteTopics, "DeleteTopics", 1, 6, 1, 4},
@@ -101,6 +106,7 @@ var apis = [...]API{
 	{KeyAlterConfigs, "AlterConfigs", 0, 2, 0, 2},
 	{KeyAlterReplicaLogDirs, "AlterReplicaLogDirs", 1, 2, 1, 2},
 	{KeyDescribeLogDirs, "DescribeLogDirs", 1, 4, 1, 2},
+	{KeySaslAuthenticate, "SaslAuthenticate", 0, 2, 0, 2},
 	{KeyCreatePartitions, "CreatePartitions", 0, 3, 0, 2},
 	{KeyDeleteGroups, "DeleteGroups", 0, 2, 0, 2},
 	{KeyElectLeaders, "ElectLeaders", 0, 2, 0, 2},
@@ -108,6 +114,8 @@ var apis = [...]API{
 	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0},
 	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16},
+	{KeyDescribeUserScram, "DescribeUserScramCredentials", 0, 0, 0, 0},
+	{KeyAlterUserScram, "AlterUserScramCredentials", 0, 0, 0, 0},
 	{KeyDescribeQuorum, "DescribeQuorum", 0, 2, 0, 0},
 	{KeyUpdateFeatures, "UpdateFeatures", 0, 2, 0, 0},
 	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0},

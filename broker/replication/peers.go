@@ -18,18 +18,24 @@ import (
 )
 
 const (
-	dialTimeout  = time.Second
-	fenceTimeout = 2 * time.Second
+	dialTimeout = time.Second
+	// secureTimeout is for the TLS handshake and SASL: some round trips, and a few
+	// milliseconds of arithmetic on a machine that may be busy.
+	secureTimeout = 3 * time.Second
+	fenceTimeout  = 2 * time.Second
 	// probesMax bounds the probes that wait to be started.
 	probesMax = 64
 )
 
-// PeersOptions say how this broker reaches the others. All fields are needed.
+// PeersOptions say how this broker reaches the others. All fields but Secure are needed.
 type PeersOptions struct {
 	NodeID      protocol.BrokerID
 	InterBroker string // the name of the listener by which brokers reach each other
 	Cluster     *coordinator.Cluster
 	Logger      *slog.Logger
+	// Secure makes of a new connection to that host what is spoken on the inter-broker
+	// listener; nil: plain text.
+	Secure func(ctx context.Context, nc net.Conn, host string) (net.Conn, error)
 }
 
 // Peers connects to other brokers, and has those fenced whose process is found to
@@ -131,6 +137,7 @@ func (p *Peers) Dial(ctx context.Context, id protocol.BrokerID) (net.Conn, error
 	switch m := (protocol.Member{ID: id, BrokerEpoch: b.Epoch}); {
 	case err == nil:
 		p.noteReached(m)
+		return p.secure(ctx, nc, addr)
 	case errors.Is(err, syscall.ECONNREFUSED) && !b.Leaving && p.mayFence(m):
 		p.fence(ctx, m, addr)
 	}
@@ -144,6 +151,25 @@ func (p *Peers) addrOf(id protocol.BrokerID) (string, error) {
 		return "", errNotRegistered
 	}
 	return p.addr(&b)
+}
+
+// secure is Secure, within the time that a dial has. Who is reached and cannot be
+// talked to is not dead.
+func (p *Peers) secure(ctx context.Context, nc net.Conn, addr string) (net.Conn, error) {
+	if p.o.Secure == nil {
+		return nc, nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
+	ctx, cancel := context.WithTimeout(ctx, secureTimeout)
+	defer cancel()
+	secured, err := p.o.Secure(ctx, nc, host)
+	if err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
+	return secured, nil
 }
 
 // addr is where other brokers reach a broker.

@@ -39,6 +39,8 @@ type Conn struct {
 	cancel   context.CancelCauseFunc
 	header   protocol.Header // of the latest request
 	idleMax  time.Duration   // the reader's
+	proveBy  time.Time       // until when the client must have proven who it is; zero: it has; the reader's
+	raw      bool            // the next frame is no request: see ExpectRaw; the reader's
 
 	slots         chan struct{} // one for each request whose answer is not sent
 	serial        chan struct{} // one slot, for the request that is not pipelined
@@ -50,10 +52,15 @@ type Conn struct {
 // NewConn is a connection that came in on l and ends with ctx.
 func (s *SocketServer) NewConn(ctx context.Context, l *Listener, nc net.Conn) *Conn {
 	own, cancel := context.WithCancelCause(ctx)
-	return &Conn{
-		srv: s, nc: nc, listener: l, in: newInput(nc), parent: ctx, ctx: own, cancel: cancel, idleMax: s.o.IdleTimeout,
+	c := &Conn{
+		srv: s, nc: nc, listener: l, parent: ctx, ctx: own, cancel: cancel, idleMax: s.o.IdleTimeout,
 		slots: make(chan struct{}, unansweredMax), serial: make(chan struct{}, 1),
 	}
+	if l != nil && l.distrusts() {
+		c.beginUnproven()
+	}
+	c.in = newInput(c.nc)
+	return c
 }
 
 // Context ends when the connection does, or is to.
@@ -86,7 +93,11 @@ func (c *Conn) serve() {
 		c.nc.SetWriteDeadline(time.Now().Add(stopGrace))
 	})
 	defer stop()
-	err := c.read()
+	err := c.prove()
+	if err == nil {
+		err = c.read()
+	}
+	c.Trust() // it counts no more among those that are to prove something
 	c.srv.o.Handler.ConnectionEnded(c)
 	c.out.disconnect()
 	c.out.drain()
@@ -172,7 +183,11 @@ func (c *Conn) logPanic(x *Exchange, what any) {
 // readUntil gives the client that long for what is read next, unless the
 // connection is being stopped.
 func (c *Conn) readUntil(wait time.Duration) {
-	c.nc.SetReadDeadline(time.Now().Add(wait))
+	until := time.Now().Add(wait)
+	if !c.proveBy.IsZero() && c.proveBy.Before(until) {
+		until = c.proveBy
+	}
+	c.nc.SetReadDeadline(until)
 	if c.ctx.Err() != nil {
 		c.nc.SetReadDeadline(time.Unix(1, 0))
 	}

@@ -14,6 +14,7 @@ type Exchange struct {
 	Body    []byte    // nil once ReleaseFrame is called or the answer is ready
 	Refused error     // why the request is not decoded: unknown key or version
 	Began   time.Time // when its first bytes had come
+	Raw     bool      // Body is a frame without a header: see Conn.ExpectRaw
 
 	// Kept is what the Handler keeps of the request until it is answered. It is set
 	// before the handling begins, and only read afterwards.

@@ -18,6 +18,7 @@ import (
 type input struct {
 	nc   net.Conn
 	raw  syscall.RawConn // nil: not a socket of the kernel's; read through nc
+	ends syscall.RawConn // the socket below TLS, to see its end by; nil: there is none
 	buf  *[readBuffer]byte
 	r, w int // buf[r:w] is not consumed yet; 0 <= r <= w <= readBuffer
 
@@ -31,6 +32,11 @@ func newInput(nc net.Conn) *input {
 	in := &input{nc: nc}
 	if sc, ok := nc.(syscall.Conn); ok {
 		in.raw, _ = sc.SyscallConn()
+	}
+	if below, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		if sc, ok := below.NetConn().(syscall.Conn); ok {
+			in.ends, _ = sc.SyscallConn()
+		}
 	}
 	in.attempt = in.fillOnce
 	return in
@@ -130,6 +136,9 @@ func (in *input) Read(b []byte) (int, error) {
 // abandoned reports whether the client has ended the stream. It does not wait,
 // and takes nothing from the socket. Bytes that are there hide the end.
 func (in *input) abandoned() bool {
+	if in.ends != nil {
+		return in.hungUp()
+	}
 	if in.raw == nil || in.buffered() > 0 {
 		return false
 	}
@@ -138,6 +147,18 @@ func (in *input) abandoned() bool {
 		var b [1]byte
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		gone = n == 0 && err == nil || err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
+	})
+	return gone || err != nil
+}
+
+// hungUp is abandoned for TLS, whose last record stands before the end of the stream
+// and would hide it: the kernel is asked whether the other side sends no more.
+func (in *input) hungUp() bool {
+	gone := false
+	err := in.ends.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(p, 0)
+		gone = err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
 	})
 	return gone || err != nil
 }

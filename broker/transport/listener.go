@@ -2,6 +2,7 @@ package transport
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
@@ -13,7 +14,16 @@ type ListenerConfig struct {
 	Addr           string // host:port to bind; port 0 takes any
 	AdvertisedHost string // "" = the bound host
 	AdvertisedPort int32  // 0 = the bound port
+
+	// TLS is asked for what each new connection's handshake goes by; nil: plain text.
+	TLS func() *tls.Config
+	// Authenticates: the Handler says by Conn.Trust when a client has proven who it
+	// is. On a listener with TLS alone the handshake is the proof.
+	Authenticates bool
 }
+
+// distrusts reports whether a connection has to prove something first.
+func (l *ListenerConfig) distrusts() bool { return l.TLS != nil || l.Authenticates }
 
 // Listener is a listener that has its port. What it advertises is complete.
 type Listener struct {

@@ -53,6 +53,11 @@ type Options struct {
 	FrameTimeout    time.Duration // for the next bytes of a request that has begun to arrive; default 60 s
 	WriteTimeout    time.Duration // for a client to take 1 MiB of its answers; default 60 s
 
+	// Until a client has proven who it is, where its listener demands that:
+	ProofTimeout     time.Duration // from the connection's first moment on; default 15 s
+	UnprovenBytesMax int32         // a frame; default 512 KiB, Kafka's sasl.server.max.receive.size
+	UnprovenConnsMax int           // such connections; others are turned away; default 1,000
+
 	// ConnectionsMax is asked for each connection; nil: there is no limit.
 	ConnectionsMax func() int
 	FilesMax       int // that the process may have open, for the log alone
@@ -79,6 +84,9 @@ func (o Options) withDefaults() Options {
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 10*time.Minute)
 	o.FrameTimeout = cmp.Or(o.FrameTimeout, time.Minute)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, time.Minute)
+	o.ProofTimeout = cmp.Or(o.ProofTimeout, 15*time.Second)
+	o.UnprovenBytesMax = min(cmp.Or(o.UnprovenBytesMax, 512<<10), o.RequestBytesMax)
+	o.UnprovenConnsMax = cmp.Or(o.UnprovenConnsMax, 1000)
 	if o.ConnectionsMax == nil {
 		o.ConnectionsMax = func() int { return math.MaxInt }
 	}

@@ -22,6 +22,11 @@ func (c *Conn) nextRequest() (*Exchange, error) {
 	if err := c.readFrame(x, size); err != nil {
 		return nil, err
 	}
+	if c.raw {
+		c.raw = false
+		x.Raw, x.Body, x.Header, x.limits = true, x.frame.b, c.header, Limits{}.withDefaults()
+		return x, nil
+	}
 	x.Body, err = c.header.Parse(x.frame.b)
 	if errors.Is(err, protocol.ErrHeader) {
 		x.ReleaseFrame()
@@ -38,7 +43,7 @@ func (c *Conn) readLength() (int, error) {
 		c.readUntil(c.idleMax)
 		if err := c.in.awaitByte(); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) && c.ctx.Err() == nil {
-				err = errIdle
+				err = c.idleFor()
 			}
 			return 0, err
 		}
@@ -47,7 +52,7 @@ func (c *Conn) readLength() (int, error) {
 	if err := c.readFull(prefix[:], nil); err != nil {
 		return 0, err
 	}
-	size, err := protocol.FrameLength(prefix, c.srv.o.RequestBytesMax)
+	size, err := protocol.FrameLength(prefix, c.frameBytesMax())
 	if err != nil {
 		if hint := c.otherProtocol(prefix); hint != "" {
 			err = fmt.Errorf("%s (%w)", hint, err)

@@ -22,8 +22,9 @@ type SocketServer struct {
 	o           Options
 	frames      *frames
 	connections atomic.Int64
+	unproven    atomic.Int64 // connections that have to prove something first
 
-	turnedAway, unaccepted rate.Sometimes // bound the lines in the log
+	turnedAway, unaccepted, crowded rate.Sometimes // bound the lines in the log
 }
 
 // New is a SocketServer that listens nowhere yet.
@@ -33,6 +34,7 @@ func New(o Options) *SocketServer {
 		o: o, frames: newFrames(o.MemoryBytesMax),
 		turnedAway: rate.Sometimes{First: 1, Interval: shortageLogged},
 		unaccepted: rate.Sometimes{First: 1, Interval: shortageLogged},
+		crowded:    rate.Sometimes{First: 1, Interval: shortageLogged},
 	}
 }
 
@@ -63,7 +65,7 @@ func (s *SocketServer) Serve(ctx context.Context, l *Listener) error {
 			time.Sleep(acceptRetry)
 			continue
 		}
-		if !s.admit() {
+		if !s.admit(l) {
 			nc.Close()
 			continue
 		}
@@ -77,16 +79,32 @@ func (s *SocketServer) Serve(ctx context.Context, l *Listener) error {
 }
 
 // admit counts a connection, or turns it away.
-func (s *SocketServer) admit() bool {
+func (s *SocketServer) admit(l *Listener) bool {
 	most := s.o.ConnectionsMax()
 	if s.connections.Add(1) <= int64(most) {
-		return true
+		return !l.distrusts() || s.admitUnproven(l)
 	}
 	s.connections.Add(-1)
 	s.o.Metrics.TurnedAway()
 	s.turnedAway.Do(func() {
 		s.o.Logger.Warn("clients are turned away: there are too many connections", "connections", most,
 			"open files allowed", s.o.FilesMax)
+	})
+	return false
+}
+
+// admitUnproven counts one that has to prove something first, or turns it away: who
+// proves nothing must not take the places of those who would.
+func (s *SocketServer) admitUnproven(l *Listener) bool {
+	if s.unproven.Add(1) <= int64(s.o.UnprovenConnsMax) {
+		return true
+	}
+	s.unproven.Add(-1)
+	s.connections.Add(-1)
+	s.o.Metrics.TurnedAway()
+	s.crowded.Do(func() {
+		s.o.Logger.Warn("clients are turned away: too many connections have not authenticated", "listener", l.Name,
+			"connections", s.o.UnprovenConnsMax)
 	})
 	return false
 }

@@ -85,6 +85,10 @@ func (f *Fold) Add(e store.Event) {
 		err = f.addGroupConfig(key.Group, e)
 	case store.KeyACL:
 		err = f.addACL(key.ACL, e)
+	case store.KeyUser:
+		err = f.addUser(key.User, e)
+	case store.KeySecret:
+		err = f.addSecret(e)
 	case store.KeyProducerIDs, store.KeyUnknown:
 		// Producer ids are read when they are taken.
 	}

@@ -35,6 +35,8 @@ type Image struct {
 	clusterConfig Config
 	brokerConfigs map[protocol.BrokerID]Config
 	groupConfigs  map[string]Config // of the consumer groups that have settings of their own
+	users         map[string]User   // who can authenticate by SCRAM
+	secret        []byte            // nil: none was made yet
 	partitions    int               // over all topics
 	acls          *acl.Set          // nil: none was ever written
 }

@@ -23,6 +23,7 @@ var (
 	ErrInvalidConfig            = errors.New("invalid config")
 	ErrInvalidRequest           = errors.New("invalid request")
 	ErrTooLarge                 = errors.New("too much at once")
+	ErrUnknownUser              = errors.New("unknown user")
 
 	// The ways in which an election that was asked for can fail.
 	ErrElectionNotNeeded     = errors.New("election not needed")

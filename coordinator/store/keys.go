@@ -27,6 +27,8 @@ const FormatVersion = 1
 //	configs/brokers/ID          {"log.retention.ms":"…"}
 //	configs/groups/GROUP        {"consumer.session.timeout.ms":"…"}              stands while any is set
 //	acls/ID                     {"type":2,"pattern":3,"name":"…","principal":"User:…","host":"*","operation":3,"permission":3}
+//	users/NAME                  {"SCRAM-SHA-512":{"salt":"…","storedKey":"…",…}} stands while any mechanism is set
+//	secret                      {"salts":"…"}                                    written once
 //	producer-ids                {"next":1000}
 //	forgotten                   {"revision":1000}                                history up to there is gone
 //
@@ -118,6 +120,13 @@ func (k Keys) GroupConfig(group string) string { return k.Prefix + "configs/grou
 // ACL is the key of an ACL.
 func (k Keys) ACL(id [16]byte) string { return k.Prefix + "acls/" + hex.EncodeToString(id[:]) }
 
+// User is the key of a user's credentials. The name, which may hold anything, is the
+// rest of it.
+func (k Keys) User(name string) string { return k.Prefix + "users/" + name }
+
+// Secret is the key of what only the brokers of the cluster know.
+func (k Keys) Secret() string { return k.Prefix + "secret" }
+
 // KeyKind says what a key holds.
 type KeyKind uint8
 
@@ -137,6 +146,8 @@ const (
 	KeyGroupConfig
 	KeyProducerIDs
 	KeyACL
+	KeyUser
+	KeySecret
 )
 
 // Key is a key taken apart.
@@ -149,6 +160,7 @@ type Key struct {
 	Index  int32             // of a partition
 	Group  string            // of a group's config
 	ACL    [16]byte          // of an ACL
+	User   string            // of a user's credentials
 }
 
 // Parse takes a key apart.
@@ -181,6 +193,12 @@ func (k Keys) Parse(key string) Key {
 		return configKey(rest)
 	case "acls":
 		return aclKey(rest)
+	case "users":
+		if rest != "" {
+			return Key{Kind: KeyUser, User: rest}
+		}
+	case "secret":
+		return Key{Kind: KeySecret}
 	}
 	return Key{}
 }

@@ -99,6 +99,22 @@ type ACLValue struct {
 	Permission int8   `json:"permission"`
 }
 
+// UserValue is a user's credentials, by the mechanism of SCRAM.
+type UserValue map[string]ScramValue
+
+// ScramValue is what is kept of a password (RFC 5802).
+type ScramValue struct {
+	Salt       []byte `json:"salt"`
+	StoredKey  []byte `json:"storedKey"`
+	ServerKey  []byte `json:"serverKey"`
+	Iterations int    `json:"iterations"`
+}
+
+// SecretValue is random bytes of the cluster's own.
+type SecretValue struct {
+	Salts []byte `json:"salts"` // by which users that are unknown get salts
+}
+
 // Encode makes a value of a key. It cannot fail on the types above.
 func Encode(v any) []byte {
 	b, err := json.Marshal(v)

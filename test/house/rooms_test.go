@@ -65,8 +65,9 @@ func TestARoundOfFloorsIsSeen(t *testing.T) {
 }
 
 // openRooms are the rooms of the broker that others than the broker may enter:
-// what a broker keeps on its disk is read, and repaired, from the command line.
-var openRooms = []string{"broker/partitions"}
+// what a broker keeps on its disk is read, and repaired, from the command line, and
+// what its settings of security say is parsed there.
+var openRooms = []string{"broker/partitions", "broker/security"}
 
 // TestTheBrokersRoomsAreEnteredThroughTheBroker: whoever runs a broker imports
 // package broker, and not what it is made of.

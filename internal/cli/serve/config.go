@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
@@ -18,6 +19,7 @@ type serveConfig struct {
 	Listeners           []listener // where to bind, at least one, names unique
 	Advertised          []listener // one per listener, same order; port 0 means the port that was bound
 	InterBrokerListener string     // a name in Listeners
+	Security            securityConfig
 
 	HTTPAddr string // host:port
 
@@ -55,6 +57,10 @@ type serveConfig struct {
 type listener struct {
 	Name string // lower case
 	command.HostPort
+	Protocol security.Protocol
+	TLS      security.TLSFiles // where Protocol encrypts
+
+	Mechanisms string // of SASL, separated by +; where Protocol authenticates
 }
 
 func (l listener) String() string { return l.Name + "://" + l.Addr() }

@@ -62,7 +62,7 @@ func (l *layers) merge() (serveConfig, error) {
 	for _, apply := range []func(*serveConfig) error{
 		l.refuseTwoWords, l.applyKafkaTopicDefaults, l.applyKafkaBrokers, l.checkTopicDefaults, l.applyKafkaGroups,
 		l.applyKafkaLimits, l.refuseNotDone,
-		l.checkListenerSecurity, l.checkSecurity,
+		l.secureListeners, l.applyInterBrokerProtocol, l.checkInterBroker, l.checkSecurity,
 	} {
 		if err := apply(&c); err != nil {
 			return c, err
@@ -115,9 +115,7 @@ func (l *layers) unknown() []string {
 			known[name] = true
 		}
 	}
-	for _, name := range []string{envSecurityMap, envControllerListeners} {
-		known[name] = true
-	}
+	known[envControllerListeners] = true
 	for _, v := range kafkaGroups {
 		known[v.env] = true
 	}

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
@@ -41,14 +43,20 @@ func mustLoad(t *testing.T, flags, environ []string, file string) serveConfig {
 	return c
 }
 
+// securityDefaults are what is there where nothing asks for security.
+var securityDefaults = securityConfig{
+	Tokens: security.TokenOptions{UserClaim: "sub", ClockSkew: 30 * time.Second}, PeerMechanism: "SCRAM-SHA-512",
+}
+
 func TestWithNothingSaidABrokerListensOnLoopbackAndEmbedsEtcd(t *testing.T) {
-	loopback := []listener{{"default", at("127.0.0.1", 9092)}}
+	loopback := []listener{{Name: "default", HostPort: at("127.0.0.1", 9092)}}
 	want := serveConfig{
 		NodeID: 1, DataDir: "./lockstep-data",
 		Listeners: loopback, Advertised: loopback, InterBrokerListener: "default",
 		HTTPAddr: "127.0.0.1:9644", AutoCreateTopics: true, NumPartitions: 1,
 		GroupDelayMs: 500, OffsetsPartitions: 50, OffsetsReplicas: 3,
 		TopicDefaults: map[string]string{}, LogFormat: "auto", LogLevel: "info",
+		Security: securityDefaults,
 	}
 	if got := mustLoad(t, nil, []string{"HOME=/root", "KAFKA_NODE_ID="}, ""); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -103,6 +111,12 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 		"num-partitions": "8", "cluster-id": "c",
 		"group-rebalance-delay": "0", "offsets-partitions": "9", "offsets-replicas": "2",
 		"topic-defaults": "cleanup.policy=compact,delete,retention.ms=1", "log-format": "json", "log-level": "warn",
+		"listener-security": "sasl_tls", "tls-cert": "c", "tls-key": "k", "tls-client-ca": "ca", "tls-client-auth": "required",
+		"tls-ca": "peers", "tls-principal-mapping": "DEFAULT", "sasl-mechanisms": "PLAIN,OAUTHBEARER,SCRAM-SHA-256",
+		"sasl-users-file": "u", "oauth-jwks-url": "https://id.example/keys", "oauth-issuer": "https://id.example",
+		"oauth-audience": "a,b", "oauth-user-claim": "email", "oauth-clock-skew": "10", "oauth-unsigned-tokens": "true",
+		"max-reauth": "3600000", "inter-broker-mechanism": "SCRAM-SHA-256", "inter-broker-user": "b",
+		"inter-broker-password-file": "p",
 	}
 	for _, s := range settings {
 		value, ok := values[s.name]
@@ -115,6 +129,10 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 			flags = append(flags, "listen="+values["listen"])
 		case "etcd-peers":
 			flags = append(flags, "node-id=7")
+		case "oauth-unsigned-tokens":
+			flags = append(flags, "listener-security=sasl_plaintext", "sasl-mechanisms=OAUTHBEARER")
+		default:
+			flags = append(flags, withSecurity(s.name, values)...)
 		}
 		byFlag := mustLoad(t, flags, nil, "")
 		var environ []string
@@ -133,6 +151,23 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 	}
 }
 
+// withSecurity are the settings that one of security cannot stand without.
+func withSecurity(name string, values map[string]string) (flags []string) {
+	needed := []string{"listener-security", "tls-cert", "tls-key", "tls-client-ca", "sasl-mechanisms", "sasl-users-file",
+		"oauth-jwks-url", "oauth-issuer", "inter-broker-mechanism", "inter-broker-user", "inter-broker-password-file"}
+	for _, prefix := range []string{"tls-", "sasl-", "oauth-", "max-reauth", "listener-security", "inter-broker-"} {
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		for _, n := range needed {
+			if n != name {
+				flags = append(flags, n+"="+values[n])
+			}
+		}
+	}
+	return flags
+}
+
 func TestAFileMayUseListsAndMaps(t *testing.T) {
 	c := mustLoad(t, nil, nil, `
 node-id: 2
@@ -149,7 +184,7 @@ topic-defaults:
   segment.bytes: 1048576
 rack:
 `)
-	want := []listener{{"internal", at("b2", 9092)}, {"external", at("localhost", 19092)}}
+	want := []listener{{Name: "internal", HostPort: at("b2", 9092)}, {Name: "external", HostPort: at("localhost", 19092)}}
 	if !slices.Equal(c.Advertised, want) {
 		t.Errorf("advertised %v, want %v", c.Advertised, want)
 	}
@@ -189,16 +224,19 @@ func TestAKafkaContainersVariablesAreUnderstood(t *testing.T) {
 		"KAFKA_HEAP_OPTS=-Xmx1g",
 		"LOCKSTEP_PORT_9092_TCP=tcp://10.0.0.1:9092",
 	}, "")
+	mapped := securityDefaults
+	mapped.Protocols = perListener{"controller": "PLAINTEXT", "plaintext": "PLAINTEXT", "plaintext_host": "PLAINTEXT", "ssl": "SSL"}
 	want := serveConfig{
 		NodeID: 1, DataDir: "/tmp/kraft-combined-logs",
-		Listeners:           []listener{{"plaintext", at("", 29092)}, {"plaintext_host", at("0.0.0.0", 9092)}},
-		Advertised:          []listener{{"plaintext", at("broker", 29092)}, {"plaintext_host", at("localhost", 9092)}},
+		Listeners:           []listener{{Name: "plaintext", HostPort: at("", 29092)}, {Name: "plaintext_host", HostPort: at("0.0.0.0", 9092)}},
+		Advertised:          []listener{{Name: "plaintext", HostPort: at("broker", 29092)}, {Name: "plaintext_host", HostPort: at("localhost", 9092)}},
 		InterBrokerListener: "plaintext", HTTPAddr: "127.0.0.1:9644",
 		NumPartitions: 3, ClusterID: "MkU3OEVBNTcwNTJENDM2Qk",
 		OffsetsPartitions: 50, OffsetsReplicas: 1, Groups: groupLimits{SessionMinMs: 1000, ConsumerBeatMs: 2000},
 		TopicDefaults: map[string]string{"retention.ms": "60000", "retention.bytes": "-1"},
 		LogFormat:     "auto", LogLevel: "info",
-		Idle: []string{"KAFKA_HEAP_OPTS", "LOCKSTEP_PORT_9092_TCP"},
+		Security: mapped,
+		Idle:     []string{"KAFKA_HEAP_OPTS", "LOCKSTEP_PORT_9092_TCP"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -275,7 +313,7 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 		{flags: []string{"auto-create-topics=maybe"}, want: `want true or false`},
 		{flags: []string{"log-level=loud"}, want: `want one of debug, info, warn, error`},
 		{environ: []string{"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP=DEFAULT:SASL_SSL"},
-			want: `listener default asks for SASL_SSL; only PLAINTEXT is spoken yet`},
+			want: `listener default speaks sasl_tls and has no certificate: set tls-cert and tls-key`},
 		{environ: []string{"LOCKSTEP_CONFIG=/nowhere.yaml"}, want: `setting config: open /nowhere.yaml`},
 	} {
 		_, err := load(t, c.flags, c.environ, c.file)
@@ -305,7 +343,7 @@ func withoutPath(s string) string {
 
 func TestOneListenerMayBeAdvertisedWithoutItsName(t *testing.T) {
 	c := mustLoad(t, []string{"listen=internal://0.0.0.0:9092", "advertise=example.org:19092"}, nil, "")
-	if want := []listener{{"internal", at("example.org", 19092)}}; !slices.Equal(c.Advertised, want) {
+	if want := []listener{{Name: "internal", HostPort: at("example.org", 19092)}}; !slices.Equal(c.Advertised, want) {
 		t.Errorf("advertised %v, want %v", c.Advertised, want)
 	}
 }

@@ -31,6 +31,7 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 	out := broker.Config{
 		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: c.Version,
 		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd, Join: c.Join, EtcdListen: c.EtcdListen, InterBroker: c.InterBrokerListener,
+		PrincipalMapping: c.Security.Mapping,
 		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
 		ReplicationThrottle:      c.Throttle,
 		DefaultReplicationFactor: int16(min(c.DefaultReplicas, math.MaxInt16)),
@@ -39,13 +40,19 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 			InitialRebalanceDelay: broker.Give(time.Duration(c.GroupDelayMs) * time.Millisecond),
 		},
 		Logger: logger,
+
+		UserFile: c.Security.UserFile, Tokens: c.Security.Tokens,
+		ReauthMax: time.Duration(c.Security.ReauthMs) * time.Millisecond,
+		PeerUser: broker.PeerUser{Mechanism: c.Security.PeerMechanism, User: c.Security.PeerUser,
+			PasswordFile: c.Security.PeerPasswordFile},
 	}
 	c.Groups.limit(&out.Groups)
 	c.Kafka.limit(&out)
 	for i, l := range c.Listeners {
 		a := c.Advertised[i]
 		out.Listeners = append(out.Listeners,
-			broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port)})
+			broker.Listener{Name: l.Name, Addr: l.Addr(), AdvertisedHost: a.Host, AdvertisedPort: int32(a.Port),
+				Protocol: l.Protocol, TLS: l.TLS, Mechanisms: l.mechanisms()})
 	}
 	if len(c.EtcdPeers) > 0 {
 		out.EtcdPeers = make(map[protocol.BrokerID]string, len(c.EtcdPeers))

@@ -5,60 +5,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
 // A broker that was asked for TLS, passwords or access control and opens a plain
 // port instead is worse than one that does not start. So what asks for any of
-// them, and is not understood, ends the start. Plain text is all that is spoken
-// today; what is learnt moves from here into the settings table.
-
-const onlyPlaintext = "only PLAINTEXT is spoken yet"
-
-// secureProtocols are the names of security protocols: Kafka's and ours. As in
-// Kafka, a listener of such a name asks for it unless a map says otherwise.
-var secureProtocols = []string{"ssl", "sasl_ssl", "sasl_plaintext", "tls", "sasl_tls"}
-
-// checkListenerSecurity refuses listeners that are not to be plain text.
-func (l *layers) checkListenerSecurity(c *serveConfig) error {
-	listen := l.strongest(settingNamed("listen"))
-	protocols, said, err := l.protocolMap()
-	if err != nil {
-		return err
-	}
-	for _, o := range c.Listeners {
-		protocol, mapped := protocols[o.Name]
-		switch {
-		case mapped && protocol != "plaintext":
-			return fmt.Errorf("%s: listener %s asks for %s; %s",
-				command.DescribeSetting("listener security", said), o.Name, strings.ToUpper(protocol), onlyPlaintext)
-		case mapped, o.Name == unnamed:
-		case slices.Contains(secureProtocols, o.Name):
-			return fmt.Errorf("%s: listener %s asks for %s by its name; %s",
-				command.DescribeSetting("listen", listen), o.Name, strings.ToUpper(o.Name), onlyPlaintext)
-		case len(protocols) > 0 && o.Name != "plaintext":
-			return fmt.Errorf("%s: listener %s has no security protocol there; give it one, as in %s:PLAINTEXT",
-				command.DescribeSetting("listener security", said), o.Name, strings.ToUpper(o.Name))
-		}
-	}
-	return nil
-}
-
-// protocolMap is Kafka's map of listeners to security protocols, all in lower case.
-func (l *layers) protocolMap() (protocols map[string]string, said command.Given, err error) {
-	said = l.env.given(envSecurityMap)
-	protocols = map[string]string{}
-	for _, item := range command.SplitList(strings.ToLower(said.Value)) {
-		name, protocol, ok := strings.Cut(item, ":")
-		if !ok {
-			return nil, said, fmt.Errorf("%s: want LISTENER:PROTOCOL, got %q",
-				command.DescribeSetting("listener security", said), item)
-		}
-		protocols[strings.TrimSpace(name)] = strings.TrimSpace(protocol)
-	}
-	return protocols, said, nil
-}
+// them, and is not understood, ends the start. What is carried out stands in the
+// settings table, or is marked as carried.
 
 // securityWords are parts of names of variables that ask for TLS, for who somebody
 // is, or for what he may do: those of Kafka, of its images, and those that
@@ -118,7 +70,6 @@ func (l *layers) checkSecurity(*serveConfig) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("environment variables that ask for TLS, authentication or access control: %s; %s, and to "+
-		"everybody: unset them if that is meant",
-		strings.Join(names, ", "), onlyPlaintext)
+	return fmt.Errorf("environment variables that ask for TLS, authentication or access control, and are not carried "+
+		"out here: %s; say it by settings of lockstep, or unset them if it is not meant", strings.Join(names, ", "))
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
 
@@ -48,6 +49,60 @@ var settings = []setting{
 	{name: "inter-broker-listener", arg: "NAME", usage: "listener that the other brokers use (default: the first)",
 		kafka: []string{"KAFKA_INTER_BROKER_LISTENER_NAME"},
 		set:   func(c *serveConfig, v string) error { c.InterBrokerListener = strings.ToLower(v); return nil }},
+	{name: "listener-security", arg: "[NAME=]PROTOCOL,...", usage: "what is spoken on the listeners: plaintext, tls, " +
+		"sasl_plaintext or sasl_tls (default: as a listener's name says, else plaintext)",
+		kafka: []string{envSecurityMap}, set: setSecurity},
+	{name: "tls-cert", arg: "[NAME=]FILE,...", usage: "certificate of the listeners that speak TLS, with those between it " +
+		"and its CA, in PEM",
+		set: setPerListener(func(c *serveConfig) *perListener { return &c.Security.Cert }, anyText)},
+	{name: "tls-key", arg: "[NAME=]FILE,...", usage: "its key, in PEM",
+		set: setPerListener(func(c *serveConfig) *perListener { return &c.Security.Key }, anyText)},
+	{name: "tls-client-ca", arg: "[NAME=]FILE,...", usage: "CAs that sign the certificates of clients, in PEM",
+		set: setPerListener(func(c *serveConfig) *perListener { return &c.Security.ClientCA }, anyText)},
+	{name: "tls-client-auth", arg: "[NAME=]WHETHER,...", usage: "whether clients show a certificate: none, request or " +
+		"required (default: none)",
+		kafka: []string{"KAFKA_SSL_CLIENT_AUTH"},
+		set:   setPerListener(func(c *serveConfig) *perListener { return &c.Security.ClientAuth }, clientAuth)},
+	{name: "tls-ca", arg: "[NAME=]FILE,...", usage: "CAs by which this broker trusts the others (default: tls-client-ca)",
+		set: setPerListener(func(c *serveConfig) *perListener { return &c.Security.PeersCAs }, anyText)},
+	{name: "tls-principal-mapping", arg: "RULES", usage: "how a user is made of a certificate's name, as Kafka's " +
+		"ssl.principal.mapping.rules (default: it is the name)",
+		kafka: []string{"KAFKA_SSL_PRINCIPAL_MAPPING_RULES"}, set: setMapping},
+	{name: "sasl-mechanisms", arg: "[NAME=]MECHANISM+...,...", usage: "how clients prove who they are: SCRAM-SHA-512, " +
+		"SCRAM-SHA-256, PLAIN, OAUTHBEARER (default: SCRAM-SHA-512+SCRAM-SHA-256)", set: setMechanisms},
+	{name: "sasl-users-file", arg: "FILE", usage: "users of PLAIN, a line NAME:PASSWORD each",
+		set: func(c *serveConfig, v string) error { c.Security.UserFile = v; return nil }},
+	{name: "oauth-jwks-url", arg: "URL", usage: "keys that tokens of OAUTHBEARER are signed with",
+		kafka: []string{"KAFKA_SASL_OAUTHBEARER_JWKS_ENDPOINT_URL"},
+		set:   func(c *serveConfig, v string) error { c.Security.Tokens.JWKSURL = v; return nil }},
+	{name: "oauth-issuer", arg: "ISSUER", usage: "who must have issued them",
+		kafka: []string{"KAFKA_SASL_OAUTHBEARER_EXPECTED_ISSUER"},
+		set:   func(c *serveConfig, v string) error { c.Security.Tokens.Issuer = v; return nil }},
+	{name: "oauth-audience", arg: "AUDIENCE,...", usage: "for whom: one of these (default: not looked at)",
+		kafka: []string{"KAFKA_SASL_OAUTHBEARER_EXPECTED_AUDIENCE"},
+		set:   func(c *serveConfig, v string) error { c.Security.Tokens.Audience = command.SplitList(v); return nil }},
+	{name: "oauth-user-claim", arg: "CLAIM", def: "sub", usage: "the claim that is the user's name",
+		kafka: []string{"KAFKA_SASL_OAUTHBEARER_SUB_CLAIM_NAME"},
+		set:   func(c *serveConfig, v string) error { c.Security.Tokens.UserClaim = v; return nil }},
+	{name: "oauth-clock-skew", arg: "SECONDS", def: "30", usage: "by how much clocks may differ",
+		kafka: []string{"KAFKA_SASL_OAUTHBEARER_CLOCK_SKEW_SECONDS"}, set: setClockSkew},
+	{name: "oauth-unsigned-tokens", arg: "bool", def: "false", usage: "take tokens that nobody has signed, from anybody: " +
+		"for tests alone", isOn: true,
+		set: func(c *serveConfig, v string) error { return parseBool(v, &c.Security.Tokens.Unsecured) }},
+	{name: "max-reauth", arg: "MS", def: "0", usage: "after how many milliseconds clients with SASL must prove again who " +
+		"they are (default: never)",
+		kafka: []string{"KAFKA_CONNECTIONS_MAX_REAUTH_MS"},
+		set:   func(c *serveConfig, v string) error { return parseInt64(v, 0, &c.Security.ReauthMs) }},
+	{name: "inter-broker-mechanism", arg: "MECHANISM", def: "SCRAM-SHA-512", usage: "how brokers prove to each other who " +
+		"they are, where their listener has SASL: SCRAM-SHA-512, SCRAM-SHA-256 or PLAIN",
+		kafka: []string{"KAFKA_SASL_MECHANISM_INTER_BROKER_PROTOCOL"},
+		set: func(c *serveConfig, v string) error {
+			return parseOneOf(v, &c.Security.PeerMechanism, security.ScramSHA512, security.ScramSHA256, security.Plain)
+		}},
+	{name: "inter-broker-user", arg: "NAME", usage: "as which user",
+		set: func(c *serveConfig, v string) error { c.Security.PeerUser = v; return nil }},
+	{name: "inter-broker-password-file", arg: "FILE", usage: "its password, which is read at each connection",
+		set: func(c *serveConfig, v string) error { c.Security.PeerPasswordFile = v; return nil }},
 	{name: "http", arg: "HOST:PORT", def: "127.0.0.1:9644", usage: "address of health, metrics and the JSON API",
 		set: setHTTP},
 	{name: "etcd", arg: "HOST:PORT,...", usage: "use this etcd rather than the embedded one",
@@ -241,7 +296,7 @@ func parseListener(item string) (listener, error) {
 		return listener{}, fmt.Errorf("want a name before :// in %q", item)
 	}
 	at, err := command.ParseHostPort(addr)
-	return listener{strings.ToLower(name), at}, err
+	return listener{Name: strings.ToLower(name), HostPort: at}, err
 }
 
 func parseInt32(v string, least int32, to *int32) error {

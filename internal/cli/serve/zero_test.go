@@ -7,6 +7,7 @@ var zeroMeans = map[string]string{
 	"node-id":               "node 0",
 	"replication-throttle":  "no bound, as the help says",
 	"group-rebalance-delay": "no wait",
+	"max-reauth":            "never, as in Kafka",
 }
 
 // Goal: no setting takes 0 for "not given" where 0 means something. Method: 0 is

@@ -127,6 +127,8 @@ func recordCode(k record.Kind) int16 {
 		return kerr.InvalidTimestamp.Code
 	case record.UnsupportedFormat:
 		return kerr.UnsupportedForMessageFormat.Code
+	case record.NoTransaction:
+		return kerr.InvalidTxnState.Code
 	case record.Corrupt, record.Truncated:
 		return kerr.CorruptMessage.Code
 	default:

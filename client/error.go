@@ -90,7 +90,7 @@ func (e *Error) Error() string { return e.text }
 // Is makes errors.Is know the class of the refusal.
 func (e *Error) Is(target error) bool {
 	switch e.kind {
-	case protocol.RefusalConflict, protocol.RefusalUnknown:
+	case protocol.RefusalConflict, protocol.RefusalUnknown, protocol.RefusalHeld:
 		return target == ErrConflict
 	case protocol.RefusalDuplicate:
 		return target == ErrDuplicate

@@ -11,10 +11,13 @@ import (
 // It is Judge and Mark for the request that nothing speaks against: nearly
 // every one. Where it is not sure it changes nothing and answers false, and the
 // caller judges the long way.
-func (c *LockTable) Admit(r *Request, base, highWatermark protocol.Offset) bool {
-	// A basis at or beyond the high watermark is refused, and with a text of its own:
-	// that is the long way's.
-	if v := c.Repeats(r); !v.Admitted() || v.Drop != nil || r.maxBasis >= highWatermark {
+func (c *LockTable) Admit(r *Request, base, stable protocol.Offset) bool {
+	// A basis at or beyond the last stable offset is refused, and with a text of its
+	// own: that is the long way's. So are transactions, and what they may hold.
+	if r.transactional || c.holds.any() {
+		return false
+	}
+	if v := c.Repeats(r); !v.Admitted() || v.Drop != nil || r.maxBasis >= stable {
 		return false
 	}
 	c.begin(base)

@@ -49,8 +49,21 @@ func requestOf(names [][]byte, basis protocol.Offset) *Request {
 	return r
 }
 
+// ofNobody is a batch as its header alone is looked at.
+var ofNobody = func() record.Batch {
+	raw, err := record.NewBuilder(record.CodecNone).Add(record.Record{}).Build()
+	if err != nil {
+		panic(err)
+	}
+	b, _, err := record.View(raw)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}()
+
 func fill(r *Request, names [][]byte, basis protocol.Offset) {
-	r.reset(record.Batch{})
+	r.reset(ofNobody)
 	for i, name := range names {
 		r.appends = append(r.appends, lockAppend{first: int32(i), last: int32(i), id: -1})
 		r.records = append(r.records, lockRecord{index: int32(i), append: int32(i), locks: int32(i), maxBasis: basis})

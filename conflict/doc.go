@@ -1,6 +1,7 @@
 // Package conflict admits or refuses conditional appends to one partition.
 //
-// It is not a lock manager: nobody holds a lock and nothing is ever released.
+// It is not a lock manager: outside of transactions nobody holds a lock and nothing
+// is ever released.
 // A lock is a name; last(L) is the offset of the newest record that named it;
 // a writer says up to which offset it had read, and is refused when last(L)
 // lies beyond. The lock table is therefore a fold over the partition's log: it
@@ -33,6 +34,15 @@
 // ahead of the high watermark, so a truncation never has to undo it. The write
 // is work that the owner may run on another goroutine; the generation is
 // dropped only when that work is done and the memory is wanted.
+//
+// # Transactions
+//
+// A request of a transaction marks nothing when it is appended: it holds its locks,
+// and its marks are applied with their own offsets when its marker commits it. What
+// is undecided is kept beside the generations, see holds; nothing at or behind the
+// first undecided record is written to the Base, so that who starts folds all of
+// it again. Where this speaks of the high watermark, the last stable offset is meant
+// as soon as there are transactions.
 //
 // # Exactness
 //

@@ -82,7 +82,8 @@ func (p *Part) eachLock(f func(name []byte, last protocol.Offset, by []byte)) er
 	return iter.Error()
 }
 
-// Digest sums up the table: what Dump tells, and the newest data record. Two
+// Digest sums up the table: what Dump tells, the newest data record, and what open
+// transactions hold. Two
 // tables at the same offset of the same log have the same digest, whatever
 // part of them is in memory.
 func (c *LockTable) Digest() (sum [16]byte, err error) {
@@ -96,6 +97,20 @@ func (c *LockTable) Digest() (sum [16]byte, err error) {
 		h.Write(append(buf, by...))
 	}
 	add(nil, c.newest.offset, c.newest.by.text())
+	for _, t := range c.holds.open {
+		add(nil, protocol.Offset(t.producer), nil)
+		add(nil, t.first, []byte(t.firstBy))
+		add(nil, t.newest.offset, t.newest.by.text())
+		for _, m := range t.marks {
+			add(m.name, m.at, nil)
+		}
+		for _, m := range t.shared {
+			add(m.name, m.at, nil)
+		}
+		for _, id := range t.ids {
+			add(nil, id.entry.first, c.generationOf(id.entry.first).names.at(c.generationOf(id.entry.first).ids.at(id.place).id))
+		}
+	}
 	err = c.Dump(add)
 	copy(sum[:], h.Sum(nil))
 	return sum, err

@@ -36,10 +36,10 @@ func (l *Skipped) Place(base protocol.Offset) {
 //
 // The verdict has an error or is admitted, be there records left in the batch
 // or not; its Await is the highest offset that any of Skipped rests on.
-func (c *LockTable) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict {
+func (c *LockTable) JudgeEach(r *Request, stable protocol.Offset) Verdict {
 	r.linkLocks()
-	j := judgement{c: c, r: r, limit: highWatermark}
-	if len(r.ids) == 0 && r.maxBasis < highWatermark {
+	j := judgement{c: c, r: r, limit: stable}
+	if len(r.ids) == 0 && r.maxBasis < stable && !c.holds.any() {
 		return j.judgeFew()
 	}
 	return j.judgeAppends(func(a *lockAppend, one *Verdict) {
@@ -55,7 +55,8 @@ func (c *LockTable) JudgeEach(r *Request, highWatermark protocol.Offset) Verdict
 // refused for it still, and a repeat is still known by its id. The text may
 // cite a later write than it did then, and is as true. Only if the lock-id of a
 // refused append was used since does the verdict change: to what is true of
-// that id by now.
+// that id by now. And what was held by a transaction that was aborted since leaves
+// no trace: it is told to be held still, up to the batch that was refused.
 func (c *LockTable) JudgeAgain(r *Request, written func(index int32) bool, base protocol.Offset) Verdict {
 	r.linkLocks()
 	j := judgement{c: c, r: r, limit: base}
@@ -65,6 +66,9 @@ func (c *LockTable) JudgeAgain(r *Request, written func(index int32) bool, base 
 		}
 		if j.repeated(a, one); one.Admitted() {
 			j.locks(a, one)
+		}
+		if one.Admitted() && c.holds.seen {
+			one.Refusal = j.wasHeld(a, base)
 		}
 		if one.Admitted() {
 			one.Refusal = j.unreadBasis(a)
@@ -146,15 +150,17 @@ func (j *judgement) repeated(a *lockAppend, one *Verdict) {
 		return
 	}
 	id := &j.r.ids[a.id]
-	entry, ok, err := j.c.appended(id.hash, j.r.id(a.id))
+	entry, ok, held, err := j.c.standing(j.r, a.id)
 	switch {
 	case err != nil:
 		one.Err = err
+	case held:
+		one.Refusal, one.Await = j.r.heldID(a.id, entry.first), entry.first
 	case ok && entry.digest != id.content:
-		one.Refusal, one.Await = j.r.duplicate(a.id, entry.first), entry.first
+		one.Refusal, one.Await = j.r.duplicate(a.id, entry.first), j.c.holds.citable(entry.first)
 	case ok:
 		one.repeats(a, Skipped{At: entry.first})
-		one.Await = entry.last()
+		one.Await = j.c.holds.citable(entry.last())
 	default:
 		j.repeatedInBatch(a, id, one)
 	}
@@ -187,7 +193,7 @@ func (j *judgement) locks(a *lockAppend, one *Verdict) {
 	for j.skipTo(a); j.record < len(j.r.records) && j.r.records[j.record].index <= a.last; j.record++ {
 		rec := &j.r.records[j.record]
 		if rec.maxBasis >= j.limit {
-			one.Refusal = futureBasis(rec, j.limit)
+			one.Refusal = j.c.futureBasis(rec, j.limit)
 			return
 		}
 		if j.c.judgeLocks(j.r, j.r.locksOf(j.record), one); !one.Admitted() {
@@ -200,6 +206,22 @@ func (j *judgement) skipTo(a *lockAppend) {
 	for j.record < len(j.r.records) && j.r.records[j.record].index < a.first {
 		j.record++
 	}
+}
+
+// wasHeld is the reason of an append whose lock or lock-id a transaction held that is
+// over by now. nil: it names none that could have been.
+func (j *judgement) wasHeld(a *lockAppend, base protocol.Offset) *protocol.Refusal {
+	for i := range j.r.locks {
+		if l := &j.r.locks[i]; a.first <= l.record && l.record <= a.last {
+			return &protocol.Refusal{
+				Kind: protocol.RefusalHeld, Record: l.record, Lock: string(j.r.rawName(l)), Last: base, Basis: l.basis,
+			}
+		}
+	}
+	if a.id >= 0 {
+		return j.r.heldID(a.id, base)
+	}
+	return nil
 }
 
 // unreadBasis is the one reason that later judgement may not find: a basis that

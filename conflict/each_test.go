@@ -42,6 +42,9 @@ func (p *partition) again(b record.Batch, refold bool) string {
 	r := p.prepare(b)
 	defer r.Release()
 	kept := p.log[len(p.log)-1]
+	for i := len(p.log) - 1; kept.Control(); i-- {
+		kept = p.log[i]
+	}
 	written := map[int32]bool{}
 	recs, err := kept.Open(record.Limits{})
 	p.must(err)

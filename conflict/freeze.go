@@ -38,43 +38,79 @@ func (c *LockTable) freeze() {
 }
 
 // Flush returns the work of writing the oldest frozen generation to the Base,
-// or nil when there is none that is wholly below the high watermark, or one is
-// being written already. The owner runs the work, on any goroutine, and then
+// or nil when there is none that is wholly below the last stable offset, or one is
+// being written already: what the Base has is decided, for good. The owner runs the work, on any goroutine, and then
 // calls Flushed with its result. It is cheap to call when there is nothing to do.
 //
-// What lies below the high watermark must be synced in the log before the work
+// What lies below the last stable offset must be synced in the log before the work
 // runs: a Base that is ahead of its log is worth nothing.
-func (c *LockTable) Flush(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+func (c *LockTable) Flush(stable protocol.Offset, nowMs int64) (work func() error) {
 	if c.base == nil {
 		return nil
 	}
 	c.freezeIfDue()
 	c.dropFlushed()
-	return c.write(highWatermark, nowMs)
+	return c.write(stable, nowMs)
 }
 
 // Checkpoint is Flush, but freezes the young generation whatever its size:
 // before the log is closed or trimmed. The owner repeats it until it returns
-// nil; when Applied() then is below the offset to trim to, the high watermark
+// nil; when Applied() then is below the offset to trim to, the last stable offset
 // is not there yet. Base.Sync makes the result durable.
-func (c *LockTable) Checkpoint(highWatermark protocol.Offset, nowMs int64) (work func() error) {
+func (c *LockTable) Checkpoint(stable protocol.Offset, nowMs int64) (work func() error) {
 	if c.base == nil {
 		return nil
 	}
-	if c.young.end < highWatermark {
+	if c.young.end < min(stable, c.holds.first()) {
 		c.freeze()
 	}
-	return c.write(highWatermark, nowMs)
+	return c.write(stable, nowMs)
 }
 
-func (c *LockTable) write(highWatermark protocol.Offset, nowMs int64) func() error {
+func (c *LockTable) write(stable protocol.Offset, nowMs int64) func() error {
 	g := c.oldestUnflushed()
-	if g == nil || c.writing != nil || g.end >= highWatermark {
+	// A table that folds its log again has open what the owner knows to be decided.
+	if g == nil || c.writing != nil || g.end >= min(stable, c.holds.first()) {
 		return nil
 	}
-	// Nothing above the high watermark goes to the base, which cannot take a mark back.
+	// Nothing that is not decided for good goes to the base, which cannot take a mark back.
 	c.writing = c.base.writer(g, nowMs, c.options)
 	return c.writing.writeGeneration
+}
+
+// Advance is for an owner that is about to trim the log up to the last stable offset
+// while transactions hold up Checkpoint: it returns the work of bringing the Base up
+// to there, or nil if it is there, or if not all is committed that was folded. What
+// the Base is told of records behind it is committed too, and told again later.
+func (c *LockTable) Advance(stable, highWatermark protocol.Offset, nowMs int64) (work func() error) {
+	if c.base == nil || c.writing != nil || c.base.meta.applied+1 >= stable || c.young.end >= highWatermark {
+		return nil
+	}
+	c.freeze()
+	var all []*writer
+	for _, g := range c.frozen {
+		if g.flushed {
+			continue
+		}
+		w := c.base.writer(g, nowMs, c.options)
+		w.partial, w.meta.applied, w.meta.newest = true, stable-1, c.newest
+		if n := len(all); n > 0 {
+			w.meta.hasLocks, w.meta.hasIDs = w.meta.hasLocks || all[n-1].meta.hasLocks, w.meta.hasIDs || all[n-1].meta.hasIDs
+		}
+		all = append(all, w)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	c.writing = all[len(all)-1]
+	return func() error {
+		for _, w := range all {
+			if err := w.write(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 func (c *LockTable) oldestUnflushed() *generation {
@@ -93,7 +129,7 @@ func (c *LockTable) Flushed(err error) {
 	c.writing = nil
 	if err == nil {
 		// It stays in the window, where lookups need no read, until memory is wanted.
-		w.g.flushed = true
+		w.g.flushed = !w.partial
 		c.base.meta = w.meta
 	}
 	// What a Reset dropped during the write was still being read by it until now.

@@ -84,12 +84,29 @@ func (g *generation) last(h hash) protocol.Offset {
 func (g *generation) remember(
 	h hash, id []byte, first protocol.Offset, count uint32, d digest, carried bool, b *Budget,
 ) {
-	place := g.ids.add(idMark{
-		digest: d, first: uint32(first - g.start), count: count, id: g.names.add(id, b), carried: carried,
+	g.indexID(h, g.note(id, idEntry{first, count, d, carried}, false, b), carried, b)
+}
+
+// note gives an append with a lock-id its place in the order of the log.
+func (g *generation) note(id []byte, e idEntry, undecided bool, b *Budget) (place int) {
+	return g.ids.add(idMark{
+		digest: e.digest, first: uint32(e.first - g.start), count: e.count, id: g.names.add(id, b),
+		carried: e.carried, undecided: undecided,
 	}, b)
+}
+
+func (g *generation) indexID(h hash, place int, carried bool, b *Budget) {
 	if s := g.idIndex.put(h, b); s.value == 0 || !carried {
 		s.value = uint64(place) + 1
 	}
+}
+
+// decideID makes a lock-id count from its transaction's commit on. One of a
+// transaction that was aborted stays undecided.
+func (g *generation) decideID(h hash, place int, b *Budget) {
+	m := g.ids.at(place)
+	m.undecided = false
+	g.indexID(h, place, m.carried, b)
 }
 
 // appended finds what was appended in this generation under a lock-id.

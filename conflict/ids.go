@@ -14,6 +14,8 @@ type idMark struct {
 	// carried: it was not judged, so an earlier append with this id may be
 	// remembered, and then that one is what the id stands for.
 	carried bool
+	// undecided: its transaction is not committed, and may never be.
+	undecided bool
 }
 
 // idList is the appends of one generation that had a lock-id, in the order of

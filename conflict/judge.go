@@ -9,27 +9,36 @@ import (
 // Judge is Repeats and then Locks. A caller that has a check of its own
 // between the two, as the one for a gap in a producer's sequence, calls them
 // one by one.
-func (c *LockTable) Judge(r *Request, highWatermark protocol.Offset) Verdict {
+func (c *LockTable) Judge(r *Request, stable protocol.Offset) Verdict {
 	v := c.Repeats(r)
 	if v.Admitted() {
-		c.Locks(r, highWatermark, &v)
+		c.Locks(r, stable, &v)
 	}
 	return v
 }
 
 // Locks judges the locks of what Repeats has left of the request, against
-// everything appended so far, committed or not. It changes nothing.
+// everything appended so far, committed or not; stable is the last stable offset:
+// nobody has read what lies behind it. It changes nothing.
 //
 //	last(L) is in this batch         CONFLICT last=?
 //	last(L) > basis                  CONFLICT
+//	another transaction holds L      HELD
 //	last(L) <= basis                 admitted
 //	L not known, basis+1 >= history  admitted
 //	L not known, basis+1 <  history  UNKNOWN
-func (c *LockTable) Locks(r *Request, highWatermark protocol.Offset, v *Verdict) {
-	r.linkLocks()
+//
+// The records of one batch of a transaction are no conflict of each other: they have
+// one writer.
+func (c *LockTable) Locks(r *Request, stable protocol.Offset, v *Verdict) {
+	if !r.transactional {
+		r.linkLocks()
+	}
 	switch {
-	case r.maxBasis >= highWatermark:
-		c.locksOfRecords(r, highWatermark, v)
+	case r.maxBasis >= stable:
+		c.locksOfRecords(r, stable, v)
+	case r.transactional || c.holds.any():
+		c.judgeLocks(r, r.locks, v)
 	case !c.admitsAll(r):
 		c.judgeLocks(r, r.locks, v)
 	}
@@ -76,7 +85,7 @@ func (g *generation) allowed(locks []lock) int {
 
 // locksOfRecords is Locks for a request that claims a basis that cannot be:
 // it finds out which comes first, the claim or a conflict.
-func (c *LockTable) locksOfRecords(r *Request, highWatermark protocol.Offset, v *Verdict) {
+func (c *LockTable) locksOfRecords(r *Request, stable protocol.Offset, v *Verdict) {
 	for i := range r.records {
 		rec := &r.records[i]
 		if r.appends[rec.append].out {
@@ -84,8 +93,8 @@ func (c *LockTable) locksOfRecords(r *Request, highWatermark protocol.Offset, v 
 		}
 		// In the order of the records: of two that are refused, the answer names the
 		// first, as if they had come one by one.
-		if rec.maxBasis >= highWatermark {
-			v.Refusal = futureBasis(rec, highWatermark)
+		if rec.maxBasis >= stable {
+			v.Refusal = c.futureBasis(rec, stable)
 			return
 		}
 		if c.judgeLocks(r, r.locksOf(i), v); !v.Admitted() {
@@ -94,12 +103,17 @@ func (c *LockTable) locksOfRecords(r *Request, highWatermark protocol.Offset, v 
 	}
 }
 
-func futureBasis(rec *lockRecord, highWatermark protocol.Offset) *protocol.Refusal {
+func (c *LockTable) futureBasis(rec *lockRecord, stable protocol.Offset) *protocol.Refusal {
+	// Without open transactions that is the high watermark, which more people know.
+	bound := "high watermark"
+	if c.holds.any() {
+		bound = "last stable offset"
+	}
 	return &protocol.Refusal{
 		Kind:   protocol.RefusalMalformed,
 		Record: rec.index,
-		Text: ofCopies(fmt.Sprintf("basis %d is at or beyond the high watermark %d, so nobody can have read it; "+
-			"give the offset of the last record you have read, or none", rec.maxBasis, highWatermark)),
+		Text: ofCopies(fmt.Sprintf("basis %d is at or beyond the %s %d, so nobody can have read it; "+
+			"give the offset of the last record you have read, or none", rec.maxBasis, bound, stable)),
 	}
 }
 
@@ -107,12 +121,15 @@ func (c *LockTable) judgeLocks(r *Request, locks []lock, v *Verdict) {
 	for i := range locks {
 		l := &locks[i]
 		switch {
-		case !l.is(judged) || r.appends[l.append].out:
+		case r.appends[l.append].out:
 			continue
-		case l.is(all):
+		case l.is(judged) && l.is(all):
 			c.judgeAll(r, l, v)
-		default:
+		case l.is(judged):
 			c.judgeLock(r, l, v)
+		}
+		if v.Admitted() && !l.is(all) && c.holds.any() {
+			c.judgeHolds(r, l, v)
 		}
 		if !v.Admitted() {
 			return
@@ -179,11 +196,13 @@ func (c *LockTable) judgeAll(r *Request, l *lock, v *Verdict) {
 		c.conflict(r, l, c.newest.offset, c.newest.by.text(), v)
 	case c.newest.offset == protocol.None && l.basis+1 < c.historyStart():
 		v.Refusal = c.unknown(r, l)
+	default:
+		c.judgeOpen(r, l, v)
 	}
 }
 
 func (c *LockTable) conflict(r *Request, l *lock, last protocol.Offset, by []byte, v *Verdict) {
-	v.Await = last
+	v.Await = c.holds.citable(last)
 	v.Refusal = &protocol.Refusal{
 		Kind: protocol.RefusalConflict, Record: l.record, Lock: string(r.rawName(l)),
 		Last: last, Basis: l.basis, By: string(by),

@@ -28,6 +28,8 @@ type LockTable struct {
 	writing *writer       // at work on frozen's oldest, on another goroutine
 	stale   []*generation // to be freed when it is done
 
+	holds holds
+
 	refusals refusals
 	hot      hotLocks
 }
@@ -82,6 +84,7 @@ func (c *LockTable) restart() {
 		applied, c.newest = c.base.meta.applied, c.base.meta.newest
 	}
 	c.young = generation{start: applied + 1, end: applied}
+	c.holds = holds{marked: protocol.None}
 }
 
 // Reset forgets all that is not in the Base: the owner has truncated the log
@@ -158,7 +161,7 @@ func (c *LockTable) HoldsLocks() bool {
 	return slices.ContainsFunc(c.frozen, func(g *generation) bool { return !g.locks.empty() })
 }
 
-// LastRecord is Last for the whole partition: the newest data record.
+// LastRecord is Last for the whole partition: the newest data record that is decided.
 func (c *LockTable) LastRecord() (last protocol.Offset, by string, known bool) {
 	return c.newest.offset, string(c.newest.by.text()), c.newest.offset != protocol.None
 }

@@ -20,10 +20,16 @@ func (c *LockTable) Mark(r *Request, base protocol.Offset, v Verdict) {
 }
 
 // Observe notes that a batch without lock headers was appended. Control
-// batches hold no data records: they only move the end.
+// batches hold no data records: they only move the end, but for markers, of which
+// Fold must see the records.
 func (c *LockTable) Observe(b record.Batch) {
 	c.begin(b.BaseOffset())
-	if !b.Control() && b.Count() > 0 {
+	switch {
+	case b.Control() || b.Count() == 0:
+	case b.Transactional():
+		t := c.holds.begin(b.ProducerID(), b.BaseOffset(), nil)
+		t.newest.offset, t.newest.by.n = b.LastOffset(), 0
+	default:
 		c.newest.offset = b.LastOffset()
 		c.newest.by.n = 0
 	}
@@ -41,6 +47,9 @@ func (c *LockTable) Fold(b record.Batch, recs *record.Records) {
 		return
 	}
 	if recs == nil || b.Control() || b.Count() == 0 {
+		if recs != nil && b.Control() {
+			c.foldMarker(b, recs)
+		}
 		c.Observe(b)
 		return
 	}
@@ -48,17 +57,27 @@ func (c *LockTable) Fold(b record.Batch, recs *record.Records) {
 	r.reset(b)
 	r.carried = b.Carried()
 	r.readLog(recs)
+	if w := recs.Walk(); w.Next() {
+		r.firstOf = w.OffsetDelta
+	}
 	c.begin(b.BaseOffset())
 	c.mark(r, b.BaseOffset())
 	c.advance(b.LastOffset(), b.Size())
 	r.Release()
 }
 
+// foldMarker ends a transaction.
+func (c *LockTable) foldMarker(b record.Batch, recs *record.Records) {
+	if m, ok := recs.Marker(); ok {
+		c.decide(b.ProducerID(), m.Commit, b.BaseOffset())
+	}
+}
+
 // NeedsRecords reports whether Fold must see the records of a batch: when it
 // may have lock headers, and when records were left out of it, so that its
-// newest record is not at its last offset.
+// newest record is not at its last offset. Of a marker, to know how a transaction ends.
 func NeedsRecords(b record.Batch) bool {
-	return !b.Control() && b.Count() > 0 && (b.MentionsLocks() || b.Count() != b.LastOffsetDelta()+1)
+	return b.Count() > 0 && (b.Control() || b.MentionsLocks() || b.Count() != b.LastOffsetDelta()+1)
 }
 
 // readLog is read without a policy, and without refusals.
@@ -98,6 +117,10 @@ func (c *LockTable) advance(end protocol.Offset, bytes int) {
 }
 
 func (c *LockTable) mark(r *Request, base protocol.Offset) {
+	if r.transactional {
+		c.hold(r, base)
+		return
+	}
 	g := &c.young
 	for rest := r.locks; len(rest) > 0; {
 		block := rest[:min(len(rest), prefetchBlock)]
@@ -124,14 +147,17 @@ func (c *LockTable) markIDs(r *Request, base protocol.Offset) {
 	}
 }
 
-func (c *LockTable) markNewest(r *Request, base protocol.Offset) {
+func (c *LockTable) markNewest(r *Request, base protocol.Offset) { r.newestOf(base, &c.newest) }
+
+// newestOf sets n to the request's newest record that is written, if there is one.
+func (r *Request) newestOf(base protocol.Offset, n *newest) {
 	index, a, ok := r.keptBefore(int32(len(r.appends)), r.lastOf+1)
 	if !ok {
 		return
 	}
-	c.newest.offset = base + protocol.Offset(index)
-	c.newest.by.n = 0
+	n.offset = base + protocol.Offset(index)
+	n.by.n = 0
 	if a >= 0 {
-		c.newest.by.set(r.id(r.appends[a].id))
+		n.by.set(r.id(r.appends[a].id))
 	}
 }

@@ -2,6 +2,7 @@ package conflict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,92 @@ type model struct {
 	newest   int64 // last(*); -1: not known
 	newestBy string
 	history  int64
+	open     []*modelTransaction // by their first records
+}
+
+// modelTransaction is an open one: what it has written, as it stands in the log.
+type modelTransaction struct {
+	producer int64
+	batches  []folded
+}
+
+// transactionOf is a producer's; nil: none.
+func (m *model) transactionOf(producer int64) *modelTransaction {
+	for _, t := range m.open {
+		if t.producer == producer {
+			return t
+		}
+	}
+	return nil
+}
+
+// rows calls f with each row that the transaction wrote.
+func (t *modelTransaction) rows(f func(r row, at int64)) {
+	for _, b := range t.batches {
+		for i, r := range b.rows {
+			if !b.drop[i] {
+				f(r, b.base+int64(i))
+			}
+		}
+	}
+}
+
+// end decides a transaction: its batches are folded now, or never.
+func (m *model) end(producer int64, commit bool) {
+	t := m.transactionOf(producer)
+	if t == nil {
+		return
+	}
+	m.open = slices.DeleteFunc(m.open, func(o *modelTransaction) bool { return o == t })
+	for _, b := range t.batches {
+		if commit {
+			m.fold(b.rows, b.drop, b.base, b.carried)
+		}
+	}
+}
+
+// held is the refusal of a lock, or of "*", that others' transactions hold.
+func (m *model) held(it item, owner int64) string {
+	since, by := int64(-1), ""
+	for _, t := range m.open {
+		if t.producer == owner {
+			continue
+		}
+		first, firstBy, newest := int64(-1), "", int64(-1)
+		t.rows(func(r row, at int64) {
+			if newest = at; first < 0 {
+				first, firstBy = at, r.id
+			}
+			for _, own := range r.items {
+				excludes := own.kind != "lock-read" || it.kind != "lock-read"
+				if it.name != "*" && own.name == it.name && excludes && (since < 0 || at < since) {
+					since, by = at, r.id
+				}
+			}
+		})
+		if it.name == "*" && newest > it.basis && since < 0 {
+			since, by = first, firstBy
+		}
+	}
+	if since < 0 || it.name == "*" && it.kind == "lock-append" {
+		return ""
+	}
+	return fmt.Sprintf("HELD lock=%s since=%d by=%s", it.name, since, orDash(by))
+}
+
+// heldID is the first offset of an undecided append with an id, and whose it is.
+func (m *model) heldID(id string) (a modelAppend, producer int64, ok bool) {
+	for _, t := range m.open {
+		for _, b := range t.batches {
+			for _, g := range groupsOf(b.rows) {
+				if g.id == id && !b.drop[g.first] {
+					first := b.base + int64(g.first)
+					return modelAppend{first, first + int64(len(g.rows)), g.content()}, t.producer, true
+				}
+			}
+		}
+	}
+	return modelAppend{}, 0, false
 }
 
 type modelAppend struct {
@@ -67,25 +154,31 @@ func (g group) content() string {
 
 // judge returns what the stable part of the answer must be, and which rows are
 // left out.
-func (m *model) judge(batch []row, hw int64) (answer string, drop map[int]bool) {
+func (m *model) judge(batch []row, stable, owner int64) (answer string, drop map[int]bool) {
 	groups := groupsOf(batch)
-	answer, drop = m.repeats(groups)
+	answer, drop = m.repeats(groups, owner)
 	if answer == "" {
-		answer = m.locks(groups, drop, hw)
+		answer = m.locks(groups, drop, stable, owner)
 	}
 	return answer, drop
 }
 
-func (m *model) repeats(groups []group) (string, map[int]bool) {
+func (m *model) repeats(groups []group, owner int64) (string, map[int]bool) {
 	drop, mine := map[int]bool{}, map[string]group{}
 	all, first := true, int64(-1)
 	for _, g := range groups {
 		old, inLog := m.ids[g.id]
 		twin, inBatch := mine[g.id]
+		undecided, by, held := m.heldID(g.id)
+		if !inLog && held && by == owner {
+			old, inLog = undecided, true
+		}
 		switch {
 		case g.id == "":
 			all = false
 			continue
+		case !inLog && held:
+			return fmt.Sprintf("HELD id=%s since=%d record=%d", g.id, undecided.first, g.first), nil
 		case inLog && old.content != g.content():
 			return fmt.Sprintf("DUPLICATE id=%s last=%d record=%d", g.id, old.first, g.first), nil
 		case !inLog && inBatch && twin.content() != g.content():
@@ -106,7 +199,7 @@ func (m *model) repeats(groups []group) (string, map[int]bool) {
 	return "", drop
 }
 
-func (m *model) locks(groups []group, drop map[int]bool, hw int64) string {
+func (m *model) locks(groups []group, drop map[int]bool, stable, owner int64) string {
 	marked := map[string]string{} // by lock, and "*": who in this batch
 	for _, g := range groups {
 		if drop[g.first] {
@@ -114,18 +207,25 @@ func (m *model) locks(groups []group, drop map[int]bool, hw int64) string {
 		}
 		for i, r := range g.rows {
 			for _, it := range r.items {
-				if it.basis >= hw {
+				if it.basis >= stable {
 					return fmt.Sprintf("MALFORMED record=%d", g.first+i)
 				}
 			}
 			for _, it := range r.items {
-				if it.kind == "lock-append" {
-					continue
+				why := ""
+				if it.kind != "lock-append" {
+					why = m.refuse(it, marked)
 				}
-				if why := m.refuse(it, marked); why != "" {
+				if why == "" {
+					why = m.held(it, owner)
+				}
+				if why != "" {
 					return fmt.Sprintf("%s record=%d", why, g.first+i)
 				}
 			}
+		}
+		if owner >= 0 {
+			continue // a transaction has one writer
 		}
 		for _, r := range g.rows {
 			marked["*"] = orDash(g.id)
@@ -169,9 +269,12 @@ func (m *model) fold(batch []row, drop map[int]bool, base int64, carried bool) {
 			m.ids[g.id] = modelAppend{first, first + int64(len(g.rows)), g.content()}
 		}
 		for i, r := range g.rows {
-			m.newest, m.newestBy = first+int64(i), g.id
+			if at := first + int64(i); at > m.newest {
+				m.newest, m.newestBy = at, g.id
+			}
 			for _, it := range r.items {
-				if it.kind != "lock-read" && it.name != "*" {
+				last, known := m.offset[it.name]
+				if it.kind != "lock-read" && it.name != "*" && (!known || last < first+int64(i)) {
 					m.offset[it.name], m.by[it.name] = first+int64(i), g.id
 				}
 			}

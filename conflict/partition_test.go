@@ -2,6 +2,7 @@ package conflict
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,6 +28,8 @@ type partition struct {
 	nowMs   int64
 	options Options
 
+	undecided []span // by their first offsets
+
 	ingestMin int // of the Base; 0: its default
 	turn      int // of admit
 }
@@ -37,6 +40,42 @@ func newPartition(t testing.TB, budget int64) *partition {
 	p := &partition{t: t, fs: vfs.NewCrashableMem(), budget: NewBudget(budget), nowMs: 1_000_000}
 	p.open()
 	return p
+}
+
+// span is a transaction: its first record, and its marker, or None.
+type span struct {
+	producer      protocol.ProducerID
+	first, marker protocol.Offset
+}
+
+// stable is the last stable offset.
+func (p *partition) stable() protocol.Offset {
+	for len(p.undecided) > 0 && p.undecided[0].marker != protocol.None && p.undecided[0].marker < p.hw {
+		p.undecided = p.undecided[1:]
+	}
+	if len(p.undecided) > 0 {
+		return min(p.hw, p.undecided[0].first)
+	}
+	return p.hw
+}
+
+// noteTransaction takes in a batch of the log.
+func (p *partition) noteTransaction(b record.Batch) {
+	i := slices.IndexFunc(p.undecided, func(s span) bool { return s.producer == b.ProducerID() && s.marker == protocol.None })
+	switch {
+	case b.Control() && i >= 0:
+		p.undecided[i].marker = b.BaseOffset()
+	case b.Transactional() && !b.Control() && i < 0:
+		p.undecided = append(p.undecided, span{b.ProducerID(), b.BaseOffset(), protocol.None})
+	}
+}
+
+// end writes a marker.
+func (p *partition) mark(id protocol.ProducerID, commit bool) string {
+	b := record.Marker{Commit: commit}.Batch(id, 0, p.nowMs)
+	at := p.append(b)
+	foldBatch(p.t, p.locks, b)
+	return at
 }
 
 // open opens Base and table, and folds the log.
@@ -105,13 +144,14 @@ func (p *partition) loseBase() {
 }
 
 func (p *partition) checkpoint() {
-	for work := p.locks.Checkpoint(p.hw, p.nowMs); work != nil; work = p.locks.Checkpoint(p.hw, p.nowMs) {
+	stable := p.stable()
+	for work := p.locks.Checkpoint(stable, p.nowMs); work != nil; work = p.locks.Checkpoint(stable, p.nowMs) {
 		p.locks.Flushed(work())
 	}
 }
 
 func (p *partition) flush() {
-	if work := p.locks.Flush(p.hw, p.nowMs); work != nil {
+	if work := p.locks.Flush(p.stable(), p.nowMs); work != nil {
 		p.locks.Flushed(work())
 	}
 }
@@ -119,6 +159,9 @@ func (p *partition) flush() {
 // trim drops whole batches from the head of the log.
 func (p *partition) trim(to protocol.Offset) {
 	p.checkpoint()
+	if work := p.locks.Advance(p.stable(), p.hw, p.nowMs); work != nil {
+		p.locks.Flushed(work())
+	}
 	p.must(p.base.Sync())
 	for len(p.log) > 0 && p.log[0].LastOffset() < to {
 		p.log = p.log[1:]
@@ -131,7 +174,10 @@ func (p *partition) truncate() {
 	for len(p.log) > 0 && p.log[len(p.log)-1].LastOffset() >= p.hw {
 		p.log = p.log[:len(p.log)-1]
 	}
-	p.end = p.hw
+	p.end, p.undecided = p.hw, nil
+	for _, b := range p.log {
+		p.noteTransaction(b)
+	}
 	p.locks.Reset()
 	p.fold()
 }
@@ -166,14 +212,14 @@ func (p *partition) propose(b record.Batch, pol Policy) (outcome string) {
 		return at
 	}
 	before := p.digest()
-	v := p.locks.Judge(r, p.hw)
+	v := p.locks.Judge(r, p.stable())
 	if after := p.digest(); before != after {
 		p.t.Fatalf("Judge changed the table")
 	}
 	if p.admit(r, &v, before) {
 		return p.append(b)
 	}
-	v = p.locks.Judge(r, p.hw) // Admit has used the request's scratch
+	v = p.locks.Judge(r, p.stable()) // Admit has used the request's scratch
 	switch {
 	case v.Err != nil:
 		return "error: " + v.Err.Error()
@@ -201,7 +247,7 @@ func (p *partition) admit(r *Request, v *Verdict, before [16]byte) bool {
 	if p.turn++; p.turn%2 == 0 {
 		return false
 	}
-	admitted := p.locks.Admit(r, p.end, p.hw)
+	admitted := p.locks.Admit(r, p.end, p.stable())
 	if admitted && (!v.Admitted() || v.Drop != nil) {
 		p.t.Fatalf("Admit admits what Judge does not: %+v", v)
 	}
@@ -243,6 +289,7 @@ func (p *partition) refuse(r *Request, refusal *protocol.Refusal, await protocol
 func (p *partition) append(b record.Batch) string {
 	b.Place(p.end, 0)
 	p.log = append(p.log, b)
+	p.noteTransaction(b)
 	p.end = b.NextOffset()
 	if b.LastOffset() == b.BaseOffset() {
 		return fmt.Sprintf("at %d", b.BaseOffset())

@@ -136,6 +136,9 @@ func (r *Request) addList(l *plainList, rec *lockRecord, basis protocol.Offset, 
 		})
 		added := &r.locks[len(r.locks)-1]
 		if name-at == 1 && list[at] == '*' {
+			if r.transactional && l.flags&judged != 0 {
+				return false
+			}
 			added.flags |= all
 		} else {
 			added.hash = hashOf(list[at:name])

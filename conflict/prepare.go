@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -84,7 +85,7 @@ func (r *Request) prepareRecord(b record.Batch, w *record.Walker, pol Policy) (f
 	if pol == Carry {
 		return r.prepareCarried(w)
 	}
-	if pol != Off && !b.Transactional() {
+	if pol != Off {
 		switch r.readPlain(w, pol) {
 		case isPlain:
 			return true, nil
@@ -115,13 +116,20 @@ func (r *Request) readRecord(b record.Batch, w *record.Walker, pol Policy) strin
 		return ""
 	case pol == Off:
 		return ofCopies("lock headers on a topic with conflict.policy=off")
-	case b.Transactional():
-		return ofCopies("lock headers inside a Kafka transaction are not supported")
+	case b.Transactional() && r.namesAll():
+		return ofCopies(`"*" cannot be used in a transaction, which would keep plain producers out; name the locks that it stands for`)
 	case len(r.locks)+len(r.headers.Items) > locksPerBatchMax:
 		return tooManyLocks
 	}
 	r.addRecord(w)
 	return ""
+}
+
+// namesAll reports whether the record at hand judges "*".
+func (r *Request) namesAll() bool {
+	return slices.ContainsFunc(r.headers.Items, func(item protocol.LockItem) bool {
+		return item.All && flagsOf[item.Kind]&judged != 0
+	})
 }
 
 // prepareCarried is prepareRecord for a topic that holds copies.

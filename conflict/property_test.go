@@ -47,7 +47,7 @@ func TestEveryAnswerIsTheModels(t *testing.T) {
 	t.Log(sum)
 	for _, path := range []string{
 		"at", "at less", "repeat", "CONFLICT", "CONFLICT in batch", "UNKNOWN", "DUPLICATE", "DUPLICATE in batch", "MALFORMED",
-		"young", "frozen", "base", "crash", "restart", "truncate", "trim", "lose base", "lose all", "carried",
+		"HELD", "HELD id", "commit", "abort", "young", "frozen", "base", "crash", "restart", "truncate", "trim", "lose base", "lose all", "carried",
 	} {
 		if sum[path] == 0 && ops >= propertyOpsDefault {
 			t.Errorf("%q never happened", path)
@@ -83,6 +83,10 @@ type folded struct {
 	drop    map[int]bool
 	base    int64
 	carried bool
+
+	producer int64 // of its transaction; -1: none
+	marker   bool  // the batch is its end
+	commit   bool
 }
 
 func newTrial(t *testing.T, seed uint64) *trial {
@@ -105,6 +109,9 @@ func (tr *trial) run(ops int) {
 			tr.disturb()
 		}
 		tr.request()
+		if n := len(tr.m.open); n > 0 && tr.rng.IntN(5) == 0 {
+			tr.end(tr.m.open[tr.rng.IntN(n)].producer, tr.rng.IntN(3) > 0)
+		}
 		if tr.rng.IntN(4) == 0 {
 			tr.p.flush()
 		}
@@ -117,7 +124,11 @@ func (tr *trial) run(ops int) {
 
 // request sends one batch to both.
 func (tr *trial) request() {
-	batch := tr.batch()
+	batch, owner := tr.batch(), int64(-1)
+	if tr.rng.IntN(6) == 0 { // more of one's own than of the others'
+		owner = tr.rng.Int64N(4)
+		batch = withoutAll(batch)
+	}
 	pol := Optional
 	var want string
 	var drop map[int]bool
@@ -125,11 +136,11 @@ func (tr *trial) request() {
 		pol = Carry
 		tr.seen["carried"]++
 	} else {
-		want, drop = tr.m.judge(batch, int64(tr.p.hw))
+		want, drop = tr.m.judge(batch, int64(tr.p.stable()), owner)
 	}
 	base := int64(tr.p.end)
 	tr.notePath(batch)
-	got := tr.p.propose(tr.build(batch), pol)
+	got := tr.p.propose(tr.build(batch, owner), pol)
 	if want == "" {
 		want = atText(base, len(batch), drop)
 	}
@@ -140,11 +151,51 @@ func (tr *trial) request() {
 	}
 	tr.count(want, drop)
 	if strings.HasPrefix(want, "at ") {
-		tr.m.fold(batch, drop, base, pol == Carry)
-		tr.log = append(tr.log, folded{batch, drop, base, pol == Carry})
+		tr.take(folded{rows: batch, drop: drop, base: base, carried: pol == Carry, producer: owner})
 		tr.sent = append(tr.sent, batch)
 	}
 	tr.p.hw = max(tr.p.hw, tr.p.end-protocol.Offset(tr.rng.IntN(tr.lag+1)))
+}
+
+// take has the model take in what is in the log.
+func (tr *trial) take(f folded) {
+	tr.log = append(tr.log, f)
+	tr.m.take(f)
+}
+
+func (m *model) take(f folded) {
+	switch {
+	case f.marker:
+		m.end(f.producer, f.commit)
+	case f.producer < 0:
+		m.fold(f.rows, f.drop, f.base, f.carried)
+	case len(f.drop) == len(f.rows): // nothing is left
+	default:
+		t := m.transactionOf(f.producer)
+		if t == nil {
+			t = &modelTransaction{producer: f.producer}
+			m.open = append(m.open, t)
+		}
+		t.batches = append(t.batches, f)
+	}
+}
+
+// end decides a transaction, in both.
+func (tr *trial) end(producer int64, commit bool) {
+	tr.seen[map[bool]string{true: "commit", false: "abort"}[commit]]++
+	base := int64(tr.p.end)
+	tr.p.mark(protocol.ProducerID(producer), commit)
+	tr.take(folded{base: base, producer: producer, marker: true, commit: commit})
+	tr.p.hw = max(tr.p.hw, tr.p.end-protocol.Offset(tr.rng.IntN(tr.lag+1)))
+}
+
+// withoutAll is a batch that may be in a transaction.
+func withoutAll(batch []row) []row {
+	batch = slices.Clone(batch)
+	for i := range batch {
+		batch[i].items = slices.DeleteFunc(slices.Clone(batch[i].items), func(it item) bool { return it.name == "*" })
+	}
+	return batch
 }
 
 func (tr *trial) window() string {
@@ -180,6 +231,9 @@ func (tr *trial) count(answer string, drop map[int]bool) {
 	tr.seen[kind]++
 	if strings.Contains(answer, "last=? basis") && kind == "CONFLICT" || kind == "DUPLICATE" && strings.Contains(answer, "last=?") {
 		tr.seen[kind+" in batch"]++
+	}
+	if strings.HasPrefix(answer, "HELD id=") {
+		tr.seen["HELD id"]++
 	}
 	if kind == "at" && len(drop) > 0 {
 		tr.seen["at less"]++
@@ -280,12 +334,15 @@ func (tr *trial) basis(name string) int64 {
 }
 
 // build writes the rows as a client would, own bases on every item.
-func (tr *trial) build(rows []row) record.Batch {
+func (tr *trial) build(rows []row, owner int64) record.Batch {
 	codec := record.CodecNone
 	if tr.rng.IntN(20) == 0 {
 		codec = record.CodecLz4
 	}
 	b := record.NewBuilder(codec)
+	if owner >= 0 {
+		b.Producer(protocol.ProducerID(owner), 0, 0).Transactional()
+	}
 	for _, r := range rows {
 		b.Add(recordOfRow(r))
 	}
@@ -337,7 +394,7 @@ func (tr *trial) disturb() {
 		tr.seen["trim"]++
 		p.hw = p.end
 		to := p.start + protocol.Offset(tr.rng.Int64N(int64(p.end-p.start)+1))/4
-		p.trim(tr.batchStart(to))
+		p.trim(tr.batchStart(min(to, p.stable())))
 	case 5:
 		p.checkpoint()
 	case 6:
@@ -392,7 +449,7 @@ func (tr *trial) remember(keep func(folded) bool, history int64) {
 	tr.log = slices.DeleteFunc(tr.log, func(f folded) bool { return !keep(f) })
 	tr.m = newModel(history)
 	for _, f := range tr.log {
-		tr.m.fold(f.rows, f.drop, f.base, f.carried)
+		tr.m.take(f)
 	}
 }
 
@@ -407,6 +464,17 @@ func (tr *trial) compareTables() {
 	}))
 	if n != len(tr.m.offset) {
 		tr.p.t.Errorf("seed %d: the table has %d locks, want %d", tr.seed, n, len(tr.m.offset))
+	}
+	// A replay of the log holds what the table holds, too.
+	if tr.p.start == 0 && tr.p.end < 3000 {
+		replay := tr.p.replay()
+		want, err := replay.Digest()
+		tr.p.must(err)
+		got, err := tr.p.locks.Digest()
+		tr.p.must(err)
+		if replay.Close(); got != want {
+			tr.p.t.Errorf("seed %d: the table is not the replay of its log", tr.seed)
+		}
 	}
 	if last, by, _ := tr.p.locks.LastRecord(); int64(last) != tr.m.newest || by != tr.m.newestBy {
 		tr.p.t.Errorf("seed %d: newest record %d by %q, want %d by %q", tr.seed, last, by, tr.m.newest, tr.m.newestBy)

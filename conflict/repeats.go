@@ -17,21 +17,24 @@ func (c *LockTable) Repeats(r *Request) Verdict {
 	found, await := 0, protocol.None
 	for i := range r.ids {
 		id := &r.ids[i]
-		entry, ok, err := c.appended(id.hash, r.id(int32(i)))
+		entry, ok, held, err := c.standing(r, int32(i))
 		out := &r.appends[id.append].out
 		*out = ok || id.twin >= 0
 		switch {
 		case err != nil:
 			v.Err = err
 			return v
+		case held:
+			v.Refusal, v.Await = r.heldID(int32(i), entry.first), entry.first
+			return v
 		case ok && entry.digest != id.content:
-			v.Refusal, v.Await = r.duplicate(int32(i), entry.first), entry.first
+			v.Refusal, v.Await = r.duplicate(int32(i), entry.first), c.holds.citable(entry.first)
 			return v
 		case ok:
 			if found++; v.FirstOffset == protocol.None {
 				v.FirstOffset = entry.first
 			}
-			await = max(await, entry.last())
+			await = max(await, c.holds.citable(entry.last()))
 		case *out && r.ids[id.twin].content != id.content:
 			v.Refusal = r.duplicateInBatch(int32(i))
 			return v
@@ -83,6 +86,23 @@ func (r *Request) dropped() []bool {
 		return nil
 	}
 	return r.drop
+}
+
+// standing finds the append that stands under one of the request's lock-ids: one
+// that is decided, or one of its own transaction. held says that it is one of
+// another transaction instead, which is open.
+func (c *LockTable) standing(r *Request, place int32) (entry idEntry, found, held bool, err error) {
+	id := &r.ids[place]
+	entry, found, err = c.appended(id.hash, r.id(place))
+	if found || err != nil || !c.holds.any() {
+		return entry, found, false, err
+	}
+	h, undecided := c.holds.ids[id.hash]
+	if !undecided {
+		return entry, false, false, nil
+	}
+	own := h.producer == r.owner()
+	return h.entry, own, !own, nil
 }
 
 // appended finds the append that used a lock-id: the newest that was judged, or

@@ -21,12 +21,16 @@ type Request struct {
 	ids     []lockID
 	locks   []lock
 	bytes   []byte // names and ids
+	firstOf int32  // the first record
 	lastOf  int32  // the last record
 	plain   int    // records without lock headers
 	size    int    // bytes of the batch
 
 	mentions bool // a record has a lock header, be it right or wrong
 	carried  bool // nothing of it is judged
+
+	transactional bool                // it belongs to a transaction
+	producer      protocol.ProducerID // of that
 
 	maxBasis protocol.Offset // over all records
 
@@ -167,6 +171,7 @@ func (r *Request) Release() {
 
 func (r *Request) reset(b record.Batch) {
 	r.records, r.appends, r.ids, r.locks = r.records[:0], r.appends[:0], r.ids[:0], r.locks[:0]
-	r.bytes, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, b.Size(), protocol.None
+	r.bytes, r.firstOf, r.lastOf, r.plain, r.size, r.maxBasis = r.bytes[:0], 0, 0, 0, b.Size(), protocol.None
+	r.transactional, r.producer = b.Transactional(), b.ProducerID()
 	r.hashing, r.mentions, r.carried, r.linked = false, false, false, false
 }

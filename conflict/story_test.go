@@ -75,6 +75,18 @@ func (s *story) run(d *datadriven.TestData) string {
 		p.locks.Observe(b)
 		s.commit()
 		return at
+	case "marker":
+		id := 1
+		d.MaybeScanArgs(s.p.t.(*testing.T), "producer", &id)
+		at := p.mark(protocol.ProducerID(id), !d.HasArg("abort"))
+		s.commit()
+		return at
+	case "held":
+		h, ok := p.locks.Held([]byte(d.CmdArgs[0].Key))
+		if !ok {
+			return "not held"
+		}
+		return fmt.Sprintf("since %d by %q, exclusive %v", h.Since, h.By, h.Exclusive)
 	case "hold":
 		s.held = true
 		return fmt.Sprintf("high watermark stays at %d", p.hw)
@@ -155,7 +167,9 @@ func (s *story) batch(d *datadriven.TestData) record.Batch {
 	}
 	b := record.NewBuilder(codec)
 	if d.HasArg("transaction") {
-		b.Producer(1, 0, 0).Transactional()
+		id := 1
+		d.MaybeScanArgs(s.p.t.(*testing.T), "producer", &id)
+		b.Producer(protocol.ProducerID(id), 0, 0).Transactional()
 	}
 	for line := range strings.Lines(d.Input) {
 		b.Add(recordOf(strings.TrimSpace(line)))

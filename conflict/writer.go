@@ -23,6 +23,7 @@ type writer struct {
 	meta    meta // as it will be
 	nowMs   int64
 	options Options
+	partial bool // the generation is to be written again, when all of it is decided
 }
 
 func (p *Part) writer(g *generation, nowMs int64, o Options) *writer {
@@ -35,14 +36,21 @@ func (p *Part) writer(g *generation, nowMs int64, o Options) *writer {
 }
 
 func (w *writer) writeGeneration() error {
+	if err := w.write(); err != nil {
+		return err
+	}
+	return w.sweep()
+}
+
+func (w *writer) write() error {
 	write := w.batch
 	if w.g.locks.n+w.g.ids.n >= w.part.base.ingestMin {
 		write = w.ingest
 	}
 	if err := write(); err != nil {
-		return fmt.Errorf("write lock base up to offset %d: %w", w.g.end, err)
+		return fmt.Errorf("write lock base up to offset %d: %w", w.meta.applied, err)
 	}
-	return w.sweep()
+	return nil
 }
 
 // From so many entries on, a table of our own that Pebble takes in whole costs
@@ -151,9 +159,11 @@ func (g *generation) sortedLocks() []entry {
 }
 
 func (g *generation) sortedIDs() []entry {
-	all := make([]entry, g.ids.n)
-	for i := range all {
-		all[i] = entry{name: g.ids.at(i).id, value: uint32(i)}
+	all := make([]entry, 0, g.ids.n)
+	for i := range g.ids.n {
+		if m := g.ids.at(i); !m.undecided {
+			all = append(all, entry{name: m.id, value: uint32(i)})
+		}
 	}
 	g.sort(all)
 	return all

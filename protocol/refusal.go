@@ -14,6 +14,8 @@ const (
 	RefusalDuplicate
 	// RefusalMalformed: the lock headers break the grammar or the topic's policy.
 	RefusalMalformed
+	// RefusalHeld: an open transaction holds the lock, or has the lock-id.
+	RefusalHeld
 )
 
 var refusalWords = [...]string{
@@ -21,6 +23,7 @@ var refusalWords = [...]string{
 	RefusalUnknown:   "UNKNOWN",
 	RefusalDuplicate: "DUPLICATE",
 	RefusalMalformed: "MALFORMED",
+	RefusalHeld:      "HELD",
 }
 
 // String is the word itself.
@@ -38,18 +41,21 @@ func (k RefusalKind) String() string {
 //	CONFLICT   lock last basis by record   read on to last, decide again
 //	UNKNOWN    lock last basis by record   read on to the end, decide again
 //	DUPLICATE  id last record              another append has this lock-id
+//	HELD       lock since by record        wait until that transaction has ended, read on, decide again
+//	HELD       id since record             wait until that transaction has ended, try again
 //	MALFORMED  record                      the writer's program is wrong
 type Refusal struct {
 	Kind   RefusalKind
 	Record int32 // the refused record's index in its batch
 
-	Lock  string // Conflict, Unknown: as the header has it; "*" is the whole partition
+	Lock  string // Conflict, Unknown, Held: as the header has it; "*" is the whole partition
 	Basis Offset // Conflict, Unknown
-	By    string // Conflict: lock-id of the winner; "" prints as "-"
+	By    string // Conflict, Held: lock-id of the winner; "" prints as "-"
 
-	ID string // Duplicate: the lock-id
+	ID string // Duplicate, and Held if Lock is empty: the lock-id
 
-	// Last is the winner's offset; of a Duplicate, the first append's. With
+	// Last is the winner's offset; of a Duplicate, the first append's; of a Held, that
+	// of the record which holds. With
 	// LastInBatch that one is a record of the same batch, EarlierRecord, and
 	// has no offset yet.
 	Last          Offset
@@ -84,8 +90,20 @@ func (r *Refusal) appendHead(b []byte) []byte {
 	case RefusalDuplicate:
 		b = append(append(b, " id="...), r.ID...)
 		b = r.appendLast(b)
+	case RefusalHeld:
+		b = r.appendHeldHead(b)
 	}
 	return strconv.AppendInt(append(b, " record="...), int64(r.Record), 10)
+}
+
+func (r *Refusal) appendHeldHead(b []byte) []byte {
+	if r.Lock == "" {
+		b = append(append(b, " id="...), r.ID...)
+		return append(append(b, " since="...), r.Last.String()...)
+	}
+	b = append(append(b, " lock="...), r.Lock...)
+	b = append(append(b, " since="...), r.Last.String()...)
+	return append(append(b, " by="...), orDash(r.By)...)
 }
 
 // appendLast writes "?" for an offset that does not exist yet or is not known.
@@ -120,6 +138,8 @@ func (r *Refusal) appendReason(b []byte) []byte {
 		return b
 	case RefusalDuplicate:
 		return r.appendDuplicate(b)
+	case RefusalHeld:
+		return r.appendHeld(b)
 	default:
 		return append(b, r.Text...)
 	}
@@ -170,6 +190,23 @@ func (r *Refusal) appendDuplicate(b []byte) []byte {
 		b = append(append(b, " was appended at offset "...), r.Last.String()...)
 	}
 	return append(b, " with other content"...)
+}
+
+func (r *Refusal) appendHeld(b []byte) []byte {
+	since := r.Last.String()
+	switch r.Lock {
+	case "":
+		b = append(strconv.AppendQuote(b, r.ID), " stands at offset "...)
+		b = append(append(b, since...), " in"...)
+	case "*":
+		b = append(append(b, "the partition has offset "...), since...)
+		b = append(b, " in"...)
+	default:
+		b = strconv.AppendQuote(append(b, "lock "...), r.Lock)
+		b = append(append(b, " is held since offset "...), since...)
+		b = append(b, " by"...)
+	}
+	return append(b, " a transaction that is still open; try again when it has ended"...)
 }
 
 func (r *Refusal) appendEarlier(b []byte) []byte {

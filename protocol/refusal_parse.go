@@ -26,6 +26,8 @@ func ParseRefusal(msg string) (Refusal, bool) {
 	case RefusalDuplicate:
 		r.ID = p.field("id=")
 		r.Last, r.LastInBatch = p.last(r.Kind)
+	case RefusalHeld:
+		p.held(&r)
 	}
 	r.Record = p.record()
 	if r.Kind == RefusalMalformed {
@@ -47,7 +49,7 @@ type refusalParser struct {
 // kind reads the first word; 0 is none.
 func (p *refusalParser) kind() RefusalKind {
 	word, _, _ := strings.Cut(p.rest, " ")
-	for k := RefusalConflict; k <= RefusalMalformed; k++ {
+	for k := RefusalConflict; k <= RefusalHeld; k++ {
 		if word == k.String() {
 			p.rest = p.rest[len(word):]
 			return k
@@ -67,6 +69,20 @@ func (p *refusalParser) field(name string) string {
 	}
 	p.rest = rest[end:]
 	return rest[:end]
+}
+
+// held reads what is held, and since when.
+func (p *refusalParser) held(r *Refusal) {
+	if strings.HasPrefix(p.rest, " id=") {
+		r.ID = p.field("id=")
+		r.Last = Offset(p.number(p.field("since="), 64))
+		return
+	}
+	r.Lock = p.field("lock=")
+	r.Last = Offset(p.number(p.field("since="), 64))
+	if r.By = p.field("by="); r.By == "-" {
+		r.By = ""
+	}
 }
 
 // last reads the winner's offset. Of the kinds that have one, only a basis

@@ -53,6 +53,15 @@ var refusalTexts = []struct {
 		Refusal{Kind: RefusalUnknown, Lock: "acct:7", Last: None, Basis: 12, HistoryStart: 4000, LogStart: 4100},
 		`UNKNOWN lock=acct:7 last=? basis=12 by=- record=0: basis 12 is older than the lock history kept here, which starts at 4000; read up to the end and try again; if nothing is left to read, with basis 4099`,
 	}, {
+		Refusal{Kind: RefusalHeld, Lock: "acct:7", Last: 31, Basis: None, By: "req-8"},
+		`HELD lock=acct:7 since=31 by=req-8 record=0: lock "acct:7" is held since offset 31 by a transaction that is still open; try again when it has ended`,
+	}, {
+		Refusal{Kind: RefusalHeld, Lock: "*", Last: 31, Basis: None, Record: 2},
+		`HELD lock=* since=31 by=- record=2: the partition has offset 31 in a transaction that is still open; try again when it has ended`,
+	}, {
+		Refusal{Kind: RefusalHeld, ID: "req-9", Last: 31, Basis: None},
+		`HELD id=req-9 since=31 record=0: "req-9" stands at offset 31 in a transaction that is still open; try again when it has ended`,
+	}, {
 		Refusal{Kind: RefusalDuplicate, ID: "req-9", Last: 18, Basis: None},
 		`DUPLICATE id=req-9 last=18 record=0: "req-9" was appended at offset 18 with other content`,
 	}, {

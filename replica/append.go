@@ -148,7 +148,7 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 	}
 	// Nearly every batch ends here, judged and marked in one walk over its locks.
 	// False says only that Admit is not sure, and nothing is marked then.
-	if gap == nil && m.folds.locks.judge.Admit(q.Locks, end, m.highWatermark) {
+	if gap == nil && m.folds.locks.judge.Admit(q.Locks, end, m.LastStable()) {
 		return m.place(q, q.Batch, end, now).NextOffset()
 	}
 	if q.PerAppend {
@@ -195,7 +195,7 @@ func (m *Machine) judgeBatch(q *Proposal, gap error, end protocol.Offset, now in
 	// The judge is an interface, so what it is given a pointer to would be
 	// allocated: the verdict lies in the machine meanwhile.
 	m.verdict = v
-	m.folds.locks.judge.Locks(q.Locks, m.highWatermark, &m.verdict)
+	m.folds.locks.judge.Locks(q.Locks, m.LastStable(), &m.verdict)
 	v, m.verdict = m.verdict, conflict.Verdict{}
 	if m.answerRefusal(q, &v) {
 		return end

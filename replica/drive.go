@@ -122,6 +122,9 @@ func (p *Partition) publish() {
 	if stable := int64(m.LastStable()); stable != p.lastStable.Load() {
 		p.lastStable.Store(stable)
 	}
+	if n := int64(m.LockTable().Holds()); n != p.holds.Load() {
+		p.holds.Store(n)
+	}
 	if m.round != p.round.Load() {
 		p.round.Store(m.round)
 	}

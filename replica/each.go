@@ -12,7 +12,7 @@ import (
 // written in any case: the log itself remembers the verdicts, and the
 // producer's sequence goes on.
 func (m *Machine) judgeEach(q *Proposal, gap error, end protocol.Offset, now int64) protocol.Offset {
-	v := m.folds.locks.judge.JudgeEach(q.Locks, m.highWatermark)
+	v := m.folds.locks.judge.JudgeEach(q.Locks, m.LastStable())
 	switch {
 	case v.Err != nil:
 		q.Result.Err = unreadable(v.Err)

@@ -35,9 +35,10 @@ type Fold interface {
 	// saved now. Housekeeping asks it, from time to time.
 	Due(log Log, highWatermark protocol.Offset, nowMs int64) (bool, error)
 	// Checkpoint saves the fold. All that it has seen is on disk, but what lies
-	// above the high watermark may be cut off again. A fold with a store of its
-	// own returns nil, others what is to be kept beside the log at Applied().
-	Checkpoint(highWatermark protocol.Offset, nowMs int64) ([]byte, error)
+	// above the high watermark may be cut off again; stable is the last stable
+	// offset. A fold with a store of its own returns nil, others what is to be kept
+	// beside the log at Applied().
+	Checkpoint(stable protocol.Offset, nowMs int64) ([]byte, error)
 	// Saved is the offset up to which the newest checkpoint goes.
 	Saved() protocol.Offset
 	// Needs is the offset from which on the log must stay, since the fold could
@@ -153,7 +154,7 @@ type lockFold struct {
 // Name implements Fold.
 func (f *lockFold) Name() string { return "locks" }
 
-// Open implements Fold. The base never gets ahead of the high watermark, so a
+// Open implements Fold. The base never gets ahead of the last stable offset, so a
 // truncation leaves it right.
 func (f *lockFold) Open(log Log) error {
 	if f.table != nil {
@@ -210,9 +211,9 @@ func (f *lockFold) Due(log Log, highWatermark protocol.Offset, nowMs int64) (boo
 	return log.Expires(nowMs, highWatermark)
 }
 
-// Checkpoint implements Fold: it brings the base up to the high watermark.
-func (f *lockFold) Checkpoint(highWatermark protocol.Offset, nowMs int64) ([]byte, error) {
-	for work := f.table.Checkpoint(highWatermark, nowMs); work != nil; work = f.table.Checkpoint(highWatermark, nowMs) {
+// Checkpoint implements Fold: it brings the base up to the last stable offset.
+func (f *lockFold) Checkpoint(stable protocol.Offset, nowMs int64) ([]byte, error) {
+	for work := f.table.Checkpoint(stable, nowMs); work != nil; work = f.table.Checkpoint(stable, nowMs) {
 		err := work()
 		f.table.Flushed(err)
 		if err != nil {
@@ -223,6 +224,22 @@ func (f *lockFold) Checkpoint(highWatermark protocol.Offset, nowMs int64) ([]byt
 	return nil, nil
 }
 
+// advance brings the base up to the last stable offset where transactions hold up
+// Checkpoint, since the log is about to begin there.
+func (f *lockFold) advance(stable, highWatermark protocol.Offset, nowMs int64) error {
+	work := f.table.Advance(stable, highWatermark, nowMs)
+	if work == nil {
+		return nil
+	}
+	err := work()
+	f.table.Flushed(err)
+	if err != nil {
+		return fmt.Errorf("checkpoint the lock table: %w", err)
+	}
+	f.saved = f.table.Applied() + 1
+	return nil
+}
+
 // Saved implements Fold.
 func (f *lockFold) Saved() protocol.Offset { return f.saved }
 
@@ -230,8 +247,8 @@ func (f *lockFold) Saved() protocol.Offset { return f.saved }
 func (f *lockFold) Needs() protocol.Offset { return f.saved }
 
 // flush keeps the table's memory within its budget while much is folded.
-func (f *lockFold) flush(highWatermark protocol.Offset, nowMs int64) error {
-	work := f.table.Flush(highWatermark, nowMs)
+func (f *lockFold) flush(stable protocol.Offset, nowMs int64) error {
+	work := f.table.Flush(stable, nowMs)
 	if work == nil {
 		return nil
 	}

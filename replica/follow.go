@@ -208,7 +208,7 @@ func (m *Machine) replay() error {
 		if err := m.folds.apply(b, false, now); err != nil {
 			return err
 		}
-		return m.folds.locks.flush(m.highWatermark, now)
+		return m.folds.locks.flush(m.LastStable(), now)
 	})
 	if long && err == nil {
 		m.o.Logger.Info("partition replayed its log", "partition", m.o.ID.Index, "to", end,

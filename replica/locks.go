@@ -10,6 +10,7 @@ type LockState struct {
 	Last    protocol.Offset // None: never written
 	By      string          // lock-id of its last writer; "" for none
 	Refused uint64          // requests refused because of it, about, since the broker started
+	Held    *conflict.Hold  // by an open transaction; nil: by none
 }
 
 // Lock looks a lock up. The item's name is decoded and Raw as a header has it;
@@ -21,6 +22,9 @@ func (p *Partition) Lock(item protocol.LockItem) (state LockState, err error) {
 			state.Last, state.By, known = p.m.LockTable().LastRecord()
 		} else {
 			state.Last, state.By, known, err = p.m.LockTable().Last(item.Name)
+			if h, held := p.m.LockTable().Held(item.Name); held {
+				state.Held = &h
+			}
 		}
 		if !known {
 			state.Last = protocol.None
@@ -50,7 +54,7 @@ func (p *Partition) Check(requests []*conflict.Request) (verdicts []conflict.Ver
 		verdicts = make([]conflict.Verdict, len(requests))
 		for i, r := range requests {
 			if r != nil {
-				verdicts[i] = p.m.LockTable().Judge(r, p.m.highWatermark)
+				verdicts[i] = p.m.LockTable().Judge(r, p.m.LastStable())
 				if refusal := verdicts[i].Refusal; refusal != nil {
 					refusal.LogStart = p.m.log.Start()
 				}
@@ -88,3 +92,6 @@ func (p *Partition) HotLocks() (hot []conflict.HotLock) {
 	p.runInLoop(func() { hot = p.m.LockTable().HotLocks() })
 	return hot
 }
+
+// Holds counts the locks that open transactions hold.
+func (p *Partition) Holds() int { return int(p.holds.Load()) }

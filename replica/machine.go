@@ -24,10 +24,10 @@ type Log interface {
 // conflict.LockTable is one.
 type Judge interface {
 	Prefetch(r *conflict.Request)
-	Admit(r *conflict.Request, base, highWatermark protocol.Offset) bool
+	Admit(r *conflict.Request, base, stable protocol.Offset) bool
 	Repeats(r *conflict.Request) conflict.Verdict
-	Locks(r *conflict.Request, highWatermark protocol.Offset, v *conflict.Verdict)
-	JudgeEach(r *conflict.Request, highWatermark protocol.Offset) conflict.Verdict
+	Locks(r *conflict.Request, stable protocol.Offset, v *conflict.Verdict)
+	JudgeEach(r *conflict.Request, stable protocol.Offset) conflict.Verdict
 	JudgeAgain(r *conflict.Request, written func(index int32) bool, base protocol.Offset) conflict.Verdict
 	Mark(r *conflict.Request, base protocol.Offset, v conflict.Verdict)
 }

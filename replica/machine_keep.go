@@ -84,7 +84,7 @@ func (m *Machine) saveSynced(f Fold, next func(error)) {
 		next(nil)
 		return
 	}
-	data, err := f.Checkpoint(m.highWatermark, m.o.NowMs())
+	data, err := f.Checkpoint(m.LastStable(), m.o.NowMs())
 	if err != nil || data == nil {
 		next(err)
 		return
@@ -184,7 +184,10 @@ func (m *Machine) deleteBefore(o protocol.Offset, next func(error)) {
 			next(nil)
 		}).Offset = o
 	}
-	m.runSequence(next, m.checkpoint, syncBase, setStart)
+	advance := func(next func(error)) {
+		next(m.folds.locks.advance(m.LastStable(), m.highWatermark, m.o.NowMs()))
+	}
+	m.runSequence(next, m.checkpoint, advance, syncBase, setStart)
 }
 
 // flushFrozen has a retired generation of the lock table written to its base,
@@ -194,7 +197,7 @@ func (m *Machine) flushFrozen() {
 	if m.flushing {
 		return
 	}
-	work := m.folds.locks.table.Flush(m.highWatermark, m.o.NowMs())
+	work := m.folds.locks.table.Flush(m.LastStable(), m.o.NowMs())
 	if work == nil {
 		return
 	}

@@ -218,3 +218,52 @@ func TestRetentionAndDeleteRecordsStopAtOpenTransactions(t *testing.T) {
 		t.Errorf("when it is decided the log starts at %d, %v", start, err)
 	}
 }
+
+// Goal: what a transaction holds is held on every replica, whatever happens to it.
+// Method: a plain writer is refused while the transaction is open: after a restart,
+// after a crash, and behind a checkpoint; and not when the marker is in the log.
+func TestHoldsOutliveARestart(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	b := open(t, fs)
+	propose := func(what, text string, expect any) {
+		t.Helper()
+		r, refusal := b.propose(with(t, plain(), text))
+		want(t, what, r, refusal, expect)
+	}
+	propose("before", "a; lock-write=x; lock-basis=none", 0)
+	r, refusal := b.propose(with(t, inTransaction(0, 0), "t; lock-write=x; lock-basis=0; lock-id=mine"))
+	want(t, "in the transaction", r, refusal, 1)
+	propose("beside it", "b; lock-write=y; lock-basis=0", 2)
+	for _, restart := range []func(){
+		func() {},
+		func() { b.close(); b = open(t, fs) },
+		func() { disk := fs.CrashClone(vfs.CrashCloneCfg{}); b.close(); fs = disk; b = open(t, fs) },
+		func() {
+			if err := b.Housekeep(); err != nil {
+				t.Fatal(err)
+			}
+			if start, err := b.DeleteBefore(-1); start != 1 || err != nil {
+				t.Fatalf("the log starts at %d, %v", start, err)
+			}
+			disk := fs.CrashClone(vfs.CrashCloneCfg{})
+			b.close()
+			fs = disk
+			b = open(t, fs)
+		},
+	} {
+		restart()
+		propose("a lock that is held", "c; lock-append=x", "HELD lock=x since=1 by=mine record=0")
+		propose("an id that is held", "c; lock-id=mine", "HELD id=mine since=1 record=0")
+		propose("a basis that nobody has read", "c; lock-write=z; lock-basis=1", "MALFORMED record=0: basis 1 is at or beyond the last stable offset 1")
+		propose("a lock that is free", "c; lock-write=y; lock-basis=0", "CONFLICT lock=y last=2")
+	}
+	if state, err := b.Lock(protocol.LockItem{Name: []byte("x"), Raw: []byte("x")}); err != nil || state.Held == nil ||
+		state.Held.Since != 1 || state.Last != 0 || b.Holds() != 1 {
+		t.Errorf("%+v, %v; %d locks are held", state, err, b.Holds())
+	}
+	if err := b.mark(Marker{Producer: 42, Epoch: 1, Commit: true, Number: 1}); err != nil {
+		t.Fatal(err)
+	}
+	propose("what was decided meanwhile", "c; lock-write=x; lock-basis=0", "CONFLICT lock=x last=1 basis=0 by=mine")
+	propose("after it", "c; lock-write=x; lock-basis=1", 4)
+}

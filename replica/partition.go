@@ -96,6 +96,7 @@ type Partition struct {
 	state         atomic.Pointer[State]
 	highWatermark atomic.Int64
 	lastStable    atomic.Int64
+	holds         atomic.Int64 // locks that open transactions hold
 	transactions  transactionsShown
 	round         atomic.Int64
 	needsTick     atomic.Bool   // the core waits for time to pass

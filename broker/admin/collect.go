@@ -2,6 +2,7 @@ package admin
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -36,6 +37,14 @@ var (
 
 	descHW = prometheus.NewDesc("lockstep_partition_high_watermark",
 		"Offset below which records are committed.", partitionLabels, nil)
+	descStable = prometheus.NewDesc("lockstep_partition_last_stable_offset",
+		"Offset below which no transaction is open.", partitionLabels, nil)
+	descOpen = prometheus.NewDesc("lockstep_partition_open_transactions",
+		"Transactions that are open in the partition, where this broker leads.", partitionLabels, nil)
+	descOldestOpen = prometheus.NewDesc("lockstep_partition_oldest_open_transaction_seconds",
+		"How long ago the oldest of them began, as far as this broker has seen; 0 without any.", partitionLabels, nil)
+	descHeld = prometheus.NewDesc("lockstep_partition_locks_held",
+		"Locks that open transactions hold.", partitionLabels, nil)
 	descLed     = prometheus.NewDesc("lockstep_partitions_led", "Partitions that this broker leads.", nil, nil)
 	descLagging = prometheus.NewDesc("lockstep_partitions_under_replicated",
 		"Partitions that this broker leads and that have replicas out of sync.", nil, nil)
@@ -89,10 +98,15 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 				led++
 				lagging += countIf(look.underReplicated())
 				unsafe += countIf(look.inSync() < look.minInsync)
+				open, since := host.OpenTransactions()
+				gauge(descOpen, float64(open), t.Name, index)
+				gauge(descOldestOpen, secondsSince(since), t.Name, index)
+				gauge(descHeld, float64(host.Holds()), t.Name, index)
 			}
 			gauge(descCurrent, float64(host.HighWatermark()), t.Name, index)
 			gauge(descOldest, float64(host.Start()), t.Name, index)
 			gauge(descHW, float64(host.HighWatermark()), t.Name, index)
+			gauge(descStable, float64(host.LastStable()), t.Name, index)
 		}
 	}
 	gauge(descLed, float64(led))
@@ -127,6 +141,14 @@ func gaugesTo(out chan<- prometheus.Metric) func(d *prometheus.Desc, v float64, 
 		}
 		out <- m
 	}
+}
+
+// secondsSince is how long ago something was, in ms since 1970; 0 for never.
+func secondsSince(ms int64) float64 {
+	if ms == 0 {
+		return 0
+	}
+	return max(0, time.Since(time.UnixMilli(ms)).Seconds())
 }
 
 func oneIf(b bool) float64 { return float64(countIf(b)) }

@@ -84,10 +84,10 @@ func asJSON(topic string, partition int32, e *conflict.Refused) refusedAppend {
 		Kind: r.Kind.String(), ID: e.ID, Lock: r.Lock, By: r.By, Record: r.Record,
 		LogEnd: int64(e.LogEnd), Message: r.Message(),
 	}
-	if r.Kind == protocol.RefusalDuplicate {
+	if r.Kind == protocol.RefusalDuplicate || r.ID != "" {
 		out.ID = r.ID
 	}
-	if !r.LastInBatch && (r.Kind == protocol.RefusalConflict || r.Kind == protocol.RefusalDuplicate) {
+	if !r.LastInBatch && r.Last != protocol.None && r.Kind != protocol.RefusalUnknown && r.Kind != protocol.RefusalMalformed {
 		last := int64(r.Last)
 		out.Last = &last
 	}

@@ -23,6 +23,21 @@ type lockHere struct {
 	Last      protocol.Offset `json:"last"`
 	By        string          `json:"by"`
 	Refused   uint64          `json:"refused"`
+	Held      *heldLock       `json:"held,omitempty"`
+}
+
+// heldLock is what an open transaction has on a lock.
+type heldLock struct {
+	Since     protocol.Offset `json:"since"` // the record that holds it
+	By        string          `json:"by"`
+	Exclusive bool            `json:"exclusive"`
+}
+
+func heldOf(state *replica.LockState) *heldLock {
+	if state.Held == nil {
+		return nil
+	}
+	return &heldLock{state.Held.Since, state.Held.By, state.Held.Exclusive}
 }
 
 // lockNamesMax bounds what one request asks of every partition.
@@ -75,8 +90,10 @@ func lookUp(src Source, out *locksHere, items []protocol.LockItem) error {
 			if err != nil {
 				return err
 			}
-			if state.Last != protocol.None || state.Refused > 0 {
-				out.Locks = append(out.Locks, lockHere{p.Index, string(item.Raw), state.Last, state.By, state.Refused})
+			if state.Last != protocol.None || state.Refused > 0 || state.Held != nil {
+				out.Locks = append(out.Locks, lockHere{
+					p.Index, string(item.Raw), state.Last, state.By, state.Refused, heldOf(&state),
+				})
 			}
 		}
 	}
@@ -99,7 +116,7 @@ func (h *Server) lock(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		fail(w, http.StatusServiceUnavailable, "%v", err)
-	case state.Last == protocol.None:
+	case state.Last == protocol.None && state.Held == nil:
 		fail(w, http.StatusNotFound, "lock %q was never written in %s-%s",
 			item.Raw, r.PathValue("topic"), r.PathValue("partition"))
 	default:
@@ -108,6 +125,7 @@ func (h *Server) lock(w http.ResponseWriter, r *http.Request) {
 			Last    protocol.Offset `json:"last"`
 			By      string          `json:"by"`
 			Refused uint64          `json:"refused"`
-		}{string(item.Raw), state.Last, state.By, state.Refused})
+			Held    *heldLock       `json:"held,omitempty"`
+		}{string(item.Raw), state.Last, state.By, state.Refused, heldOf(&state)})
 	}
 }

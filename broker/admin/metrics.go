@@ -183,6 +183,7 @@ func (m *Metrics) Topic(name string) any {
 			protocol.RefusalUnknown:   result("unknown"),
 			protocol.RefusalDuplicate: result("duplicate"),
 			protocol.RefusalMalformed: result("malformed"),
+			protocol.RefusalHeld:      result("held"),
 		},
 	}
 }

@@ -25,10 +25,12 @@ const (
 	InvalidTimestamp
 	// UnsupportedFormat: magic 0 or 1; UNSUPPORTED_FOR_MESSAGE_FORMAT (43).
 	UnsupportedFormat
+	// NoTransaction: of a transaction, and of no producer; INVALID_TXN_STATE (48).
+	NoTransaction
 )
 
 var kindNames = [...]string{"no error", "truncated", "corrupt", "invalid", "too large",
-	"unsupported codec", "invalid timestamp", "unsupported format"}
+	"unsupported codec", "invalid timestamp", "unsupported format", "of no transaction"}
 
 func (k Kind) String() string {
 	if int(k) >= len(kindNames) {

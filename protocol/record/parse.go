@@ -71,7 +71,7 @@ func checkProducer(b Batch) error {
 	case id < protocol.NoProducer:
 		return refuse(Invalid, "producer id %d", id)
 	case id == protocol.NoProducer && b.Transactional():
-		return refuse(Invalid, "transactional without a producer id")
+		return refuse(NoTransaction, "transactional without a producer id")
 	case id == protocol.NoProducer:
 		return nil
 	case epoch < 0 || sequence < 0:

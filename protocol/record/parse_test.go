@@ -39,7 +39,7 @@ func TestParseRefuses(t *testing.T) {
 		{"attribute bit 15", Invalid, attr(math.MinInt16)},
 		{"codec 5", UnsupportedCodec, attr(5)},
 		{"codec 7", UnsupportedCodec, attr(7)},
-		{"transactional without a producer", Invalid, attr(attrTransactional)},
+		{"transactional without a producer", NoTransaction, attr(attrTransactional)},
 		{"log append time", InvalidTimestamp, attr(attrLogAppendTime)},
 		{"a forged base offset", Invalid, put64(atBaseOffset, 1000)},
 		{"a negative base offset", Invalid, put64(atBaseOffset, -1)},

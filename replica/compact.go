@@ -89,7 +89,7 @@ func (p *Partition) compactionDue(o *CompactOptions) (bool, error) {
 		return false, nil
 	}
 	now := p.opts.NowMs()
-	debt, err := p.log.Debt(now, p.HighWatermark(), o.MinCompactionLagMs)
+	debt, err := p.log.Debt(now, p.LastStable(), o.MinCompactionLagMs)
 	return err == nil && o.due(debt, now), err
 }
 

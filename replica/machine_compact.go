@@ -6,15 +6,20 @@ import (
 )
 
 // planCompaction says how far a pass may go and what it must leave. What is not
-// below the high watermark may be cut off again, so it supersedes nothing.
+// below the last stable offset may be cut off again, or be aborted, so it supersedes
+// nothing.
 func (m *Machine) planCompaction(e PlanCompaction) {
 	if m.failed == nil {
 		alive := make(map[protocol.ProducerID]struct{}, len(m.folds.producers.table.byID))
 		for id := range m.folds.producers.table.byID {
 			alive[id] = struct{}{}
 		}
+		var aborted []segment.Aborted
+		for _, a := range m.folds.transactions.table.aborted {
+			aborted = append(aborted, segment.Aborted(a))
+		}
 		e.Call.Plan = &segment.CompactOptions{
-			Below: m.highWatermark, NowMs: m.o.NowMs(), MinLagMs: e.Options.MinCompactionLagMs,
+			Below: m.LastStable(), Aborted: aborted, NowMs: m.o.NowMs(), MinLagMs: e.Options.MinCompactionLagMs,
 			DeleteRetentionMs: e.Options.DeleteRetentionMs, LockIDRetentionMs: m.settings.LockIDRetention,
 			MapBytes: e.Options.MapBytes, Producers: alive, Limits: m.o.Limits,
 		}

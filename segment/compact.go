@@ -35,6 +35,9 @@ import (
 //     five stays without records: it holds sequences;
 //   - if it is the newest data record: last(*) is its offset.
 //
+// What was aborted goes, but for the sequences among it; a marker goes when nothing
+// is left of its transaction, after a delete horizon, see filterMarker.
+//
 // Segments in which such records lie are marked as held, and the next survey
 // begins with the first of them, if the map has room for so much: what holds a
 // record back may be gone by then.
@@ -53,22 +56,25 @@ type Compaction struct {
 	bound int // segments of snap before this one are looked at
 	next  int // the first one that is not rewritten yet
 
-	from   protocol.Offset // the survey notes keys from here on
-	keys   *offsetMap
-	recent sequences
-	newest protocol.Offset // base of the newest data batch below o.Below
-	until  protocol.Offset // the survey went up to here; what lies behind stays
-	judge  judge
-	made   *rewriting // by Next, for Adopt
-	stats  CompactStats
+	from    protocol.Offset // the survey notes keys from here on
+	keys    *offsetMap
+	recent  sequences
+	aborted abortedBatches
+	newest  protocol.Offset // base of the newest data batch below o.Below
+	until   protocol.Offset // the survey went up to here; what lies behind stays
+	judge   judge
+	made    *rewriting // by Next, for Adopt
+	stats   CompactStats
 }
 
 // CompactOptions say how far a pass may go and what it must leave.
 type CompactOptions struct {
-	// Below is the high watermark: what is not below it may be cut off again,
-	// so it supersedes nothing.
+	// Below is the last stable offset: what is not below it may be cut off again, or
+	// be aborted, so it supersedes nothing.
 	Below protocol.Offset
-	NowMs int64
+	// Aborted are the aborted transactions, by their markers.
+	Aborted []Aborted
+	NowMs   int64
 	// MinLagMs is min.compaction.lag.ms: younger segments are left alone.
 	MinLagMs int64
 	// DeleteRetentionMs is delete.retention.ms: how long a tombstone stays
@@ -136,7 +142,7 @@ func (l *Log) Compact(o CompactOptions) (*Compaction, error) {
 }
 
 // compactable is the number of segments, from the oldest, that lie below the
-// high watermark and, as far as they were not compacted yet, are old enough.
+// last stable offset and, as far as they were not compacted yet, are old enough.
 func (l *Log) compactable(s *snapshot, below protocol.Offset, nowMs, minLagMs int64) (n int, err error) {
 	for ; n < len(s.sealed) && s.sealed[n].next <= below; n++ {
 		x := &s.sealed[n]

@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"slices"
+	"sort"
 
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
@@ -14,7 +15,8 @@ type judge struct {
 	decisions []decision
 	keep      []bool
 	locks     protocol.LockRequest
-	held      bool // superseded records stayed
+	held      bool                         // superseded records stayed
+	left      map[protocol.ProducerID]bool // has batches left of the transaction at hand
 }
 
 // decision is what becomes of one record of the batch at hand.
@@ -30,12 +32,27 @@ type decision struct {
 
 // filterBatch is what is left of b, or the zero Batch if nothing is. idsRemembered says
 // that lock-ids in b may still be asked for.
-func (j *judge) filterBatch(b record.Batch, idsRemembered bool) (record.Batch, error) {
+func (j *judge) filterBatch(b record.Batch, idsRemembered bool) (left record.Batch, err error) {
 	j.c.stats.RecordsIn += int64(b.Count())
-	if b.Control() || b.Transactional() || b.BaseOffset() >= j.c.until {
+	switch {
+	case b.BaseOffset() >= j.c.until:
+		left = b
 		j.c.stats.RecordsOut += int64(b.Count())
-		return b, nil
+	case b.Control():
+		if left, err = j.filterMarker(b); !left.IsZero() {
+			j.c.stats.RecordsOut += int64(b.Count())
+		}
+	case b.Transactional() && j.c.aborted.has(b.ProducerID(), b.BaseOffset()):
+		left, err = j.filterAborted(b)
+	default:
+		left, err = j.filterData(b, idsRemembered)
 	}
+	j.noteLeft(left)
+	return left, err
+}
+
+// filterData is filterBatch for data that counts.
+func (j *judge) filterData(b record.Batch, idsRemembered bool) (record.Batch, error) {
 	// A broker that starts learns its producers' sequences from the log, so the
 	// newest batches of each must stay, if need be without records.
 	sequenced := j.c.recent.has(b)
@@ -198,14 +215,15 @@ const sequencesKept = 5
 type sequences map[protocol.ProducerID]*newestBatches
 
 type newestBatches struct {
-	epoch protocol.ProducerEpoch
-	bases []protocol.Offset // oldest first
+	epoch  protocol.ProducerEpoch
+	bases  []protocol.Offset // oldest first
+	marker protocol.Offset   // the newest marker; None: there is none
 }
 
 func newSequences(alive map[protocol.ProducerID]struct{}) sequences {
 	s := make(sequences, len(alive))
 	for id := range alive {
-		s[id] = &newestBatches{}
+		s[id] = &newestBatches{marker: protocol.None}
 	}
 	return s
 }
@@ -226,7 +244,104 @@ func (s sequences) observe(id protocol.ProducerID, epoch protocol.ProducerEpoch,
 	n.bases = append(n.bases, base)
 }
 
+// observeMarker takes in the next marker. One with a new epoch ends what its producer
+// has counted so far.
+func (s sequences) observeMarker(id protocol.ProducerID, epoch protocol.ProducerEpoch, at protocol.Offset) {
+	n := s[id]
+	if n == nil {
+		return
+	}
+	if n.epoch != epoch {
+		n.epoch, n.bases = epoch, n.bases[:0]
+	}
+	n.marker = at
+}
+
+// marks reports whether a marker is its producer's newest.
+func (s sequences) marks(b record.Batch) bool {
+	n := s[b.ProducerID()]
+	return n != nil && n.marker == b.BaseOffset()
+}
+
 func (s sequences) has(b record.Batch) bool {
 	n := s[b.ProducerID()]
 	return n != nil && n.epoch == b.ProducerEpoch() && slices.Contains(n.bases, b.BaseOffset())
+}
+
+// Aborted is a transaction that was aborted: the producer's transactional batches
+// from First on, up to its marker at Last, count for nothing.
+type Aborted struct {
+	Producer    protocol.ProducerID
+	First, Last protocol.Offset
+}
+
+// abortedBatches finds out which batches were aborted. Those of each producer are in
+// the order of their offsets, and do not overlap.
+type abortedBatches map[protocol.ProducerID][]Aborted
+
+func newAbortedBatches(all []Aborted) abortedBatches {
+	by := make(abortedBatches)
+	for _, a := range all {
+		by[a.Producer] = append(by[a.Producer], a)
+	}
+	return by
+}
+
+// has reports whether a transactional batch was aborted.
+func (by abortedBatches) has(id protocol.ProducerID, base protocol.Offset) bool {
+	of := by[id]
+	i := sort.Search(len(of), func(i int) bool { return of[i].Last > base })
+	return i < len(of) && of[i].First <= base
+}
+
+// filterAborted is what is left of a batch that was aborted: nothing, or its sequence.
+func (j *judge) filterAborted(b record.Batch) (record.Batch, error) {
+	if !j.c.recent.has(b) {
+		return record.Batch{}, nil
+	}
+	if b.Count() == 0 {
+		return b, nil
+	}
+	return b.Keep(func(int32) bool { return false }, j.c.o.Limits)
+}
+
+// filterMarker is what is left of a marker. It stays as long as there is a batch of
+// its transaction, be it empty: without it a fold would take the transaction for
+// open. Then it gets a delete horizon, as a tombstone does (KIP-534): a reader that
+// has read of the transaction before must find its end. The newest one of a living
+// producer stays: it holds the producer's epoch, and the number of the end.
+func (j *judge) filterMarker(b record.Batch) (record.Batch, error) {
+	id := b.ProducerID()
+	left := j.left[id]
+	delete(j.left, id)
+	horizon, dated := b.DeleteHorizon()
+	switch {
+	case left || j.c.recent.marks(b):
+		return b, nil
+	case dated && horizon <= j.c.o.NowMs:
+		return record.Batch{}, nil
+	case dated:
+		return b, nil
+	}
+	recs, err := b.Open(j.c.o.Limits)
+	if err != nil {
+		return record.Batch{}, unopened(b, err)
+	}
+	defer recs.Release()
+	j.keep = j.keep[:0]
+	for range b.Count() {
+		j.keep = append(j.keep, true)
+	}
+	return b.Retain(&recs, j.keep, max(0, j.c.o.NowMs+j.c.o.DeleteRetentionMs))
+}
+
+// noteLeft remembers that a batch of a transaction is left, until its marker.
+func (j *judge) noteLeft(b record.Batch) {
+	if b.IsZero() || !b.Transactional() || b.Control() {
+		return
+	}
+	if j.left == nil {
+		j.left = make(map[protocol.ProducerID]bool)
+	}
+	j.left[b.ProducerID()] = true
 }

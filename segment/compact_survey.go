@@ -45,6 +45,7 @@ func (c *Compaction) surveyFrom(ctx context.Context) error {
 		return err
 	}
 	c.keys, c.recent, c.newest, c.until = keys, newSequences(c.o.Producers), protocol.None, end
+	c.aborted = newAbortedBatches(c.o.Aborted)
 	c.judge = judge{c: c}
 	c.stats.MapBytes = int64(len(keys.slots)) * slotBytes
 	for i := range len(s.sealed) + 1 {
@@ -110,6 +111,7 @@ const (
 	batchBaseTime   = 27
 	batchProducer   = 43
 	batchEpoch      = 51
+	batchSequence   = 53
 	batchCount      = 57
 
 	attributeControl       = 1 << 5
@@ -123,17 +125,24 @@ func (c *Compaction) surveyBatch(scan *headers, h header, rewritten bool) error 
 		return err
 	}
 	attributes := binary.BigEndian.Uint16(b[batchAttributes:])
+	id := protocol.ProducerID(getInt64(b[batchProducer:]))
+	epoch := protocol.ProducerEpoch(binary.BigEndian.Uint16(b[batchEpoch:]))
 	// Markers of transactions have neither keys that anyone asks for nor sequences.
 	if attributes&attributeControl != 0 {
+		c.recent.observeMarker(id, epoch, h.base)
+		return nil
+	}
+	if int32(binary.BigEndian.Uint32(b[batchSequence:])) >= 0 {
+		c.recent.observe(id, epoch, h.base)
+	}
+	if attributes&attributeTransactional != 0 && c.aborted.has(id, h.base) {
 		return nil
 	}
 	if binary.BigEndian.Uint32(b[batchCount:]) > 0 {
 		c.newest = h.base
 	}
-	epoch := protocol.ProducerEpoch(binary.BigEndian.Uint16(b[batchEpoch:]))
-	c.recent.observe(protocol.ProducerID(getInt64(b[batchProducer:])), epoch, h.base)
 	switch {
-	case !rewritten || attributes&attributeTransactional != 0:
+	case !rewritten:
 		return nil
 	case h.last >= c.from && h.base < c.until:
 		return c.openAt(scan, h, c.putKeys)

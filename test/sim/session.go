@@ -246,7 +246,7 @@ func (b *broker) decide() (image.Partition, bool) {
 	brokers := im.liveBrokers()
 	if b.w.bugs.IgnoreBrokerEpochs {
 		for _, m := range im.partition.ISR {
-			if other, ok := brokers[m.ID]; ok {
+			if other, ok := brokers[m.ID]; ok && m.BrokerEpoch > 0 {
 				other.Epoch = m.BrokerEpoch
 				brokers[m.ID] = other
 			}

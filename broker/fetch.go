@@ -214,5 +214,8 @@ func (f *clientFetch) code(p *fetching.Partition, err error) int16 {
 	if _, known := f.srv.cluster.Image().TopicByID(p.Topic); known {
 		return kerr.NotLeaderForPartition.Code
 	}
+	if p.Known() {
+		return kerr.UnknownTopicOrPartition.Code
+	}
 	return kerr.UnknownTopicID.Code
 }

@@ -87,6 +87,7 @@ type Partition struct {
 	pending bool
 	removed bool
 	sent    bool // an incremental answer has records of it
+	known   bool // a look has found the partition
 	woken   bool // it is in session.moved, which guards this
 
 	// What the reader knows; None: nothing, or an error.
@@ -231,7 +232,14 @@ func (s *Session) Look(parts []*Partition, read func(p *Partition, bytesMax int,
 }
 
 // At notes whose moves the look is at. It comes before anything of it is read.
-func (p *Partition) At(host *replica.Partition) { p.host, p.moves = host, host.Moves() }
+func (p *Partition) At(host *replica.Partition) {
+	p.host, p.moves, p.known = host, host.Moves(), true
+}
+
+// Known reports whether the session has found the partition before. Kafka keeps the
+// name that a topic's id had then: when the topic is gone it is an unknown name, and
+// not an unknown id.
+func (p *Partition) Known() bool { return p.known }
 
 // Read finds records below what Found tells as the bound, of so many bytes at most but
 // for a first batch.

@@ -37,6 +37,7 @@ var asked = map[string]string{
 	"group list": "", "group describe": "g", "group alter": "g -c consumer.session.timeout.ms=50000", "group delete": "g",
 	"group reset":  "g -o start",
 	"cluster info": "", "cluster health": "", "cluster brokers": "", "cluster reassign": "",
+	"cluster rebalance": "", "cluster add": "", "cluster remove": "9",
 	"lock show": "t l", "lock check": "t --write l --basis none", "lock hot": "", "lock history": "t l",
 	"conflicts tail": "",
 	"demo bank":      "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",

@@ -59,8 +59,7 @@ func clusterState(ctx context.Context, o EmbeddedOptions, self string) (state, m
 	case HasRun(o.Dir):
 		return embed.ClusterStateFlagNew, alone, nil // it goes on from there
 	case len(o.Join) > 0:
-		known, _ := askPeers(ctx, o.Join)
-		members, err = initialMembers(o.Name, self, known)
+		members, err = membersToJoin(ctx, o, self)
 		return embed.ClusterStateFlagExisting, members, err
 	case len(o.Peers) == 0 && o.Port == nil && HasPort(o.Dir):
 		return "", "", fmt.Errorf("%w: %s was made for a member that was to join others, and never did; start it with --join",
@@ -89,6 +88,26 @@ func clusterState(ctx context.Context, o EmbeddedOptions, self string) (state, m
 		all = append(all, name+"="+o.Peers[name])
 	}
 	return embed.ClusterStateFlagNew, strings.Join(all, ","), nil
+}
+
+const (
+	// joinTries are how often a member that was let in asks who the others are: they
+	// have added it a moment ago, and one that was asked may not have heard of it yet.
+	joinTries = 40
+	joinPause = 250 * time.Millisecond
+)
+
+// membersToJoin asks those who have added this member who the members are.
+func membersToJoin(ctx context.Context, o EmbeddedOptions, self string) (members string, err error) {
+	for try := 0; ; try++ {
+		known, _ := askPeers(ctx, o.Join)
+		if members, err = initialMembers(o.Name, self, known); err == nil {
+			return members, nil
+		}
+		if try == joinTries || !pause(ctx, joinPause) {
+			return "", err
+		}
+	}
 }
 
 // others are the URLs of all peers but this one's, in order of their names.

@@ -68,6 +68,8 @@ var expected = []string{
 var routine = []string{
 	"lost TCP streaming connection",
 	"closed TCP streaming connection",
+	// What whenHealthy waits for.
+	"rejecting member",
 	// A member that has been added, and starts.
 	"failed to find remote peer in cluster",
 	"failed to unmarshal response",

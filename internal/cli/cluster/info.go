@@ -17,7 +17,8 @@ import (
 // New is the command cluster.
 func New(s *command.Streams) *cobra.Command {
 	return command.Group("cluster", "Look at the cluster, and move what it holds",
-		newClusterInfo(s), newClusterHealth(s), newClusterBrokers(s), newClusterReassign(s))
+		newClusterInfo(s), newClusterHealth(s), newClusterBrokers(s), newClusterReassign(s),
+		newClusterRebalance(s), newClusterAdd(s), newClusterRemove(s))
 }
 
 // clusterInfo counts what the metadata shows.

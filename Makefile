@@ -18,7 +18,7 @@ TRANSFERS ?= 300000
 BENCHFLAGS ?=
 PEERSFLAGS ?=
 
-.PHONY: build run test lint vet staticcheck race outside skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients test-tools image compose-test clean help
+.PHONY: build run test lint vet staticcheck race outside skips fuzz sim chaos transfers failover bench bench-cluster bench-peers test-clients clients conformance test-tools image compose-test clean help
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -87,7 +87,14 @@ bench-peers: build ## beside NATS JetStream: hot locks, throughput, latency, 8 l
 
 test-clients: build ## foreign clients and Kafka's tools: installs or skips each, with a reason
 	@if [ -f test/clients/run.sh ]; then bash test/clients/run.sh; else echo "skip: there is no test/clients/run.sh yet"; fi
+	@bash test/conformance/run.sh
 	@bash test/kafka-tools/run.sh
+
+clients: ## the client libraries: wheel and sdist in clients/python/dist, jars in clients/java/target
+	@bash clients/build.sh
+
+conformance: build ## what package client and the libraries for Python and Java must do alike, on brokers that are killed
+	@bash test/conformance/run.sh
 
 test-tools: build ## Kafka's own command-line tools, against Apache Kafka and against our broker
 	@bash test/kafka-tools/run.sh

@@ -196,14 +196,18 @@ class ConditionalProducer:
     def _prepare(self, topic: str, cond: Cond, records: Sequence[Union[Record, str, bytes]], own_id: bool) -> Pending:
         if not records:
             raise ValueError("an append has at least one record")
-        self._check(topic, cond)
+        self._check(topic, cond, len(records))
         repeatable = bool(cond.id) and not own_id
         if not cond.id:
             cond = Cond(cond.locks, cond.basis, f"{self._name}-{next(self._numbers)}")
         return Pending(cond, [r if isinstance(r, Record) else Record(r) for r in records], repeatable)
 
-    def _check(self, topic: str, cond: Cond) -> None:
+    def _check(self, topic: str, cond: Cond, records: int) -> None:
+        """What the broker would find if it were asked for a verdict, and if the library did not add a lock-id."""
         policy = self._topics.policy(topic)
+        if policy == "required" and not cond.locks and not cond.id and records == 1:
+            text = "MALFORMED record=0: the record has no lock headers, and this topic has conflict.policy=required"
+            raise Malformed("MALFORMED", text, topic=topic)
         if policy == "carry" and cond.locks:
             text = "MALFORMED record=0: conflict.policy=carry: locks are not judged here"
             raise Malformed("MALFORMED", text, topic=topic)

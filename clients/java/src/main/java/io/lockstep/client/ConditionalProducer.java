@@ -136,13 +136,23 @@ public final class ConditionalProducer implements AutoCloseable {
         if (records.isEmpty()) {
             throw new IllegalArgumentException("an append has at least one record");
         }
-        if (!cond.locks().isEmpty() && topics.settings(topic).policy().equals("carry")) {
-            String text = "MALFORMED record=0: conflict.policy=carry: locks are not judged here";
-            throw RefusedException.of(Refusal.parse(text).orElseThrow(), null);
-        }
+        check(topics.settings(topic).policy(), cond, records.size());
         boolean repeatable = !cond.id().isEmpty() && !ownId;
         Cond named = cond.id().isEmpty() ? cond.withId(name + "-" + numbers.incrementAndGet()) : cond;
         return new Pending(named, records, repeatable);
+    }
+
+    /** What the broker would find if it were asked for a verdict, and if the library did not add a lock-id. */
+    private static void check(String policy, Cond cond, int records) {
+        String mistake = "";
+        if (policy.equals("carry") && !cond.locks().isEmpty()) {
+            mistake = "conflict.policy=carry: locks are not judged here";
+        } else if (policy.equals("required") && cond.locks().isEmpty() && cond.id().isEmpty() && records == 1) {
+            mistake = "the record has no lock headers, and this topic has conflict.policy=required";
+        }
+        if (!mistake.isEmpty()) {
+            throw RefusedException.of(Refusal.parse("MALFORMED record=0: " + mistake).orElseThrow(), null);
+        }
     }
 
     private PartitionWriter writer(String topic, int partition) {

@@ -123,7 +123,7 @@ class ClientTest {
         String told = assertThrows(MalformedException.class,
             () -> producer.append(copies, 0, Cond.of(Lock.NONE, Lock.write("a")), value("one"))).getMessage();
         assertTrue(told.contains("conflict.policy=carry: locks are not judged here"), told);
-        assertThrows(AppendFailedException.class, () -> producer.append(topic, 7, Cond.of(Lock.NONE), value("one")));
+        assertThrows(AppendFailedException.class, () -> producer.append(topic, 7, Cond.of(Lock.NONE, Lock.append("a")), value("one")));
     }
 
     /** A hundred at once, of which every tenth is stale: those are refused, the others are in, once, side by side. */

@@ -172,6 +172,8 @@ func clusterQuestions() []accessQuestion {
 	controllers.EndpointType = 2
 	voter := kmsg.NewPtrRemoveRaftVoterRequest()
 	voter.ClusterID = kmsg.StringPtr("another")
+	addVoter := kmsg.NewPtrAddRaftVoterRequest()
+	addVoter.ClusterID = kmsg.StringPtr("another")
 	describe := kmsg.NewPtrDescribeACLsRequest()
 	describe.ResourceType, describe.ResourcePatternType, describe.Operation, describe.PermissionType = 1, 1, 1, 1
 	create := kmsg.NewPtrCreateACLsRequest()
@@ -182,7 +184,7 @@ func clusterQuestions() []accessQuestion {
 		{what: "", req: kmsg.NewPtrApiVersionsRequest()},
 		{what: "", req: dirs}, {what: "acc-1", req: move}, {what: "acc-none", req: elect}, {what: "", req: kmsg.NewPtrAlterPartitionAssignmentsRequest()}, {what: "", req: listMoves},
 		{what: "", req: kmsg.NewPtrDescribeQuorumRequest()}, {what: "", req: kmsg.NewPtrUpdateFeaturesRequest()}, {what: "", req: kmsg.NewPtrDescribeClusterRequest()},
-		{what: "controllers", from: 1, req: controllers}, {what: "", req: kmsg.NewPtrUnregisterBrokerRequest()}, {what: "", req: kmsg.NewPtrListConfigResourcesRequest()}, {what: "", req: voter},
+		{what: "controllers", from: 1, req: controllers}, {what: "", req: kmsg.NewPtrUnregisterBrokerRequest()}, {what: "", req: kmsg.NewPtrListConfigResourcesRequest()}, {what: "", req: voter}, {what: "", req: addVoter},
 		{what: "", req: describe}, {what: "", req: create}, {what: "none", req: remove},
 	}
 }

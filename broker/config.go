@@ -36,6 +36,10 @@ type Config struct {
 	Audit        io.Writer
 	AuditAllowed bool
 
+	// MetricsLockNames has metrics name locks with an Authorizer as well; without one
+	// they do.
+	MetricsLockNames bool
+
 	// PrincipalMapping makes users of the certificates that clients show.
 	PrincipalMapping security.MappingRules
 	PeerUser         PeerUser              // where the inter-broker listener has SASL

@@ -35,8 +35,9 @@ type Server struct {
 	live          *live
 	metrics       *admin.Metrics
 	refusals      *refusals
-	authorizer    *authorizer // nil: everybody may do everything
-	auditLog      *audit.Log  // nil: there is none
+	authorizer    *authorizer   // nil: everybody may do everything
+	auditLog      *audit.Log    // nil: there is none
+	passwords     chan struct{} // a slot for each that may be looked at, by HTTP
 	fetchSessions *fetching.Cache
 	listeners     []*listener
 	mechanisms    security.Mechanisms
@@ -84,6 +85,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.metrics, s.refusals = admin.NewMetrics(adminSource{s}), newRefusals()
 	s.authorizer = cfg.Authorizer.authorizer()
+	s.passwords = make(chan struct{}, passwordsAtOnce)
 	s.auditLog = audit.New(audit.Options{Out: cfg.Audit, Allowed: cfg.AuditAllowed, Logger: s.log})
 	s.sockets = transport.New(s.transportOptions())
 	if err := errors.Join(s.openMechanisms(), s.bind()); err != nil {

@@ -122,6 +122,9 @@ func (c *partitionCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(descFree, float64(free))
 	}
 	gauge(descLocks, float64(c.src.LockWindowBytes()))
+	if !c.src.ShowsLockNames() {
+		return
+	}
 	for _, h := range hottestLocks(c.src) {
 		gauge(descHot, float64(h.refused), h.topic, h.lock)
 	}

@@ -45,7 +45,12 @@ func (h *Server) conflicts(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	viewer := viewerOf(r)
 	if name := q.Get("topic"); name != "" {
+		if !viewer.MayRead(name) {
+			deny(w, viewer, "you may not read topic %q", name)
+			return
+		}
 		t, ok := h.topic(w, name)
 		switch {
 		case !ok:
@@ -55,13 +60,21 @@ func (h *Server) conflicts(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	reply(w, http.StatusOK, latestRefusals(h.src, q, int32(index)))
+	reply(w, http.StatusOK, latestRefusals(h.src, q, int32(index), viewer))
 }
 
-func latestRefusals(src Source, q url.Values, index int32) []refusedAppend {
+// latestRefusals are those of the topics that the viewer may read.
+func latestRefusals(src Source, q url.Values, index int32, viewer Viewer) []refusedAppend {
 	out := []refusedAppend{}
+	readable := map[string]bool{}
 	src.Hosted().Each(func(t *partitions.Topic, p *partitions.Partition) {
 		if name := q.Get("topic"); name != "" && name != t.Name || index >= 0 && index != p.Index {
+			return
+		}
+		if _, known := readable[t.Name]; !known {
+			readable[t.Name] = viewer.MayRead(t.Name)
+		}
+		if !readable[t.Name] {
 			return
 		}
 		latest, _ := p.Refusals()

@@ -30,21 +30,23 @@ type shown struct {
 	groups   []Group
 }
 
-func (s *shown) ID() protocol.BrokerID               { return 7 }
-func (s *shown) Ready() bool                         { return s.ready }
-func (s *shown) Metadata() Metadata                  { return s }
-func (s *shown) Hosted() Hosted                      { return s }
-func (s *shown) Peers() []protocol.BrokerID          { return []protocol.BrokerID{8, 7} }
-func (s *shown) Problems() []string                  { return append([]string{}, s.problems...) }
-func (s *shown) DiskIsLow() bool                     { return s.low }
-func (s *shown) DiskFree() (uint64, bool)            { return 1000, true }
-func (s *shown) LockWindowBytes() int64              { return 64 }
-func (s *shown) FetchSessions() FetchSessions        { return FetchSessions{1, 2, 3} }
-func (s *shown) Groups() []Group                     { return s.groups }
-func (s *shown) Image() *image.Image                 { return &image.Image{ClusterID: "c", Controller: 7} }
-func (s *shown) StoreGone() (time.Time, bool)        { return time.Unix(1_700_000_000, 0), s.gone }
-func (s *shown) Topic(string) *partitions.Topic      { return nil }
-func (s *shown) Topics() iter.Seq[*partitions.Topic] { return maps.Values(map[int]*partitions.Topic{}) }
+func (s *shown) ID() protocol.BrokerID                { return 7 }
+func (s *shown) Ready() bool                          { return s.ready }
+func (s *shown) Metadata() Metadata                   { return s }
+func (s *shown) Hosted() Hosted                       { return s }
+func (s *shown) Peers() []protocol.BrokerID           { return []protocol.BrokerID{8, 7} }
+func (s *shown) Problems() []string                   { return append([]string{}, s.problems...) }
+func (s *shown) DiskIsLow() bool                      { return s.low }
+func (s *shown) DiskFree() (uint64, bool)             { return 1000, true }
+func (s *shown) LockWindowBytes() int64               { return 64 }
+func (s *shown) FetchSessions() FetchSessions         { return FetchSessions{1, 2, 3} }
+func (s *shown) Groups() []Group                      { return s.groups }
+func (s *shown) ShowsLockNames() bool                 { return true }
+func (s *shown) Viewer(*http.Request) (Viewer, error) { return Everybody, nil }
+func (s *shown) Image() *image.Image                  { return &image.Image{ClusterID: "c", Controller: 7} }
+func (s *shown) StoreGone() (time.Time, bool)         { return time.Unix(1_700_000_000, 0), s.gone }
+func (s *shown) Topic(string) *partitions.Topic       { return nil }
+func (s *shown) Topics() iter.Seq[*partitions.Topic]  { return maps.Values(map[int]*partitions.Topic{}) }
 
 func (s *shown) StoreUsage() (coordinator.StoreUsage, bool)          { return coordinator.StoreUsage{}, false }
 func (s *shown) TopicByID(protocol.TopicID) *partitions.Topic        { return nil }

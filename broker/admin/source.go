@@ -2,6 +2,7 @@ package admin
 
 import (
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/lockstep-log/lockstep/broker/partitions"
@@ -31,6 +32,10 @@ type Source interface {
 	LockWindowBytes() int64
 	// FetchSessions are those of consumers (KIP-227).
 	FetchSessions() FetchSessions
+	// Viewer is who sent a request; an error is one whose credentials are wrong.
+	Viewer(*http.Request) (Viewer, error)
+	// ShowsLockNames reports whether metrics may have names of locks.
+	ShowsLockNames() bool
 	// Groups are the consumer groups that this broker coordinates.
 	Groups() []Group
 }

@@ -42,6 +42,7 @@ var asked = map[string]string{
 	"conflicts tail": "",
 	"demo bank":      "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",
 	"health": "", "audit": "t",
+	"acl add": "--allow-principal User:u --topic t", "acl list": "", "acl remove": "--topic t",
 }
 
 var asksNobody = []string{"serve", "dev", "dump", "repair", "version"}

@@ -21,6 +21,8 @@ type serveConfig struct {
 	InterBrokerListener string     // a name in Listeners
 	Security            securityConfig
 
+	Access accessConfig // who may do what
+
 	HTTPAddr string // host:port
 
 	Etcd      []string   // endpoints of an outside etcd; empty means embedded
@@ -84,6 +86,9 @@ func (c *serveConfig) check(from func(name string) string) error {
 		return err
 	}
 	if err := c.advertise(from); err != nil {
+		return err
+	}
+	if err := c.checkAccess(from); err != nil {
 		return err
 	}
 	return c.chooseInterBroker(from)

@@ -117,6 +117,8 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 		"oauth-audience": "a,b", "oauth-user-claim": "email", "oauth-clock-skew": "10", "oauth-unsigned-tokens": "true",
 		"max-reauth": "3600000", "inter-broker-mechanism": "SCRAM-SHA-256", "inter-broker-user": "b",
 		"inter-broker-password-file": "p",
+		"authorizer":                 "on", "super-users": "User:a;User:CN=b,O=c", "allow-if-no-acl": "true", "authorizer-on-plaintext": "true",
+		"audit-log": "-", "audit-allowed": "true", "metrics-lock-names": "true",
 	}
 	for _, s := range settings {
 		value, ok := values[s.name]
@@ -127,6 +129,8 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 		switch s.name {
 		case "advertise", "inter-broker-listener":
 			flags = append(flags, "listen="+values["listen"])
+		case "super-users", "allow-if-no-acl", "audit-log":
+			flags = append(flags, "authorizer=on")
 		case "etcd-peers":
 			flags = append(flags, "node-id=7")
 		case "oauth-unsigned-tokens":

@@ -19,7 +19,14 @@ func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error 
 	if len(cfg.Idle) > 0 {
 		logger.Info("environment variables of Kafka on which nothing depends here", "names", cfg.Idle)
 	}
-	s, err := broker.New(cfg.broker(logger))
+	out := cfg.broker(logger)
+	audit, err := cfg.Access.openAudit()
+	if err != nil {
+		return err
+	}
+	defer audit.Close()
+	out.Audit = audit.out
+	s, err := broker.New(out)
 	if err != nil {
 		return err
 	}
@@ -46,6 +53,7 @@ func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 		PeerUser: broker.PeerUser{Mechanism: c.Security.PeerMechanism, User: c.Security.PeerUser,
 			PasswordFile: c.Security.PeerPasswordFile},
 	}
+	c.Access.limit(&out)
 	c.Groups.limit(&out.Groups)
 	c.Kafka.limit(&out)
 	for i, l := range c.Listeners {

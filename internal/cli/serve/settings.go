@@ -146,6 +146,26 @@ var settings = []setting{
 		set:   func(c *serveConfig, v string) error { c.ClusterID = v; return nil }},
 	{name: "topic-defaults", arg: "KEY=VALUE,...", usage: "topic settings where a topic sets nothing itself",
 		set: setTopicDefaults},
+	{name: "authorizer", arg: "on|off", def: "off", usage: "whether ACLs decide who may do what; without them everybody may do " +
+		"everything",
+		kafka: []string{"KAFKA_AUTHORIZER_CLASS_NAME"}, set: setAuthorizer},
+	{name: "super-users", arg: "KIND:NAME;...", usage: "who may do everything whatever the ACLs say, as User:admin; the " +
+		"brokers among them",
+		kafka: []string{"KAFKA_SUPER_USERS"}, set: setSuperUsers},
+	{name: "allow-if-no-acl", arg: "bool", def: "false", usage: "allow everybody what no ACL speaks of", isOn: true,
+		kafka: []string{"KAFKA_ALLOW_EVERYONE_IF_NO_ACL_FOUND"},
+		set:   func(c *serveConfig, v string) error { return parseBool(v, &c.Access.allowIfNone) }},
+	{name: "authorizer-on-plaintext", arg: "bool", def: "false", usage: "with authorizer=on, bind a plaintext listener that " +
+		"others can reach all the same: all who come there are one user, ANONYMOUS", isOn: true,
+		set: func(c *serveConfig, v string) error { return parseBool(v, &c.Access.plaintext) }},
+	{name: "audit-log", arg: "FILE", usage: "write who was denied what, a line of JSON each, to this file; - is standard " +
+		"error",
+		set: func(c *serveConfig, v string) error { c.Access.auditFile = v; return nil }},
+	{name: "audit-allowed", arg: "bool", def: "false", usage: "write what was allowed as well", isOn: true,
+		set: func(c *serveConfig, v string) error { return parseBool(v, &c.Access.auditAllowed) }},
+	{name: "metrics-lock-names", arg: "bool", def: "false", usage: "with authorizer=on, let metrics name the most refused " +
+		"locks", isOn: true,
+		set: func(c *serveConfig, v string) error { return parseBool(v, &c.Access.metricsLockNames) }},
 	{name: "log-format", arg: "FORMAT", def: "auto", usage: "text, json, or auto: text on a terminal",
 		set: func(c *serveConfig, v string) error { return parseOneOf(v, &c.LogFormat, "auto", "text", "json") }},
 	{name: "log-level", arg: "LEVEL", def: "info", usage: "debug, info, warn or error",

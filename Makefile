@@ -63,7 +63,7 @@ fuzz: ## every fuzz target, FUZZTIME each
 	  done; done
 
 sim: ## SEEDS seeds of the simulated cluster, from seed FIRST on
-	$(GO) test ./test/sim -run 'TestASoundClusterKeepsItsGuarantees' -seeds $(SEEDS) -first $(FIRST) -timeout 0 -v
+	$(GO) test ./test/sim -run 'TestASoundClusterKeepsItsGuarantees|TestTransactionsAreSound' -seeds $(SEEDS) -first $(FIRST) -timeout 0 -v
 
 chaos: build ## ROUNDS faults on three real brokers under load; SEED=s replays a schedule; needs root for links and disks
 	$(GO) run ./test/chaos -binary bin/lockstep -rounds $(ROUNDS) -seed $(SEED)

@@ -130,8 +130,12 @@ func (m *Machine) judge(q *Proposal, end protocol.Offset, now int64) protocol.Of
 		q.Result.Err = err
 		return end
 	}
-	if q.Marker != nil {
+	switch {
+	case q.Marker != nil:
 		return m.judgeMarker(q, end, now)
+	case q.PerAppend && q.Batch.Transactional():
+		q.Result.Err = errEach
+		return end
 	}
 	// A retry must be recognized before its locks are judged: the batch's own first
 	// arrival would conflict with it.

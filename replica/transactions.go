@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -21,6 +22,9 @@ var (
 	// transaction of the producer.
 	ErrCoordinatorFenced = errors.New("a newer transaction coordinator has written a marker for this producer id")
 )
+
+// errEach: what is left out of a transaction makes it another one.
+var errEach = fmt.Errorf("%w: a verdict per append cannot be asked for in a transaction", ErrInvalidTxnState)
 
 // noOffset is above every offset.
 const noOffset = protocol.Offset(math.MaxInt64)

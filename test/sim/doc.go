@@ -17,5 +17,8 @@
 // planted, to prove that the checker would see them; Marks count rare paths, to
 // prove that the runs reach them.
 //
+// RunTxn is another, smaller world, of transactions that hold locks in several
+// partitions: without followers, and with leaders that begin anew.
+//
 // Nobody imports this package.
 package sim

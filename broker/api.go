@@ -104,6 +104,8 @@ const (
 	ifCreating                // it creates what is not there
 	ifBrokers                 // it names brokers
 	ifControllers             // it asks for controllers instead of brokers
+	ifBroker                  // it is of a version that brokers send each other
+	ifClient                  // it is of another
 )
 
 // audience is who an API is for.

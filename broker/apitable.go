@@ -175,6 +175,47 @@ var apis = [...]api{
 		audience: clients | brokers, quota: quotaRequest,
 	},
 	{
+		key:  protocol.KeyAddPartitionsToTxn,
+		call: answers(kmsg.NewPtrAddPartitionsToTxnRequest, (*Server).addPartitionsToTxn),
+		needs: []need{
+			{aclClusterAction, onCluster, scopeRequest, ifBroker},
+			{aclWrite, onTransactionalID, scopeRequest, ifClient},
+			{aclWrite, onTopic, scopeNamed, ifClient},
+		},
+		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
+		key:  protocol.KeyAddOffsetsToTxn,
+		call: answers(kmsg.NewPtrAddOffsetsToTxnRequest, (*Server).addOffsetsToTxn),
+		needs: []need{
+			{aclWrite, onTransactionalID, scopeRequest, always},
+			{aclRead, onGroup, scopeRequest, always},
+		},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyEndTxn,
+		call:     answers(kmsg.NewPtrEndTxnRequest, (*Server).endTxn),
+		needs:    []need{{aclWrite, onTransactionalID, scopeRequest, always}},
+		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyWriteTxnMarkers,
+		call:     answers(kmsg.NewPtrWriteTxnMarkersRequest, (*Server).writeTxnMarkers),
+		needs:    []need{{aclClusterAction, onCluster, scopeNamed, always}}, // each partition is refused
+		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
+		key:  protocol.KeyTxnOffsetCommit,
+		call: answers(kmsg.NewPtrTxnOffsetCommitRequest, (*Server).txnOffsetCommit),
+		needs: []need{
+			{aclWrite, onTransactionalID, scopeRequest, always},
+			{aclRead, onGroup, scopeRequest, always},
+			{aclRead, onTopic, scopeNamed, always},
+		},
+		audience: clients, quota: quotaRequest,
+	},
+	{
 		key:      protocol.KeyDescribeAcls,
 		call:     answers(kmsg.NewPtrDescribeACLsRequest, (*Server).describeACLs),
 		needs:    []need{{aclDescribe, onCluster, scopeRequest, always}},
@@ -309,6 +350,18 @@ var apis = [...]api{
 		call:     answers(kmsg.NewPtrUnregisterBrokerRequest, (*Server).unregisterBroker),
 		needs:    []need{{aclAlter, onCluster, scopeRequest, always}},
 		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyDescribeTransactions,
+		call:     answers(kmsg.NewPtrDescribeTransactionsRequest, (*Server).describeTransactions),
+		needs:    []need{{aclDescribe, onTransactionalID, scopeNamed, always}},
+		audience: clients | brokers, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyListTransactions,
+		call:     answers(kmsg.NewPtrListTransactionsRequest, (*Server).listTransactions),
+		needs:    []need{{aclDescribe, onTransactionalID, scopeListed, always}},
+		audience: clients | brokers, quota: quotaRequest,
 	},
 	{
 		key:  protocol.KeyConsumerGroupHeartbeat,

@@ -20,8 +20,9 @@ type feature struct {
 }
 
 var features = []feature{
-	{"conflict.version", 1, 1, false}, // what the extended producer looks for before it starts
-	{"group.version", 0, 1, true},     // groups may be of the consumer protocol (KIP-848)
+	{"conflict.version", 1, 1, false},   // what the extended producer looks for before it starts
+	{"group.version", 0, 1, true},       // groups may be of the consumer protocol (KIP-848)
+	{"transaction.version", 0, 2, true}, // a producer's epoch rises with each transaction (KIP-890)
 }
 
 // featureLevelZero is the version of ApiVersions from which on a feature's range

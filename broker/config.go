@@ -93,7 +93,8 @@ type Config struct {
 	// what was acknowledged with acks=all then outlives any one broker.
 	TopicDefaults map[string]string
 
-	Groups GroupConfig
+	Groups       GroupConfig
+	Transactions TransactionConfig
 
 	RequestBytesMax int32 // a frame; default 100 MiB as in Kafka
 	FramesBytesMax  int64 // all frames together; default 512 MiB
@@ -140,6 +141,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.HousekeepInterval, 5*time.Second)
 	orDefault(&c.CompactInterval, 15*time.Second)
 	c.Groups = c.Groups.withDefaults()
+	c.Transactions = c.Transactions.withDefaults()
 	if len(c.Listeners) > 0 {
 		orDefault(&c.InterBroker, c.Listeners[0].Name)
 	}
@@ -190,6 +192,9 @@ func (c Config) validate() error {
 		return err
 	}
 	if err := c.Groups.validate(); err != nil {
+		return err
+	}
+	if err := c.Transactions.validate(); err != nil {
 		return err
 	}
 	if err := CheckTopicDefaults(c.TopicDefaults); err != nil {

@@ -109,6 +109,7 @@ func (s *Server) staticSettings() map[string]string {
 	values["broker.session.timeout.ms"] = strconv.FormatInt(session.Milliseconds(), 10)
 	values["broker.heartbeat.interval.ms"] = strconv.FormatInt((session / coordinator.SessionBeats).Milliseconds(), 10)
 	known := s.cfg.Groups.settings()
+	maps.Copy(known, s.cfg.Transactions.settings())
 	maps.Copy(known, s.cfg.settings())
 	known["auto.create.topics.enable"] = strconv.FormatBool(s.cfg.AutoCreateTopics)
 	known["num.partitions"] = strconv.Itoa(int(s.cfg.NumPartitions))

@@ -293,7 +293,7 @@ func TestTheGroupFeatureIsToldAsItsClientBearsIt(t *testing.T) {
 		if i < 0 || resp.SupportedFeatures[i].MinVersion != least || resp.SupportedFeatures[i].MaxVersion != 1 {
 			t.Errorf("v%d: %+v", version, resp.SupportedFeatures)
 		}
-		if len(resp.FinalizedFeatures) != 1 || resp.FinalizedFeatures[0].MaxVersionLevel != 1 || resp.FinalizedFeaturesEpoch != 0 {
+		if f := resp.FinalizedFeatures; len(f) != 2 || f[0].MaxVersionLevel != 1 || f[1].Name != "transaction.version" || f[1].MaxVersionLevel != 2 || resp.FinalizedFeaturesEpoch != 0 {
 			t.Errorf("v%d: in force %+v, epoch %d", version, resp.FinalizedFeatures, resp.FinalizedFeaturesEpoch)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/coordinator/refusal"
 	"github.com/lockstep-log/lockstep/coordinator/store"
+	"github.com/lockstep-log/lockstep/coordinator/txn"
 	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
@@ -79,6 +80,16 @@ var codes = []struct {
 	{group.ErrUnsupportedAssignor, kerr.UnsupportedAssignor},
 	{group.ErrInvalidPattern, kerr.InvalidRegularExpression},
 	{group.ErrOldCommit, kerr.UnsupportedVersion},
+	{txn.ErrInvalidRequest, kerr.InvalidRequest},
+	{txn.ErrInvalidTimeout, kerr.InvalidTransactionTimeout},
+	{txn.ErrConcurrent, kerr.ConcurrentTransactions},
+	{txn.ErrFenced, kerr.ProducerFenced},
+	{txn.ErrMapping, kerr.InvalidProducerIDMapping},
+	{txn.ErrInvalidState, kerr.InvalidTxnState},
+	{txn.ErrAbortable, kerr.TransactionAbortable},
+	{txn.ErrNotFound, kerr.TransactionalIDNotFound},
+	{txn.ErrTooMany, kerr.CoordinatorNotAvailable},
+	{txn.ErrNoProducerIDs, kerr.CoordinatorNotAvailable},
 	{fetching.ErrSessionNotFound, kerr.FetchSessionIDNotFound},
 	{fetching.ErrSessionEpoch, kerr.InvalidFetchSessionEpoch},
 	{fetching.ErrSessionTopicIDs, kerr.FetchSessionTopicIDError},

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/coordination"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/coordinator/group"
 	"github.com/lockstep-log/lockstep/coordinator/refusal"
@@ -22,18 +23,6 @@ const (
 // at once (KIP-699).
 const findCoordinatorBatch = 4
 
-// errNoTransactions refuses transactional producers. Among the codes that they
-// may get, this one ends them at once in the Java client, librdkafka, franz-go
-// and sarama, with the text beside it where the client shows one. INVALID_REQUEST
-// and COORDINATOR_NOT_AVAILABLE would have librdkafka ask again until its own
-// timeout, and say only that it timed out.
-var errNoTransactions = refusedTransaction{}
-
-type refusedTransaction struct{}
-
-func (refusedTransaction) Error() string { return "transactions are not supported by this broker" }
-func (refusedTransaction) Unwrap() error { return kerr.TransactionalIDAuthorizationFailed }
-
 func (s *Server) findCoordinator(x *transport.Exchange, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := respond[*kmsg.FindCoordinatorResponse](req)
 	if req.Version < findCoordinatorBatch {
@@ -49,33 +38,38 @@ func (s *Server) findCoordinator(x *transport.Exchange, req *kmsg.FindCoordinato
 }
 
 // coordinatorFor finds the broker that a key belongs to: the leader of the
-// group's partition of the offsets topic, at the address that the client's
-// listener has for it.
+// group's or the transactional id's partition of its topic, at the address that the
+// client's listener has for it.
 func (s *Server) coordinatorFor(x *transport.Exchange, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
 	out.Key = key
-	err := coordinated(kind)
-	if err == nil {
-		out.NodeID, out.Host, out.Port, err = s.groupCoordinator(x, key)
+	var err error
+	switch kind {
+	case coordinatorOfGroup:
+		out.NodeID, out.Host, out.Port, err = s.coordinatorIn(x, s.groups.topic, key)
+	case coordinatorOfTransaction:
+		out.NodeID, out.Host, out.Port, err = s.coordinatorIn(x, s.transactions.topic, key)
+	default:
+		err = fmt.Errorf("%w: there are no coordinators of type %d", refusal.ErrInvalidRequest, kind)
 	}
 	if err != nil {
 		out.ErrorCode, out.ErrorMessage = codeOf(err), textOf(err)
-		out.NodeID, out.Port = int32(protocol.NoBroker), -1
+		out.NodeID, out.Host, out.Port = int32(protocol.NoBroker), "", -1
 	}
 	return out
 }
 
-// groupCoordinator makes the offsets topic if there is none yet.
-func (s *Server) groupCoordinator(x *transport.Exchange, id string) (node int32, host string, port int32, err error) {
-	if _, err := s.groups.offsetsPartitions(x); err != nil {
+// coordinatorIn makes the coordinators' topic if there is none yet.
+func (s *Server) coordinatorIn(x *transport.Exchange, topic *coordination.Topic, key string) (node int32, host string, port int32, err error) {
+	if _, err := s.partitionsOf(x, topic); err != nil {
 		return 0, "", 0, err
 	}
 	v := s.view(x)
-	t, ok := v.Topic(offsetsTopic)
+	t, ok := v.Topic(topic.Name)
 	if !ok {
 		return 0, "", 0, kerr.CoordinatorNotAvailable
 	}
-	leader, live := v.Broker(t.Partitions[group.PartitionOf(id, int32(len(t.Partitions)))].Leader)
+	leader, live := v.Broker(t.Partitions[group.PartitionOf(key, int32(len(t.Partitions)))].Leader)
 	if !live {
 		return 0, "", 0, kerr.CoordinatorNotAvailable
 	}
@@ -84,16 +78,4 @@ func (s *Server) groupCoordinator(x *transport.Exchange, id string) (node int32,
 		return 0, "", 0, kerr.CoordinatorNotAvailable
 	}
 	return int32(leader.ID), e.Host, e.Port, nil
-}
-
-// coordinated says why there is no coordinator of a kind, or nil.
-func coordinated(kind int8) error {
-	switch kind {
-	case coordinatorOfGroup:
-		return nil
-	case coordinatorOfTransaction:
-		return errNoTransactions
-	default:
-		return fmt.Errorf("%w: there are no coordinators of type %d", refusal.ErrInvalidRequest, kind)
-	}
 }

@@ -65,8 +65,12 @@ var _ coordination.Machine = groupMachine{}
 
 // Replay implements coordination.Machine.
 func (m groupMachine) Replay(_ protocol.Offset, by coordination.Origin, r coordination.Record) error {
-	if by.Control {
+	switch {
+	case by.Control:
+		m.EndTransaction(int64(by.ProducerID), by.Commits)
 		return nil
+	case by.Transactional:
+		return m.ReplayInTransaction(group.Producer{ID: int64(by.ProducerID), Epoch: int16(by.ProducerEpoch)}, r.Key, r.Value)
 	}
 	return m.Coordinator.Replay(r.Key, r.Value)
 }
@@ -92,6 +96,11 @@ func groupEffects(fx group.Effects) (out coordination.Effects) {
 			records[i] = coordination.Record(r)
 		}
 		out.Writes = coordination.Records(records)
+		if p := fx.Transaction; p != nil {
+			out.Writes[0].By = &coordination.Origin{
+				ProducerID: protocol.ProducerID(p.ID), ProducerEpoch: protocol.ProducerEpoch(p.Epoch), Transactional: true,
+			}
+		}
 	}
 	for _, r := range fx.Replies {
 		out.Replies = append(out.Replies, coordination.Reply{Call: coordination.CallID(r.Call), Response: r.Response})

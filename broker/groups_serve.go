@@ -1,9 +1,6 @@
 package broker
 
 import (
-	"fmt"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/transport"
@@ -22,30 +19,11 @@ var offsetsConfigs = map[string]string{
 	"conflict.policy":  "off",
 }
 
-// offsetsPartitions is the number of partitions of the offsets topic. The first
-// who asks makes the topic.
-func (g *groups) offsetsPartitions(x *transport.Exchange) (int32, error) {
-	if n, ok := g.topic.Count(); ok {
-		return n, nil
-	}
-	ctx, cancel := withinDefault(x)
-	defer cancel()
-	if err := g.topic.Make(ctx); err != nil {
-		g.srv.log.Warn("the topic of consumer groups cannot be created", "topic", offsetsTopic, "error", err)
-		return 0, fmt.Errorf("%w: %s: %w", kerr.CoordinatorNotAvailable, offsetsTopic, err)
-	}
-	n, ok := g.topic.Count()
-	if !ok {
-		return 0, kerr.CoordinatorNotAvailable
-	}
-	return n, nil
-}
-
 // serve runs f in the loop with the shard that a group belongs to, or with the
 // reason why this broker does not serve it. The request's bytes are given back
 // first: f must not need them, and finishes the exchange, now or later.
 func (g *groups) serve(x *transport.Exchange, groupID string, f func(*groupShard, error)) {
-	n, err := g.offsetsPartitions(x)
+	n, err := g.srv.partitionsOf(x, g.topic)
 	x.ReleaseFrame()
 	if err != nil {
 		f(nil, err)
@@ -61,7 +39,7 @@ func (g *groups) serve(x *transport.Exchange, groupID string, f func(*groupShard
 func (g *groups) serveAll(
 	x *transport.Exchange, ids []string, each func(i int, sh *groupShard, err error), done func(i int, err error), finish func(),
 ) {
-	n, err := g.offsetsPartitions(x)
+	n, err := g.srv.partitionsOf(x, g.topic)
 	x.ReleaseFrame()
 	run := func(err error) { // why no group can be asked, or nil
 		named := tallyOf(ids, func(id *string) string { return *id })

@@ -42,6 +42,7 @@ type producing struct {
 	left  atomic.Int32 // proposals not completed, and one for the reader until it has proposed all
 	parts []producePart
 	away  *turnedAway // the connection's; the reader's
+	joins []*joining  // the batches of the transaction, until their partitions are in it
 }
 
 // producePart is one partition of the request.
@@ -82,6 +83,9 @@ func (s *Server) produce(x *transport.Exchange, req *kmsg.ProduceRequest) error 
 			part = part[1:]
 		}
 	}
+	if len(p.joins) > 0 {
+		s.proposeJoined(p)
+	}
 	p.completed()
 	return nil
 }
@@ -108,6 +112,9 @@ func (s *Server) propose(p *producing, part *producePart, t *partitions.Topic, n
 			err = replica.ErrNotLeader // who leads judges the batch
 		}
 	}
+	if err == nil && part.Batch.Transactional() {
+		err = mayJoin(p.req.TransactionID, part.Batch)
+	}
 	if err != nil {
 		p.away.note(name, in.Partition, in.Records)
 		part.fail(err)
@@ -118,6 +125,10 @@ func (s *Server) propose(p *producing, part *producePart, t *partitions.Topic, n
 		return
 	}
 	part.Behind = p.away.behind(name, in.Partition, part.Batch)
+	if part.Batch.Transactional() {
+		p.joins = append(p.joins, &joining{part: part, records: in.Records, partition: host.Partition, topic: name, batch: part.Batch})
+		return
+	}
 	if p.here && part == &p.parts[len(p.parts)-1] {
 		host.ProposeHere(&part.Proposal)
 		return
@@ -145,13 +156,10 @@ func (s *Server) admissible(p *producing, t *partitions.Topic, index int32, host
 	if acks != replica.AcksAll && acks != replica.AcksLeader && acks != replica.AcksNone {
 		return kerr.InvalidRequiredAcks
 	}
-	if p.req.TransactionID != nil {
-		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
-	}
 	if err := s.whyNotHere(t, index, host); err != nil {
 		return err
 	}
-	if t.Name == offsetsTopic {
+	if isInternal(t.Name) {
 		return fmt.Errorf("%w: %s is written by the broker alone", kerr.InvalidTopicException, t.Name)
 	}
 	return nil
@@ -228,6 +236,8 @@ func (s *Server) check(p *producing, part *producePart, raw []byte) error {
 func parseProduced(t *partitions.Topic, version int16, raw []byte) (record.Batch, error) {
 	b, err := record.Parse(raw, record.Limits{BatchBytesMax: protocol.LimitOf(int64(t.Settings.MaxMessageBytes))})
 	switch {
+	case err != nil && isNobodysTransaction(raw):
+		return record.Batch{}, fmt.Errorf("%w: a batch of a transaction names its producer: %w", kerr.InvalidTxnState, err)
 	case err != nil:
 		return record.Batch{}, err
 	case b.Codec() == record.CodecZstd && version < zstdFromVersion:
@@ -257,8 +267,6 @@ func (part *producePart) checkOpened(recs *record.Records, refusal *protocol.Ref
 		return refusal
 	case part.Locks != nil && !part.Locks.Carried() && part.Acks != replica.AcksAll:
 		return errLocksNeedAcks
-	case b.Transactional():
-		return fmt.Errorf("%w: transactions are not supported", kerr.InvalidTxnState)
 	}
 	return nil
 }

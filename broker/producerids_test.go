@@ -1,12 +1,10 @@
 package broker
 
 import (
-	"errors"
 	"sync"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -59,39 +57,7 @@ func TestTheIDsThatAProducerClaimsAreNotLookedAt(t *testing.T) {
 	}
 }
 
-func TestTransactionsAreRefusedAtOnce(t *testing.T) {
-	s, _ := startServer(t)
-	w := dial(t, s.Addr(""))
-	for version := int16(1); version <= 6; version++ {
-		got := ask[*kmsg.FindCoordinatorResponse](w, version, coordinatorRequest(coordinatorOfTransaction, "x"))
-		code, message := got.ErrorCode, got.ErrorMessage
-		if version >= findCoordinatorBatch {
-			code, message = got.Coordinators[0].ErrorCode, got.Coordinators[0].ErrorMessage
-		}
-		if code != kerr.TransactionalIDAuthorizationFailed.Code || text(message) != errNoTransactions.Error() {
-			t.Errorf("v%d: code %d: %s", version, code, text(message))
-		}
-	}
-	req := kmsg.NewPtrInitProducerIDRequest()
-	req.TransactionalID = kmsg.StringPtr("x")
-	if got := ask[*kmsg.InitProducerIDResponse](w, 4, req); got.ErrorCode != kerr.TransactionalIDAuthorizationFailed.Code || got.ProducerID != -1 || got.ProducerEpoch != -1 {
-		t.Errorf("%+v", got)
-	}
-
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.Addr("")), kgo.TransactionalID("x"), kgo.AllowAutoTopicCreation())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cl.Close()
-	if err := cl.BeginTransaction(); err == nil {
-		err = cl.ProduceSync(t.Context(), &kgo.Record{Topic: "a", Value: []byte("v")}).FirstErr()
-		if !errors.Is(err, kerr.TransactionalIDAuthorizationFailed) {
-			t.Errorf("a stock transactional producer gets %v", err)
-		}
-	}
-}
-
-func TestCoordinatorsAreOfGroupsOnly(t *testing.T) {
+func TestCoordinatorsAreOfGroupsAndTransactionsOnly(t *testing.T) {
 	s, _ := startServer(t)
 	w := dial(t, s.Addr(""))
 	got := ask[*kmsg.FindCoordinatorResponse](w, 6, coordinatorRequest(coordinatorOfGroup, "a", "b")).Coordinators

@@ -62,8 +62,12 @@ type Server struct {
 	peers    *replication.Peers
 	fetchers *replication.Fetchers
 	sessions *replication.Sessions
+	callers  *replication.Caller
 	groups   *groups
 	ids      producerIDs
+
+	transactions *transactions
+	joined       joined
 }
 
 // New checks the configuration and binds the listeners, so that their
@@ -158,6 +162,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 	g.Go(func() error { return s.peers.Run(serving) })
 	g.Go(func() error { return s.fetchers.Run(serving) })
 	g.Go(func() error { return s.groups.run(serving) })
+	g.Go(func() error { return s.transactions.run(serving) })
 	g.Go(func() error { return s.hosted.RunHousekeeping(serving, s.cfg.HousekeepInterval) })
 	g.Go(func() error { return s.hosted.RunCompaction(serving) })
 	g.Go(func() error { return s.tick(serving) })

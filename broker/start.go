@@ -71,6 +71,9 @@ func (s *Server) open(ctx context.Context) (closers, error) {
 	})
 	s.takeSettings()
 	s.groups = newGroups(s)
+	s.callers = replication.NewCaller(s.peers)
+	cs.add(closeFunc(func() error { s.callers.Close(); return nil }))
+	s.transactions = newTransactions(s)
 	cs.add(closeFunc(s.hosted.Close))
 	s.ids.cluster = s.cluster
 	return cs, nil

@@ -218,6 +218,77 @@ var shapes = map[int16]*shape{
 			)),
 		)),
 	),
+	KeyAddPartitionsToTxn: of[kmsg.AddPartitionsToTxnRequest](
+		str("transactional_id").to(3),
+		i64("producer_id").to(3),
+		i16("producer_epoch").to(3),
+		array("topics", of[kmsg.AddPartitionsToTxnRequestTopic](
+			str("name"),
+			i32s("partitions"),
+		)).to(3),
+		array("transactions", of[kmsg.AddPartitionsToTxnRequestTransaction](
+			str("transactional_id"),
+			i64("producer_id"),
+			i16("producer_epoch"),
+			i8("verify_only"),
+			array("topics", of[kmsg.AddPartitionsToTxnRequestTransactionTopic](
+				str("name"),
+				i32s("partitions"),
+			)),
+		)).from(4),
+	),
+	KeyAddOffsetsToTxn: of[kmsg.AddOffsetsToTxnRequest](
+		str("transactional_id"),
+		i64("producer_id"),
+		i16("producer_epoch"),
+		str("group_id"),
+	),
+	KeyEndTxn: of[kmsg.EndTxnRequest](
+		str("transactional_id"),
+		i64("producer_id"),
+		i16("producer_epoch"),
+		i8("committed"),
+	),
+	KeyWriteTxnMarkers: of[kmsg.WriteTxnMarkersRequest](
+		array("markers", of[kmsg.WriteTxnMarkersRequestMarker](
+			i64("producer_id"),
+			i16("producer_epoch"),
+			i8("transaction_result"),
+			array("topics", of[kmsg.WriteTxnMarkersRequestMarkerTopic](
+				str("name"),
+				i32s("partition_indexes"),
+			)),
+			i32("coordinator_epoch"),
+			i8("transaction_version").from(2),
+		)),
+	),
+	KeyTxnOffsetCommit: of[kmsg.TxnOffsetCommitRequest](
+		str("transactional_id"),
+		str("group_id"),
+		i64("producer_id"),
+		i16("producer_epoch"),
+		i32("generation_id").from(3),
+		str("member_id").from(3),
+		str("group_instance_id").nullable().from(3),
+		array("topics", of[kmsg.TxnOffsetCommitRequestTopic](
+			str("name"),
+			array("partitions", of[kmsg.TxnOffsetCommitRequestTopicPartition](
+				i32("partition_index"),
+				i64("committed_offset"),
+				i32("committed_leader_epoch").from(2),
+				str("committed_metadata").nullable(),
+			)),
+		)),
+	),
+	KeyDescribeTransactions: of[kmsg.DescribeTransactionsRequest](
+		strs("transactional_ids"),
+	),
+	KeyListTransactions: of[kmsg.ListTransactionsRequest](
+		strs("state_filters"),
+		plain[int64]("producer_id_filters", i64("element")),
+		i64("duration_filter").from(1),
+		str("transactional_id_pattern").nullable().from(2),
+	),
 	KeyDescribeAcls: of[kmsg.DescribeACLsRequest](
 		i8("resource_type_filter"),
 		str("resource_name_filter").nullable(),

@@ -27,6 +27,11 @@ const (
 	KeyDeleteRecords           int16 = 21
 	KeyInitProducerId          int16 = 22
 	KeyOffsetForLeaderEpoch    int16 = 23
+	KeyAddPartitionsToTxn      int16 = 24
+	KeyAddOffsetsToTxn         int16 = 25
+	KeyEndTxn                  int16 = 26
+	KeyWriteTxnMarkers         int16 = 27
+	KeyTxnOffsetCommit         int16 = 28
 	KeyDescribeAcls            int16 = 29
 	KeyCreateAcls              int16 = 30
 	KeyDeleteAcls              int16 = 31
@@ -49,6 +54,8 @@ const (
 	KeyDescribeCluster         int16 = 60
 	KeyDescribeProducers       int16 = 61
 	KeyUnregisterBroker        int16 = 64
+	KeyDescribeTransactions    int16 = 65
+	KeyListTransactions        int16 = 66
 	KeyConsumerGroupHeartbeat  int16 = 68
 	KeyConsumerGroupDescribe   int16 = 69
 	KeyListConfigResources     int16 = 74
@@ -74,12 +81,11 @@ func (a API) Flexible(v int16) bool { return v >= a.FlexibleFrom }
 
 // apis is the versions block of one Kafka release, 4.0, as a whole: clients
 // draw conclusions from the mix, and odd mixes have broken several. Produce
-// stays at 11 until transaction.version=2 (KIP-890) is real. ListConfigResources
-// is 4.1's: tools list what has settings with it, and no client draws conclusions. It is listed from
-// 0 because librdkafka otherwise writes compressed batches in a format of long
-// ago (KAFKA-18659). Sorted by key.
+// is listed from 0 because librdkafka otherwise writes compressed batches in a format of long
+// ago (KAFKA-18659). ListConfigResources, and version 2 of ListTransactions and WriteTxnMarkers, are
+// newer: tools and brokers use them, and no client draws conclusions. Sorted by key.
 var apis = [...]API{
-	{KeyProduce, "Produce", 0, 11, 3, 9},
+	{KeyProduce, "Produce", 0, 12, 3, 9},
 	{KeyFetch, "Fetch", 4, 17, 4, 12},
 	{KeyListOffsets, "ListOffsets", 1, 10, 1, 6},
 	{KeyMetadata, "Metadata", 0, 13, 0, 9},
@@ -99,6 +105,11 @@ var apis = [...]API{
 	{KeyDeleteRecords, "DeleteRecords", 0, 2, 0, 2},
 	{KeyInitProducerId, "InitProducerId", 0, 5, 0, 2},
 	{KeyOffsetForLeaderEpoch, "OffsetForLeaderEpoch", 2, 4, 2, 4},
+	{KeyAddPartitionsToTxn, "AddPartitionsToTxn", 0, 5, 0, 3},
+	{KeyAddOffsetsToTxn, "AddOffsetsToTxn", 0, 4, 0, 3},
+	{KeyEndTxn, "EndTxn", 0, 5, 0, 3},
+	{KeyWriteTxnMarkers, "WriteTxnMarkers", 1, 2, 1, 1},
+	{KeyTxnOffsetCommit, "TxnOffsetCommit", 0, 5, 0, 3},
 	{KeyDescribeAcls, "DescribeAcls", 1, 3, 1, 2},
 	{KeyCreateAcls, "CreateAcls", 1, 3, 1, 2},
 	{KeyDeleteAcls, "DeleteAcls", 1, 3, 1, 2},
@@ -121,6 +132,8 @@ var apis = [...]API{
 	{KeyDescribeCluster, "DescribeCluster", 0, 2, 0, 0},
 	{KeyDescribeProducers, "DescribeProducers", 0, 0, 0, 0},
 	{KeyUnregisterBroker, "UnregisterBroker", 0, 0, 0, 0},
+	{KeyDescribeTransactions, "DescribeTransactions", 0, 0, 0, 0},
+	{KeyListTransactions, "ListTransactions", 0, 2, 0, 0},
 	{KeyConsumerGroupHeartbeat, "ConsumerGroupHeartbeat", 0, 1, 0, 0},
 	{KeyConsumerGroupDescribe, "ConsumerGroupDescribe", 0, 1, 0, 0},
 	{KeyListConfigResources, "ListConfigResources", 0, 1, 0, 0},

@@ -35,5 +35,5 @@ func TestVersionsTableAgreesWithKmsg(t *testing.T) {
 
 func TestProduceIsListedFromZeroAndServedFromThree(t *testing.T) {
 	api, _ := Lookup(KeyProduce)
-	equal(t, API{KeyProduce, "Produce", 0, 11, 3, 9}, api)
+	equal(t, API{KeyProduce, "Produce", 0, 12, 3, 9}, api)
 }

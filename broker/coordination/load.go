@@ -85,7 +85,14 @@ func replay(machine Machine, b record.Batch, limits record.Limits) error {
 		return err
 	}
 	defer records.Release()
-	by := Origin{b.ProducerID(), b.ProducerEpoch(), b.Transactional(), b.Control()}
+	by := Origin{ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(), Transactional: b.Transactional(), Control: b.Control()}
+	if by.Control {
+		marker, ok := records.Marker()
+		if !ok {
+			return nil // something that a later version may write
+		}
+		by.Commits = marker.Commit
+	}
 	for w := records.Walk(); w.Next(); {
 		at := b.BaseOffset() + protocol.Offset(w.OffsetDelta)
 		if err := machine.Replay(at, by, Record{w.Key, w.Value}); err != nil {

@@ -26,7 +26,8 @@ type Origin struct {
 	ProducerID    protocol.ProducerID // protocol.NoProducer: outside of transactions
 	ProducerEpoch protocol.ProducerEpoch
 	Transactional bool
-	Control       bool // the records are markers
+	Control       bool // the record is a marker
+	Commits       bool // and says that the transaction is committed
 }
 
 // Write is one batch that a machine has appended.

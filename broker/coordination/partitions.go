@@ -38,6 +38,8 @@ type Partition interface {
 	Watch(replica.Waker)
 	Unwatch(replica.Waker)
 	Propose(*replica.Proposal)
+	WriteMarker(m replica.Marker, timeoutMs int64, done func(error))
+	OpenTransaction(protocol.ProducerID) (epoch protocol.ProducerEpoch, first protocol.Offset, open bool)
 }
 
 var _ Partition = (*replica.Partition)(nil)

@@ -408,8 +408,8 @@ func TestReplayTellsWhoseARecordIs(t *testing.T) {
 	done := make(chan error, 1)
 	do(t, r, func(sh *Shard[*keyed]) {
 		sh.Apply(Effects{Writes: []Write{
-			{Records: []Record{{[]byte("b"), []byte("2")}, {[]byte("c"), []byte("3")}}, By: &Origin{7, 1, true, false}},
-			{Records: []Record{{[]byte{0, 0, 0, 1}, []byte{0, 0, 0, 0, 0, 0}}}, By: &Origin{8, 0, true, true}},
+			{Records: []Record{{[]byte("b"), []byte("2")}, {[]byte("c"), []byte("3")}}, By: &Origin{ProducerID: 7, ProducerEpoch: 1, Transactional: true}},
+			{Records: []Record{{[]byte{0, 0, 0, 1}, []byte{0, 0, 0, 0, 0, 0}}}, By: &Origin{ProducerID: 8, Transactional: true, Control: true}},
 		}})
 		sh.After(func(err error) { done <- err })
 	})

@@ -45,6 +45,7 @@ type Shard[S Machine] struct {
 	retryMs     int64 // the pause before that
 
 	proposed, committed, finished int64    // writes, counted: begun, committed, and those with any outcome
+	marking                       int      // markers under way
 	waiting                       []waiter // for a commit, with a bound on the time
 	onCommit                      []waiter // for a commit alone
 	parked                        map[CallID]func(response any, err error)
@@ -176,7 +177,7 @@ func (sh *Shard[S]) drop(err error) {
 	sh.gone, sh.active = err, false
 	sh.cancel()
 	delete(sh.r.shards, sh.index)
-	if sh.finished < sh.proposed {
+	if sh.finished < sh.proposed || sh.marking > 0 {
 		sh.r.ending[sh.index] = sh
 	}
 	waiting, parked := sh.waiting, sh.parked

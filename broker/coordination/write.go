@@ -3,6 +3,9 @@ package coordination
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 	"github.com/lockstep-log/lockstep/replica"
 )
@@ -128,7 +131,7 @@ func (sh *Shard[S]) finish(number int64, err error) {
 // ended lets a dropped shard's partition be loaded again, when none of its writes
 // can come into the log behind that load's back any more.
 func (sh *Shard[S]) ended() {
-	if sh.finished == sh.proposed && sh.r.ending[sh.index] == sh {
+	if sh.finished == sh.proposed && sh.marking == 0 && sh.r.ending[sh.index] == sh {
 		delete(sh.r.ending, sh.index)
 		sh.r.follow()
 	}
@@ -171,9 +174,47 @@ func (sh *Shard[S]) Abandon(call CallID, f func()) {
 	})
 }
 
+// Forget forgets a parked call, in the loop: whoever parked it answers it himself.
+func (sh *Shard[S]) Forget(call CallID) { delete(sh.parked, call) }
+
 func (sh *Shard[S]) reply(r Reply, err error) {
 	if answer := sh.parked[r.Call]; answer != nil {
 		delete(sh.parked, r.Call)
 		answer(r.Response, err)
+	}
+}
+
+// WriteMarker ends a transaction in the partition's log, behind all writes so far. done
+// is called in the loop when the marker is committed; ended is whether it has ended
+// anything: the machine is to take that in then. A repeat ends nothing.
+func (sh *Shard[S]) WriteMarker(m replica.Marker, timeoutMs int64, done func(ended bool, err error)) {
+	sh.After(func(err error) {
+		if err != nil {
+			done(false, err)
+			return
+		}
+		_, before, _ := sh.Partition.OpenTransaction(m.Producer)
+		sh.marking++
+		sh.Partition.WriteMarker(m, timeoutMs, func(err error) {
+			if !sh.r.post(func() { sh.markerWritten(m.Producer, before, err, done) }) {
+				done(false, kerr.CoordinatorNotAvailable)
+			}
+		})
+	})
+}
+
+// markerWritten tells of a marker. One that was written in another leadership than the
+// shard's is for its successor to know of: it is sent again.
+func (sh *Shard[S]) markerWritten(id protocol.ProducerID, before protocol.Offset, err error, done func(bool, error)) {
+	sh.marking--
+	switch {
+	case sh.gone != nil:
+		sh.ended()
+		done(false, sh.gone)
+	case err == nil && !sh.leads():
+		done(false, kerr.NotCoordinator)
+	default:
+		_, first, open := sh.Partition.OpenTransaction(id)
+		done(!open || first != before, err)
 	}
 }

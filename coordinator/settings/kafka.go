@@ -86,7 +86,7 @@ var reasons = []struct{ prefixes, why string }{
 		"this broker takes plain connections from everybody"},
 	{"client.quota. quota. replication.quota. alter.log.dirs. controller.quota. replica.alter.",
 		"there are no such quotas here"},
-	{"transaction add.partitions.", "there are no transactions here"},
+	{"transaction add.partitions.", "there is nothing of the kind to tune here"},
 	{"num. background. group.coordinator.threads group.coordinator.background.",
 		"goroutines come and go with the work, and there is no pool of them"},
 	{"metric kafka.metrics. telemetry.", "metrics are served over HTTP"},

@@ -123,12 +123,12 @@ func TestNoVariableOfABrokerSettingIsDroppedInSilence(t *testing.T) {
 func TestWhatSetNothingIsSortedByWhetherItIsKnown(t *testing.T) {
 	c := mustLoad(t, nil, []string{
 		"KAFKA_CONTROLLER_QUORUM_VOTERS=1@a:9093", "KAFKA_NUM_NETWORK_THREADS=8", "KAFKA_HEAP_OPTS=-Xmx1g", "KAFKA_MESAGE_MAX_BYTES=1",
-		"KAFKA_CFG_TRANSACTION_STATE_LOG_REPLICATION_FACTOR=1", "KAFKA_PORT_9092_TCP=tcp://10.0.0.1:9092", "LOCKSTEP_NODEID=3",
+		"KAFKA_CFG_TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE=1", "KAFKA_PORT_9092_TCP=tcp://10.0.0.1:9092", "LOCKSTEP_NODEID=3",
 	}, "")
 	if want := []string{"KAFKA_MESAGE_MAX_BYTES", "LOCKSTEP_NODEID"}; !slices.Equal(c.Ignored, want) {
 		t.Errorf("not known: %v, want %v", c.Ignored, want)
 	}
-	want := []string{"KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_HEAP_OPTS", "KAFKA_NUM_NETWORK_THREADS", "KAFKA_PORT_9092_TCP", "KAFKA_CFG_TRANSACTION_STATE_LOG_REPLICATION_FACTOR"}
+	want := []string{"KAFKA_CONTROLLER_QUORUM_VOTERS", "KAFKA_HEAP_OPTS", "KAFKA_NUM_NETWORK_THREADS", "KAFKA_PORT_9092_TCP", "KAFKA_CFG_TRANSACTION_STATE_LOG_LOAD_BUFFER_SIZE"}
 	if !slices.Equal(c.Idle, want) {
 		t.Errorf("without effect: %v, want %v", c.Idle, want)
 	}

@@ -18,6 +18,9 @@ type kafkaLimits struct {
 	LagMs, SessionMs, OffsetsCheckMs int64
 	PreferredSeconds                 int64
 	FetchSessions                    int64 // -1: none
+	TxnPartitions, TxnReplicas       int64
+	TxnTimeoutMs                     int64
+	TxnExpirationMs, TxnCheckMs      int64
 	NoRebalance, NoDeletes           bool
 }
 
@@ -38,6 +41,12 @@ var kafkaNumbers = []struct {
 	{"broker.session.timeout.ms", 1000, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.SessionMs }},
 	{"offsets.retention.check.interval.ms", 1, math.MaxInt64, func(k *kafkaLimits) *int64 { return &k.OffsetsCheckMs }},
 	{fetchSessionSlots, 0, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.FetchSessions }},
+	{"transaction.max.timeout.ms", 1, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.TxnTimeoutMs }},
+	{"transaction.remove.expired.transaction.cleanup.interval.ms", 1, math.MaxInt32,
+		func(k *kafkaLimits) *int64 { return &k.TxnCheckMs }},
+	{"transaction.state.log.num.partitions", 1, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.TxnPartitions }},
+	{"transaction.state.log.replication.factor", 1, math.MaxInt16, func(k *kafkaLimits) *int64 { return &k.TxnReplicas }},
+	{"transactional.id.expiration.ms", 1, math.MaxInt32, func(k *kafkaLimits) *int64 { return &k.TxnExpirationMs }},
 	{"leader.imbalance.check.interval.seconds", 1, math.MaxInt32,
 		func(k *kafkaLimits) *int64 { return &k.PreferredSeconds }},
 }
@@ -110,6 +119,10 @@ func (k kafkaLimits) limit(to *broker.Config) {
 		to.PreferredInterval = -1
 	}
 	to.TopicsStay = k.NoDeletes
+	to.Transactions = broker.TransactionConfig{
+		StatePartitions: int32(k.TxnPartitions), StateReplicas: int16(k.TxnReplicas),
+		TimeoutMax: ms(k.TxnTimeoutMs), IDExpiration: ms(k.TxnExpirationMs), ExpiryCheck: ms(k.TxnCheckMs),
+	}
 	if k.FetchSessions != 0 {
 		to.FetchSessions = broker.Give(int(max(0, k.FetchSessions)))
 	}

@@ -27,7 +27,7 @@ func (s *Server) addRaftVoter(x *transport.Exchange, req *kmsg.AddRaftVoterReque
 	err := s.refuseCluster(req.ClusterID)
 	var at string
 	if err == nil {
-		at, err = peerURLOf(req)
+		at, err = peerURLOf(req, s.etcdTLS().Scheme())
 	}
 	if err == nil {
 		ctx, cancel := within(x, req.TimeoutMillis)
@@ -41,13 +41,13 @@ func (s *Server) addRaftVoter(x *transport.Exchange, req *kmsg.AddRaftVoterReque
 	return resp
 }
 
-func peerURLOf(req *kmsg.AddRaftVoterRequest) (string, error) {
+func peerURLOf(req *kmsg.AddRaftVoterRequest, scheme string) (string, error) {
 	if req.VoterID < 0 {
 		return "", fmt.Errorf("%w: broker id %d is below 0", refusal.ErrInvalidRequest, req.VoterID)
 	}
 	for _, l := range req.Listeners {
 		if l.Name == peerListener && l.Host != "" && l.Port != 0 {
-			return "http://" + net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))), nil
+			return scheme + "://" + net.JoinHostPort(l.Host, strconv.Itoa(int(l.Port))), nil
 		}
 	}
 	return "", fmt.Errorf("%w: it names no listener %q", refusal.ErrInvalidRequest, peerListener)
@@ -55,7 +55,7 @@ func peerURLOf(req *kmsg.AddRaftVoterRequest) (string, error) {
 
 // portOptions say where this broker's member is reached, once there are others.
 func (s *Server) portOptions() etcd.PortOptions {
-	o := etcd.PortOptions{Dir: s.etcdDir(), Listen: s.cfg.EtcdListen}
+	o := etcd.PortOptions{Dir: s.etcdDir(), Listen: s.cfg.EtcdListen, TLS: s.etcdTLS()}
 	for _, l := range s.listeners {
 		if l.Name == s.cfg.InterBroker {
 			o.Host = l.AdvertisedHost

@@ -13,6 +13,9 @@ import (
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
+// EtcdTLS are files in PEM. The zero value is plain text.
+type EtcdTLS struct{ Cert, Key, CA string }
+
 // Config says how to run one broker. The zero value of a field is its default,
 // but that of NodeID is node 0.
 type Config struct {
@@ -53,6 +56,9 @@ type Config struct {
 	// EtcdPeers has etcd embedded in each of these brokers, this one among them,
 	// and is the peer URL of each, http://HOST:PORT. nil = embedded, and alone.
 	EtcdPeers map[protocol.BrokerID]string
+	// EtcdTLS is the certificate that this broker shows to etcd, outside or embedded in the
+	// others, its key, and the CA by which it is trusted; with https:// in the addresses.
+	EtcdTLS EtcdTLS
 	// Join is the Kafka listener of any broker of a cluster that this one is to become
 	// one of, HOST:PORT. It counts until this broker is in. "" = it makes a cluster of its own.
 	Join string

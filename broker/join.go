@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/replication"
+	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
 )
 
@@ -52,6 +54,9 @@ type clientNote struct {
 	Members []string `json:"members"` // their peer URLs
 }
 
+// etcdTLS is how etcd is reached.
+func (s *Server) etcdTLS() etcd.TLSFiles { return etcd.TLSFiles(s.cfg.EtcdTLS) }
+
 func (s *Server) etcdDir() string { return filepath.Join(s.cfg.DataDir, "etcd") }
 
 // openInBrokers opens the store that brokers carry.
@@ -72,7 +77,7 @@ func (s *Server) openInBrokers(ctx context.Context, cs *closers) error {
 
 // openMember starts this broker's own member.
 func (s *Server) openMember(ctx context.Context, cs *closers, o etcd.EmbeddedOptions) error {
-	o.Dir, o.Name, o.Logger = s.etcdDir(), strconv.Itoa(int(s.cfg.NodeID)), s.log
+	o.Dir, o.Name, o.Logger, o.TLS = s.etcdDir(), strconv.Itoa(int(s.cfg.NodeID)), s.log, s.etcdTLS()
 	if len(s.cfg.EtcdPeers) > 0 {
 		o.Peers = make(map[string]string, len(s.cfg.EtcdPeers))
 		for id, url := range s.cfg.EtcdPeers {
@@ -85,6 +90,7 @@ func (s *Server) openMember(ctx context.Context, cs *closers, o etcd.EmbeddedOpt
 		}
 		o.Port = port
 	}
+	s.warnOfPlainMetadata()
 	slow := time.AfterFunc(quorumPatience, func() {
 		s.log.Warn("waiting for more brokers: the embedded etcd has no quorum yet", "peers", o.Peers)
 	})
@@ -98,9 +104,20 @@ func (s *Server) openMember(ctx context.Context, cs *closers, o etcd.EmbeddedOpt
 	return nil
 }
 
+// warnOfPlainMetadata says that the metadata is open to whoever reaches its port, where
+// the listeners are not. A member alone opens none.
+func (s *Server) warnOfPlainMetadata() {
+	secured := slices.ContainsFunc(s.cfg.Listeners, func(l Listener) bool { return l.Protocol != security.Plaintext })
+	company := len(s.cfg.EtcdPeers) > 1 || s.cfg.Join != "" || s.cfg.EtcdListen != ""
+	if secured && company && !s.etcdTLS().Set() {
+		s.log.Warn("the metadata of this broker is reached in plain text, and without authentication, by the port of its etcd member; " +
+			"set etcd-cert, etcd-key and etcd-ca, or let only brokers reach it")
+	}
+}
+
 // openClient makes this broker a client of the members in others.
 func (s *Server) openClient(cs *closers, members []string) error {
-	client, err := etcd.DialBrokers(members)
+	client, err := etcd.DialBrokers(members, s.etcdTLS())
 	if err != nil {
 		return fmt.Errorf("reach the metadata at %v: %w", members, err)
 	}
@@ -142,7 +159,7 @@ func (s *Server) askToJoin(ctx context.Context, own string) error {
 		return err
 	}
 	for until := time.Now().Add(joinPatience); ; {
-		answer, err := askAt(ctx, s.cfg.Join, req)
+		answer, err := s.askAt(ctx, s.cfg.Join, req)
 		if err == nil {
 			if answer.ErrorCode == 0 {
 				return nil
@@ -202,8 +219,9 @@ func (s *Server) joinRequest(own string) (*kmsg.AddRaftVoterRequest, error) {
 	return req, nil
 }
 
-// askAt asks a broker of which only the address is known.
-func askAt(ctx context.Context, addr string, req *kmsg.AddRaftVoterRequest) (*kmsg.AddRaftVoterResponse, error) {
+// askAt asks a broker of which only the address is known, on a listener of the protocol
+// by which brokers meet.
+func (s *Server) askAt(ctx context.Context, addr string, req *kmsg.AddRaftVoterRequest) (*kmsg.AddRaftVoterResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	d := net.Dialer{Timeout: joinDialTimeout}
@@ -211,8 +229,17 @@ func askAt(ctx context.Context, addr string, req *kmsg.AddRaftVoterRequest) (*km
 	if err != nil {
 		return nil, err
 	}
-	defer nc.Close()
+	defer func() { nc.Close() }()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	secured, err := s.securePeer(ctx, nc, host)
+	if err != nil {
+		return nil, err
+	}
+	nc = secured
 	answer, err := replication.AskOn(nc, "lockstep-broker-joins", req)
 	if err != nil {
 		return nil, err

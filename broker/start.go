@@ -98,7 +98,7 @@ func (s *Server) openStore(ctx context.Context, cs *closers) error {
 	case s.store != nil: // a test's
 		return nil
 	case len(s.cfg.Etcd) > 0:
-		outside, err := etcd.Dial(s.cfg.Etcd)
+		outside, err := etcd.Dial(s.cfg.Etcd, s.etcdTLS())
 		if err != nil {
 			return fmt.Errorf("reach etcd at %v: %w", s.cfg.Etcd, err)
 		}

@@ -26,7 +26,7 @@ var floors = []floor{
 	{"conflict", []string{"internal/invariant", "protocol"}},
 	{"coordinator/refusal", nil},
 	{"coordinator/store", []string{"internal/invariant", "protocol"}},
-	{"coordinator/store/etcd", []string{"internal/invariant", "protocol", "coordinator/store", "coordinator/refusal"}},
+	{"coordinator/store/etcd", []string{"internal/invariant", "internal/authority", "protocol", "coordinator/store", "coordinator/refusal"}},
 	{"coordinator/acl", nil},
 	{"coordinator/image", []string{"internal/invariant", "protocol", "coordinator/store", "coordinator/acl"}},
 	{"coordinator/plan", []string{"internal/invariant", "protocol", "coordinator/image", "coordinator/refusal"}},

@@ -49,7 +49,7 @@ func TestDialedEtcdKeepsTheContract(t *testing.T) {
 	defer e.Close()
 	<-e.Server.ReadyNotify()
 
-	s, err := Dial([]string{e.Clients[0].Addr().String()})
+	s, err := Dial([]string{e.Clients[0].Addr().String()}, TLSFiles{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,8 @@ type EmbeddedOptions struct {
 	Port *PeerPort
 	// Join are the peer URLs of a cluster that has added this member at Port.
 	Join []string
+	// TLS is how members reach each other: then the URLs of Peers begin with https://.
+	TLS TLSFiles
 	// Token tells clusters apart that could meet on one network. Default: "lockstep".
 	Token string
 	// QuotaBytes is how large the file may get before etcd takes no more writes. Default: 4 GiB.
@@ -145,6 +147,7 @@ func (e *Embedded) start(ctx context.Context, o EmbeddedOptions) (err error) {
 		}
 	}
 	e.quick = e.mu.port == nil
+	useTLS(o.TLS)
 	cfg, err := embedConfig(ctx, o, e.mu.port, e.log)
 	if err != nil {
 		return err
@@ -166,13 +169,13 @@ func portOf(o EmbeddedOptions) (*PeerPort, error) {
 		if !HasPort(o.Dir) {
 			return nil, nil
 		}
-		return OpenPort(PortOptions{Dir: o.Dir})
+		return OpenPort(PortOptions{Dir: o.Dir, TLS: o.TLS})
 	}
 	u, err := peerURL(o.Name, o.Peers)
 	if err != nil {
 		return nil, err
 	}
-	return listenPort(listenURL(*u).Host, u.String())
+	return listenPort(listenURL(*u).Host, u.String(), o.TLS)
 }
 
 // settle returns when the member takes part in a quorum and has what it should have.
@@ -267,6 +270,9 @@ func embedConfig(ctx context.Context, o EmbeddedOptions, port *PeerPort, log *et
 		if self, err = url.Parse(port.URL()); err != nil {
 			return nil, err
 		}
+		if encrypts(port.URL()) {
+			cfg.PeerTLSInfo = o.TLS.info()
+		}
 		cfg.AdvertiseClientUrls = []url.URL{*self} // the mark of a member that has run: join.go
 		cfg.TickMs, cfg.ElectionMs = peersTickMs, peersElectionMs
 	}
@@ -283,8 +289,8 @@ func peerURL(name string, peers map[string]string) (*url.URL, error) {
 		return nil, fmt.Errorf("etcd peers %v do not name this member, %q", slices.Sorted(maps.Keys(peers)), name)
 	}
 	u, err := url.Parse(self)
-	if err != nil || u.Scheme != "http" || u.Port() == "" {
-		return nil, fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT", name, self)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" {
+		return nil, fmt.Errorf("etcd peer %s=%s: want http://HOST:PORT or https://HOST:PORT", name, self)
 	}
 	return u, nil
 }

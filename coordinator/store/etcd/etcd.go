@@ -53,12 +53,13 @@ func New(client *clientv3.Client) *Store {
 
 // Dial connects to an outside etcd. It does not wait until one of the
 // endpoints answers: the first call does.
-func Dial(endpoints []string) (*Store, error) { return dial(endpoints, 0) }
+func Dial(endpoints []string, files TLSFiles) (*Store, error) { return dial(endpoints, 0, files) }
 
 // DialBrokers connects to the members in other brokers, at their peer URLs, and
 // follows them when they change.
-func DialBrokers(peerURLs []string) (*Store, error) {
-	s, err := dial(peerURLs, etcdSyncInterval)
+func DialBrokers(peerURLs []string, files TLSFiles) (*Store, error) {
+	useTLS(files)
+	s, err := dial(peerURLs, etcdSyncInterval, files)
 	if err == nil {
 		s.brokers = true
 	}
@@ -68,8 +69,13 @@ func DialBrokers(peerURLs []string) (*Store, error) {
 // etcdSyncInterval is how often a client of other brokers' members looks who they are.
 const etcdSyncInterval = 30 * time.Second
 
-func dial(endpoints []string, sync time.Duration) (*Store, error) {
+func dial(endpoints []string, sync time.Duration, files TLSFiles) (*Store, error) {
+	secure, err := clientTLS(endpoints, files)
+	if err != nil {
+		return nil, err
+	}
 	client, err := clientv3.New(clientv3.Config{
+		TLS:                  secure,
 		Endpoints:            endpoints,
 		AutoSyncInterval:     sync,
 		DialTimeout:          etcdDialTimeout,

@@ -174,7 +174,11 @@ func getJSON(ctx context.Context, from string, into any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	secure, err := peersTLS(from)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure}}).Do(req)
 	if err != nil {
 		return err
 	}

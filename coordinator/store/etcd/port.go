@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log"
 	"net"
 	"net/http"
 	"net/url"
@@ -31,6 +33,8 @@ type PortOptions struct {
 	Listen string
 	// Host is what others are told, and Listen's own host if that is "".
 	Host string
+	// TLS is how the port is reached; the zero value is plain text.
+	TLS TLSFiles
 }
 
 // DefaultPeerPort is etcd's own.
@@ -68,7 +72,7 @@ func OpenPort(o PortOptions) (*PeerPort, error) {
 		return nil, err
 	}
 	if noted && (o.Listen == "" || o.Listen == note.Listen) {
-		return listenPort(note.Listen, note.URL)
+		return listenPort(note.Listen, note.URL, o.TLS)
 	}
 	p, err := bindPort(o)
 	if err != nil {
@@ -84,9 +88,9 @@ func OpenPort(o PortOptions) (*PeerPort, error) {
 // bindPort finds an address for a port that has none yet.
 func bindPort(o PortOptions) (*PeerPort, error) {
 	if o.Listen == "" {
-		p, err := bindAt(o.Host, o.Host, DefaultPeerPort)
+		p, err := bindAt(o.Host, o.Host, DefaultPeerPort, o.TLS)
 		if err != nil {
-			p, err = bindAt(o.Host, o.Host, 0)
+			p, err = bindAt(o.Host, o.Host, 0, o.TLS)
 		}
 		return p, err
 	}
@@ -102,41 +106,57 @@ func bindPort(o PortOptions) (*PeerPort, error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		told = o.Host
 	}
-	return bindAt(host, told, port)
+	return bindAt(host, told, port, o.TLS)
 }
 
 // bindAt binds a host's port and tells others another name of that host.
-func bindAt(host, told string, port int) (*PeerPort, error) {
+func bindAt(host, told string, port int, files TLSFiles) (*PeerPort, error) {
 	at := listenURL(url.URL{Host: net.JoinHostPort(host, strconv.Itoa(port))})
 	l, err := net.Listen("tcp", at.Host)
 	if err != nil {
 		return nil, fmt.Errorf("open the peer port: %w", err)
 	}
 	bound := l.Addr().(*net.TCPAddr).Port
-	return newPort(l, "http://"+net.JoinHostPort(told, strconv.Itoa(bound))), nil
+	return newPort(l, files.Scheme()+"://"+net.JoinHostPort(told, strconv.Itoa(bound)), files)
 }
 
 // listenPort binds an address that others are told as url.
-func listenPort(addr, url string) (*PeerPort, error) {
+func listenPort(addr, url string, files TLSFiles) (*PeerPort, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("open the peer port: %w", err)
 	}
-	return newPort(l, url), nil
+	return newPort(l, url, files)
 }
 
-func newPort(l net.Listener, url string) *PeerPort {
+func newPort(l net.Listener, url string, files TLSFiles) (*PeerPort, error) {
+	if encrypts(url) != files.Set() {
+		return nil, errors.Join(fmt.Errorf("peer port %s: https:// goes with a certificate, a key and a CA, and these with it", url), l.Close())
+	}
+	secure, err := files.server()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("peer port %s: %w", url, err), l.Close())
+	}
+	useTLS(files)
 	p := &PeerPort{url: url, listener: l}
 	p.answer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetUnencryptedHTTP2(secure == nil)
+	protocols.SetHTTP2(secure != nil)
 	p.server = &http.Server{
-		Protocols: &protocols, ReadHeaderTimeout: peerHeaderTimeout,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
+		TLSConfig: secure, Protocols: &protocols, ReadHeaderTimeout: peerHeaderTimeout,
+		ErrorLog: log.New(io.Discard, "", 0), // a handshake that fails is no news
+		Handler:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
 	}
-	p.served.Go(func() { _ = p.server.Serve(l) }) // it ends with Close
-	return p
+	p.served.Go(func() { // it ends with Close
+		if secure != nil {
+			_ = p.server.ServeTLS(l, "", "")
+			return
+		}
+		_ = p.server.Serve(l)
+	})
+	return p, nil
 }
 
 // URL is what others are told.

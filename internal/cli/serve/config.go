@@ -3,7 +3,9 @@ package serve
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/lockstep-log/lockstep/broker"
 	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 )
@@ -25,7 +27,8 @@ type serveConfig struct {
 
 	HTTPAddr string // host:port
 
-	Etcd      []string   // endpoints of an outside etcd; empty means embedded
+	Etcd      []string // endpoints of an outside etcd; empty means embedded
+	EtcdTLS   broker.EtcdTLS
 	EtcdPeers []etcdPeer // members of the embedded etcd, this node among them; empty means it is alone
 
 	Join       string // a broker of the cluster to become one of; empty means none
@@ -104,11 +107,41 @@ func (c *serveConfig) checkEtcd(from func(string) string) error {
 			return fmt.Errorf("%s and %s exclude each other: who joins is told where the metadata is", from("join"), from(other))
 		}
 	}
+	if err := c.checkEtcdTLS(from); err != nil {
+		return err
+	}
 	if len(c.EtcdPeers) == 0 {
 		return nil
 	}
 	if !slices.ContainsFunc(c.EtcdPeers, func(p etcdPeer) bool { return p.ID == c.NodeID }) {
 		return fmt.Errorf("%s does not name this broker, %s", from("etcd-peers"), from("node-id"))
+	}
+	return nil
+}
+
+// checkEtcdTLS wants https:// and certificates together: members of etcd show each other
+// theirs, and an outside etcd may be trusted by the system's CAs.
+func (c *serveConfig) checkEtcdTLS(from func(string) string) error {
+	secure := 0
+	for _, p := range c.EtcdPeers {
+		if strings.HasPrefix(p.URL, "https://") {
+			secure++
+		}
+	}
+	outside := len(c.Etcd) > 0 && strings.HasPrefix(c.Etcd[0], "https://")
+	t := c.EtcdTLS
+	switch complete := t.Cert != "" && t.Key != "" && t.CA != ""; {
+	case secure > 0 && secure < len(c.EtcdPeers):
+		return fmt.Errorf("%s: want https:// before all of them or before none", from("etcd-peers"))
+	case secure > 0 && !complete:
+		return fmt.Errorf("%s: its members show each other certificates: set etcd-cert, etcd-key and etcd-ca", from("etcd-peers"))
+	case (t.Cert == "") != (t.Key == ""):
+		return fmt.Errorf("etcd-cert and etcd-key go together: %s, %s", from("etcd-cert"), from("etcd-key"))
+	case t == (broker.EtcdTLS{}):
+	case !outside && !complete: // alone until others join
+		return fmt.Errorf("members of etcd show each other certificates: set all of etcd-cert, etcd-key and etcd-ca")
+	case len(c.Etcd) > 0 && !outside, len(c.EtcdPeers) > 0 && secure == 0:
+		return fmt.Errorf("etcd-cert, etcd-key and etcd-ca are of no use: etcd is not reached by https://")
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func TestNodeZeroIsNodeZeroFromEveryLayer(t *testing.T) {
 func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 	values := map[string]string{
 		"node-id": "7", "data-dir": "/d", "rack": "r", "listen": "in://a:1,out://b:2", "advertise": "out://c:3",
-		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-peers": "7=http://p:6", "join": "j:9092", "etcd-listen": "p:7",
+		"inter-broker-listener": "in", "http": "h:4", "etcd": "e:5", "etcd-cert": "ec", "etcd-key": "ek", "etcd-ca": "eca", "etcd-peers": "7=http://p:6", "join": "j:9092", "etcd-listen": "p:7",
 		"default-replicas": "2", "replication-throttle": "1000000", "topics": "x:3,y", "auto-create-topics": "false",
 		"num-partitions": "8", "cluster-id": "c",
 		"group-rebalance-delay": "0", "offsets-partitions": "9", "offsets-replicas": "2",
@@ -133,6 +133,8 @@ func TestEverySettingMayComeFromFlagEnvironmentOrFile(t *testing.T) {
 			flags = append(flags, "authorizer=on")
 		case "etcd-peers":
 			flags = append(flags, "node-id=7")
+		case "etcd-cert", "etcd-key", "etcd-ca":
+			flags = append(flags, "etcd=https://e:5", "etcd-cert=ec", "etcd-key=ek")
 		case "oauth-unsigned-tokens":
 			flags = append(flags, "listener-security=sasl_plaintext", "sasl-mechanisms=OAUTHBEARER")
 		default:
@@ -304,7 +306,7 @@ func TestAConfigErrorNamesTheSettingItsValueAndItsOrigin(t *testing.T) {
 			want: `setting etcd = "a:1" (flag --etcd) and setting etcd-peers = "1=http://b:2" (environment variable LOCKSTEP_ETCD_PEERS) exclude each other`},
 		{flags: []string{"etcd-peers=2=http://b:2"}, want: `does not name this broker, setting node-id = "1" (default)`},
 		{flags: []string{"etcd-peers=1=http://b:2,1=http://c:2"}, want: `node 1 is named twice`},
-		{flags: []string{"etcd-peers=1=b:2"}, want: `want http://HOST:PORT for node 1, got "b:2"`},
+		{flags: []string{"etcd-peers=1=b:2"}, want: `want http://HOST:PORT or https://HOST:PORT for node 1, got "b:2"`},
 		{flags: []string{"topics=a:0"}, want: `partitions of a: want a number from 1`},
 		{flags: []string{"topics=a,a:2"}, want: `topic a is named twice`},
 		{flags: []string{"topic-defaults=nosuch=1"},

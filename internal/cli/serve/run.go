@@ -37,7 +37,7 @@ func runBroker(ctx context.Context, cfg serveConfig, logger *slog.Logger) error 
 func (c serveConfig) broker(logger *slog.Logger) broker.Config {
 	out := broker.Config{
 		NodeID: protocol.BrokerID(c.NodeID), Rack: c.Rack, DataDir: c.DataDir, ClusterID: c.ClusterID, Version: c.Version,
-		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd, Join: c.Join, EtcdListen: c.EtcdListen, InterBroker: c.InterBrokerListener,
+		HTTPAddr: c.HTTPAddr, Etcd: c.Etcd, EtcdTLS: c.EtcdTLS, Join: c.Join, EtcdListen: c.EtcdListen, InterBroker: c.InterBrokerListener,
 		PrincipalMapping: c.Security.Mapping,
 		AutoCreateTopics: c.AutoCreateTopics, NumPartitions: c.NumPartitions, TopicDefaults: c.TopicDefaults,
 		ReplicationThrottle:      c.Throttle,

@@ -103,7 +103,16 @@ func TestWhatAsksForSecurityIsRefusedAtStart(t *testing.T) {
 		// Keys of the file, and etcd.
 		{file: "ssl-keystore: /etc/broker.jks\n", want: "setting ssl-keystore"},
 		{flags: []string{"etcd=https://a:1,b:1"}, want: "https:// before all of them or before none"},
-		{flags: []string{"etcd-peers=1=https://a:1"}, want: "want http://HOST:PORT"},
+		{flags: []string{"etcd-peers=1=https://a:1"}, want: "set etcd-cert, etcd-key and etcd-ca"},
+		{flags: []string{"etcd-peers=1=https://a:1,2=http://b:1", "etcd-cert=c", "etcd-key=k", "etcd-ca=ca"}, want: "before all of them or before none"},
+		{flags: []string{"etcd-peers=1=http://a:1", "etcd-cert=c", "etcd-key=k", "etcd-ca=ca"}, want: "are of no use"},
+		{flags: []string{"etcd=https://a:1", "etcd-cert=c"}, want: "go together"},
+		{flags: []string{"etcd-peers=1=https://a:1", "etcd-cert=c", "etcd-key=k", "etcd-ca=ca"}},
+		{flags: []string{"etcd-ca=ca"}, want: "set all of etcd-cert"},
+		{flags: []string{"etcd=https://a:1"}},
+		{flags: []string{"etcd=https://a:1", "etcd-ca=ca"}},
+		{flags: []string{"join=a:1", "etcd-cert=c", "etcd-key=k", "etcd-ca=ca"}},
+		{flags: []string{"etcd-peers=1=ftp://a:1"}, want: "want http://HOST:PORT"},
 	} {
 		_, err := load(t, c.flags, c.environ, c.file)
 		switch {

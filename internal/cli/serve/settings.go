@@ -114,6 +114,12 @@ var settings = []setting{
 	{name: "etcd-listen", arg: "HOST:PORT", usage: "where other brokers reach this one's etcd, once there are others " +
 		"(default: port 2380, or a free one)",
 		set: setEtcdListen},
+	{name: "etcd-cert", arg: "FILE", usage: "certificate to show to etcd, outside or in the other brokers, in PEM",
+		set: func(c *serveConfig, v string) error { c.EtcdTLS.Cert = v; return nil }},
+	{name: "etcd-key", arg: "FILE", usage: "its key, in PEM",
+		set: func(c *serveConfig, v string) error { c.EtcdTLS.Key = v; return nil }},
+	{name: "etcd-ca", arg: "FILE", usage: "CA by which etcd is trusted, and which signs what its members show, in PEM",
+		set: func(c *serveConfig, v string) error { c.EtcdTLS.CA = v; return nil }},
 	{name: "topics", arg: "NAME[:PARTITIONS],...", usage: "topics to create at start, before ready",
 		set: setTopics},
 	{name: "auto-create-topics", arg: "bool", def: "true", usage: "create a topic when a client first names it",
@@ -216,15 +222,15 @@ func setEtcdPeers(c *serveConfig, v string) error {
 	for _, item := range command.SplitList(v) {
 		id, raw, ok := strings.Cut(item, "=")
 		if !ok {
-			return fmt.Errorf("want N=http://HOST:PORT, got %q", item)
+			return fmt.Errorf("want N=http://HOST:PORT or N=https://HOST:PORT, got %q", item)
 		}
 		peer := etcdPeer{URL: raw}
 		if err := parseInt32(id, 0, &peer.ID); err != nil {
 			return fmt.Errorf("node id %q: %w", id, err)
 		}
 		u, err := url.Parse(raw)
-		if err != nil || u.Scheme != "http" || u.Port() == "" || u.Hostname() == "" {
-			return fmt.Errorf("want http://HOST:PORT for node %s, got %q", id, raw)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Port() == "" || u.Hostname() == "" {
+			return fmt.Errorf("want http://HOST:PORT or https://HOST:PORT for node %s, got %q", id, raw)
 		}
 		if slices.ContainsFunc(c.EtcdPeers, func(p etcdPeer) bool { return p.ID == peer.ID }) {
 			return fmt.Errorf("node %d is named twice", peer.ID)

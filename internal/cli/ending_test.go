@@ -43,9 +43,10 @@ var asked = map[string]string{
 	"demo bank":      "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",
 	"health": "", "audit": "t",
 	"acl add": "--allow-principal User:u --topic t", "acl list": "", "acl remove": "--topic t",
+	"user add": "u --generate", "user list": "", "user delete": "u --mechanism SCRAM-SHA-512",
 }
 
-var asksNobody = []string{"serve", "dev", "dump", "repair", "version"}
+var asksNobody = []string{"serve", "dev", "dump", "repair", "version", "cert", "profile set", "profile list", "profile show", "profile delete"}
 
 // leaves are the commands that do something, by the words that call them.
 func leaves() map[string]*cobra.Command {

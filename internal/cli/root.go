@@ -8,13 +8,16 @@ import (
 
 	"github.com/lockstep-log/lockstep/internal/bench"
 	"github.com/lockstep-log/lockstep/internal/cli/acl"
+	"github.com/lockstep-log/lockstep/internal/cli/cert"
 	"github.com/lockstep-log/lockstep/internal/cli/cluster"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/internal/cli/group"
 	"github.com/lockstep-log/lockstep/internal/cli/lock"
+	"github.com/lockstep-log/lockstep/internal/cli/profile"
 	"github.com/lockstep-log/lockstep/internal/cli/records"
 	"github.com/lockstep-log/lockstep/internal/cli/serve"
 	"github.com/lockstep-log/lockstep/internal/cli/topic"
+	"github.com/lockstep-log/lockstep/internal/cli/user"
 	"github.com/lockstep-log/lockstep/internal/demo"
 	"github.com/lockstep-log/lockstep/internal/dump"
 )
@@ -32,7 +35,7 @@ func newRoot(s *command.Streams) *cobra.Command {
 		serve.New(s), serve.NewDev(s),
 		topic.New(s), records.NewProduce(s), records.NewConsume(s), records.NewAppend(s),
 		group.New(s), cluster.New(s), lock.New(s), lock.NewConflicts(s), demo.New(s), bench.New(s), newHealth(s),
-		acl.New(s), lock.NewAudit(s), dump.New(s), newRepair(s), newVersion(s))
+		acl.New(s), lock.NewAudit(s), user.New(s), cert.New(s), profile.New(s), dump.New(s), newRepair(s), newVersion(s))
 	root.Long = "Lockstep is a Kafka-protocol log broker that refuses conflicting writes.\n\n" +
 		"Existing Kafka clients use it unchanged. A record with lock headers is a conditional\n" +
 		"append: it enters the log only if nothing it depends on was written after the writer\n" +

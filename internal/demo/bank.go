@@ -102,9 +102,9 @@ func (b *bankCommand) runDemo(cmd *cobra.Command) error {
 }
 
 func (b *bankCommand) tellerArgs(name string) []string {
-	return []string{"demo", "teller", "--brokers", b.cluster.Brokers, "--timeout", b.cluster.Timeout.String(), "--topic",
+	return append([]string{"demo", "teller", "--brokers", b.cluster.Brokers, "--timeout", b.cluster.Timeout.String(), "--topic",
 		b.topic, "--name", name,
-		"--writers", fmt.Sprint(b.writers), "--accounts", fmt.Sprint(b.accounts), fmt.Sprintf("--locks=%v", b.locks)}
+		"--writers", fmt.Sprint(b.writers), "--accounts", fmt.Sprint(b.accounts), fmt.Sprintf("--locks=%v", b.locks)}, b.cluster.SecurityArgs()...)
 }
 
 // open makes the topic and the accounts where they are missing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,10 @@ const defaultBrokers = "127.0.0.1:9092"
 type Cluster struct {
 	Brokers string
 	Timeout time.Duration
+
+	security Security
+	streams  *Streams
+	given    func(flag, variable string) bool
 }
 
 // Flags adds --brokers, --timeout and, so that every client command takes the same
@@ -29,6 +34,8 @@ type Cluster struct {
 func (c *Cluster) Flags(cmd *cobra.Command, s *Streams) {
 	addBrokersFlag(cmd, s, &c.Brokers, "brokers to ask first, `HOST:PORT,...`; also "+envBrokers)
 	addTimeoutFlag(cmd, &c.Timeout)
+	c.security.flags(cmd, s)
+	c.streams, c.given = s, func(flag, variable string) bool { return cmd.Flags().Changed(flag) || s.getenv(variable) != "" }
 	addHTTPFlag(cmd, s, new(string), "`HOST:PORT,...` of the HTTP side of brokers; this command does not ask it")
 }
 
@@ -59,6 +66,10 @@ func addTimeoutFlag(cmd *cobra.Command, to *time.Duration) {
 // Connect returns a client that has asked a broker once, so that a wrong
 // address is reported as such and not as a timeout of something else.
 func (c *Cluster) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	secured, err := c.secure()
+	if err != nil {
+		return nil, err
+	}
 	seeds := SplitList(c.Brokers)
 	if len(seeds) == 0 {
 		return nil, errors.New("no broker named; give --brokers HOST:PORT")
@@ -72,7 +83,7 @@ func (c *Cluster) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, er
 		kgo.RecordDeliveryTimeout(max(c.Timeout, time.Second)),
 		kgo.MetadataMinAge(50 * time.Millisecond),
 	}
-	client, err := kgo.NewClient(append(base, opts...)...)
+	client, err := kgo.NewClient(slices.Concat(base, secured, opts)...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +93,22 @@ func (c *Cluster) Connect(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, er
 	}
 	return client, nil
 }
+
+// secure are the options by which a client proves who it is; and where the brokers
+// were not named, a profile names them.
+func (c *Cluster) secure() ([]kgo.Opt, error) {
+	p, err := c.security.named(c.streams)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil && p.Brokers != "" && !c.given(brokersFlag, envBrokers) {
+		c.Brokers = p.Brokers
+	}
+	return c.security.options(p)
+}
+
+// SecurityArgs are the flags of security again, for a process that a command starts.
+func (c *Cluster) SecurityArgs() []string { return c.security.args() }
 
 // ping waits for a first answer. While the client library makes a connection it
 // does not look at the context of whoever waits for it, but it does hear that it

@@ -15,14 +15,14 @@ import (
 // broker sees fit. No command looks at a number that is below.
 var LeastNumbers = map[string]int64{
 	"accounts": 2, "partition": -1, "partitions": -1, "processes": 1, "replace": 0, "replicas": -1, "size": 0, "locks": 0,
-	"lines": 0, "num": 0, "writers": 0, "num-replicas": 0, "exclude": 0, "throttle": 0, "node-id": -1,
+	"lines": 0, "num": 0, "writers": 0, "num-replicas": 0, "exclude": 0, "throttle": 0, "node-id": -1, "iterations": 4096,
 	"consume partition": 0, "cluster reassign partition": 0, "cluster reassign replicas": 0, // lists: each of them
 	"topic add-partitions num": 1, "demo bank writers": 1, "demo teller writers": 1,
 }
 
 // LeastDurations is the same for durations.
 var LeastDurations = map[string]time.Duration{
-	"duration": 0, "wait": 0, "every": time.Millisecond, "timeout": time.Nanosecond,
+	"duration": 0, "wait": 0, "lasts": time.Minute, "every": time.Millisecond, "timeout": time.Nanosecond,
 }
 
 // checkNumbers holds every number that was typed to its least.

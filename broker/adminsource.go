@@ -63,6 +63,11 @@ func (a adminSource) DiskFree() (uint64, bool) {
 // LockWindowBytes implements admin.Source.
 func (a adminSource) LockWindowBytes() int64 { return a.srv.budget.Used() }
 
+// ClientRefusals implements admin.Source.
+func (a adminSource) ClientRefusals(client string) []admin.ClientRefusal {
+	return a.srv.refusals.of(client)
+}
+
 // Groups implements admin.Source.
 func (a adminSource) Groups() []admin.Group { return a.srv.groups.sample() }
 

@@ -323,7 +323,7 @@ func (s *Server) note(p *producing, part *producePart) {
 	switch r := &part.Result; {
 	case r.Refusal != nil:
 		m.Refused(r.Refusal)
-		s.logRefusal(p, part, r.Refusal)
+		s.noteRefusal(p, part, r.Refusal)
 	case r.Err != nil:
 		if errors.Is(r.Err, errLocksNeedAcks) {
 			m.WrongAcks.Inc()

@@ -74,7 +74,7 @@ func (s *Server) noteLeft(p *producing, part *producePart) {
 	for i := range part.Result.Skipped {
 		if r := part.Result.Skipped[i].Refusal; r != nil {
 			metricsOf(part.topic).Refused(r)
-			s.logRefusal(p, part, r)
+			s.noteRefusal(p, part, r)
 		}
 	}
 }

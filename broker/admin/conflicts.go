@@ -24,7 +24,8 @@ type refusedAppend struct {
 	Basis     *int64    `json:"basis,omitempty"`
 	By        string    `json:"by,omitempty"`
 	Record    int32     `json:"record"`
-	LogEnd    int64     `json:"log_end"`
+	LogEnd    *int64    `json:"log_end,omitempty"`
+	Client    string    `json:"client,omitempty"`
 	Message   string    `json:"message"`
 }
 
@@ -32,10 +33,14 @@ type refusedAppend struct {
 func (h *Server) conflicts(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	for name := range q {
-		if name != "topic" && name != "partition" && name != "id" {
-			fail(w, http.StatusBadRequest, "parameter %q is unknown; known are topic, partition and id", name)
+		if !slices.Contains([]string{"topic", "partition", "id", "client"}, name) {
+			fail(w, http.StatusBadRequest, "parameter %q is unknown; known are topic, partition, id and client", name)
 			return
 		}
+	}
+	if q.Has("client") && q.Has("id") {
+		fail(w, http.StatusBadRequest, "client and id are two ways to ask; give one of them")
+		return
 	}
 	index := int64(-1)
 	if text := q.Get("partition"); text != "" {
@@ -60,7 +65,25 @@ func (h *Server) conflicts(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if q.Has("client") {
+		reply(w, http.StatusOK, clientRefusals(h.src, q, int32(index), viewer))
+		return
+	}
 	reply(w, http.StatusOK, latestRefusals(h.src, q, int32(index), viewer))
+}
+
+// clientRefusals are those of one client id, of the topics that the viewer may read. Where the log ended then is not told.
+func clientRefusals(src Source, q url.Values, index int32, viewer Viewer) []refusedAppend {
+	out := []refusedAppend{}
+	for _, c := range src.ClientRefusals(protocol.PrintableShort(q.Get("client"))) {
+		if name := q.Get("topic"); name != "" && name != c.Topic || index >= 0 && index != c.Partition || !viewer.MayRead(c.Topic) {
+			continue
+		}
+		one := asJSON(c.Topic, c.Partition, &conflict.Refused{TimeMs: c.TimeMs, Refusal: c.Refusal})
+		one.LogEnd, one.Client = nil, c.Client
+		out = append(out, one)
+	}
+	return out
 }
 
 // latestRefusals are those of the topics that the viewer may read.
@@ -92,10 +115,11 @@ func latestRefusals(src Source, q url.Values, index int32, viewer Viewer) []refu
 // asJSON is one entry of the conflict history.
 func asJSON(topic string, partition int32, e *conflict.Refused) refusedAppend {
 	r := &e.Refusal
+	logEnd := int64(e.LogEnd)
 	out := refusedAppend{
 		Topic: topic, Partition: partition, Time: time.UnixMilli(e.TimeMs).UTC(),
 		Kind: r.Kind.String(), ID: e.ID, Lock: r.Lock, By: r.By, Record: r.Record,
-		LogEnd: int64(e.LogEnd), Message: r.Message(),
+		LogEnd: &logEnd, Message: r.Message(),
 	}
 	if r.Kind == protocol.RefusalDuplicate || r.ID != "" {
 		out.ID = r.ID

@@ -43,10 +43,13 @@ func (s *shown) FetchSessions() FetchSessions         { return FetchSessions{1, 
 func (s *shown) Groups() []Group                      { return s.groups }
 func (s *shown) ShowsLockNames() bool                 { return true }
 func (s *shown) Viewer(*http.Request) (Viewer, error) { return Everybody, nil }
-func (s *shown) Image() *image.Image                  { return &image.Image{ClusterID: "c", Controller: 7} }
-func (s *shown) StoreGone() (time.Time, bool)         { return time.Unix(1_700_000_000, 0), s.gone }
-func (s *shown) Topic(string) *partitions.Topic       { return nil }
-func (s *shown) Topics() iter.Seq[*partitions.Topic]  { return maps.Values(map[int]*partitions.Topic{}) }
+func (s *shown) ClientRefusals(c string) []ClientRefusal {
+	return []ClientRefusal{{c, "t", 2, 5000, protocol.Refusal{Kind: protocol.RefusalMalformed, Record: 1, Text: "why"}}}
+}
+func (s *shown) Image() *image.Image                 { return &image.Image{ClusterID: "c", Controller: 7} }
+func (s *shown) StoreGone() (time.Time, bool)        { return time.Unix(1_700_000_000, 0), s.gone }
+func (s *shown) Topic(string) *partitions.Topic      { return nil }
+func (s *shown) Topics() iter.Seq[*partitions.Topic] { return maps.Values(map[int]*partitions.Topic{}) }
 
 func (s *shown) StoreUsage() (coordinator.StoreUsage, bool)          { return coordinator.StoreUsage{}, false }
 func (s *shown) TopicByID(protocol.TopicID) *partitions.Topic        { return nil }
@@ -108,13 +111,17 @@ func TestABrokerThatStartsSaysSo(t *testing.T) {
 func TestAnswersAreTheContractsJSON(t *testing.T) {
 	url, _ := serve(t, &shown{ready: true})
 	for path, want := range map[string]string{
-		"/v1/status/ready":   `200 {"status":"ready"}`,
-		"/v1/brokers":        `200 {"broker":7,"cluster_id":"c","brokers":[{"id":7,"live":false},{"id":8,"live":false}]}`,
-		"/v1/conflicts":      `200 []`,
-		"/v1/conflicts?a=b":  `400 {"error":"parameter \"a\" is unknown; known are topic, partition and id"}`,
-		"/v1/locks/t?lock=x": `404 {"error":"topic \"t\" does not exist"}`,
-		"/v1/locks/t/0/x":    `404 {"error":"no partition t-0 on this broker"}`,
-		"/v1/locks/t/one/x":  `400 {"error":"partition \"one\" is not a number"}`,
+		"/v1/status/ready":  `200 {"status":"ready"}`,
+		"/v1/brokers":       `200 {"broker":7,"cluster_id":"c","brokers":[{"id":7,"live":false},{"id":8,"live":false}]}`,
+		"/v1/conflicts":     `200 []`,
+		"/v1/conflicts?a=b": `400 {"error":"parameter \"a\" is unknown; known are topic, partition, id and client"}`,
+		"/v1/conflicts?client=app": `200 [{"topic":"t","partition":2,"time":"1970-01-01T00:00:05Z","kind":"MALFORMED","record":1,` +
+			`"client":"app","message":"MALFORMED record=1: why"}]`,
+		"/v1/conflicts?client=app&partition=1": `200 []`,
+		"/v1/conflicts?client=app&id=x":        `400 {"error":"client and id are two ways to ask; give one of them"}`,
+		"/v1/locks/t?lock=x":                   `404 {"error":"topic \"t\" does not exist"}`,
+		"/v1/locks/t/0/x":                      `404 {"error":"no partition t-0 on this broker"}`,
+		"/v1/locks/t/one/x":                    `400 {"error":"partition \"one\" is not a number"}`,
 	} {
 		status, body := get(t, url+path)
 		if got := fmt.Sprintf("%d %s", status, body); got != want {

@@ -38,6 +38,17 @@ type Source interface {
 	ShowsLockNames() bool
 	// Groups are the consumer groups that this broker coordinates.
 	Groups() []Group
+	// ClientRefusals are the latest of this broker's refusals that a client id got, oldest first.
+	ClientRefusals(client string) []ClientRefusal
+}
+
+// ClientRefusal is a refusal, and the client id of who got it.
+type ClientRefusal struct {
+	Client    string // as it can be printed, and shortened
+	Topic     string
+	Partition int32
+	TimeMs    int64
+	Refusal   protocol.Refusal
 }
 
 // FetchSessions is how many there are, of how many partitions together, and how many

@@ -96,6 +96,7 @@ class Fold:
         self._applied = basis
         self._begin: Optional[int] = None  # the last offset that was committed when the fold began
         self._written = NONE  # the last that this fold has appended
+        self._committed = 0.0  # when _written was; 0: the feed has shown it
         self._error: Optional[LockstepError] = None
         self._stop = False
         self._turns, self._marks, self._counts, self._ids = Turns(), Marks(), Counts(), 0
@@ -164,6 +165,10 @@ class Fold:
 
     def _take(self, records: List[Record]) -> None:
         to = self._reader.next - 1
+        with self._moved:
+            if self._committed and to >= self._written:
+                self._turns.heard(time.monotonic() - self._committed)
+                self._committed = 0.0
         with self._applying:
             if to <= self._applied:
                 return  # the fold's own, which came sooner
@@ -227,6 +232,7 @@ class Fold:
         with self._moved:
             self._turns.took(time.monotonic() - began)
             self._written = max(self._written, result.last)
+            self._committed = time.monotonic()
             self._counts = replace(self._counts, commits=self._counts.commits + 1)
         if self._applies_own and not result.stamped and not tx.name:
             self._apply_own(p, result)

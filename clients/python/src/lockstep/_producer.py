@@ -239,6 +239,8 @@ class ConditionalProducer:
             w.close()
         for w in writers:
             w.thread.join()
+        with self._lock:
+            self._writers.clear()
         if explainers is not None:
             explainers.shutdown()
 
@@ -295,6 +297,7 @@ class _Writer:
                 self._settle(batch)
         self._producer.purge()
         self._producer.flush(1)
+        del self._producer  # librdkafka's threads and connections end with it
 
     def _gather(self) -> Optional[List[Pending]]:
         """The appends that go next; None: closed."""

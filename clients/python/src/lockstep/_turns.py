@@ -122,6 +122,7 @@ class Turns:
     def __init__(self) -> None:
         self.self = new_view_name()
         self.pace = 0.0
+        self.lag = 0.0  # about what it takes until the feed shows an append
         self._lines: Dict[bytes, _Line] = {}
 
     def refused(self, lock: str, by: str, now: float) -> None:
@@ -157,13 +158,17 @@ class Turns:
         place = line.place(self.self, until)
         if place <= 0:
             return 0.0
-        due = line.last + min(TURN_WAIT_MAX, self.pace * (place + line.ahead(place)))
+        due = line.last + min(TURN_WAIT_MAX, max(self.pace, self.lag) * place + self.pace * line.ahead(place))
         return max(0.0, due - now)
 
     def took(self, seconds: float) -> None:
         """Notes how long an append took: those of the others will take as long."""
         self.pace = self.pace or PACE_FIRST
         self.pace = min(PACE_MAX, self.pace + (min(seconds, PACE_FACTOR * self.pace) - self.pace) / 8)
+
+    def heard(self, seconds: float) -> None:
+        """Notes how long after it was in this view has read an append of its own: so long the others do not know of it."""
+        self.lag = min(PACE_MAX, self.lag + (max(0.0, seconds) - self.lag) / 8)
 
     def enter(self, lock: str) -> int:
         """When a view goes that has no place in the line: behind those who have."""

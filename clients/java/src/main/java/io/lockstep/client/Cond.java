@@ -4,7 +4,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
@@ -46,14 +45,25 @@ public record Cond(String id, long basis, List<Lock> locks) {
 
     /** One header for each kind of lock that there is, lock-basis and lock-id. */
     List<Header> headers() {
-        List<Header> headers = new ArrayList<>();
+        List<Header> headers = new ArrayList<>(5);
+        boolean needsBasis = false;
         for (Lock.Kind kind : Lock.Kind.values()) {
-            String items = locks.stream().filter(l -> l.kind() == kind).map(Lock::toString).collect(Collectors.joining(" "));
-            if (locks.stream().anyMatch(l -> l.kind() == kind)) {
-                headers.add(header(kind.header, items));
+            StringBuilder items = null;
+            for (Lock l : locks) {
+                if (l.kind() == kind) {
+                    items = items == null ? new StringBuilder() : items.append(' ');
+                    items.append(l.headerName());
+                    if (l.basis() != null) {
+                        items.append('@').append(Lock.basisText(l.basis()));
+                    }
+                    needsBasis |= l.judged() && l.basis() == null;
+                }
+            }
+            if (items != null) {
+                headers.add(header(kind.header, items.toString()));
             }
         }
-        if (locks.stream().anyMatch(l -> l.judged() && l.basis() == null)) {
+        if (needsBasis) {
             headers.add(header("lock-basis", Lock.basisText(basis)));
         }
         if (!id.isEmpty()) {

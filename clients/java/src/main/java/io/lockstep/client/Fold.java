@@ -54,6 +54,7 @@ final class Fold implements AutoCloseable {
     private volatile long applied;
     private long begin = UNKNOWN; // the last offset that was committed when the fold began
     private long written = Lock.NONE; // the last that this fold has appended
+    private long committed; // when written was; 0: the feed has shown it
     private RuntimeException ended;
     private volatile boolean stopped;
     private long ids;
@@ -147,6 +148,7 @@ final class Fold implements AutoCloseable {
     private void take(List<ConsumerRecord<byte[], byte[]>> records, long to) {
         applying.lock();
         try {
+            noteHeard(to);
             if (to <= applied) {
                 return; // the fold's own, which came sooner
             }
@@ -158,6 +160,16 @@ final class Fold implements AutoCloseable {
         } finally {
             applying.unlock();
         }
+    }
+
+    private void noteHeard(long to) {
+        locked(() -> {
+            if (committed != 0 && to >= written) {
+                turns.heard(System.nanoTime() - committed);
+                committed = 0;
+            }
+            return null;
+        });
     }
 
     private void bring(List<ConsumerRecord<byte[], byte[]>> records, long to) {
@@ -252,6 +264,7 @@ final class Fold implements AutoCloseable {
         }
         locked(() -> {
             written = Math.max(written, result.last());
+            committed = System.nanoTime();
             return commits++;
         });
         if (appliesOwn && tx.id().isEmpty() && !producer.stamps(at.topic())) {

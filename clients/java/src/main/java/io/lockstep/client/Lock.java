@@ -25,12 +25,14 @@ public final class Lock {
     private final boolean whole;
     private final String name;
     private final Long basis;
+    private final String headerName; // the name as a header, and so a refusal, has it
 
     private Lock(Kind kind, boolean whole, String name, Long basis) {
         this.kind = kind;
         this.whole = whole;
         this.name = Objects.requireNonNull(name, "name");
         this.basis = basis;
+        headerName = whole ? "*" : escape(name);
     }
 
     /**
@@ -100,7 +102,7 @@ public final class Lock {
 
     /** The name as a header, and so a refusal, has it. */
     String headerName() {
-        return whole ? "*" : escape(name);
+        return headerName;
     }
 
     /** The lock as it stands in its header. */
@@ -142,6 +144,9 @@ public final class Lock {
 
     /** A name as a header holds it: %XX for spaces, controls and "@", and for a "%" that would be read as one. */
     static String escape(String name) {
+        if (isPlain(name)) {
+            return name;
+        }
         if (name.equals("*")) {
             return "%2A";
         }
@@ -158,6 +163,17 @@ public final class Lock {
             }
         }
         return out.toString();
+    }
+
+    /** Nothing has to be escaped in it. */
+    private static boolean isPlain(String name) {
+        for (int i = 0; i < name.length(); i++) {
+            char c = name.charAt(i);
+            if (c <= ' ' || c >= 0x7f || c == '@' || c == '%' || c == '*') {
+                return false;
+            }
+        }
+        return true;
     }
 
     private static boolean isHex(String s, int at) {

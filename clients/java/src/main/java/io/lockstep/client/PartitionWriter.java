@@ -157,7 +157,7 @@ final class PartitionWriter {
         if (p.repeatable || batch.get(0).repeatable || size + p.size > bytesMax || p.judged.contains("*")) {
             return false;
         }
-        return p.judged.stream().noneMatch(marks::contains);
+        return java.util.Collections.disjoint(marks, p.judged);
     }
 
     /** Sends one batch and waits for its outcome. It returns what has to be sent again, as if it had been alone. */

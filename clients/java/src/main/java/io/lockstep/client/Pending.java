@@ -1,10 +1,8 @@
 package io.lockstep.client;
 
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.KafkaException;
@@ -18,11 +16,11 @@ final class Pending {
     /** It could be a repeat: its place in the log is only known if it is alone in its batch. */
     final boolean repeatable;
     final int size;
-    final Set<String> marks = new HashSet<>();
-    final Set<String> judged = new HashSet<>();
+    final List<String> marks = new ArrayList<>(2);
+    final List<String> judged = new ArrayList<>(2);
     final CompletableFuture<Result> future = new CompletableFuture<>();
     private final List<Header> headers;
-    private final List<Report> reports = new ArrayList<>();
+    private final List<Report> reports = new ArrayList<>(1);
     private boolean sent;
 
     record Report(RecordMetadata at, Exception error) {}
@@ -32,8 +30,15 @@ final class Pending {
         this.records = records;
         this.repeatable = repeatable;
         headers = cond.headers();
-        int each = headers.stream().mapToInt(h -> h.key().length() + h.value().length + 4).sum();
-        size = records.stream().mapToInt(NewRecord::size).sum() + each * records.size();
+        int each = 0;
+        for (Header h : headers) {
+            each += h.key().length() + h.value().length + 4;
+        }
+        int bytes = each * records.size();
+        for (NewRecord r : records) {
+            bytes += r.size();
+        }
+        size = bytes;
         for (Lock l : cond.locks()) {
             String key = Lock.key(l.headerName());
             if (l.marks()) {
@@ -47,8 +52,13 @@ final class Pending {
 
     /** The locks stand at the append's last record, its id at each. */
     List<Header> headersOf(int index) {
-        List<Header> all = new ArrayList<>(records.get(index).headers());
-        all.addAll(index == records.size() - 1 ? headers : headers.subList(headers.size() - 1, headers.size()));
+        List<Header> own = records.get(index).headers();
+        List<Header> locks = index == records.size() - 1 ? headers : headers.subList(headers.size() - 1, headers.size());
+        if (own.isEmpty()) {
+            return locks;
+        }
+        List<Header> all = new ArrayList<>(own);
+        all.addAll(locks);
         return all;
     }
 
@@ -86,6 +96,10 @@ final class Pending {
 
     Outcome settle() {
         synchronized (reports) {
+            if (reports.size() == 1 && records.size() == 1 && reports.get(0).error() == null) {
+                future.complete(new Result(reports.get(0).at().offset(), 1));
+                return Outcome.SETTLED;
+            }
             Optional<Exception> error = error();
             if (error.isEmpty() && reports.size() == records.size()) {
                 future.complete(new Result(reports.get(0).at().offset(), records.size()));

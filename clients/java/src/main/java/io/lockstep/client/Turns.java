@@ -34,6 +34,7 @@ final class Turns {
     final String self = newViewName();
     private final Map<String, Line> lines = new HashMap<>();
     private long pace; // about what an append of this view takes
+    private long lag; // about what it takes until the feed shows it
 
     /** What a lock-id says: the view that made it, "" if none did, and how many writes more its turn will have. */
     record Writer(String view, int more) {
@@ -125,7 +126,7 @@ final class Turns {
         if (place <= 0) {
             return 0;
         }
-        long due = l.last + Math.min(TURN_WAIT_MAX, pace * (place + l.ahead(place)));
+        long due = l.last + Math.min(TURN_WAIT_MAX, Math.max(pace, lag) * place + pace * l.ahead(place));
         return Math.max(0, due - now);
     }
 
@@ -135,6 +136,11 @@ final class Turns {
             pace = PACE_FIRST;
         }
         pace = Math.min(PACE_MAX, pace + (Math.min(ns, PACE_FACTOR * pace) - pace) / 8);
+    }
+
+    /** Notes how long after it was in this view has read an append of its own: so long the others do not know of it. */
+    void heard(long ns) {
+        lag = Math.min(PACE_MAX, lag + (Math.max(0, ns) - lag) / 8);
     }
 
     /** When a view goes that has no place in the line: behind those who have. */

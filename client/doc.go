@@ -14,6 +14,7 @@
 //	         decides, appends, and decides again when somebody was faster
 //	Fold     the same loop for a state that is kept elsewhere; package sqlview
 //	         keeps it in a database
+//	Transactor  the same loop over several partitions, carried out as one transaction
 //	Error    a refusal; errors.Is tells ErrConflict from ErrMalformed and ErrDuplicate
 //
 // # What is promised

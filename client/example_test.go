@@ -102,3 +102,47 @@ func ExampleView_Update() {
 		log.Fatal(err)
 	}
 }
+
+// A transfer between accounts of two partitions: all of it is in the logs, or none.
+func ExampleTransactor_Update() {
+	cl, err := kgo.NewClient(kgo.SeedBrokers("localhost:9092"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cl.Close()
+	c, err := client.New(cl)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	var parts [2]*client.View[accounts]
+	for p := range parts {
+		if parts[p], err = client.NewView(c, "accounts", int32(p), accounts{}, (*accounts).apply); err != nil {
+			log.Fatal(err)
+		}
+		defer parts[p].Close()
+	}
+	tellers, err := client.NewTransactor(c, "teller-host7")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tellers.Close()
+
+	set := func(tx *client.Tx, account string, balance int) {
+		tx.Lock(client.Write(account))
+		tx.Append(&kgo.Record{Key: []byte(account), Value: []byte(strconv.Itoa(balance))})
+	}
+	_, err = tellers.Update(context.Background(), func(j *client.JointTx) error {
+		source, a := parts[0].In(j)
+		target, b := parts[1].In(j)
+		if a["alice"] < 10 {
+			return errors.New("not covered")
+		}
+		set(source, "alice", a["alice"]-10)
+		set(target, "bob", b["bob"]+10)
+		return nil
+	}, parts[0], parts[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+}

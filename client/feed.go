@@ -33,7 +33,8 @@ type feed struct {
 	at     place
 	epochs *knownEpoch
 	// allowCut lets a feed that begins without a state begin where the log does.
-	allowCut bool
+	allowCut  bool
+	isolation int8
 	// patience is for how long the feed may come no further; 0: for ever.
 	patience time.Duration
 	// removed, if there is one, words that the next record was removed.
@@ -49,7 +50,7 @@ type feed struct {
 	began struct {
 		sync.Once
 		done chan struct{} // closed when end is known, or the feed has ended
-		end  int64         // the high watermark before the first fetch
+		end  int64         // the last stable offset before the first fetch
 	}
 	stop    context.CancelFunc
 	ctx     context.Context
@@ -63,10 +64,14 @@ type position struct {
 }
 
 const (
-	fetchWaitMs      = 500
-	fetchBytesMax    = 4 << 20
-	fetchBackOff     = 50 * time.Millisecond
-	isolationRecords = 0 // everything below the high watermark
+	fetchWaitMs   = 500
+	fetchBytesMax = 4 << 20
+	fetchBackOff  = 50 * time.Millisecond
+
+	// The isolation levels of Kafka: all that is committed, or of that what is decided
+	// (below the last stable offset) and not aborted.
+	readUncommitted = 0
+	readCommitted   = 1
 )
 
 func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
@@ -75,10 +80,12 @@ func newFeed(c *Client, at place, basis int64, more []kgo.Opt) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return feedOver(c, cl, at, basis+1), nil
+	f := feedOver(c, cl, at, basis+1)
+	f.isolation = readCommitted
+	return f, nil
 }
 
-// feedOver is a feed that reads through cl.
+// feedOver is a feed that reads through cl, undecided and aborted records too.
 func feedOver(c *Client, cl *kgo.Client, at place, from int64) *feed {
 	f := &feed{c: c, at: at, epochs: c.knownEpoch(at), next: position{from, -1}, leader: noLeader,
 		wake: make(chan struct{}, 1)}
@@ -264,7 +271,7 @@ func (f *feed) fetch(r reading) (*kmsg.FetchResponseTopicPartition, error) {
 		req.MinBytes = int32((r.writes-1)*f.size + f.size/2)
 		req.MaxWaitMillis = 1 + int32(r.within/time.Millisecond)
 	}
-	req.IsolationLevel, req.SessionEpoch = isolationRecords, -1
+	req.IsolationLevel, req.SessionEpoch = f.isolation, -1
 	rp := kmsg.NewFetchRequestTopicPartition()
 	rp.Partition, rp.FetchOffset, rp.PartitionMaxBytes = f.at.partition, f.next.offset, fetchBytesMax
 	rp.CurrentLeaderEpoch, rp.LastFetchedEpoch = f.leader.epoch, f.next.epoch
@@ -286,7 +293,7 @@ func (f *feed) fetch(r reading) (*kmsg.FetchResponseTopicPartition, error) {
 	return p, errorOf(p.ErrorCode)
 }
 
-// end asks for the last offset that is committed now, until somebody knows.
+// end asks for the last offset that is committed and decided now, until somebody knows.
 func (f *feed) end(ctx context.Context) (int64, error) {
 	for {
 		l, err := f.own.leader(f.at)
@@ -317,7 +324,7 @@ const (
 // offsetOf asks a leader where the partition begins or ends.
 func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
-	req.ReplicaID = -1
+	req.ReplicaID, req.IsolationLevel = -1, f.isolation
 	rp := kmsg.NewListOffsetsRequestTopicPartition()
 	rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = f.at.partition, timestamp, l.epoch
 	rt := kmsg.NewListOffsetsRequestTopic()
@@ -339,7 +346,7 @@ func (f *feed) offsetOf(ctx context.Context, l leadership, timestamp int64) (int
 func (f *feed) deliver(p *kmsg.FetchResponseTopicPartition, take consumeFunc) error {
 	var batches []record.Batch
 	bytes := 0
-	next, raw := f.next, p.RecordBatches
+	next, raw, dropped := f.next, p.RecordBatches, newAborted(p.AbortedTransactions)
 	for len(raw) > 0 {
 		b, size, err := record.View(raw)
 		if err != nil {
@@ -350,15 +357,21 @@ func (f *feed) deliver(p *kmsg.FetchResponseTopicPartition, take consumeFunc) er
 		}
 		raw = raw[size:]
 		if int64(b.LastOffset()) < next.offset {
+			dropped.drops(b)
 			continue
 		}
 		next = position{int64(b.NextOffset()), int32(b.LeaderEpoch())}
+		if dropped.drops(b) {
+			continue
+		}
 		batches, bytes = append(batches, b), bytes+size
 	}
 	if next == f.next {
 		return nil
 	}
-	f.size = bytes / len(batches)
+	if len(batches) > 0 {
+		f.size = bytes / len(batches)
+	}
 	var err error
 	f.next, err = take(batches, next)
 	return err

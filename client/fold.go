@@ -131,7 +131,7 @@ func (f *Fold) position() position {
 
 // applyUpTo applies records up to a position and notes how far that went. applying is held.
 func (f *Fold) applyUpTo(records []*kgo.Record, next position) (position, error) {
-	applied, err := f.apply(f.feed.ctx, records, next.offset-1)
+	applied, err := f.apply(f.feed.ctx, withoutGuards(records), next.offset-1)
 	if err != nil {
 		return next, err
 	}

@@ -224,10 +224,14 @@ func (u *update) refused(ctx context.Context, err error) error {
 	if last <= u.tx.basis {
 		return e // a basis of its own that fn gave a lock: the same again would be refused again
 	}
-	u.f.mu.Lock()
-	u.f.mu.turns.refused(e.Lock, e.By, time.Now())
-	u.f.mu.Unlock()
-	if err := u.f.caughtUp(ctx, last); err != nil {
+	if e.Lock != "" {
+		u.f.mu.Lock()
+		u.f.mu.turns.refused(e.Lock, e.By, time.Now())
+		u.f.mu.Unlock()
+	}
+	// What is read is decided: having come past the offset of a transaction's record is
+	// to know that it has ended.
+	if err := u.f.caughtUp(ctx, last); err != nil || e.Lock == "" {
 		return err
 	}
 	if err := u.joinQueue(ctx, e.Lock); err != nil {

@@ -13,7 +13,7 @@ here=$PWD
 root=$(cd ../.. && pwd)
 export SAMPLES=$here/samples.txt PYTHONPATH=$here BROKER=${BROKER:-}
 export CACHE_ROOT=$root/.cache/clients
-all=(kcat walk franz-go sarama kafka-go librdkafka java kafka-python aiokafka kafkajs platformatic corpus crossread examples)
+all=(kcat walk franz-go sarama kafka-go librdkafka java kafka-python aiokafka kafkajs platformatic corpus crossread secure examples)
 setup_seconds=600 # downloads included
 test_seconds=450 # a killed member of the consumer protocol is missed after 45 s
 

@@ -52,7 +52,7 @@ var doors = []door{
 		"files of settings are the command line's"},
 	{"github.com/mattn/go-isatty", []string{"internal/cli/command"}, nil,
 		"only a command line meets a terminal"},
-	{"github.com/xdg-go/scram", []string{"broker/security"}, nil,
+	{"github.com/xdg-go/scram", []string{"broker/security"}, []string{"test"},
 		"what proves a password is in one place"},
 	{"github.com/go-jose/go-jose/v4", []string{"broker/security"}, nil,
 		"what proves a token is in one place"},

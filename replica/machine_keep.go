@@ -162,9 +162,10 @@ func (m *Machine) deleteRecords(o protocol.Offset, c *Call) {
 }
 
 // followLeaderStart raises a follower's log start to its leader's, as far as the log
-// is committed here.
+// is committed and decided here: the leader may know of a marker that this replica
+// does not know to be committed.
 func (m *Machine) followLeaderStart(next func(error)) {
-	to := min(m.leaderStart, m.highWatermark)
+	to := min(m.leaderStart, m.LastStable())
 	if m.core == nil || m.core.role != RoleFollower || to <= m.log.Start() {
 		next(nil)
 		return

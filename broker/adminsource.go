@@ -71,6 +71,31 @@ func (a adminSource) ClientRefusals(client string) []admin.ClientRefusal {
 // Groups implements admin.Source.
 func (a adminSource) Groups() []admin.Group { return a.srv.groups.sample() }
 
+// Transactions implements admin.Source.
+func (a adminSource) Transactions() admin.Transactions { return a.srv.transactions.sample() }
+
+// sample counts the transactional ids by state.
+func (t *transactions) sample() (all admin.Transactions) {
+	all.MarkersPending = int(t.markers.pending.Load())
+	answer := make(chan map[string]int, 1)
+	err := t.runtime.Do(func() {
+		ids := map[string]int{}
+		t.runtime.Each(func(sh *txnShard, err error) {
+			if err != nil {
+				return
+			}
+			for state, n := range sh.Machine().States() {
+				ids[state.String()] += n
+			}
+		})
+		answer <- ids
+	})
+	if err == nil {
+		all.IDs = <-answer
+	}
+	return all
+}
+
 // sample asks the loop for all groups.
 func (g *groups) sample() []admin.Group {
 	answer := make(chan []admin.Group, 1)

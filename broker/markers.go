@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -64,6 +65,7 @@ type markerSender struct {
 	wake    notify.Signal
 	logged  *rate.Limiter
 	batches sync.WaitGroup
+	pending atomic.Int64 // markers that are not written yet
 
 	waiting []*marking // run's
 
@@ -83,6 +85,7 @@ func newMarkerSender(s *Server, written func(int32, txn.Markers)) *markerSender 
 
 // send takes an end on.
 func (ms *markerSender) send(e ending) {
+	ms.pending.Add(int64(len(e.Partitions)))
 	ms.mu.Lock()
 	for _, p := range e.Partitions {
 		ms.mu.incoming = append(ms.mu.incoming, &marking{ending: &e, partition: p, pause: markerPauseFirst})
@@ -129,6 +132,7 @@ func (ms *markerSender) round(ctx context.Context) (wait time.Duration) {
 		leader, wanted := ms.leaderOf(im, m)
 		switch {
 		case !wanted:
+			ms.pending.Add(-1)
 			continue
 		case m.due.After(now) && !moved:
 			wait = min(wait, m.due.Sub(now))
@@ -239,6 +243,7 @@ func (ms *markerSender) delivered(leader protocol.BrokerID, batch []*marking, er
 			again = append(again, m)
 		}
 	}
+	ms.pending.Add(int64(len(again) - len(batch)))
 	ms.mu.Lock()
 	ms.mu.inFlight[leader]--
 	ms.mu.incoming = append(ms.mu.incoming, again...)

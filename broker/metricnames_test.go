@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/lockstep-log/lockstep/broker/admin"
+	"github.com/lockstep-log/lockstep/coordinator/txn"
 )
 
 // health and unserved are what the administrators' port tells.
@@ -34,6 +35,14 @@ func TestMetricsKeepTheirNamesTypesAndLabels(t *testing.T) {
 		}
 		c := consumer{w: dial(t, ps.all[at].Addr("")), group: "g"}
 		return c.commit(9, "a", 0, 1) == 0
+	})
+	ps.await("a transactional id", func() bool {
+		at := ps.txnCoordinatorOf(1, "x")
+		if at == 0 {
+			return false
+		}
+		wr := &writer{w: dial(t, ps.all[at].Addr("")), id: "x"}
+		return wr.init(5, txn.Producer{ID: -1, Epoch: -1}, 60_000).ErrorCode == 0
 	})
 	seen := map[string]bool{}
 	for _, p := range ps.all {

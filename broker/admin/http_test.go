@@ -41,6 +41,7 @@ func (s *shown) DiskFree() (uint64, bool)             { return 1000, true }
 func (s *shown) LockWindowBytes() int64               { return 64 }
 func (s *shown) FetchSessions() FetchSessions         { return FetchSessions{1, 2, 3} }
 func (s *shown) Groups() []Group                      { return s.groups }
+func (s *shown) Transactions() Transactions           { return Transactions{} }
 func (s *shown) ShowsLockNames() bool                 { return true }
 func (s *shown) Viewer(*http.Request) (Viewer, error) { return Everybody, nil }
 func (s *shown) ClientRefusals(c string) []ClientRefusal {

@@ -82,7 +82,7 @@ func NewMetrics(src Source) *Metrics {
 	m.registerRequests()
 	m.registerTopics()
 	m.registerReplication()
-	m.registry.MustRegister(&partitionCollector{src}, &groupCollector{src}, &storeCollector{src}, &lagCollector{src}, &fetchSessionCollector{src})
+	m.registry.MustRegister(&partitionCollector{src}, &groupCollector{src}, &txnCollector{src}, &storeCollector{src}, &lagCollector{src}, &fetchSessionCollector{src})
 	return m
 }
 

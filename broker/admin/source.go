@@ -38,6 +38,8 @@ type Source interface {
 	ShowsLockNames() bool
 	// Groups are the consumer groups that this broker coordinates.
 	Groups() []Group
+	// Transactions are the transactions that it coordinates.
+	Transactions() Transactions
 	// ClientRefusals are the latest of this broker's refusals that a client id got, oldest first.
 	ClientRefusals(client string) []ClientRefusal
 }

@@ -86,3 +86,12 @@ func (c *Coordinator) Transactions() (all, open int) {
 	}
 	return len(c.byID), open
 }
+
+// States is how many transactional ids are in each state.
+func (c *Coordinator) States() map[State]int {
+	states := make(map[State]int)
+	for _, t := range c.byID {
+		states[t.state]++
+	}
+	return states
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/lockstep-log/lockstep/internal/cli/records"
 	"github.com/lockstep-log/lockstep/internal/cli/serve"
 	"github.com/lockstep-log/lockstep/internal/cli/topic"
+	"github.com/lockstep-log/lockstep/internal/cli/txn"
 	"github.com/lockstep-log/lockstep/internal/cli/user"
 	"github.com/lockstep-log/lockstep/internal/demo"
 	"github.com/lockstep-log/lockstep/internal/dump"
@@ -34,7 +35,7 @@ func newRoot(s *command.Streams) *cobra.Command {
 	root := command.Group("lockstep", "A Kafka-protocol log broker that refuses conflicting writes",
 		serve.New(s), serve.NewDev(s),
 		topic.New(s), records.NewProduce(s), records.NewConsume(s), records.NewAppend(s),
-		group.New(s), cluster.New(s), lock.New(s), lock.NewConflicts(s), demo.New(s), bench.New(s), newHealth(s),
+		group.New(s), txn.New(s), cluster.New(s), lock.New(s), lock.NewConflicts(s), demo.New(s), bench.New(s), newHealth(s),
 		acl.New(s), lock.NewAudit(s), user.New(s), cert.New(s), profile.New(s), dump.New(s), newRepair(s), newVersion(s))
 	root.Long = "Lockstep is a Kafka-protocol log broker that refuses conflicting writes.\n\n" +
 		"Existing Kafka clients use it unchanged. A record with lock headers is a conditional\n" +

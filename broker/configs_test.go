@@ -275,7 +275,7 @@ func TestBrokerSettingsThatCannotBeAlteredAreRefusedInKafkasWords(t *testing.T) 
 		"socket.request.max.bytes": {"1", "104857600", kerr.InvalidRequest, "Cannot update these configs dynamically: [socket.request.max.bytes]"},
 		"num.io.threads":           {"", "16", kerr.InvalidRequest, "Cannot update these configs dynamically: [num.io.threads]: goroutines come and go with the work, and there is no pool of them"},
 		"ssl.client.auth":          {"", "none", kerr.InvalidRequest, "Cannot update these configs at default cluster level, broker id must be specified: [ssl.client.auth]"},
-		"ssl.keystore.location":    {"1", "/k", kerr.InvalidRequest, "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.location]: this broker takes plain connections from everybody"},
+		"ssl.keystore.location":    {"1", "/k", kerr.InvalidRequest, "These security configs can be dynamically updated only per-listener using the listener prefix: [ssl.keystore.location]: how clients are let in is said when a broker starts"},
 		"log.cleaner.backof.ms":    {"1", "5", kerr.InvalidConfig, "Unknown broker config name: log.cleaner.backof.ms; did you mean log.cleaner.backoff.ms?"},
 	} {
 		got := ask[*kmsg.IncrementalAlterConfigsResponse](w, 1, changeResourceRequest(ofBroker, c.broker, opSet, name, c.value)).Resources[0]

@@ -83,7 +83,7 @@ var reasons = []struct{ prefixes, why string }{
 	{"group.share. share.", "there are no share groups here"},
 	{"group.streams.", "there are no streams groups here"},
 	{"sasl. ssl. security. delegation. authorizer. principal. connection.failed. connections.max.reauth.",
-		"this broker takes plain connections from everybody"},
+		"how clients are let in is said when a broker starts"},
 	{"client.quota. quota. replication.quota. alter.log.dirs. controller.quota. replica.alter.",
 		"there are no such quotas here"},
 	{"transaction add.partitions.", "there is nothing of the kind to tune here"},

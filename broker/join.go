@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/lockstep-log/lockstep/broker/partitions"
 	"github.com/lockstep-log/lockstep/broker/replication"
 	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/coordinator/store/etcd"
@@ -66,13 +67,38 @@ func (s *Server) openInBrokers(ctx context.Context, cs *closers) error {
 	case err != nil:
 		return err
 	case etcd.HasRun(s.etcdDir()):
+		if err := s.checkJoined(ctx); err != nil {
+			return err
+		}
 		return s.openMember(ctx, cs, etcd.EmbeddedOptions{})
 	case len(note.Members) > 0:
+		if err := s.checkJoined(ctx); err != nil {
+			return err
+		}
 		return s.openClient(cs, note.Members)
 	case s.cfg.Join != "":
 		return s.join(ctx, cs)
 	}
 	return s.openMember(ctx, cs, etcd.EmbeddedOptions{})
+}
+
+// checkJoined refuses a directory that is in another cluster than the one to join. One
+// that does not answer is no reason: a broker that is in needs nobody there to start.
+func (s *Server) checkJoined(ctx context.Context) error {
+	if s.cfg.Join == "" || s.identity.Cluster == partitions.UnknownClusterID {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, joinDialTimeout)
+	defer cancel()
+	answer, err := s.askAt(ctx, s.cfg.Join, kmsg.NewPtrDescribeClusterRequest())
+	if err != nil {
+		return nil
+	}
+	if there, ok := answer.(*kmsg.DescribeClusterResponse); ok && there.ErrorCode == 0 && there.ClusterID != s.identity.Cluster {
+		return fmt.Errorf("%w: %s belongs to node %d of cluster %s, and at %s is cluster %s; give this broker a data directory of its own",
+			partitions.ErrForeignDirectory, s.cfg.DataDir, s.identity.Node, s.identity.Cluster, s.cfg.Join, there.ClusterID)
+	}
+	return nil
 }
 
 // openMember starts this broker's own member.
@@ -159,8 +185,8 @@ func (s *Server) askToJoin(ctx context.Context, own string) error {
 		return err
 	}
 	for until := time.Now().Add(joinPatience); ; {
-		answer, err := s.askAt(ctx, s.cfg.Join, req)
-		if err == nil {
+		response, err := s.askAt(ctx, s.cfg.Join, req)
+		if answer, ok := response.(*kmsg.AddRaftVoterResponse); err == nil && ok {
 			if answer.ErrorCode == 0 {
 				return nil
 			}
@@ -219,32 +245,27 @@ func (s *Server) joinRequest(own string) (*kmsg.AddRaftVoterRequest, error) {
 	return req, nil
 }
 
-// askAt asks a broker of which only the address is known, on a listener of the protocol
-// by which brokers meet.
-func (s *Server) askAt(ctx context.Context, addr string, req *kmsg.AddRaftVoterRequest) (*kmsg.AddRaftVoterResponse, error) {
+// askAt asks a broker of which only the address is known. It speaks what this broker's
+// own inter-broker listener does.
+func (s *Server) askAt(ctx context.Context, addr string, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
 	d := net.Dialer{Timeout: joinDialTimeout}
 	nc, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { nc.Close() }()
+	defer nc.Close()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, err
-	}
 	secured, err := s.securePeer(ctx, nc, host)
 	if err != nil {
 		return nil, err
 	}
-	nc = secured
-	answer, err := replication.AskOn(nc, "lockstep-broker-joins", req)
-	if err != nil {
-		return nil, err
-	}
-	return answer.(*kmsg.AddRaftVoterResponse), nil
+	return replication.AskOn(secured, "lockstep-broker-joins", req)
 }
 
 func (s *Server) clientNotePath() string { return filepath.Join(s.cfg.DataDir, clientNoteFile) }

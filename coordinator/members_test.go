@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -209,4 +210,30 @@ func (g *grown) shown() string {
 	noError(g.t, err)
 	im := g.brokers[1].Image()
 	return fmt.Sprint(members, im.KnowsBroker(2), im.KnowsBroker(3), im.KnowsBroker(4), len(im.Brokers()))
+}
+
+// TestAMemberThatIsKilledInItsFirstMomentsGoesOn: one that joins a broker which was
+// started alone, and whose process ends when its log has nothing in it but its own name,
+// finds the others when it starts again.
+func TestAMemberThatIsKilledInItsFirstMomentsGoesOn(t *testing.T) {
+	t.Parallel()
+	g := beginAlone(t)
+	r, port, w := g.waiting(2, nil)
+	noError(t, g.brokers[1].AddMember(background(t), r))
+	ctx, cancel := context.WithCancel(background(t))
+	go func() {
+		defer cancel()
+		for !etcd.HasRun(g.dir(2)) && ctx.Err() == nil {
+			time.Sleep(50 * time.Microsecond)
+		}
+	}()
+	m, err := etcd.StartEmbedded(ctx, etcd.EmbeddedOptions{Dir: g.dir(2), Name: "2", Port: port, Join: w.Told().Peers, Logger: quiet})
+	if err == nil { // it was quicker
+		noError(t, m.Close())
+	}
+	if !etcd.HasRun(g.dir(2)) {
+		t.Fatalf("it never began: %v", err)
+	}
+	g.begin(2, etcd.EmbeddedOptions{})
+	g.brokers[2].eventually(t, func(im *image.Image) bool { return len(im.Brokers()) == 2 })
 }

@@ -436,3 +436,41 @@ func (b *Broker) untilReady() {
 	}
 	b.t.Fatalf("the broker is not ready:\n%s", b.log)
 }
+
+// TestABrokerThatCannotJoinSaysWhy, ends, and leaves the cluster as it was.
+func TestABrokerThatCannotJoinSaysWhy(t *testing.T) {
+	g := grow(t)
+	other := Start(t)
+	other.Stop()
+	before := g.cli("cluster", "brokers")
+	for _, c := range []struct {
+		name string
+		dir  string
+		args []string
+		says string
+	}{
+		{"another cluster's directory", other.Dir, []string{"--node-id", "1"}, "belongs to node 1 of cluster"},
+		{"a live broker's id", filepath.Join(t.TempDir(), "data"), []string{"--node-id", "1"}, "Broker 1 is there already"},
+		{
+			"a port that others do not reach", filepath.Join(t.TempDir(), "data"),
+			[]string{"--node-id", "2", "--advertise", "192.0.2.1:9092"}, "Broker 2 cannot be reached at http://192.0.2.1:",
+		},
+	} {
+		b := g.newBroker(1)
+		b.Dir, b.args = c.dir, append(c.args, "--join", g.brokers[1].Addr)
+		b.begin()
+		select {
+		case <-b.gone:
+		case <-time.After(startTimeout):
+			t.Errorf("%s: the broker goes on", c.name)
+			b.Kill()
+		}
+		if code := b.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(b.log.String(), c.says) {
+			t.Errorf("%s: exit %d, want 1 and %q; it said\n%s", c.name, code, c.says, b.log)
+		}
+	}
+	if after := g.cli("cluster", "brokers"); after != before {
+		t.Errorf("the brokers are\n%s\nand were\n%s", after, before)
+	}
+	g.join(2) // it still lets others in
+}

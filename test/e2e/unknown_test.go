@@ -26,6 +26,8 @@ func TestANameThatThereIsNotIsAnError(t *testing.T) {
 		{"cluster reassign t --replicas 99", "it names broker 99, which is not registered"},
 		{"cluster reassign --replace 1=99", "broker 99 is not there to take anything; there are 1"},
 		{"cluster reassign --replace 99=1", "broker 99 is not known"},
+		{"cluster rebalance nosuch", noTopic},
+		{"cluster remove 99", "broker 99 is not known"},
 		{"conflicts tail --follow=false --topic nosuch", noTopic},
 		{"conflicts tail --follow=false --topic t -p 9", `topic "t" has no partition 9`},
 		{"group describe nosuch", `group "nosuch" does not exist`},

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,6 +102,9 @@ const (
 // set before any member can run, so no member sees it change.
 func init() { wal.SegmentSizeBytes = etcdWALSegmentBytes }
 
+// defaultToken is that of members that are told their peers.
+const defaultToken = "lockstep"
+
 // ErrDirLocked refuses a directory that another process holds.
 var ErrDirLocked = errors.New("directory is held by another process")
 
@@ -109,7 +113,7 @@ func (o EmbeddedOptions) withDefaults() EmbeddedOptions {
 		o.Name = "lockstep"
 	}
 	if o.Token == "" {
-		o.Token = "lockstep"
+		o.Token = defaultToken
 	}
 	if o.QuotaBytes == 0 {
 		o.QuotaBytes = etcdQuotaBytes
@@ -146,7 +150,15 @@ func (e *Embedded) start(ctx context.Context, o EmbeddedOptions) (err error) {
 			return err
 		}
 	}
+	if len(o.Join) > 0 {
+		if err := e.mu.port.noteJoin(o.Dir, o.Join); err != nil {
+			return err
+		}
+	}
 	e.quick = e.mu.port == nil
+	if e.quick && o.Token == defaultToken {
+		o.Token = rand.Text() // two members that were alone must never take each other for one, when they have ports
+	}
 	useTLS(o.TLS)
 	cfg, err := embedConfig(ctx, o, e.mu.port, e.log)
 	if err != nil {

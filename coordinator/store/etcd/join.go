@@ -46,6 +46,7 @@ const peerAnswerBytesMax = 1 << 20
 
 // peerMember is a member as etcd's /members tells it.
 type peerMember struct {
+	ID         uint64   `json:"id"`
 	Name       string   `json:"name"`
 	PeerURLs   []string `json:"peerURLs"`
 	ClientURLs []string `json:"clientURLs"`

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
@@ -45,7 +46,8 @@ const DefaultPeerPort = 2380
 // there when etcd starts; this one may be opened when the first other broker joins,
 // and is there before etcd is, so that a broker that joins can show that it is reached.
 type PeerPort struct {
-	url      string // that others are told: http://HOST:PORT
+	url      string   // that others are told: http://HOST:PORT
+	join     []string // where the members were when this one joined; nil: it did not
 	listener net.Listener
 	server   *http.Server
 	handler  atomic.Pointer[http.Handler]
@@ -54,8 +56,9 @@ type PeerPort struct {
 
 // portNote is what the directory keeps of a port.
 type portNote struct {
-	Listen string `json:"listen"`
-	URL    string `json:"url"`
+	Listen string   `json:"listen"`
+	URL    string   `json:"url"`
+	Join   []string `json:"join,omitempty"` // of a member that joined: where the others were then
 }
 
 const (
@@ -72,13 +75,18 @@ func OpenPort(o PortOptions) (*PeerPort, error) {
 		return nil, err
 	}
 	if noted && (o.Listen == "" || o.Listen == note.Listen) {
-		return listenPort(note.Listen, note.URL, o.TLS)
+		p, err := listenPort(note.Listen, note.URL, o.TLS)
+		if err == nil {
+			p.join = note.Join
+		}
+		return p, err
 	}
 	p, err := bindPort(o)
 	if err != nil {
 		return nil, err
 	}
-	note = portNote{Listen: p.listener.Addr().String(), URL: p.url}
+	p.join = note.Join
+	note.Listen, note.URL = p.listener.Addr().String(), p.url
 	if err := writePortNote(o.Dir, note); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -113,6 +121,9 @@ func bindPort(o PortOptions) (*PeerPort, error) {
 func bindAt(host, told string, port int, files TLSFiles) (*PeerPort, error) {
 	at := listenURL(url.URL{Host: net.JoinHostPort(host, strconv.Itoa(port))})
 	l, err := net.Listen("tcp", at.Host)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) { // others reach this machine by an address that it has not itself
+		l, err = net.Listen("tcp", net.JoinHostPort("0.0.0.0", at.Port()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the peer port: %w", err)
 	}
@@ -146,7 +157,8 @@ func newPort(l net.Listener, url string, files TLSFiles) (*PeerPort, error) {
 	protocols.SetHTTP2(secure != nil)
 	p.server = &http.Server{
 		TLSConfig: secure, Protocols: &protocols, ReadHeaderTimeout: peerHeaderTimeout,
-		ErrorLog: log.New(io.Discard, "", 0), // a handshake that fails is no news
+		// Of a handshake that fails, and of a member that stops: etcd's handlers panic then.
+		ErrorLog: log.New(io.Discard, "", 0),
 		Handler:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
 	}
 	p.served.Go(func() { // it ends with Close
@@ -165,14 +177,22 @@ func (p *PeerPort) URL() string { return p.url }
 // answer has another handler answer from now on.
 func (p *PeerPort) answer(h http.Handler) { p.handler.Store(&h) }
 
+// noteJoin notes where the members are that have let this one in.
+func (p *PeerPort) noteJoin(dir string, peers []string) error {
+	p.join = peers
+	return writePortNote(dir, portNote{Listen: p.listener.Addr().String(), URL: p.url, Join: peers})
+}
+
 // serve has a member answer.
 func (p *PeerPort) serve(s *etcdserver.EtcdServer) {
+	senders := &senders{peers: p.join}
 	peers, clients := etcdhttp.NewPeerHandler(s.Logger(), s), v3rpc.Server(s, nil, nil)
 	p.answer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 			clients.ServeHTTP(w, r)
 			return
 		}
+		senders.correct(r)
 		peers.ServeHTTP(w, r)
 	}))
 }

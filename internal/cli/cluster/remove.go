@@ -191,13 +191,20 @@ func (r *removal) awaitStopped(ctx context.Context, adm *kadm.Client) error {
 func (r *removal) forget(ctx context.Context, cl *kgo.Client) error {
 	req := kmsg.NewPtrUnregisterBrokerRequest()
 	req.BrokerID = r.id
+	lost := false // a try, of which nobody knows what became
 	for until := time.Now().Add(forgetPatience); ; {
 		resp, err := req.RequestWith(ctx, cl)
+		lost = lost || err != nil
 		if err == nil {
 			err = command.BrokerError(kerr.ErrorForCode(resp.ErrorCode), textOf(resp.ErrorMessage))
 		}
-		unknown := resp != nil && resp.ErrorCode == kerr.BrokerIDNotRegistered.Code
-		if err == nil || unknown || time.Now().After(until) {
+		if resp != nil && resp.ErrorCode == kerr.BrokerIDNotRegistered.Code {
+			if lost {
+				return nil // it has been forgotten
+			}
+			return fmt.Errorf("broker %d is not known", r.id)
+		}
+		if err == nil || time.Now().After(until) {
 			return err
 		}
 		select {

@@ -310,6 +310,18 @@ var apis = [...]api{
 		audience: clients, quota: quotaRequest,
 	},
 	{
+		key:      protocol.KeyDescribeClientQuotas,
+		call:     answers(kmsg.NewPtrDescribeClientQuotasRequest, (*Server).describeClientQuotas),
+		needs:    []need{{aclDescribeConfigs, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
+	},
+	{
+		key:      protocol.KeyAlterClientQuotas,
+		call:     answers(kmsg.NewPtrAlterClientQuotasRequest, (*Server).alterClientQuotas),
+		needs:    []need{{aclAlterConfigs, onCluster, scopeRequest, always}},
+		audience: clients, quota: quotaRequest,
+	},
+	{
 		key:      protocol.KeyDescribeUserScram,
 		call:     answers(kmsg.NewPtrDescribeUserSCRAMCredentialsRequest, (*Server).describeUserScram),
 		needs:    []need{{aclDescribe, onCluster, scopeRequest, always}},

@@ -41,8 +41,25 @@ func guardOf[Q kmsg.Request](g func(*passage, Q) kmsg.Response) guard {
 
 // passageOf is the passage of a request; nil without an authorizer.
 func passageOf(x *transport.Exchange) *passage {
-	p, _ := x.Kept.(*passage)
-	return p
+	if k, _ := x.Kept.(*kept); k != nil {
+		return k.passage
+	}
+	return nil
+}
+
+// kept is what the pipeline keeps of a request until it is answered, where anybody is to
+// be authorized or throttled.
+type kept struct {
+	srv     *Server
+	who     *security.Identity
+	passage *passage // nil: without an authorizer
+}
+
+// keep keeps who sent a request, if that matters behind the handler.
+func (s *Server) keep(x *transport.Exchange, who *security.Identity) {
+	if s.authorizer != nil || s.cluster.Image().Quotas().Size() > 0 {
+		x.Kept = &kept{srv: s, who: who}
+	}
 }
 
 // authorize returns the answer to who may do nothing of what a request asks for, or
@@ -57,7 +74,7 @@ func (s *Server) authorize(x *transport.Exchange, who *security.Identity, a *api
 	}
 	p := &passage{srv: s, api: a, who: who, access: s.accessOf(x.Conn, who), client: x.Header.ClientID}
 	if refusal = a.guard(p, req); refusal == nil {
-		x.Kept = p
+		x.Kept.(*kept).passage = p
 	}
 	return refusal
 }

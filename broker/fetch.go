@@ -159,6 +159,9 @@ type fetched struct {
 	srv *Server
 }
 
+// throttle implements throttled.
+func (f *fetched) throttle(ms int32) { f.ThrottleMs = ms }
+
 // WriteTail writes the records, and what is between them.
 func (f *fetched) WriteTail(c *transport.Conn) error { return f.Answer.WriteTail(c, nil) }
 

@@ -35,6 +35,7 @@ var guards = map[int16]guard{
 	protocol.KeyDescribeCluster:         guardOf(guardDescribeCluster),
 	protocol.KeyCreateAcls:              guardOf(guardCreateACLs),
 	protocol.KeyDeleteAcls:              guardOf(guardDeleteACLs),
+	protocol.KeyAlterClientQuotas:       guardOf(guardAlterClientQuotas),
 
 	protocol.KeyOffsetCommit:           guardOf(guardOffsetCommit),
 	protocol.KeyOffsetFetch:            guardOf(guardOffsetFetch),
@@ -178,6 +179,23 @@ func guardDeleteACLs(p *passage, req *kmsg.DeleteACLsRequest) kmsg.Response {
 		resp.Results = append(resp.Results, kmsg.DeleteACLsResponseResult{
 			ErrorCode: kerr.ClusterAuthorizationFailed.Code, ErrorMessage: &kerr.ClusterAuthorizationFailed.Description,
 		})
+	}
+	return resp
+}
+
+func guardAlterClientQuotas(p *passage, req *kmsg.AlterClientQuotasRequest) kmsg.Response {
+	if p.may(onCluster, acl.ClusterName) {
+		return nil
+	}
+	resp := respond[*kmsg.AlterClientQuotasResponse](req)
+	for i := range req.Entries {
+		out := kmsg.AlterClientQuotasResponseEntry{
+			ErrorCode: kerr.ClusterAuthorizationFailed.Code, ErrorMessage: &kerr.ClusterAuthorizationFailed.Description,
+		}
+		for _, part := range req.Entries[i].Entity {
+			out.Entity = append(out.Entity, kmsg.AlterClientQuotasResponseEntryEntity(part))
+		}
+		resp.Entries = append(resp.Entries, out)
 	}
 	return resp
 }

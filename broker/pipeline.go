@@ -5,14 +5,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/lockstep-log/lockstep/broker/security"
 	"github.com/lockstep-log/lockstep/broker/transport"
 	"github.com/lockstep-log/lockstep/protocol"
 )
 
 // pipeline is the one way of every request:
 //
-//	authenticate ─► decode ─► authorize ─► quota ─► handle ─► throttle ─► encode
+//	authenticate ─► decode ─► authorize ─► handle ─► throttle ─► encode
 //
 // The connection's reader goes it up to handle. The rest comes when the answer is
 // ready, which may be later and in another goroutine.
@@ -33,12 +32,9 @@ func (p pipeline) Handle(x *transport.Exchange) error {
 	if err != nil {
 		return fmt.Errorf("%s v%d request: %w", a.name(), x.Header.Version, err)
 	}
+	p.srv.keep(x, who)
 	if refusal := p.srv.authorize(x, who, a, req); refusal != nil {
 		refuse(x, req, refusal)
-		return nil
-	}
-	if refusal := checkQuota(who, a, req); refusal != nil {
-		sendResponse(x, refusal)
 		return nil
 	}
 	return a.call.handle(p.srv, x, req)
@@ -78,17 +74,12 @@ func (a *api) decode(x *transport.Exchange) (kmsg.Request, error) {
 	return req, nil
 }
 
-// checkQuota returns the answer to who is beyond a quota that refuses, or nil.
-// There are no quotas.
-func checkQuota(*security.Identity, *api, kmsg.Request) (refusal kmsg.Response) { return nil }
-
-// throttle delays the answer of a client that is beyond a quota. There are none.
-func throttle(*transport.Exchange) {}
-
 // finish has an answer sent: the last steps of the pipeline. It is called once
 // for each request, from any goroutine; requests without an answer go past it.
 func finish(x *transport.Exchange, a transport.Answer) {
-	throttle(x)
+	if k, _ := x.Kept.(*kept); k != nil {
+		k.throttle(x, a)
+	}
 	x.Finish(a)
 }
 

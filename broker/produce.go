@@ -43,7 +43,12 @@ type producing struct {
 	parts []producePart
 	away  *turnedAway // the connection's; the reader's
 	joins []*joining  // the batches of the transaction, until their partitions are in it
+
+	throttleMs int32 // that the client is to wait
 }
+
+// throttle implements throttled.
+func (p *producing) throttle(ms int32) { p.throttleMs = ms }
 
 // producePart is one partition of the request.
 type producePart struct {
@@ -307,7 +312,7 @@ func (p *producing) completed() {
 		if refused {
 			p.x.HangUp()
 		} else {
-			p.x.Finish(nil)
+			finish(p.x, nil)
 		}
 		return
 	}
@@ -352,6 +357,7 @@ func (s *Server) note(p *producing, part *producePart) {
 func (p *producing) Encode(dst []byte, h protocol.Header) ([]byte, error) {
 	dst = protocol.AppendResponseHeader(dst, h.CorrelationID, h.FlexibleResponse())
 	resp := respond[*kmsg.ProduceResponse](p.req)
+	resp.ThrottleMillis = p.throttleMs
 	resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
 	hints := leaderHints{view: p.srv.view(p.x)}
 	part := p.parts

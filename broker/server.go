@@ -35,7 +35,8 @@ type Server struct {
 	live          *live
 	metrics       *admin.Metrics
 	refusals      *refusals
-	authorizer    *authorizer   // nil: everybody may do everything
+	authorizer    *authorizer // nil: everybody may do everything
+	quotas        *quotas
 	auditLog      *audit.Log    // nil: there is none
 	passwords     chan struct{} // a slot for each that may be looked at, by HTTP
 	fetchSessions *fetching.Cache
@@ -88,7 +89,7 @@ func New(cfg Config) (*Server, error) {
 		fetchSessions: newFetchSessions(cfg),
 	}
 	s.metrics, s.refusals = admin.NewMetrics(adminSource{s}), newRefusals()
-	s.authorizer = cfg.Authorizer.authorizer()
+	s.authorizer, s.quotas = cfg.Authorizer.authorizer(), newQuotas()
 	s.passwords = make(chan struct{}, passwordsAtOnce)
 	s.auditLog = audit.New(audit.Options{Out: cfg.Audit, Allowed: cfg.AuditAllowed, Logger: s.log})
 	s.sockets = transport.New(s.transportOptions())
@@ -216,6 +217,7 @@ const tickEvery = 100 * time.Millisecond
 func (s *Server) tick(ctx context.Context) error {
 	partitions.Every(ctx, tickEvery, func() {
 		s.hosted.Tick()
+		s.quotas.follow(s.cluster.Image().Quotas())
 		if _, alone := s.cluster.StoreGone(); alone {
 			s.sessions.StepAside()
 		}

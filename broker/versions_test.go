@@ -98,6 +98,8 @@ func (v *versions) asks() map[int16]func(version int16) int16 {
 		protocol.KeyUpdateFeatures:          v.updateFeatures,
 		protocol.KeyUnregisterBroker:        v.unregisterBroker,
 		protocol.KeyDescribeAcls:            v.describeACLs,
+		protocol.KeyDescribeClientQuotas:    v.describeClientQuotas,
+		protocol.KeyAlterClientQuotas:       v.alterClientQuotas,
 		protocol.KeyCreateAcls:              v.createACLs,
 		protocol.KeyDeleteAcls:              v.deleteACLs,
 	}
@@ -386,4 +388,14 @@ func (v *versions) deleteACLs(version int16) int16 {
 	resp := ask[*kmsg.DeleteACLsResponse](v.w, version, req)
 	v.check(version, len(resp.Results) == 1 && resp.Results[0].ErrorCode == kerr.SecurityDisabled.Code)
 	return 0
+}
+
+func (v *versions) describeClientQuotas(version int16) int16 {
+	return ask[*kmsg.DescribeClientQuotasResponse](v.w, version, kmsg.NewPtrDescribeClientQuotasRequest()).ErrorCode
+}
+
+func (v *versions) alterClientQuotas(version int16) int16 {
+	resp := ask[*kmsg.AlterClientQuotasResponse](v.w, version, limitRequest("producer_byte_rate", 1e9, "user", "nobody"))
+	v.check(version, len(resp.Entries) == 1)
+	return resp.Entries[0].ErrorCode
 }

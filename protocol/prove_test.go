@@ -60,6 +60,8 @@ func fill(rng *rand.Rand, v reflect.Value) {
 		v.SetString(strings.Repeat("s", rng.IntN(4)*rng.IntN(60)))
 	case reflect.Bool:
 		v.SetBool(rng.IntN(2) == 0)
+	case reflect.Float64:
+		v.SetFloat(rng.NormFloat64())
 	case reflect.Uint8, reflect.Uint16:
 		v.SetUint(rng.Uint64() >> (64 - v.Type().Bits()))
 	default:

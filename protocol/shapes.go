@@ -369,6 +369,28 @@ var shapes = map[int16]*shape{
 	KeyDeleteGroups: of[kmsg.DeleteGroupsRequest](
 		strs("groups_names"),
 	),
+	KeyDescribeClientQuotas: of[kmsg.DescribeClientQuotasRequest](
+		array("components", of[kmsg.DescribeClientQuotasRequestComponent](
+			str("entity_type"),
+			i8("match_type"),
+			str("match").nullable(),
+		)),
+		i8("strict"),
+	),
+	KeyAlterClientQuotas: of[kmsg.AlterClientQuotasRequest](
+		array("entries", of[kmsg.AlterClientQuotasRequestEntry](
+			array("entity", of[kmsg.AlterClientQuotasRequestEntryEntity](
+				str("entity_type"),
+				str("entity_name").nullable(),
+			)),
+			array("ops", of[kmsg.AlterClientQuotasRequestEntryOp](
+				str("key"),
+				f64("value"),
+				i8("remove"),
+			)),
+		)),
+		i8("validate_only"),
+	),
 	KeyDescribeQuorum: of[kmsg.DescribeQuorumRequest](
 		array("topics", of[kmsg.DescribeQuorumRequestTopic](
 			str("topic_name"),

@@ -49,6 +49,8 @@ const (
 	KeyOffsetDelete            int16 = 47
 	KeyDescribeUserScram       int16 = 50
 	KeyAlterUserScram          int16 = 51
+	KeyDescribeClientQuotas    int16 = 48
+	KeyAlterClientQuotas       int16 = 49
 	KeyDescribeQuorum          int16 = 55
 	KeyUpdateFeatures          int16 = 57
 	KeyDescribeCluster         int16 = 60
@@ -125,6 +127,8 @@ var apis = [...]API{
 	{KeyAlterReassignments, "AlterPartitionReassignments", 0, 0, 0, 0},
 	{KeyListReassignments, "ListPartitionReassignments", 0, 0, 0, 0},
 	{KeyOffsetDelete, "OffsetDelete", 0, 0, 0, math.MaxInt16},
+	{KeyDescribeClientQuotas, "DescribeClientQuotas", 0, 1, 0, 1},
+	{KeyAlterClientQuotas, "AlterClientQuotas", 0, 1, 0, 1},
 	{KeyDescribeUserScram, "DescribeUserScramCredentials", 0, 0, 0, 0},
 	{KeyAlterUserScram, "AlterUserScramCredentials", 0, 0, 0, 0},
 	{KeyDescribeQuorum, "DescribeQuorum", 0, 2, 0, 0},

@@ -9,12 +9,13 @@ import (
 
 // Answer is the answer to a Fetch.
 type Answer struct {
-	Version   int16
-	Code      int16
-	SessionID int32  // 0: none
-	Parts     []Part // of the first topic, of the second, ...
-	Bytes     int    // of their records
-	Leaders   []Node // where those that the parts name as leaders can be reached
+	Version    int16
+	ThrottleMs int32 // that the client is to wait
+	Code       int16
+	SessionID  int32  // 0: none
+	Parts      []Part // of the first topic, of the second, ...
+	Bytes      int    // of their records
+	Leaders    []Node // where those that the parts name as leaders can be reached
 
 	topics []topicParts
 	body   []byte // the answer without its records

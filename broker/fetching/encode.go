@@ -57,7 +57,7 @@ type encoder struct {
 }
 
 func (e *encoder) encode() {
-	e.b = kbin.AppendInt32(e.b, 0) // throttle
+	e.b = kbin.AppendInt32(e.b, e.a.ThrottleMs)
 	if e.version >= sessionsFrom {
 		e.b = kbin.AppendInt16(e.b, e.a.Code)
 		e.b = kbin.AppendInt32(e.b, e.a.SessionID)

@@ -46,6 +46,8 @@ type Conn struct {
 	serial        chan struct{} // one slot, for the request that is not pipelined
 	reservedInUse atomic.Bool   // the frame that the connection always may have
 
+	muted atomic.Pointer[mute] // nil: it is not
+
 	out outbox
 }
 
@@ -119,6 +121,7 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
+		c.awaitUnmuted()
 		if err := c.enqueue(x); err != nil {
 			x.ReleaseFrame()
 			return err
@@ -131,6 +134,32 @@ func (c *Conn) read() error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// mute is that a connection's requests are not looked at.
+type mute struct {
+	until  time.Time
+	lifted <-chan struct{} // closed: it is over before that
+}
+
+// Mute has the connection's next request wait, for so long or until lifted is closed.
+// Answers are sent meanwhile. It may be called from any goroutine; the latest counts.
+func (c *Conn) Mute(wait time.Duration, lifted <-chan struct{}) {
+	c.muted.Store(&mute{time.Now().Add(wait), lifted})
+}
+
+// awaitUnmuted waits until the connection is muted no longer, or to be closed.
+func (c *Conn) awaitUnmuted() {
+	for m := c.muted.Load(); m != nil; m = c.muted.Load() {
+		timer := time.NewTimer(time.Until(m.until))
+		select {
+		case <-timer.C:
+		case <-m.lifted:
+		case <-c.ctx.Done():
+		}
+		timer.Stop()
+		c.muted.CompareAndSwap(m, nil)
 	}
 }
 

@@ -83,6 +83,8 @@ func (f *Fold) Add(e store.Event) {
 		err = f.addBrokerConfig(key.Broker, e)
 	case store.KeyGroupConfig:
 		err = f.addGroupConfig(key.Group, e)
+	case store.KeyQuota:
+		err = f.addQuota(key.Entity, e)
 	case store.KeyACL:
 		err = f.addACL(key.ACL, e)
 	case store.KeyUser:

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lockstep-log/lockstep/coordinator/acl"
+	"github.com/lockstep-log/lockstep/coordinator/quota"
 	"github.com/lockstep-log/lockstep/coordinator/store"
 	"github.com/lockstep-log/lockstep/protocol"
 )
@@ -39,6 +40,7 @@ type Image struct {
 	secret        []byte            // nil: none was made yet
 	partitions    int               // over all topics
 	acls          *acl.Set          // nil: none was ever written
+	quotas        *quota.Set        // nil: none was ever set
 }
 
 // Config is one document of settings, with the revision it was written at.

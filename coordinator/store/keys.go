@@ -26,6 +26,7 @@ const FormatVersion = 1
 //	configs/cluster             {"log.retention.ms":"…"}
 //	configs/brokers/ID          {"log.retention.ms":"…"}
 //	configs/groups/GROUP        {"consumer.session.timeout.ms":"…"}              stands while any is set
+//	quotas/ENTITY               {"producer_byte_rate":1048576}                   stands while any is set
 //	acls/ID                     {"type":2,"pattern":3,"name":"…","principal":"User:…","host":"*","operation":3,"permission":3}
 //	users/NAME                  {"SCRAM-SHA-512":{"salt":"…","storedKey":"…",…}} stands while any mechanism is set
 //	secret                      {"salts":"…"}                                    written once
@@ -46,6 +47,9 @@ const FormatVersion = 1
 //
 // An ACL stands under an id that is made of its content, in hexadecimal: who writes it
 // again changes nothing.
+//
+// An entity of quotas is user=NAME, client=NAME or both with a slash between, escaped as in
+// an URL's path; without =NAME it is the default of all users, or of all client ids.
 //
 // A broker epoch is the revision at which a broker's key was written; the values
 // call it "incarnation", "before" the one that it goes on from, and "life" the
@@ -127,6 +131,9 @@ func (k Keys) User(name string) string { return k.Prefix + "users/" + name }
 // Secret is the key of what only the brokers of the cluster know.
 func (k Keys) Secret() string { return k.Prefix + "secret" }
 
+// Quota is the key of an entity's quotas.
+func (k Keys) Quota(entity string) string { return k.Prefix + "quotas/" + entity }
+
 // KeyKind says what a key holds.
 type KeyKind uint8
 
@@ -146,6 +153,7 @@ const (
 	KeyGroupConfig
 	KeyProducerIDs
 	KeyACL
+	KeyQuota
 	KeyUser
 	KeySecret
 )
@@ -160,6 +168,7 @@ type Key struct {
 	Index  int32             // of a partition
 	Group  string            // of a group's config
 	ACL    [16]byte          // of an ACL
+	Entity string            // of quotas
 	User   string            // of a user's credentials
 }
 
@@ -193,6 +202,8 @@ func (k Keys) Parse(key string) Key {
 		return configKey(rest)
 	case "acls":
 		return aclKey(rest)
+	case "quotas":
+		return Key{Kind: KeyQuota, Entity: rest}
 	case "users":
 		if rest != "" {
 			return Key{Kind: KeyUser, User: rest}

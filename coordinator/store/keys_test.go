@@ -25,6 +25,7 @@ func TestKeysAreReadBackAsWritten(t *testing.T) {
 		k.BrokerConfig(7):                    {Kind: KeyBrokerConfig, Broker: 7},
 		k.GroupConfig("a/b"):                 {Kind: KeyGroupConfig, Group: "a/b"},
 		k.ACL([16]byte{1, 255}):              {Kind: KeyACL, ACL: [16]byte{1, 255}},
+		k.Quota("user=a%2Fb/client"):         {Kind: KeyQuota, Entity: "user=a%2Fb/client"},
 		"/x/acls/01ff":                       {},
 		"/x/acls/" + strings.Repeat("0", 34): {},
 		"/x/configs/groups/":                 {},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/internal/cli/command/commandtest"
+	"github.com/lockstep-log/lockstep/protocol"
 	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
@@ -67,6 +68,26 @@ func TestADumpShowsEveryBatchAndItsRecords(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("want %q in\n%s", want, out)
 		}
+	}
+}
+
+// TestADumpTellsHowTransactionsEnd: of a marker it says which it is.
+func TestADumpTellsHowTransactionsEnd(t *testing.T) {
+	var log []byte
+	for i, commit := range []bool{true, false} {
+		data, err := record.NewBuilder(record.CodecNone).Place(protocol.Offset(2*i), 0).Producer(9, 0, 0).Transactional().
+			Add(record.Record{Value: []byte("a")}).Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		marker := record.Marker{Commit: commit}.Batch(9, 0, 0)
+		marker.Place(protocol.Offset(2*i+1), 0)
+		log = append(append(log, data...), marker.Bytes()...)
+	}
+	code, out, talk := dump(t, log)
+	if code != command.ExitDone || strings.Count(out, "ok, transactional\n") != 2 ||
+		!strings.Contains(out, "none   commit marker\n") || !strings.Contains(out, "none   abort marker\n") {
+		t.Errorf("exit code %d: %s\n%s", code, talk, out)
 	}
 }
 

@@ -28,6 +28,8 @@ type dumpedBatch struct {
 	Codec         string                 `json:"codec" yaml:"codec"`
 	Control       bool                   `json:"control,omitempty" yaml:"control,omitempty"`
 	Transactional bool                   `json:"transactional,omitempty" yaml:"transactional,omitempty"`
+	// commit or abort, of the marker that ends a transaction
+	Marker string `json:"marker,omitempty" yaml:"marker,omitempty"`
 	// lock headers were not judged
 	Carried      bool           `json:"carried,omitempty" yaml:"carried,omitempty"`
 	MaxTimestamp time.Time      `json:"max_timestamp" yaml:"max_timestamp"`
@@ -77,6 +79,9 @@ func (d *dumpCommand) batches(r *bufio.Reader, out *bufio.Writer) error {
 		}
 		b, _, err := record.View(raw)
 		dumped := describeBatch(position, raw, b, err)
+		if err == nil && b.Control() {
+			dumped.Marker, err = markerOf(b)
+		}
 		if err == nil && d.records {
 			dumped.Records, err = openRecords(b)
 		}
@@ -157,6 +162,22 @@ func describeBatch(position int64, raw []byte, b record.Batch, problem error) du
 	}
 }
 
+// markerOf says how a control batch ends its producer's transaction; "": it is no marker.
+func markerOf(b record.Batch) (string, error) {
+	records, err := b.Open(record.Limits{DecompressedBytesMax: 1 << 30})
+	if err != nil {
+		return "", err
+	}
+	defer records.Release()
+	switch m, ok := records.Marker(); {
+	case !ok:
+		return "", nil
+	case m.Commit:
+		return "commit", nil
+	}
+	return "abort", nil
+}
+
 func openRecords(b record.Batch) ([]dumpedRecord, error) {
 	records, err := b.Open(record.Limits{DecompressedBytesMax: 1 << 30})
 	if err != nil {
@@ -206,6 +227,8 @@ func (b dumpedBatch) state() string {
 	switch {
 	case b.Problem != "":
 		return b.Problem
+	case b.Marker != "":
+		return b.Marker + " marker"
 	case b.Control:
 		return "control"
 	case b.Transactional:

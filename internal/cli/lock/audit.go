@@ -34,6 +34,8 @@ func NewAudit(s *command.Streams) *cobra.Command {
 			"Exit 1 if any record should have been refused; each is named with its offset.\n" +
 			"Records that were carried, since the topic held copies (conflict.policy=carry), were not judged;\n" +
 			"the log says which. They mark locks, and are never wrong.\n" +
+			"What a transaction wrote counts from its commit on, aborted never; until it is decided it holds the\n" +
+			"locks that it names, and nobody else may have been admitted to them.\n" +
 			"A request whose basis is older than the log's start, on a lock that the log does not know,\n" +
 			"cannot be proven and is counted. Memory: some 60 bytes a lock.",
 		Example: "  lockstep audit accounts",
@@ -77,10 +79,11 @@ func (a *auditCommand) auditTopic(ctx context.Context, topic string) error {
 }
 
 func auditTable(w io.Writer, results []audited) {
-	command.Row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "UNPROVEN", "WRONG")
+	command.Row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "ABORTED", "UNDECIDED",
+		"UNPROVEN", "WRONG")
 	for _, r := range results {
-		command.Row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Unproven,
-			r.WrongAll)
+		command.Row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Aborted,
+			r.Undecided, r.Unproven, r.WrongAll)
 	}
 	for _, r := range results {
 		for _, s := range r.Stretches {

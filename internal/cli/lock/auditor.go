@@ -17,6 +17,7 @@ type auditor struct {
 	next  protocol.Offset // records below are folded
 	last  map[lockKey]protocol.Offset
 	all   protocol.Offset // the newest data record
+	holds auditedHolds    // of what is undecided; last and all have what counts
 
 	carrying bool // the last lock headers were carried
 	out      audited
@@ -43,6 +44,8 @@ type audited struct {
 	Locks     int              `json:"locks" yaml:"locks"`
 	Unproven  int64            `json:"unproven" yaml:"unproven"` // their basis is older than the log
 	Carried   int64            `json:"carried" yaml:"carried"`   // records with lock headers that were not requests
+	Aborted   int64            `json:"aborted" yaml:"aborted"`   // records of transactions that were aborted
+	Undecided int64            `json:"undecided" yaml:"undecided"`
 	Stretches []carriedRange   `json:"carried_stretches" yaml:"carried_stretches"`
 	Wrong     []wrongAdmission `json:"wrong" yaml:"wrong"`
 	WrongAll  int64            `json:"wrong_total" yaml:"wrong_total"`
@@ -70,7 +73,7 @@ const wrongListed = 100
 
 func newAuditor(partition int32, start protocol.Offset) *auditor {
 	return &auditor{
-		start: start, next: start, all: protocol.None, last: map[lockKey]protocol.Offset{},
+		start: start, next: start, all: protocol.None, last: map[lockKey]protocol.Offset{}, holds: newAuditedHolds(),
 		out: audited{Partition: partition, Start: start, End: start, Wrong: []wrongAdmission{}, Stretches: []carriedRange{}},
 	}
 }
@@ -81,7 +84,7 @@ func (a *auditor) fold(b record.Batch) error {
 		return nil
 	}
 	a.next, a.out.End = b.NextOffset(), b.NextOffset()
-	if b.Control() || b.Count() == 0 {
+	if b.Count() == 0 {
 		return nil
 	}
 	recs, err := b.Open(record.Limits{})
@@ -89,6 +92,10 @@ func (a *auditor) fold(b record.Batch) error {
 		return fmt.Errorf("offset %d: %w", int64(b.BaseOffset()), err)
 	}
 	defer recs.Release()
+	if b.Control() {
+		a.marker(b.ProducerID(), &recs)
+		return nil
+	}
 	a.requests = a.requests[:0]
 	w := recs.Walk()
 	for w.Next() {
@@ -100,15 +107,52 @@ func (a *auditor) fold(b record.Batch) error {
 			a.read(&w, r)
 		}
 	}
+	a.appends(b)
+	return nil
+}
+
+// appends judges the requests of a batch and takes in what they wrote, one after the other.
+func (a *auditor) appends(b record.Batch) {
+	var in *auditedTransaction
+	owner := protocol.NoProducer
+	if b.Transactional() {
+		owner = b.ProducerID()
+		in = a.holds.begin(owner, b.BaseOffset())
+	}
 	for from := 0; from < len(a.requests); {
 		to := a.appendEnd(from)
+		one := a.requests[from:to]
 		if !b.Carried() {
-			a.judge(a.requests[from:to])
+			a.judge(one, owner)
 		}
-		a.mark(a.requests[from:to])
+		if in != nil {
+			a.hold(in, one, b.Carried())
+		} else {
+			a.mark(one)
+		}
 		from = to
 	}
-	return nil
+	a.out.Locks = len(a.last)
+}
+
+// marker ends its producer's transaction: what it wrote counts from now on, or never.
+func (a *auditor) marker(id protocol.ProducerID, recs *record.Records) {
+	t := a.holds.of(id)
+	m, ok := recs.Marker()
+	if t == nil || !ok {
+		return
+	}
+	a.holds.release(t, func(lock lockKey, at protocol.Offset) {
+		if last, known := a.last[lock]; m.Commit && (!known || last < at) {
+			a.last[lock] = at
+		}
+	})
+	a.out.Undecided -= t.records
+	if !m.Commit {
+		a.out.Aborted += t.records
+		return
+	}
+	a.all, a.out.Locks = max(a.all, t.newest), len(a.last)
 }
 
 // more is the next of the batch's records, without a request yet.
@@ -179,26 +223,48 @@ func (a *auditor) appendEnd(from int) int {
 	return to
 }
 
-// judge holds the contract's rule against one append: for each lock that it
-// writes or reads, the newest write before the append is at or below the basis.
-func (a *auditor) judge(one []auditedRecord) {
+// judge holds the contract's rules against one append: for each lock that it
+// writes or reads, the newest write before the append is at or below the basis, and no
+// other open transaction holds what it names. What its own one wrote does not count.
+func (a *auditor) judge(one []auditedRecord, owner protocol.ProducerID) {
+	if reason := a.holds.againstID(one[0].request.ID); reason != "" {
+		a.wrong(one[0].offset, "%s", reason)
+	}
 	for i := range one {
 		for j := range one[i].request.Items {
 			item := &one[i].request.Items[j]
-			if !item.Kind.Judged() {
-				continue
+			reason := ""
+			if item.Kind.Judged() {
+				reason = a.againstBasis(item, one[0].offset, owner)
 			}
-			last, known := a.lastOf(item)
-			switch {
-			case item.Basis >= one[0].offset:
-				a.wrong(one[i].offset, "lock %q has basis %v, which nobody can have read", item.Raw, item.Basis)
-			case known && last > item.Basis:
-				a.wrong(one[i].offset, "lock %q was written at offset %v, after its basis %v", item.Raw, last, item.Basis)
-			case !known && item.Basis+1 < a.start:
-				a.out.Unproven++
+			if reason == "" {
+				reason = a.holds.against(item, owner)
+			}
+			if reason != "" {
+				a.wrong(one[i].offset, "%s", reason)
 			}
 		}
 	}
+}
+
+// againstBasis says what is wrong with a basis, or "". How far a reader had come, the log
+// cannot tell; but nobody who reads committed data was behind the first record that was undecided.
+func (a *auditor) againstBasis(item *protocol.LockItem, before protocol.Offset, owner protocol.ProducerID) string {
+	last, known := a.lastOf(item)
+	switch {
+	case item.All && owner != protocol.NoProducer:
+		return fmt.Sprintf("lock %q is in a transaction, which cannot hold it", item.Raw)
+	case item.Basis >= before:
+		return fmt.Sprintf("lock %q has basis %v, which nobody can have read", item.Raw, item.Basis)
+	case len(a.holds.open) > 0 && item.Basis >= a.holds.open[0].first:
+		return fmt.Sprintf("lock %q has basis %v, and offset %v was undecided: nobody who reads committed data can have read it",
+			item.Raw, item.Basis, a.holds.open[0].first)
+	case known && last > item.Basis:
+		return fmt.Sprintf("lock %q was written at offset %v, after its basis %v", item.Raw, last, item.Basis)
+	case !known && item.Basis+1 < a.start:
+		a.out.Unproven++
+	}
+	return ""
 }
 
 func (a *auditor) lastOf(item *protocol.LockItem) (protocol.Offset, bool) {
@@ -219,7 +285,23 @@ func (a *auditor) mark(one []auditedRecord) {
 		}
 		a.all = one[i].offset
 	}
-	a.out.Locks = len(a.last)
+}
+
+// hold is mark for an append of a transaction. Of one that was carried what marks is held.
+func (a *auditor) hold(t *auditedTransaction, one []auditedRecord, carried bool) {
+	if id := one[0].request.ID; len(id) > 0 && !carried {
+		a.holds.addID(t, id, one[0].offset)
+	}
+	for i := range one {
+		for j := range one[i].request.Items {
+			if item := &one[i].request.Items[j]; !item.All && (item.Kind.Marks() || !carried) {
+				a.holds.add(t, item, one[i].offset)
+			}
+		}
+		t.newest = one[i].offset
+	}
+	t.records += int64(len(one))
+	a.out.Undecided += int64(len(one))
 }
 
 func keyOf(name []byte) lockKey {

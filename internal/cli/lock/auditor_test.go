@@ -14,13 +14,7 @@ func written(t *testing.T, base protocol.Offset, records ...string) record.Batch
 	t.Helper()
 	b := record.NewBuilder(record.CodecNone).Place(base, 0)
 	for _, text := range records {
-		r := record.Record{Value: []byte("v")}
-		for f := range strings.SplitSeq(text, "; ") {
-			if k, v, ok := strings.Cut(f, "="); ok {
-				r.Headers = append(r.Headers, record.Header{Key: k, Value: []byte(v)})
-			}
-		}
-		b.Add(r)
+		b.Add(recordOf(text))
 	}
 	raw, err := b.Build()
 	if err != nil {
@@ -31,6 +25,16 @@ func written(t *testing.T, base protocol.Offset, records ...string) record.Batch
 		t.Fatal(err)
 	}
 	return batch
+}
+
+func recordOf(text string) record.Record {
+	r := record.Record{Value: []byte("v")}
+	for f := range strings.SplitSeq(text, "; ") {
+		if k, v, ok := strings.Cut(f, "="); ok {
+			r.Headers = append(r.Headers, record.Header{Key: k, Value: []byte(v)})
+		}
+	}
+	return r
 }
 
 // TestTheAuditorKnowsWhatWasCarried: it is told apart, is never wrong, and marks.

@@ -3,7 +3,6 @@ package lock
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +11,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/lockstep-log/lockstep/client"
 	"github.com/lockstep-log/lockstep/internal/cli/command"
 	"github.com/lockstep-log/lockstep/protocol"
-	"github.com/lockstep-log/lockstep/protocol/record"
 )
 
 // lockUse is a record that names a lock.
@@ -30,6 +26,9 @@ type lockUse struct {
 	Basis *protocol.Offset `json:"basis,omitempty" yaml:"basis,omitempty"`
 	By    string           `json:"by" yaml:"by"`
 	Key   string           `json:"key" yaml:"key"`
+	// State is "aborted" or "undecided" of a record that does not count: its transaction was
+	// aborted, or is open at the end of what was read.
+	State string `json:"state,omitempty" yaml:"state,omitempty"`
 }
 
 // historyCommand reads the log for one lock.
@@ -48,7 +47,8 @@ func newLockHistory(s *command.Streams) *cobra.Command {
 		Use:   "history TOPIC LOCK",
 		Short: "Show who wrote a lock, and where",
 		Long: "Show who wrote a lock, and where, from what the log still holds, one partition after the other\n" +
-			"or of one. LOCK is written as in the header: %XX stands for a space, a control byte or @.",
+			"or of one. What a transaction wrote counts once it is committed; STATE is aborted or undecided if it was\n" +
+			"not. LOCK is written as in the header: %XX stands for a space, a control byte or @.",
 		Example: "  lockstep lock history accounts acct:7 -p 0\n" +
 			"  lockstep lock history accounts acct:7 -o -1h --reads",
 		Args: command.Arguments(2, 2, "a topic and a lock"),
@@ -95,7 +95,7 @@ func (h *historyCommand) printHistory(cmd *cobra.Command, args []string) error {
 	}
 	out := bufio.NewWriter(h.s.Out)
 	if h.format == command.FormatText {
-		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "KIND", "BASIS", "BY", "KEY")
+		fmt.Fprintf(out, historyLine, "PARTITION", "OFFSET", "TIME", "STATE", "KIND", "BASIS", "BY", "KEY")
 	}
 	for _, p := range chosen {
 		r := historyReader{partition: p, name: name, reads: h.reads, timeout: h.cluster.Timeout,
@@ -108,7 +108,7 @@ func (h *historyCommand) printHistory(cmd *cobra.Command, args []string) error {
 }
 
 // historyLine is wide enough for nearly all: a history may be longer than memory.
-const historyLine = "%-9v  %-10v  %-24s  %-11s  %-10s  %-20s  %s\n"
+const historyLine = "%-9v  %-10v  %-24s  %-9s  %-11s  %-10s  %-20s  %s\n"
 
 // chosen are the partitions that are meant, in order.
 func (h *historyCommand) chosen(topic string, spans map[int32]command.OffsetSpan) ([]int32, error) {
@@ -143,90 +143,6 @@ func (h *historyCommand) print(out io.Writer, u lockUse) error {
 		return h.format.Encode(out, u)
 	}
 	_, err := fmt.Fprintf(out, historyLine, u.Partition, u.Offset, u.Time.UTC().Format("2006-01-02T15:04:05.000Z"),
-		u.Kind, basisText(u.Basis), command.OrDash(u.By), protocol.Printable(u.Key))
+		command.OrDash(u.State), u.Kind, basisText(u.Basis), command.OrDash(u.By), protocol.Printable(u.Key))
 	return err
-}
-
-// historyReader finds the records that name a lock.
-type historyReader struct {
-	partition int32
-	name      []byte
-	reads     bool
-	timeout   time.Duration
-	emit      func(lockUse) error
-	q         protocol.LockRequest
-}
-
-// read goes through a span of the log, batch by batch.
-func (h *historyReader) read(ctx context.Context, cl *kgo.Client, topic string, span command.OffsetSpan) error {
-	batches := client.Batches{Client: cl, Topic: topic, Partition: h.partition, From: span.Next, End: span.End,
-		Patience: h.timeout}
-	return batches.Each(ctx, func(b record.Batch) error { return h.batch(b, span.Next) })
-}
-
-func (h *historyReader) batch(b record.Batch, from int64) error {
-	if b.Control() || b.Count() == 0 {
-		return nil
-	}
-	recs, err := b.Open(record.Limits{})
-	if err != nil {
-		return err
-	}
-	defer recs.Release()
-	for w := recs.Walk(); w.Next(); {
-		offset := int64(b.BaseOffset()) + int64(w.OffsetDelta)
-		if offset < from {
-			continue
-		}
-		use := lockUse{Partition: h.partition, Offset: offset, Time: time.UnixMilli(b.FirstTimestamp() + w.TimestampDelta),
-			Key: string(w.Key)}
-		if err := h.record(&w, use, b.Carried()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// record emits one record if it names the lock. Of one that was carried each
-// header is looked at by itself, and its bases are another log's.
-func (h *historyReader) record(w *record.Walker, use lockUse, carried bool) error {
-	if !h.parse(w, carried) {
-		return nil
-	}
-	if h.q.ID != nil {
-		use.By = string(h.q.ID)
-	}
-	for i := range h.q.Items {
-		item := &h.q.Items[i]
-		if !h.wants(item) {
-			continue
-		}
-		use.Kind, use.Basis = item.Kind.String(), nil
-		if basis := item.Basis; item.Kind.Judged() && !carried {
-			use.Basis = &basis
-		}
-		if err := h.emit(use); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// parse reads a record's lock headers, and reports whether they are a lock request.
-func (h *historyReader) parse(w *record.Walker, carried bool) bool {
-	h.q.Reset()
-	headers := w.Headers()
-	for key, value, ok := headers.Next(); ok; key, value, ok = headers.Next() {
-		if carried {
-			h.q.Carried(key, value)
-		} else if h.q.Header(key, value) != nil {
-			return false
-		}
-	}
-	return carried || !h.q.Empty() && h.q.Finish() == nil
-}
-
-// wants reports whether an item is of the lock, and of a kind that is asked for.
-func (h *historyReader) wants(item *protocol.LockItem) bool {
-	return !item.All && bytes.Equal(item.Name, h.name) && (h.reads || item.Kind != protocol.LockRead)
 }

@@ -43,7 +43,7 @@ type Event struct {
 type line struct {
 	Time string `json:"time"`
 	Event
-	LeftOut int64 `json:"leftOut,omitempty"` // decisions since the line before, beyond the bound
+	LeftOut int64 `json:"left_out,omitempty"` // decisions since the line before, beyond the bound
 }
 
 // Log writes events.

@@ -30,7 +30,7 @@ func TestTheLogIsBoundedAndSaysWhatItLeftOut(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["leftOut"] != 500.0 || got["allowed"] != false || got["principal"] != "User:eve\n\"x" || got["time"] != "1970-01-01T00:16:41Z" {
+	if got["left_out"] != 500.0 || got["allowed"] != false || got["principal"] != "User:eve\n\"x" || got["time"] != "1970-01-01T00:16:41Z" {
 		t.Errorf("%s", out.Bytes())
 	}
 }

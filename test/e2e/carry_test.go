@@ -51,7 +51,7 @@ func TestACopyIsCarriedUntilItIsPromoted(t *testing.T) {
 	says(3, "CONFLICT lock=acct:7 last=3 basis=1 by=req-2 record=0: ", "append", "east.accounts", "130", "--write", "acct:7", "--basis", "1")
 	says(0, "^1\n$", "append", "east.accounts", "120", "--write", "acct:7", "--basis", "3", "--id", "req-2")
 	says(0, "^5\n$", "append", "east.accounts", "130", "--write", "acct:7", "--basis", "4")
-	says(0, `(?m)^0 +0 +6 +6 +1 +1 +4 +0 +0$`, "audit", "east.accounts")
+	says(0, `(?m)^0 +0 +6 +6 +1 +1 +4 +0 +0 +0 +0$`, "audit", "east.accounts")
 	says(0, `(?m)^0 +3 .* lock-write +- +req-2`, "lock", "history", "east.accounts", "acct:7")
 }
 

@@ -43,6 +43,7 @@ var asked = map[string]string{
 	"demo bank":      "", "demo teller": "--topic t", "bench produce": "", "bench consume": "t", "bench append": "",
 	"health": "", "audit": "t",
 	"acl add": "--allow-principal User:u --topic t", "acl list": "", "acl remove": "--topic t",
+	"txn list": "", "txn describe": "id", "txn abort": "id", "txn find-hanging": "",
 	"user add": "u --generate", "user list": "", "user delete": "u --mechanism SCRAM-SHA-512",
 }
 

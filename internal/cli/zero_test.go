@@ -41,6 +41,7 @@ var zeroMeans = map[string]string{
 	"bench consume duration":         "no limit",
 	"bench append duration":          "no limit",
 	"demo bank duration":             "no limit",
+	"txn abort start-offset":         "the partition's first record",
 }
 
 // Goal: no number flag takes 0 for "not given" where 0 means something. Method:

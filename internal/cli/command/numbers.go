@@ -15,9 +15,9 @@ import (
 // broker sees fit. No command looks at a number that is below.
 var LeastNumbers = map[string]int64{
 	"accounts": 2, "partition": -1, "partitions": -1, "processes": 1, "replace": 0, "replicas": -1, "size": 0, "locks": 0,
-	"lines": 0, "num": 0, "writers": 0, "num-replicas": 0, "exclude": 0, "throttle": 0, "node-id": -1, "iterations": 4096,
+	"lines": 0, "num": 0, "writers": 0, "num-replicas": 0, "exclude": 0, "throttle": 0, "node-id": -1, "iterations": 4096, "start-offset": 0,
 	"consume partition": 0, "cluster reassign partition": 0, "cluster reassign replicas": 0, // lists: each of them
-	"topic add-partitions num": 1, "demo bank writers": 1, "demo teller writers": 1,
+	"txn abort partition": 0, "topic add-partitions num": 1, "demo bank writers": 1, "demo teller writers": 1,
 }
 
 // LeastDurations is the same for durations.

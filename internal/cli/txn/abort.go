@@ -45,7 +45,7 @@ func newAbort(s *command.Streams) *cobra.Command {
 		},
 	})
 	cmd.Flags().StringVar(&at.topic, "topic", "", "the `TOPIC` of a transaction that hangs")
-	cmd.Flags().Int32Var(&at.partition, "partition", 0, "its `PARTITION`")
+	cmd.Flags().Int32Var(&at.partition, "partition", 0, "its `PARTITION` (0: the first)")
 	cmd.Flags().Int64Var(&at.start, "start-offset", -1, "the `OFFSET` at which it begins")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/lockstep-log/lockstep/broker/fetching"
+	"github.com/lockstep-log/lockstep/broker/transport"
 )
 
 // asksFor is a fetch of t-0 from an offset on that waits for so many bytes.
@@ -141,7 +142,7 @@ func TestAWaitingFetchLooksOnlyAtWhatHasMoved(t *testing.T) {
 		rp.Partition, rp.PartitionMaxBytes = i, 1<<20
 		req.Topics[0].Partitions = append(req.Topics[0].Partitions, rp)
 	}
-	f := &clientFetch{srv: s, version: 11, epoch: fetching.FinalEpoch, bytesMin: 1 << 20}
+	f := &clientFetch{srv: s, x: &transport.Exchange{}, version: 11, epoch: fetching.FinalEpoch, bytesMin: 1 << 20}
 	if err := f.begin(req); err != nil {
 		t.Fatal(err)
 	}

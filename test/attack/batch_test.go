@@ -20,6 +20,7 @@ const (
 	codeOutOfOrder        = 45
 	codePolicyViolation   = 44
 	codeInvalidTxnState   = 48
+	codeTransactionalID   = 53
 	codeInvalidRecord     = 87
 	codeUnsupportedCodec  = 76
 )
@@ -63,8 +64,8 @@ func TestABatchThatLiesIsRefusedAndLeavesNoTrace(t *testing.T) {
 		"log append time":       {codeInvalidTimestamp, func(b []byte) []byte { put16(b, atAttributes, 0x08); return sealed(b) }},
 		"unknown attributes":    {codeInvalidRecord, func(b []byte) []byte { put16(b, atAttributes, -0x8000); return sealed(b) }},
 		"codec 7":               {codeUnsupportedCodec, func(b []byte) []byte { put16(b, atAttributes, 7); return sealed(b) }},
-		"transactional, no pid": {codeInvalidRecord, func(b []byte) []byte { put16(b, atAttributes, 0x10); return sealed(b) }},
-		"transactional": {codeInvalidTxnState, func(b []byte) []byte {
+		"transactional, no pid": {codeInvalidTxnState, func(b []byte) []byte { put16(b, atAttributes, 0x10); return sealed(b) }},
+		"transactional, no id": {codeTransactionalID, func(b []byte) []byte {
 			put16(b, atAttributes, 0x10)
 			return sealed(produced(b, 1000, 0, 0))
 		}},

@@ -22,13 +22,14 @@ type auditCommand struct {
 	cluster   command.Cluster
 	format    command.Format
 	partition int32
+	all       bool
 }
 
 // NewAudit is the command audit.
 func NewAudit(s *command.Streams) *cobra.Command {
 	a := &auditCommand{s: s}
 	cmd := &cobra.Command{
-		Use:   "audit TOPIC",
+		Use:   "audit TOPIC...",
 		Short: "Re-read the log and prove that every admitted lock request was right",
 		Long: "Re-read the log, batch by batch, and judge every lock request again from the log alone.\n" +
 			"Exit 1 if any record should have been refused; each is named with its offset.\n" +
@@ -36,35 +37,71 @@ func NewAudit(s *command.Streams) *cobra.Command {
 			"the log says which. They mark locks, and are never wrong.\n" +
 			"What a transaction wrote counts from its commit on, aborted never; until it is decided it holds the\n" +
 			"locks that it names, and nobody else may have been admitted to them.\n" +
+			"Of several partitions it wants also that committed transactions and conditional appends have one serial\n" +
+			"order over all of them, and that no transaction is half committed; exit 1 and the circle if not.\n" +
 			"A request whose basis is older than the log's start, on a lock that the log does not know,\n" +
-			"cannot be proven and is counted. Memory: some 60 bytes a lock.",
-		Example: "  lockstep audit accounts",
-		Args:    command.Arguments(1, 1, "a topic"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.auditTopic(cmd.Context(), args[0]) },
+			"cannot be proven and is counted. Memory: some 60 bytes a lock, and\n" +
+			"over several partitions 150 more, and 100 a request.",
+		Example: "  lockstep audit accounts\n  lockstep audit --all",
+		Args:    command.Arguments(0, -1, "topics"),
+		RunE:    a.audit,
 	}
 	command.Annotate(cmd, command.OpenEnded)
 	a.cluster.Flags(cmd, s)
 	a.format.Flag(cmd)
 	cmd.Flags().Int32VarP(&a.partition, "partition", "p", -1, "one `PARTITION`; all without it")
+	cmd.Flags().BoolVar(&a.all, "all", false, "all topics but internal ones")
 	return cmd
 }
 
-func (a *auditCommand) auditTopic(ctx context.Context, topic string) error {
+func (a *auditCommand) audit(cmd *cobra.Command, topics []string) error {
+	if a.all == (len(topics) > 0) {
+		return command.Usagef(cmd, "wants topics or --all, got %s", command.DescribeArgs(topics))
+	}
+	ctx := cmd.Context()
 	client, err := a.cluster.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	bounds, err := a.bounds(ctx, client, topic)
-	if err != nil {
-		return err
+	var bounds []bound
+	if a.all {
+		if topics, err = allTopics(ctx, client); err != nil {
+			return err
+		}
 	}
+	for _, topic := range slices.Compact(slices.Sorted(slices.Values(topics))) {
+		more, err := a.bounds(ctx, client, topic)
+		if err != nil {
+			return err
+		}
+		bounds = append(bounds, more...)
+	}
+	return a.auditAll(ctx, client, bounds)
+}
+
+// allTopics are those that are not the cluster's own.
+func allTopics(ctx context.Context, client *kgo.Client) ([]string, error) {
+	details, err := kadm.NewClient(client).ListTopics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return details.Names(), nil
+}
+
+// auditAll reads one partition after the other.
+func (a *auditCommand) auditAll(ctx context.Context, client *kgo.Client, bounds []bound) error {
 	results := []audited{}
+	order := newSerialOrder()
 	wrong := false
 	for _, b := range bounds {
 		aud := newAuditor(b.partition, b.start)
-		if err := a.read(ctx, client, topic, b, aud); err != nil {
-			return fmt.Errorf("partition %d: %w", b.partition, err)
+		aud.out.Topic = b.topic
+		if len(bounds) > 1 {
+			aud.serial = order.part(fmt.Sprintf("%s-%d", b.topic, b.partition))
+		}
+		if err := a.read(ctx, client, b.topic, b, aud); err != nil {
+			return fmt.Errorf("topic %q, partition %d: %w", b.topic, b.partition, err)
 		}
 		results = append(results, aud.out)
 		wrong = wrong || aud.out.WrongAll > 0
@@ -72,33 +109,49 @@ func (a *auditCommand) auditTopic(ctx context.Context, topic string) error {
 	if err := a.format.Render(a.s.Out, results, func(w io.Writer) { auditTable(w, results) }); err != nil {
 		return err
 	}
-	if wrong {
+	faults := order.faults()
+	for _, f := range faults {
+		fmt.Fprintln(a.s.Err, f)
+	}
+	if wrong || len(faults) > 0 {
 		return command.ErrNegative
 	}
 	return nil
 }
 
+// auditTable says which topic only if there are several.
 func auditTable(w io.Writer, results []audited) {
-	command.Row(w, "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "ABORTED", "UNDECIDED",
+	several := len(results) > 0 && results[0].Topic != results[len(results)-1].Topic
+	row := func(topic string, cells ...any) {
+		if several {
+			cells = append([]any{topic}, cells...)
+		}
+		command.Row(w, cells...)
+	}
+	row("TOPIC", "PARTITION", "START", "END", "RECORDS", "REQUESTS", "LOCKS", "CARRIED", "ABORTED", "UNDECIDED",
 		"UNPROVEN", "WRONG")
 	for _, r := range results {
-		command.Row(w, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Aborted,
+		row(r.Topic, r.Partition, int64(r.Start), int64(r.End), r.Records, r.Requests, r.Locks, r.Carried, r.Aborted,
 			r.Undecided, r.Unproven, r.WrongAll)
 	}
 	for _, r := range results {
+		where := fmt.Sprintf("partition %d", r.Partition)
+		if several {
+			where = fmt.Sprintf("topic %s, partition %d", r.Topic, r.Partition)
+		}
 		for _, s := range r.Stretches {
-			fmt.Fprintf(w, "partition %d, offsets %d to %d: %d records with lock headers were carried "+
-				"(conflict.policy=carry), not judged\n",
-				r.Partition, int64(s.First), int64(s.Last), s.Records)
+			fmt.Fprintf(w, "%s, offsets %d to %d: %d records with lock headers were carried "+
+				"(conflict.policy=carry), not judged\n", where, int64(s.First), int64(s.Last), s.Records)
 		}
 		for _, x := range r.Wrong {
-			fmt.Fprintf(w, "partition %d, offset %d: %s\n", r.Partition, int64(x.Offset), x.Reason)
+			fmt.Fprintf(w, "%s, offset %d: %s\n", where, int64(x.Offset), x.Reason)
 		}
 	}
 }
 
 // bound is what of a partition is audited: what is there at the moment.
 type bound struct {
+	topic      string
 	partition  int32
 	start, end protocol.Offset
 }
@@ -120,7 +173,7 @@ func (a *auditCommand) bounds(ctx context.Context, client *kgo.Client, topic str
 			return nil, command.TopicError(topic, start.Err)
 		}
 		if a.partition < 0 || a.partition == p {
-			out = append(out, bound{p, protocol.Offset(start.Offset), protocol.Offset(end.Offset)})
+			out = append(out, bound{topic, p, protocol.Offset(start.Offset), protocol.Offset(end.Offset)})
 		}
 	}
 	if len(out) == 0 {

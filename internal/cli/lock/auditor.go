@@ -19,6 +19,8 @@ type auditor struct {
 	all   protocol.Offset // the newest data record
 	holds auditedHolds    // of what is undecided; last and all have what counts
 
+	serial *serialPart // takes in what counts; nil: one partition has an order by itself
+
 	carrying bool // the last lock headers were carried
 	out      audited
 	requests []auditedRecord // scratch: of one batch
@@ -36,6 +38,7 @@ type auditedRecord struct {
 
 // audited is the outcome for one partition.
 type audited struct {
+	Topic     string           `json:"topic" yaml:"topic"`
 	Partition int32            `json:"partition" yaml:"partition"`
 	Start     protocol.Offset  `json:"start" yaml:"start"`
 	End       protocol.Offset  `json:"end" yaml:"end"`
@@ -93,7 +96,7 @@ func (a *auditor) fold(b record.Batch) error {
 	}
 	defer recs.Release()
 	if b.Control() {
-		a.marker(b.ProducerID(), &recs)
+		a.marker(b, &recs)
 		return nil
 	}
 	a.requests = a.requests[:0]
@@ -129,6 +132,9 @@ func (a *auditor) appends(b record.Batch) {
 			a.hold(in, one, b.Carried())
 		} else {
 			a.mark(one)
+			if a.serial != nil && !b.Carried() {
+				a.serial.append(one)
+			}
 		}
 		from = to
 	}
@@ -136,15 +142,22 @@ func (a *auditor) appends(b record.Batch) {
 }
 
 // marker ends its producer's transaction: what it wrote counts from now on, or never.
-func (a *auditor) marker(id protocol.ProducerID, recs *record.Records) {
-	t := a.holds.of(id)
+func (a *auditor) marker(b record.Batch, recs *record.Records) {
+	t := a.holds.of(b.ProducerID())
 	m, ok := recs.Marker()
 	if t == nil || !ok {
 		return
 	}
-	a.holds.release(t, func(lock lockKey, at protocol.Offset) {
-		if last, known := a.last[lock]; m.Commit && (!known || last < at) {
-			a.last[lock] = at
+	node := noNode
+	if a.serial != nil && !t.carried {
+		node = a.serial.end(t, m.Number, m.Commit, b.BaseOffset())
+	}
+	a.holds.release(t, func(lock lockKey, h auditedHold) {
+		if last, known := a.last[lock]; m.Commit && h.mark != protocol.None && (!known || last < h.mark) {
+			a.last[lock] = h.mark
+		}
+		if m.Commit && node != noNode {
+			a.serial.use(node, lock, h.mark != protocol.None)
 		}
 	})
 	a.out.Undecided -= t.records
@@ -153,6 +166,9 @@ func (a *auditor) marker(id protocol.ProducerID, recs *record.Records) {
 		return
 	}
 	a.all, a.out.Locks = max(a.all, t.newest), len(a.last)
+	if node != noNode {
+		a.serial.came(node, false)
+	}
 }
 
 // more is the next of the batch's records, without a request yet.
@@ -257,8 +273,8 @@ func (a *auditor) againstBasis(item *protocol.LockItem, before protocol.Offset, 
 	case item.Basis >= before:
 		return fmt.Sprintf("lock %q has basis %v, which nobody can have read", item.Raw, item.Basis)
 	case len(a.holds.open) > 0 && item.Basis >= a.holds.open[0].first:
-		return fmt.Sprintf("lock %q has basis %v, and offset %v was undecided: nobody who reads committed data can have read it",
-			item.Raw, item.Basis, a.holds.open[0].first)
+		return fmt.Sprintf("lock %q has basis %v, and offset %v was undecided: "+
+			"nobody who reads committed data can have read it", item.Raw, item.Basis, a.holds.open[0].first)
 	case known && last > item.Basis:
 		return fmt.Sprintf("lock %q was written at offset %v, after its basis %v", item.Raw, last, item.Basis)
 	case !known && item.Basis+1 < a.start:
@@ -300,6 +316,7 @@ func (a *auditor) hold(t *auditedTransaction, one []auditedRecord, carried bool)
 		}
 		t.newest = one[i].offset
 	}
+	t.carried = t.carried || carried
 	t.records += int64(len(one))
 	a.out.Undecided += int64(len(one))
 }

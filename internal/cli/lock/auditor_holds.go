@@ -24,6 +24,7 @@ type auditedTransaction struct {
 	records  int64
 	held     []lockKey // each once
 	ids      []lockKey
+	carried  bool // some of it: it was copied, and says nothing of an order
 }
 
 // auditedHold is what one transaction has on a lock. Offsets are None where it has nothing.
@@ -94,14 +95,12 @@ func (h *auditedHolds) addID(t *auditedTransaction, id []byte, first protocol.Of
 	}
 }
 
-// release takes a transaction off, and tells the newest mark of each lock that it wrote.
-func (h *auditedHolds) release(t *auditedTransaction, mark func(lockKey, protocol.Offset)) {
+// release takes a transaction off, and tells what it had on each lock.
+func (h *auditedHolds) release(t *auditedTransaction, had func(lockKey, auditedHold)) {
 	for _, key := range t.held {
 		all := h.locks[key]
 		i := slices.IndexFunc(all, func(o auditedHold) bool { return o.producer == t.producer })
-		if all[i].mark != protocol.None {
-			mark(key, all[i].mark)
-		}
+		had(key, all[i])
 		if all = slices.Delete(all, i, i+1); len(all) > 0 {
 			h.locks[key] = all
 		} else {
@@ -130,7 +129,8 @@ func (h *auditedHolds) against(item *protocol.LockItem, owner protocol.ProducerI
 		case o.exclusive != protocol.None:
 			return fmt.Sprintf("lock %q was held since offset %v by a transaction that was still open", item.Raw, o.exclusive)
 		case item.Kind.Marks() && o.shared != protocol.None:
-			return fmt.Sprintf("lock %q was held for reading since offset %v by a transaction that was still open", item.Raw, o.shared)
+			return fmt.Sprintf("lock %q was held for reading since offset %v by a transaction that was still open",
+				item.Raw, o.shared)
 		}
 	}
 	return ""

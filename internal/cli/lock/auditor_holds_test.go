@@ -11,12 +11,14 @@ import (
 
 // told builds the next batch of a story's log. "a; b | c" is a batch of two records with
 // their headers, "7: a; b" one of producer 7's transaction; "7 commit" and "7 abort" are
-// that one's markers, and "7 carried: a" is one whose topic held copies.
+// that one's markers, "7 commit 3" one with a number, and "7 carried: a" is one whose topic held copies.
 func told(t *testing.T, base protocol.Offset, line string) record.Batch {
 	t.Helper()
 	who, text, transactional := strings.Cut(line, ": ")
-	if id, end, ok := strings.Cut(line, " "); ok && (end == "commit" || end == "abort") {
-		m := record.Marker{Commit: end == "commit"}.Batch(producerOf(t, id), 0, 0)
+	if id, end, ok := strings.Cut(line, " "); ok && (strings.HasPrefix(end, "commit") || strings.HasPrefix(end, "abort")) {
+		end, text, _ := strings.Cut(end, " ")
+		number, _ := strconv.ParseInt(text, 10, 64)
+		m := record.Marker{Commit: end == "commit", Number: number}.Batch(producerOf(t, id), 0, 0)
 		m.Place(base, 0)
 		return m
 	}

@@ -17,7 +17,7 @@ func mac512(key []byte, text string) []byte {
 	return m.Sum(nil)
 }
 
-// TestAClientThatRepeatsItsNonceIsTaken as by Kafka: librdkafka up to 2.6.0 begins the
+// TestAClientThatRepeatsItsNonceIsTaken as by Kafka up to 3.9: librdkafka up to 2.6.0 begins the
 // nonce of its last message with its own part twice. Everything else must be right.
 func TestAClientThatRepeatsItsNonceIsTaken(t *testing.T) {
 	salt := []byte("salt of the user")

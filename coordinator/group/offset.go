@@ -40,6 +40,14 @@ type Commit struct {
 	Metadata    string
 }
 
+// checkMetadata holds what is kept beside an offset to its bound.
+func (c *Coordinator) checkMetadata(o *Commit) error {
+	if most, bound := c.cfg.MetadataBytesMax.Get(); bound && int64(len(o.Metadata)) > most {
+		return ErrMetadataTooLarge
+	}
+	return nil
+}
+
 // Commit handles an OffsetCommit: an error for all, or one, or nil, for each offset.
 func (c *Coordinator) Commit(now int64, r CommitRequest) ([]error, Effects, error) {
 	g, err := c.committing(now, &r)
@@ -49,8 +57,7 @@ func (c *Coordinator) Commit(now int64, r CommitRequest) ([]error, Effects, erro
 	errs := make([]error, len(r.Offsets))
 	for i := range r.Offsets {
 		o := &r.Offsets[i]
-		if most, bound := c.cfg.MetadataBytesMax.Get(); bound && int64(len(o.Metadata)) > most {
-			errs[i] = ErrMetadataTooLarge
+		if errs[i] = c.checkMetadata(o); errs[i] != nil {
 			continue
 		}
 		expire := int64(-1)

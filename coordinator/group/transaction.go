@@ -31,8 +31,7 @@ func (c *Coordinator) CommitInTransaction(now int64, r CommitRequest, by Produce
 	errs := make([]error, len(r.Offsets))
 	for i := range r.Offsets {
 		o := &r.Offsets[i]
-		if most, bound := c.cfg.MetadataBytesMax.Get(); bound && int64(len(o.Metadata)) > most {
-			errs[i] = ErrMetadataTooLarge
+		if errs[i] = c.checkMetadata(o); errs[i] != nil {
 			continue
 		}
 		stored := Offset{o.Offset, o.LeaderEpoch, o.Metadata, now, -1}
